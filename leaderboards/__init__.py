@@ -1,0 +1,1 @@
+"""Published tables, and the pages built from runs."""

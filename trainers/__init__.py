@@ -1,0 +1,1 @@
+"""Training recipes and the pipeline that runs them."""

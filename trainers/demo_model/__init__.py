@@ -1,0 +1,1 @@
+"""The committed training of the demo model."""

@@ -1,0 +1,1 @@
+"""Reading benchmark files: find, verify, decode once, map into memory."""

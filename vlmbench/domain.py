@@ -1,0 +1,244 @@
+"""The nouns of an evaluation. Frozen; standard library only.
+
+    RunSpec -> samples -> requests -> responses -> scores -> metrics -> report
+
+Images are named by the SHA-256 of their bytes and never carried inside a noun, so every noun
+is one line of JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+RuleSet = Literal["strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
+
+RULE_SETS: tuple[RuleSet, ...] = ("strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner")
+
+ImageFit = Literal["native", "square"]
+"""`native`: the processor sees the file's own picture. `square`: padded to a square with the
+processor's mean colour first, as the LLaVA wrappers do."""
+
+Finish = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """The file a benchmark is read from."""
+
+    name: str
+    """File name, as looked for in the data folders."""
+    url: str | None = None
+    md5: tuple[str, ...] = ()
+    """Accepted checksums, the current one first; empty when none was ever published."""
+    bundled: bool = False
+    """Shipped inside vlmbench (the synthetic sets)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a reader must know of a benchmark before believing its number."""
+
+    name: str
+    measures: str
+    family: str
+    """`multiple-choice`, `yes-no`, `short-answer`, …"""
+    file: DataFile
+    languages: tuple[str, ...] = ("en",)
+    licence: str = ""
+    source: str = ""
+    paper: str = ""
+    splits: tuple[str, ...] = ()
+    rows: int | None = None
+    groups: int | None = None
+    circular: bool = False
+    answers: bool = True
+    """False for test sets whose answers are withheld: the run ends in a submission file."""
+    quoted: str = ""
+    """Which figure published tables quote."""
+    record: str = ""
+    """One raw record, for the eye."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a benchmark file, as read: text cells and pictures by digest."""
+
+    index: str
+    cells: Mapping[str, str]
+    """Every non-empty cell but the image. Words such as `None` or `NA` are text."""
+    images: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why this row cannot be asked (a broken picture, a dangling reference), if so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One question of a benchmark."""
+
+    id: str
+    question: str
+    group: str
+    """Samples of one group are asked together and, in circular evaluation, scored together."""
+    hint: str | None = None
+    images: tuple[str, ...] = ()
+    """Digests, in the order shown."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """Letter to text, in file order."""
+    references: tuple[str, ...] = ()
+    """Accepted answers; the letter for multiple choice; empty when withheld."""
+    split: str | None = None
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Level (`category`, `l2-category`) to name."""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """The raw cells, for result files and for benchmarks with columns of their own."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A picture in a prompt, by digest."""
+
+    digest: str
+
+
+Part = str | ImageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How an answer is generated. Greedy unless a published setting is reproduced."""
+
+    max_new_tokens: int = 512
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_p: float = 1.0
+    num_beams: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a model is asked: text and pictures in order, and how to decode."""
+
+    id: str
+    group: str
+    parts: tuple[Part, ...]
+    decoding: Decoding
+    image_fit: ImageFit = "native"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a model said. An error stays an error; it is never scored as a wrong answer."""
+
+    id: str
+    text: str
+    finish: Finish
+    error: str | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What one response is worth under one rule set."""
+
+    id: str
+    group: str
+    rules: str
+    extracted: str | None
+    """The answer found in the text; None when none was found (unparsed)."""
+    value: float | None
+    """None = not scored (an error, or no reference to compare with)."""
+    reason: str = ""
+    judged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One figure of a table. `value` is None where nothing could be scored."""
+
+    name: str
+    split: str | None
+    level: str
+    """`overall`, `l2-category`, `category`, `row`, …"""
+    value: float | None
+    n: int
+    """Number of units the figure rests on: groups for circular scores."""
+    unit: str = "fraction"
+    stderr: float | None = None
+    ci95: tuple[float, float] | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything that decides a run's numbers, as the user asked for it."""
+
+    model: str
+    benchmark: str
+    style: str
+    decoding: Decoding
+    rules: RuleSet = "strict"
+    seed: int = 0
+    limit: int | None = None
+    blind: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished or partial run: the spec, the facts locked with it, and what came out."""
+
+    spec: RunSpec
+    facts: Mapping[str, Any]
+    """What must not change between two sittings: digests of data, weights, prompts."""
+    metrics: tuple[Metric, ...] = ()
+    complete: bool = False
+
+
+class ImageSource(Protocol):
+    """Gives the original bytes of a picture by digest."""
+
+    def __getitem__(self, digest: str) -> bytes: ...
+
+
+class Model(Protocol):
+    """Anything that answers requests."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def style(self) -> str:
+        """The prompt style this model family is asked in by default."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What identifies the model: weight digests, processor, template, dtype."""
+
+    def render(self, request: Request) -> str:
+        """The exact text the model will see."""
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """Answer every request once, in any order; a failing one becomes an error response."""
+
+
+class Benchmark(Protocol):
+    """A benchmark: rows in, questions out; answers in, figures out."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
+        """Turn the file's rows into questions."""
+
+    def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
+        """The question in a prompt style; `decoding` overrides the style's own."""
+
+    def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
+        """What one answer is worth."""
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
+        """The figures, headline first."""

@@ -1,0 +1,1 @@
+"""From requests to responses: who asks which model, and in what order."""

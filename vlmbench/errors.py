@@ -1,0 +1,104 @@
+"""Every error vlmbench raises on purpose.
+
+    VlmbenchError
+    ├── UserError            the user can mend it; shown as one paragraph, no traceback, exit 1
+    │   ├── UsageError       the command line is wrong, exit 2
+    │   ├── UnknownName      a name that nothing answers to; suggests the nearest, exit 2
+    │   ├── DataError        a benchmark's file is missing, damaged or not the published one
+    │   ├── PredictionsError a predictions file that cannot be scored as it is
+    │   ├── ModelError       a model folder that is missing, broken or of another kind
+    │   └── RunFolderError   a run folder that is locked, foreign, or of another version
+    │       └── SpecChanged  the folder holds answers to another question
+    └── Interrupted          Ctrl-C: everything answered so far is kept, exit 130
+
+Whatever is not in this tree is our mistake and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class VlmbenchError(Exception):
+    """Root of everything raised on purpose."""
+
+    exit_code = 1
+
+
+class UserError(VlmbenchError):
+    """Something the user can mend: what is wrong, where, and the command that mends it."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        file: str | Path | None = None,
+        row: str | int | None = None,
+        key: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what, self.file, self.row, self.key, self.fix = what, file, row, key, fix
+        super().__init__(self.text())
+
+    def where(self) -> str:
+        """The place, as `file, row, column`, with only the parts that are known."""
+        parts = [str(self.file)] if self.file is not None else []
+        parts += [f"row {self.row}"] if self.row is not None else []
+        parts += [f"`{self.key}`"] if self.key is not None else []
+        return ", ".join(parts)
+
+    def text(self) -> str:
+        """The whole message as one paragraph."""
+        where = self.where()
+        message = f"{where}: {self.what}" if where else self.what
+        return f"{message} {self.fix}" if self.fix else message
+
+
+class UsageError(UserError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class UnknownName(UserError):
+    """A benchmark, model, rule set or style that nothing answers to."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str | None = None) -> None:
+        names = sorted(known)
+        by_lower = {known_name.lower(): known_name for known_name in names}
+        near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.5)
+        if near:
+            hint = f"Did you mean {' or '.join(by_lower[n] for n in near)}?"
+        else:
+            hint = f"Known: {', '.join(names) or 'none'}."
+        super().__init__(f"there is no {kind} named `{name}`. {hint}", fix=fix)
+
+
+class DataError(UserError):
+    """A benchmark's file is missing, damaged, or not the published one."""
+
+
+class PredictionsError(UserError):
+    """A predictions file that cannot be scored as it is."""
+
+
+class ModelError(UserError):
+    """A model that cannot be loaded or is of another kind."""
+
+
+class RunFolderError(UserError):
+    """A run folder that is in use, damaged, or written by another version."""
+
+
+class SpecChanged(RunFolderError):
+    """The run folder holds answers to another question than the one asked now."""
+
+
+class Interrupted(VlmbenchError):
+    """The user stopped the run; everything answered so far is on disk."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Models that answer requests, each imported only when asked for."""

@@ -1,0 +1,1 @@
+"""Runs made readable: tables, JSON, spreadsheets. Knows no model and no benchmark."""

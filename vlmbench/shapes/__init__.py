@@ -1,0 +1,1 @@
+"""Scenes of simple shapes and questions about them, made from a seed."""
