@@ -189,13 +189,34 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A finished or partial run: the spec, the facts locked with it, and what came out."""
+    """What one evaluation amounts to so far: the spec, the locked facts, and all that came out."""
 
     spec: RunSpec
+    card: Card
     facts: Mapping[str, Any]
     """What must not change between two sittings: digests of data, weights, prompts."""
-    metrics: tuple[Metric, ...] = ()
-    complete: bool = False
+    columns: tuple[str, ...]
+    """The benchmark file's columns, in file order."""
+    samples: tuple[Sample, ...]
+    """The questions of this run, in file order."""
+    responses: Mapping[str, Response]
+    """By sample id; a question not yet answered is absent."""
+    scores: Mapping[RuleSet, tuple[Score, ...]]
+    metrics: Mapping[RuleSet, tuple[Metric, ...]]
+    """Per rule set, the headline first."""
+    partial: bool = False
+    """Only some of the benchmark's questions were asked."""
+    timing: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """Questions that were asked and failed."""
+        return sum(r.finish == "error" for r in self.responses.values())
+
+    @property
+    def complete(self) -> bool:
+        """Every question of this run has an answer that is not an error."""
+        return len(self.responses) == len(self.samples) and not self.errors
 
 
 class ImageSource(Protocol):

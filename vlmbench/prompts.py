@@ -1,0 +1,131 @@
+"""How a question is worded, in the four styles that published numbers came from.
+
+One missing newline moves a score, so every literal here is as the original tool writes it:
+
+| style          | whose                                    | pictures                    |
+|----------------|------------------------------------------|-----------------------------|
+| `vlmevalkit`   | VLMEvalKit's default for any model       | first, as they are          |
+| `llava`        | VLMEvalKit's LLaVA wrapper               | first, padded to a square   |
+| `llava-xtuner` | VLMEvalKit's LLaVA_XTuner wrapper        | the first one only, padded  |
+| `xtuner`       | the command `xtuner mmbench`             | first, padded               |
+
+The last two send `<image>` and a newline before the text. That newline belongs to the chat
+template of the model folder here, as it does in every published LLaVA template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vlmbench.domain import Decoding, ImageFit, ImageRef, Part, Sample
+from vlmbench.errors import UnknownName
+
+LETTER_EN = "Answer with the option's letter from the given choices directly."
+LETTER_CN = "请直接回答选项字母。"
+DIRECT_EN = "Answer the question directly."
+DIRECT_CN = "请直接回答问题。"
+SELECT = "Please select the correct answer from the options above. \n"
+SHORT = "\nAnswer the question using a single word or phrase."
+
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptStyle:
+    """One tool's way of asking: wording, picture handling and decoding."""
+
+    name: str
+    choice_text: Callable[[Sample], str]
+    """The text of a multiple-choice question."""
+    letter_tokens: int
+    """Token limit for multiple choice and yes/no."""
+    open_tokens: int
+    """Token limit for everything else."""
+    image_fit: ImageFit
+    first_picture_only: bool = False
+
+    def decoding(self, family: str) -> Decoding:
+        """Greedy, with the tool's own token limit for this family of questions."""
+        short = family in ("multiple-choice", "yes-no")
+        return Decoding(max_new_tokens=self.letter_tokens if short else self.open_tokens)
+
+    def parts(self, sample: Sample, text: str) -> tuple[Part, ...]:
+        """Pictures, then the text."""
+        digests = sample.images[:1] if self.first_picture_only else sample.images
+        if self.first_picture_only:
+            text = text.replace("<image>", "")
+        return (*(ImageRef(digest) for digest in digests), text)
+
+
+def has_chinese(sample: Sample) -> bool:
+    """Whether one Chinese character stands anywhere in hint, question or options.
+
+    The original tools decide by this alone, so one Chinese option in an English set changes
+    the closing sentence.
+    """
+    return any(_CHINESE.search(text) for text in (sample.hint or "", sample.question, *sample.choices.values()))
+
+
+def _vlmevalkit_choice(sample: Sample) -> str:
+    text = f"Hint: {sample.hint}\n" if sample.hint is not None else ""
+    text += f"Question: {sample.question}\n"
+    if not sample.choices:
+        return text
+    options = "".join(f"{letter}. {option}\n" for letter, option in sample.choices.items())
+    return f"{text}Options:\n{options}{SELECT}"
+
+
+def _hint_question_options(sample: Sample) -> str:
+    hint = f"{sample.hint}\n" if sample.hint is not None else ""
+    return hint + sample.question + "".join(f"\n{letter}. {text}" for letter, text in sample.choices.items())
+
+
+def _llava_choice(sample: Sample) -> str:
+    chinese = has_chinese(sample)
+    if sample.choices:
+        ending = LETTER_CN if chinese else LETTER_EN
+    else:
+        ending = DIRECT_CN if chinese else DIRECT_EN
+    return f"{_hint_question_options(sample)}\n{ending}"
+
+
+def _xtuner_choice(sample: Sample) -> str:
+    """Asks for a letter even where there are no options: so do both xtuner tools."""
+    return f"{_hint_question_options(sample)}\n{LETTER_CN if has_chinese(sample) else LETTER_EN}"
+
+
+STYLES: dict[str, PromptStyle] = {
+    style.name: style
+    for style in (
+        PromptStyle(
+            name="vlmevalkit",
+            choice_text=_vlmevalkit_choice,
+            letter_tokens=2048,
+            open_tokens=2048,
+            image_fit="native",
+        ),
+        PromptStyle(
+            name="llava", choice_text=_llava_choice, letter_tokens=2048, open_tokens=2048, image_fit="square"
+        ),
+        PromptStyle(
+            name="llava-xtuner",
+            choice_text=_xtuner_choice,
+            letter_tokens=5,
+            open_tokens=512,
+            image_fit="square",
+            first_picture_only=True,
+        ),
+        PromptStyle(
+            name="xtuner", choice_text=_xtuner_choice, letter_tokens=100, open_tokens=100, image_fit="square"
+        ),
+    )
+}
+
+
+def prompt_style(name: str) -> PromptStyle:
+    """The style of that name."""
+    if name not in STYLES:
+        raise UnknownName("prompt style", name, STYLES)
+    return STYLES[name]
