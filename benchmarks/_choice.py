@@ -80,7 +80,9 @@ class MultipleChoice:
             units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
             return tabulate(units, LEVELS, headline="accuracy")
         groups = score_groups(samples, scores, rules)
-        table = tabulate([Unit(g.base, g.value, len(g.rows)) for g in groups], LEVELS, headline="circular accuracy")
+        table = tabulate(
+            [Unit(g.base, g.value, len(g.rows)) for g in groups], LEVELS, headline="circular accuracy"
+        )
         return [*table, *plain_accuracy(samples, scores)]
 
 

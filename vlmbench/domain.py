@@ -180,11 +180,15 @@ class RunSpec:
     model: str
     benchmark: str
     style: str
-    decoding: Decoding
+    decoding: Decoding | None = None
+    """None: the prompt style's own."""
     rules: RuleSet = "strict"
+    """The rule set of the headline; every result is computed under all of them."""
     seed: int = 0
     limit: int | None = None
+    """At most this many groups, stratified by category."""
     blind: bool = False
+    """Every picture is replaced by a grey one of the same size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +233,8 @@ class Model(Protocol):
     """Anything that answers requests."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables and folders call it."""
 
     @property
     def style(self) -> str:
@@ -250,7 +255,8 @@ class Benchmark(Protocol):
     """A benchmark: rows in, questions out; answers in, figures out."""
 
     @property
-    def card(self) -> Card: ...
+    def card(self) -> Card:
+        """What a reader must know of it."""
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """Turn the file's rows into questions."""

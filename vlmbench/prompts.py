@@ -65,7 +65,9 @@ def has_chinese(sample: Sample) -> bool:
     The original tools decide by this alone, so one Chinese option in an English set changes
     the closing sentence.
     """
-    return any(_CHINESE.search(text) for text in (sample.hint or "", sample.question, *sample.choices.values()))
+    return any(
+        _CHINESE.search(text) for text in (sample.hint or "", sample.question, *sample.choices.values())
+    )
 
 
 def _vlmevalkit_choice(sample: Sample) -> str:

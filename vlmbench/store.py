@@ -1,0 +1,244 @@
+"""The run folder: one writer, append-only answers, locked to its spec.
+
+run.json          spec and locked facts; written before the first answer
+responses.jsonl   one line an answer, flushed as it comes; a torn last line is dropped on reopening
+run.lock          held while a process writes here
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from vlmbench.domain import Response, RunSpec
+from vlmbench.errors import RunFolderError, SpecChanged
+
+SCHEMA_VERSION = 1
+RUN = "run.json"
+RESPONSES = "responses.jsonl"
+LOCK = "run.lock"
+
+
+class RunFolder:
+    """An open run folder; a context manager that holds the folder's lock."""
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path = path
+        make_folder(path)
+        self._lock = _take_lock(path)
+        self._log: IO[bytes] | None = None
+        if fresh:
+            for name in (RUN, RESPONSES):
+                (path / name).unlink(missing_ok=True)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._log:
+            # A full disk may refuse the last flush too; what was flushed before is safe.
+            with contextlib.suppress(OSError):
+                self._log.close()
+        self._lock.close()
+
+    def lock_to(self, spec: RunSpec, facts: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Bind the folder to what decides its numbers, or refuse with what changed.
+
+        `about` (versions, machine, command) is recorded once a sitting and never compared.
+        """
+        before = read_run(self.path) if (self.path / RUN).exists() else None
+        facts = json.loads(json.dumps(facts))
+        if before is not None:
+            changes = differences(before["facts"], facts)
+            if changes:
+                raise SpecChanged(
+                    "this run folder holds answers to another question: " + "; ".join(changes),
+                    file=self.path,
+                    fix="Add `--fresh` to throw the old answers away, or `--out DIR` to keep both.",
+                )
+        sittings = [*(before["sittings"] if before else []), dict(about)]
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "spec": asdict(spec),
+            "facts": facts,
+            "sittings": sittings,
+        }
+        write_json(self.path / RUN, document)
+
+    def responses(self) -> dict[str, Response]:
+        """Every answer so far by sample id, the last one where there are several."""
+        return read_responses(self.path, mend=True)
+
+    def append(self, response: Response) -> None:
+        """Add one answer and hand it to the operating system before returning."""
+        line = json.dumps(asdict(response), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+        try:
+            if self._log is None:
+                self._log = (self.path / RESPONSES).open("ab")
+            self._log.write(line)
+            self._log.flush()
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+
+    def finish(self, order: Sequence[str], responses: Mapping[str, Response]) -> None:
+        """Rewrite the answers in dataset order, one line each, so that equal runs give equal files."""
+        if self._log:
+            self._log.close()
+            self._log = None
+        known = set(order)
+        ids = [i for i in order if i in responses] + [i for i in responses if i not in known]
+        lines = (json.dumps(asdict(responses[i]), ensure_ascii=False) for i in ids)
+        write_text(self.path / RESPONSES, "".join(f"{line}\n" for line in lines))
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, with an error that names what stands in the way."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def disk_error(path: Path, error: OSError) -> RunFolderError:
+    """A failed write, told as what to do about it."""
+    reason = error.strerror or str(error)
+    return RunFolderError(
+        f"cannot write here: {reason}.",
+        file=path,
+        fix="Free some space or choose another place with `--out DIR`; every answer written so far is kept, "
+        "and the same command continues.",
+    )
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The run.json of a folder, checked for version and shape."""
+    file = path / RUN
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        version = document["schema_version"]
+        document["facts"], document["spec"], document["sittings"]
+    except FileNotFoundError:
+        raise RunFolderError(
+            "this is not a run folder: it has no run.json.", file=path, fix="`vlmbench run` makes one."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"run.json cannot be read ({error}).", file=file, fix="Use `--fresh` to start this run again."
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise RunFolderError(
+            f"written by another version of vlmbench (schema {version}, this one reads {SCHEMA_VERSION}).",
+            file=file,
+            fix="Use the version that wrote it, `--fresh` to start again, or `--out DIR` for another place.",
+        )
+    return dict(document)
+
+
+def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
+    """Answers by id. A torn last line is dropped, and cut off the file when `mend`."""
+    file = path / RESPONSES
+    if not file.exists():
+        return {}
+    found: dict[str, Response] = {}
+    end = 0
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            response = _parse(line) if line.endswith(b"\n") else None
+            if response is None:
+                if lines.read(1):
+                    raise RunFolderError(
+                        "this line is no answer; the file was edited or damaged.",
+                        file=file,
+                        row=number,
+                        fix="Remove the line: its question will be asked again.",
+                    )
+                break
+            found[response.id] = response
+            end += len(line)
+    if mend and end < file.stat().st_size:
+        os.truncate(file, end)
+    return found
+
+
+def _parse(line: bytes) -> Response | None:
+    try:
+        return Response(**json.loads(line.decode("utf-8", "surrogatepass")))
+    except (ValueError, TypeError):
+        return None
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What changed between two JSON values, by dotted name."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(k for k in now if k not in before)]
+        return [
+            change
+            for key in keys
+            for change in differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+        ]
+    return [] if before == now else [f"{name} was {_short(before)} and is now {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:24]}…{text[-24:]}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file aside and put it in place at once."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise disk_error(path.parent, error) from error
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """A JSON file, readable by people, in place at once."""
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _take_lock(path: Path) -> IO[str]:
+    lock = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        _lock_file(lock)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        lock.close()
+        raise RunFolderError(
+            f"{holder} is working in this run folder.",
+            file=path,
+            fix="Wait for it to end, or choose another place with `--out DIR`.",
+        ) from None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"process {os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _lock_file(lock: IO[str]) -> None:
+    """An advisory lock that the operating system drops when the process dies, however it dies."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
