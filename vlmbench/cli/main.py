@@ -1,0 +1,157 @@
+"""The front door: pick the verb, import only it, turn errors into one paragraph and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vlmbench import __version__
+from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
+
+VERBS: dict[str, str] = {
+    "run": "evaluate a model on benchmarks; resumes by itself",
+    "score": "score anybody's predictions",
+    "export": "write a run's submission file",
+    "check-submission": "find what a server or Excel would stumble over",
+    "list": "benchmarks, prompt styles, rule sets",
+    "show": "one benchmark's card, a sample, and the prompt as sent",
+    "data": "get and check benchmark files",
+    "demo": "the whole story on a laptop: a small model, with and without its picture",
+}
+
+_EXITS = """\
+exit codes: 0 fine, 1 failed, 2 usage, 4 incomplete (rows with errors), 130 interrupted and resumable
+environment: VLMBENCH_HOME, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        return _dispatch(list(argv))
+    except UserError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped. Every answer so far is kept; the same command continues.")
+        return 130
+    except BrokenPipeError:
+        # The reader of our pipe (`| head`) has seen enough; give the interpreter nothing to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def complain(text: str) -> None:
+    """One paragraph on stderr, red where colours are welcome."""
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
+    print(f"{head} {text}", file=sys.stderr)
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if argv else 2
+    if argv[0] in ("-V", "--version"):
+        print(f"vlmbench {__version__}")
+        return 0
+    verb = argv[0]
+    if verb not in VERBS:
+        raise UnknownName("command", verb, VERBS, fix="See `vlmbench --help`.")
+    module = importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}")
+    parser = _Parser(prog=f"vlmbench {verb}", description=module.__doc__, formatter_class=_Formatter)
+    module.add_arguments(parser)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML with these options; flags win")
+    args = parse(parser, argv[1:])
+    _stop_on_terminate()
+    return int(module.execute(args))
+
+
+def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """Parse flags over the YAML file that `--config` names, if any."""
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--config", type=Path)
+    config = early.parse_known_args(argv)[0].config
+    if config is not None:
+        _apply_config(parser, config)
+    return parser.parse_args(argv)
+
+
+def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
+    import yaml
+
+    try:
+        options = yaml.safe_load(path.read_text("utf-8")) or {}
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror}).", file=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"is no YAML: {' '.join(str(error).split())}.", file=path) from None
+    if not isinstance(options, dict):
+        raise UsageError("must be a mapping of option names to values.", file=path)
+    actions: dict[str, Any] = {o.lstrip("-"): a for a in parser._actions for o in a.option_strings}
+    for key, value in options.items():
+        name = str(key).replace("_", "-")
+        if name not in actions:
+            raise UnknownName("option", str(key), actions, fix=f"It stands in {path}.")
+        action = actions[name]
+        parser.set_defaults(**{action.dest: _config_value(path, action, name, value)})
+        action.required = False
+
+
+def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:
+    if action.nargs in ("+", "*"):
+        return [_config_scalar(path, action, name, v) for v in (value if isinstance(value, list) else [value])]
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise UsageError(f"must be true or false, not `{value}`.", file=path, key=name)
+        return value
+    return _config_scalar(path, action, name, value)
+
+
+def _config_scalar(path: Path, action: Any, name: str, value: Any) -> Any:
+    try:
+        typed = action.type(str(value)) if action.type else str(value)
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise UsageError(f"`{value}` is not a value for it: {error}.", file=path, key=name) from None
+    if action.choices is not None and typed not in action.choices:
+        raise UnknownName(f"value for `{name}`", str(value), map(str, action.choices), fix=f"It stands in {path}.")
+    return typed
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:<{width}}{what}" for verb, what in VERBS.items())
+    return (
+        f"vlmbench {__version__}: evaluate and train vision-language models\n\n"
+        f"usage: vlmbench VERB [options]     vlmbench VERB --help\n\n{verbs}\n\n{_EXITS}"
+    )
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the paragraphs of a verb's description."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse that speaks through the error tree."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}.", fix=f"See `{self.prog} --help`.")
+
+
+def _stop_on_terminate() -> None:
+    """A polite kill is the same as Ctrl-C: finish the line being written, then leave."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us has the signals
+        signal.signal(signal.SIGTERM, stop)
+
+
+__all__ = ["VERBS", "VlmbenchError", "complain", "main", "parse"]

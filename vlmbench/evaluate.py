@@ -1,0 +1,131 @@
+"""The evaluation pipeline: it receives values and returns a Run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vlmbench.data.table import Table
+from vlmbench.domain import Benchmark, Model, Response, Run, RunSpec, Sample
+from vlmbench.engine.local import BlindImages, answer
+from vlmbench.engine.planning import Plan, decoding_facts, make_plan
+from vlmbench.engine.scoring import score_under_all
+from vlmbench.engine.watch import Unwatched, Watch
+from vlmbench.errors import DataError
+from vlmbench.store import RunFolder
+
+_UNWATCHED = Unwatched()
+
+
+def read_samples(benchmark: Benchmark, table: Table) -> tuple[Sample, ...]:
+    """Every question of a benchmark's file."""
+    samples = tuple(benchmark.samples(table.rows()))
+    if not samples:
+        raise DataError("the file has a header and no rows.", file=table.path)
+    if all(s.problem for s in samples):
+        raise DataError(
+            f"no row can be asked; the first says: {samples[0].problem}.", file=table.path, row=samples[0].id
+        )
+    return samples
+
+
+def evaluate(
+    spec: RunSpec,
+    benchmark: Benchmark,
+    table: Table,
+    model: Model,
+    folder: RunFolder,
+    watch: Watch = _UNWATCHED,
+) -> Run:
+    """Ask what has not been asked, write it down, score everything under all rule sets."""
+    samples = read_samples(benchmark, table)
+    plan = make_plan(spec, benchmark, samples)
+    facts = locked_facts(spec, plan, table, model)
+    folder.lock_to(spec, facts, sitting())
+    images = BlindImages(table.images) if spec.blind else table.images
+    responses, timing = answer(plan, model, folder, images, watch)
+    folder.finish([s.id for s in samples], folder.responses())
+    return scored_run(spec, benchmark, table.columns, plan, responses, facts=facts, timing=timing)
+
+
+def scored_run(
+    spec: RunSpec,
+    benchmark: Benchmark,
+    columns: Sequence[str],
+    plan: Plan,
+    responses: Mapping[str, Response],
+    *,
+    facts: Mapping[str, Any],
+    timing: Mapping[str, Any] | None = None,
+) -> Run:
+    """The run that these answers amount to."""
+    scores, metrics = score_under_all(benchmark, plan.samples, responses)
+    return Run(
+        spec=spec,
+        card=benchmark.card,
+        facts=facts,
+        columns=tuple(columns),
+        samples=plan.samples,
+        responses=responses,
+        scores=scores,
+        metrics=metrics,
+        partial=plan.partial,
+        timing=timing or {},
+    )
+
+
+def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[str, Any]:
+    """What two sittings of one run must share."""
+    facts: dict[str, Any] = {
+        "benchmark": spec.benchmark,
+        "dataset": {"file": table.path.name, "md5": table.md5},
+        "model": dict(model.facts),
+        "style": spec.style,
+        "prompts": plan.prompts,
+        "decoding": decoding_facts(plan.requests),
+        "blind": spec.blind,
+    }
+    if any(request.decoding.do_sample for request in plan.requests):
+        facts["sampling seed"] = spec.seed
+    return facts
+
+
+def sitting() -> dict[str, Any]:
+    """When, where and with what this sitting runs. Recorded, never compared."""
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "versions": {name: _version(name) for name in ("vlmbench", "torch", "transformers", "pillow", "pyarrow")},
+        "git": _commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of the checkout this code runs from, if it runs from one."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
