@@ -1,0 +1,59 @@
+"""Look a submission file over before a server does: columns, rows, rotations, empty and dangerous cells.
+
+    vlmbench check-submission mmbench_result.xlsx --bench MMBench_TEST_EN
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.cli.common import add_data_arguments, add_format_argument, open_benchmark, print_json, stdout
+
+if TYPE_CHECKING:
+    from vlmbench.report.submission import Finding
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `check-submission`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="xlsx or tsv")
+    parser.add_argument("--bench", required=True, metavar="NAME")
+    add_data_arguments(parser)
+    add_format_argument(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print what was found; exit 1 when an error is among it."""
+    from vlmbench.evaluate import read_samples
+    from vlmbench.registry import load_benchmark
+    from vlmbench.report.submission import check_submission
+
+    benchmark = load_benchmark(args.bench)
+    samples = read_samples(benchmark, open_benchmark(benchmark, args))
+    findings = check_submission(args.file, samples)
+    if args.format == "json":
+        print_json([asdict(f) for f in findings])
+        return int(any(f.level == "error" for f in findings))
+    return print_findings(findings)
+
+
+def print_findings(findings: Sequence[Finding], *, most: int = 20) -> int:
+    """One line a finding, errors first; returns the exit code."""
+    console = stdout()
+    errors = sum(f.level == "error" for f in findings)
+    for finding in sorted(findings, key=lambda f: f.level != "error")[:most]:
+        row = f" (row {finding.row})" if finding.row is not None else ""
+        colour = "red" if finding.level == "error" else "yellow"
+        console.print(f"[{colour}]{finding.level}[/{colour}]", end=" ")
+        console.print(f"{finding.what}{row} {finding.fix or ''}".rstrip(), markup=False)
+    if len(findings) > most:
+        console.print(f"… and {len(findings) - most} more")
+    if errors:
+        console.print(f"not ready: {errors} errors, {len(findings) - errors} warnings")
+        return 1
+    warnings = f", {len(findings)} warnings" if findings else ""
+    console.print(f"[green]ready to submit[/green]{warnings}")
+    return 0

@@ -1,0 +1,78 @@
+"""What several verbs ask for in the same words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.domain import RULE_SETS, Benchmark, Card
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vlmbench.data.table import Table
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the benchmark's file is and whether to trust it."""
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    parser.add_argument(
+        "--accept-local-data",
+        action="store_true",
+        help="use a local file although its checksum is not the published one",
+    )
+
+
+def add_rules_argument(parser: argparse.ArgumentParser) -> None:
+    """The rule set of the headline."""
+    parser.add_argument(
+        "--rules",
+        choices=RULE_SETS,
+        default="strict",
+        help="rule set of the headline; all of them are computed (default: strict)",
+    )
+
+
+def add_format_argument(parser: argparse.ArgumentParser, *more: str) -> None:
+    """How to print."""
+    parser.add_argument("--format", choices=("table", "json", *more), default="table")
+
+
+def positive(text: str) -> int:
+    """An argparse type: a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
+    return number
+
+
+def open_benchmark(benchmark: Benchmark, args: argparse.Namespace) -> Table:
+    """The benchmark's file, found, verified and opened."""
+    from vlmbench.data.locate import require_file
+
+    path = require_file(benchmark.card.file, args.data_dir, accept_changed=args.accept_local_data)
+    return open_file(benchmark.card, path)
+
+
+def open_file(card: Card, path: Path) -> Table:
+    """A file in the layout of this benchmark."""
+    from vlmbench.data.table import open_table
+
+    return open_table(path, need_integer_index=card.circular)
+
+
+def stdout() -> Console:
+    """The console of tables: colours on a terminal, plain text in a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(document: Any) -> None:
+    """A JSON document on stdout; text that no encoder could write is escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -1,0 +1,121 @@
+"""Score anybody's predictions; no model is needed.
+
+    vlmbench score --bench MMBench_DEV_EN --predictions model_MMBench_DEV_EN.xlsx
+    vlmbench score --bench MMBench_DEV_EN --data MMBench_DEV_EN.tsv --predictions answers.jsonl --rules vlmevalkit
+
+Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cli.common import (
+    add_data_arguments,
+    add_format_argument,
+    add_rules_argument,
+    open_benchmark,
+    open_file,
+    print_json,
+    stdout,
+)
+from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `score`."""
+    parser.add_argument("--bench", required=True, metavar="NAME", help="see `vlmbench list`")
+    parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum")
+    parser.add_argument("--allow-missing", action="store_true", help="rows without a prediction are not scored")
+    parser.add_argument("--rows", type=Path, metavar="OUT.jsonl", help="write one line a row and rule set")
+    parser.add_argument("--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set")
+    add_rules_argument(parser)
+    add_data_arguments(parser)
+    add_format_argument(parser, "vlmevalkit")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Score and print."""
+    from vlmbench.registry import load_benchmark
+
+    benchmark = load_benchmark(args.bench)
+    run = score_file(args, benchmark)
+    if args.rows:
+        _write_lines(args.rows, (asdict(s) for scores in run.scores.values() for s in scores))
+    if args.groups:
+        _write_lines(args.groups, group_lines(benchmark, run))
+    return _print(args, benchmark, run)
+
+
+def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
+    """The run that a predictions file amounts to."""
+    from vlmbench.engine.planning import Plan
+    from vlmbench.evaluate import read_samples, scored_run
+    from vlmbench.report.predictions import match_predictions, read_predictions
+
+    table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
+    samples = read_samples(benchmark, table)
+    predictions = read_predictions(args.predictions)
+    texts = match_predictions(predictions, [s.id for s in samples], allow_missing=args.allow_missing)
+    spec = RunSpec(model=args.predictions.stem, benchmark=benchmark.card.name, style="unknown", rules=args.rules)
+    plan = Plan(samples=samples, requests=(), partial=False, prompts="")
+    present = set(predictions.texts)
+    return scored_run(
+        spec, benchmark, table.columns, plan, said(samples, texts, present), facts={"dataset": {"md5": table.md5}}
+    )
+
+
+def said(samples: Sequence[Sample], texts: Sequence[str | None], present: set[str]) -> dict[str, Response]:
+    """Predictions as responses. A null is an empty answer; a row that is not in the file is no answer."""
+    return {
+        s.id: Response(id=s.id, text=text or "", finish="stop")
+        for s, text in zip(samples, texts, strict=True)
+        if s.id in present
+    }
+
+
+def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
+    """One line a group and rule set, for benchmarks that score groups."""
+    from vlmbench.answers.circular import score_groups
+    from vlmbench.answers.views import samples_as_read
+    from vlmbench.errors import UsageError
+
+    if not benchmark.card.circular:
+        raise UsageError(f"{benchmark.card.name} has no groups; only circular benchmarks do.", key="--groups")
+    for rules, scores in run.scores.items():
+        for group in score_groups(samples_as_read(run.samples, rules), scores, rules):
+            yield {
+                "group": group.group,
+                "rules": rules,
+                "value": group.value,
+                "rows": list(group.rows),
+                "reason": group.reason,
+            }
+
+
+def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
+    from vlmbench.report.results import results_document
+    from vlmbench.report.tables import results_table
+
+    if args.format == "vlmevalkit":
+        print_json(benchmark.vlmevalkit_records(run.samples, run.scores))  # type: ignore[attr-defined]
+        return 0
+    document = results_document(run)
+    if args.format == "json":
+        print_json(document)
+    else:
+        results_table(document, console=stdout())
+    return 0 if run.complete else 4
+
+
+def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    from vlmbench.store import make_folder, write_text
+
+    make_folder(path.parent)
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
