@@ -1,0 +1,43 @@
+# make demo     see a vision-language model evaluated, from nothing
+# make test     the fast tests
+# make check    lint, types, floors
+# Each sets up its own virtual environment the first time and reinstalls nothing after that.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check slow wheel perf clean
+
+demo: $(READY)
+	$(BIN)/vlmbench demo
+
+test: $(READY)
+	$(BIN)/pytest -n 2 -m "not slow and not gpu"
+
+slow: $(READY)
+	$(BIN)/pytest -m "slow and not gpu"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel: $(READY)
+	bash tests/packaging/wheel_job.sh $(BIN)/python
+
+perf: $(READY)
+	$(BIN)/python tests/perf/score_rules.py
+	$(BIN)/python tests/perf/big_table.py --gigabytes 2
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# torch first and exactly: a later line asking for "torch" must find it and not fetch a CUDA build
+	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,103 @@
+"""Benchmarks, prompt styles and rule sets, and which files are here.
+
+    vlmbench list
+    vlmbench list styles
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from vlmbench.cli.common import add_format_argument, print_json, stdout
+from vlmbench.domain import RULE_SETS
+
+KINDS = ("benchmarks", "styles", "rules")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `list`."""
+    parser.add_argument("kind", nargs="?", choices=KINDS, default="benchmarks")
+    add_data_dir(parser)
+    add_format_argument(parser)
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Where to look for files first."""
+    from pathlib import Path
+
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the table."""
+    rows = {"benchmarks": benchmark_rows, "styles": style_rows, "rules": rule_rows}[args.kind](args)
+    if args.format == "json":
+        print_json(rows)
+    else:
+        print_rows(rows)
+    return 0
+
+
+def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every benchmark with what its card says."""
+    from vlmbench.data.locate import find_file
+    from vlmbench.registry import benchmarks
+
+    cards = [b.card for b in benchmarks().values()]
+    return [
+        {
+            "name": card.name,
+            "family": card.family + (" (circular)" if card.circular else ""),
+            "languages": ", ".join(card.languages),
+            "rows": card.rows,
+            "answers": "yes" if card.answers else "withheld",
+            "file": "here" if find_file(card.file, args.data_dir) else "absent",
+        }
+        for card in sorted(cards, key=lambda c: c.name.lower())
+    ]
+
+
+def style_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every prompt style with its decoding."""
+    from vlmbench.prompts import STYLES
+
+    return [
+        {
+            "name": style.name,
+            "pictures": style.image_fit,
+            "tokens for a letter": style.letter_tokens,
+            "tokens for open answers": style.open_tokens,
+        }
+        for style in STYLES.values()
+    ]
+
+
+def rule_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every rule set with its purpose."""
+    purpose = {
+        "strict": "ours, the default: documented case by case in docs/rules.md, never guessing",
+        "vlmevalkit": "bit-compatible with VLMEvalKit since 2026-06-17",
+        "vlmevalkit-2025-08": "the same, 2025-08-04 to 2026-06-17",
+        "vlmevalkit-2024": "the same, before 2025-08-04: most published tables",
+        "xtuner": "bit-compatible with `xtuner mmbench`",
+    }
+    return [{"name": name, "what": purpose[name]} for name in RULE_SETS]
+
+
+def print_rows(rows: list[dict[str, Any]]) -> None:
+    """A plain table: aligned on a terminal, tab separated in a pipe so that `cut` works."""
+    from rich.table import Table
+
+    console = stdout()
+    if not console.is_terminal:
+        print("\t".join(rows[0]))
+        for row in rows:
+            print("\t".join("" if v is None else str(v) for v in row.values()))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if v is None else str(v) for v in row.values()))
+    console.print(table)

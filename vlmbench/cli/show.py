@@ -1,0 +1,98 @@
+"""One benchmark's card, one sample, and the prompt as a model would see it.
+
+    vlmbench show MMBench_DEV_EN
+    vlmbench show Shapes_DEV_EN --model demo --sample 3
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from vlmbench.cli.common import add_data_arguments, add_format_argument, open_benchmark, print_json, stdout
+from vlmbench.domain import Benchmark, ImageRef, Request
+from vlmbench.errors import DataError, UnknownName
+
+HIDDEN = ("record", "file")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `show`."""
+    parser.add_argument("name", metavar="NAME", help="a benchmark")
+    parser.add_argument("--sample", metavar="INDEX", help="which row (default: the first)")
+    parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)")
+    parser.add_argument("--model", help="render the prompt with this model's chat template")
+    add_data_arguments(parser)
+    add_format_argument(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print card, sample and prompt."""
+    from vlmbench.registry import load_benchmark
+
+    benchmark = load_benchmark(args.name)
+    document: dict[str, Any] = {"card": asdict(benchmark.card)}
+    try:
+        document |= example(benchmark, args)
+    except DataError as error:
+        document["missing"] = str(error)
+    if args.format == "json":
+        print_json(document)
+    else:
+        _print(document)
+    return 0
+
+
+def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
+    """A sample and its prompt, from the benchmark's own file."""
+    samples = {s.id: s for s in benchmark.samples(open_benchmark(benchmark, args).rows())}
+    if args.sample is not None and args.sample not in samples:
+        raise UnknownName(f"row in {benchmark.card.name}", args.sample, list(samples)[:50])
+    sample = samples[args.sample] if args.sample else next(iter(samples.values()))
+    model = None
+    if args.model:
+        from vlmbench.models.loading import load_model
+
+        model = load_model(args.model, device="cpu", dtype="auto", batch_size="auto", trust_remote_code=False)
+    style = args.prompt or (model.style if model else "vlmevalkit")
+    request = benchmark.request(sample, style)
+    return {
+        "sample": {
+            "index": sample.id,
+            "question": sample.question,
+            "hint": sample.hint,
+            "choices": dict(sample.choices),
+            "references": list(sample.references),
+            "problem": sample.problem,
+        },
+        "style": style,
+        "prompt": model.render(request) if model else plain(request),
+        "decoding": asdict(request.decoding),
+    }
+
+
+def plain(request: Request) -> str:
+    """The prompt without a chat template, pictures as `<image>`."""
+    return "\n".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    console = stdout()
+    card = Table(box=None, show_header=False, pad_edge=False)
+    card.add_column(style="bold")
+    card.add_column(overflow="fold")
+    for key, value in document["card"].items():
+        if key not in HIDDEN and value not in ("", None, ()):
+            card.add_row(key, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
+    card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
+    console.print(card)
+    if "missing" in document:
+        console.print(Text(f"\none record: {document['card']['record']}\n\n{document['missing']}"))
+        return
+    console.print(Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False))
+    console.print(Text(f"answer: {', '.join(document['sample']['references']) or 'withheld'}"))
