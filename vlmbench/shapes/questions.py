@@ -51,7 +51,9 @@ TEMPLATES: dict[str, Template] = {
         "colour", COLOURS, "What colour is this shape?", "这个图形是什么颜色？",
         "The question is about the {shape}.", "问题是关于{shape}的。",
     ),
-    "shape_of": Template("shape", SHAPES, "What is the shape of the {colour} one?", "{colour}的图形是什么形状？"),
+    "shape_of": Template(
+        "shape", SHAPES, "What is the shape of the {colour} one?", "{colour}的图形是什么形状？"
+    ),
     "shape_at": Template("shape", SHAPES, "Which shape is at the {place}?", "{place}的图形是什么形状？"),
     "shape_hinted": Template(
         "shape", SHAPES, "Which shape is it?", "它是什么形状？",

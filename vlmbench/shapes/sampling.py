@@ -26,7 +26,7 @@ _PER_PICTURE = 3
 
 def benchmark_questions(split: str) -> list[Asked]:
     """The benchmark's pictures with their questions; `split` is dev or test. Always the same."""
-    rng = random.Random(BENCHMARK_SEEDS[split])
+    rng = random.Random(BENCHMARK_SEEDS[split])  # noqa: S311 - drawing pictures, not secrets
     wanted = [goal for category in CATEGORIES for goal in _goals(rng, category, BENCHMARK_ROUNDS[split])]
     rng.shuffle(wanted)
     letters: Counter[tuple[int, str]] = Counter()
@@ -98,7 +98,7 @@ def benchmark_layouts() -> frozenset[Layout]:
 
 def training_scenes(seed: int) -> Iterator[Scene]:
     """Endless training scenes, none laid out like a benchmark picture."""
-    rng = random.Random(f"shapes-training-{seed}")
+    rng = random.Random(f"shapes-training-{seed}")  # noqa: S311 - drawing pictures, not secrets
     closed = benchmark_layouts()
     while True:
         scene = random_scene(rng)
@@ -110,7 +110,7 @@ def training_questions(
     seed: int, per_picture: int = 4, templates: Sequence[str] = tuple(TEMPLATES)
 ) -> Iterator[Asked]:
     """Endless training scenes, each with `per_picture` questions, answers spread evenly."""
-    rng = random.Random(f"shapes-training-questions-{seed}")
+    rng = random.Random(f"shapes-training-questions-{seed}")  # noqa: S311 - drawing pictures, not secrets
     asked: Counter[tuple[str, str]] = Counter()
     for scene in training_scenes(seed):
         by_template: dict[str, list[Fact]] = {name: [] for name in templates}

@@ -1,0 +1,82 @@
+"""The texts the demo model is trained on: two prompt styles for options, short answers, descriptions.
+
+The option styles are the usual ones of LLaVA evaluation and of VLMEvalKit, word for word, because the model
+is asked with them later.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from vlmbench.shapes.questions import LETTERS, Question
+from vlmbench.shapes.scene import Scene
+from vlmbench.shapes.words import Language, word
+
+LETTER_ENGLISH = "Answer with the option's letter from the given choices directly."
+LETTER_CHINESE = "请直接回答选项字母。"
+SHORT_ENGLISH = "Answer the question directly."
+SHORT_CHINESE = "请直接回答问题。"
+SELECT = "Please select the correct answer from the options above."
+DESCRIBE_ENGLISH = "Describe the picture."
+DESCRIBE_CHINESE = "请描述这张图。"
+WHICH_ENGLISH = "Which option is {word}?"
+WHICH_CHINESE = "哪个选项是{word}？"
+
+FIXED = (
+    LETTER_ENGLISH, LETTER_CHINESE, SHORT_ENGLISH, SHORT_CHINESE, SELECT, DESCRIBE_ENGLISH, DESCRIBE_CHINESE,
+    "Question:", "Options:", "Hint:",
+)  # fmt: skip
+ENGLISH_TEXTS = (WHICH_ENGLISH,)
+CHINESE_TEXTS = (WHICH_CHINESE,)
+
+Turn = tuple[str, str]
+
+
+def _lettered(texts: tuple[str, ...]) -> str:
+    return "".join(f"\n{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))
+
+
+def option_prompt(hint: str, question: str, texts: tuple[str, ...]) -> str:
+    """The LLaVA way to ask for a letter."""
+    start = f"{hint}\n{question}" if hint else question
+    body = start + _lettered(texts)
+    chinese = re.search(r"[\u4e00-\u9fff]", body)
+    return f"{body}\n{LETTER_CHINESE if chinese else LETTER_ENGLISH}"
+
+
+def select_prompt(hint: str, question: str, texts: tuple[str, ...]) -> str:
+    """The VLMEvalKit way to ask for a letter."""
+    start = f"Hint: {hint}\n" if hint else ""
+    return f"{start}Question: {question}\nOptions:{_lettered(texts)}\n{SELECT} \n"
+
+
+def letter_turn(rng: random.Random, question: Question, language: Language, select_share: float) -> Turn:
+    """A question with options, answered by a letter."""
+    ask = select_prompt if rng.random() < select_share else option_prompt
+    return ask(*question.wording(language), question.texts(language)), question.letter
+
+
+def short_turn(question: Question, language: Language) -> Turn:
+    """A question without options, answered by the word itself."""
+    hint, text = question.wording(language)
+    start = f"{hint}\n{text}" if hint else text
+    suffix = SHORT_ENGLISH if language == "en" else SHORT_CHINESE
+    return f"{start}\n{suffix}", word(question.fact.answer, language)
+
+
+def describe_turn(scene: Scene, language: Language) -> Turn:
+    """Every thing in the picture, row by row."""
+    parts = [
+        f"{word(thing.place, language)} {word(thing.colour, language)} {word(thing.shape, language)}"
+        for thing in scene.things
+    ]
+    return (DESCRIBE_ENGLISH if language == "en" else DESCRIBE_CHINESE), ", ".join(parts)
+
+
+def copy_turn(rng: random.Random, question: Question, language: Language, select_share: float) -> Turn:
+    """Which of the options is this word? Needs no picture; teaches how letters stand for options."""
+    template = WHICH_ENGLISH if language == "en" else WHICH_CHINESE
+    ask = select_prompt if rng.random() < select_share else option_prompt
+    text = template.format(word=word(question.fact.answer, language))
+    return ask("", text, question.texts(language)), question.letter
