@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from vlmbench.errors import DataError
+from vlmbench.images import GREY, blank_like, open_picture, pad_to_square, picture_size
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "training" / "expand2square"
+NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
+RGBA = Image.fromarray(NOISE)
+RGB = RGBA.convert("RGB")
+
+
+def saved(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims this size and holds no pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    "case", json.loads((GOLDEN / "cases.json").read_text()), ids=lambda case: case["input"]
+)
+def test_padding_equals_expand2square(case: dict[str, object]) -> None:
+    image = open_picture((GOLDEN / str(case["input"])).read_bytes())
+    red, green, blue = case["background"]  # type: ignore[misc]
+    padded = pad_to_square(image, (red, green, blue))
+    assert np.array_equal(np.asarray(padded), np.asarray(Image.open(GOLDEN / str(case["expected"]))))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_mode_becomes_rgb_as_pillow_converts_it(mode: str) -> None:
+    source = RGBA.convert(mode)
+    picture = open_picture(saved(source))
+    assert picture.mode == "RGB"
+    assert np.array_equal(np.asarray(picture), np.asarray(source.convert("RGB")))
+
+
+def test_cmyk_becomes_rgb() -> None:
+    assert open_picture(saved(RGB.convert("CMYK"), "JPEG")).mode == "RGB"
+
+
+def test_transparency_is_dropped_and_not_blended() -> None:
+    assert np.array_equal(np.asarray(open_picture(saved(RGBA))), NOISE[:, :, :3])
+
+
+def test_a_transparent_palette_warns_nobody() -> None:
+    assert open_picture(saved(RGBA.quantize(16))).mode == "RGB"
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
+    grey = np.arange(0, 65536, 512, dtype=np.uint16).reshape(8, 16)
+    picture = open_picture(saved(Image.fromarray(grey)))
+    assert np.array_equal(np.asarray(picture)[:, :, 0], grey // 256)
+
+
+def test_an_animation_is_its_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert open_picture(data).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_exif_orientation_is_left_alone() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert open_picture(saved(RGB, "JPEG", exif=exif)).size == RGB.size
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_cut_off_picture_is_refused(form: str, kept: float) -> None:
+    data = saved(RGB, form)
+    with pytest.raises(DataError, match=r"cut off|no picture"):
+        open_picture(data[: int(len(data) * kept)])
+
+
+def test_a_cut_off_picture_is_refused_even_if_pillow_was_told_to_bear_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data = saved(RGB, "JPEG")
+    with pytest.raises(DataError, match="cut off"):
+        open_picture(data[: len(data) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(DataError, match="no picture"):
+        open_picture(data)
+
+
+@pytest.mark.parametrize("pillow_limit", [89_478_485, None])
+def test_a_huge_picture_is_refused_with_both_sizes(
+    pillow_limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow_limit)
+    with pytest.raises(DataError, match="900,000,000 pixels; at most 178,956,970"):
+        open_picture(png_header(30_000, 30_000))
+
+
+def test_a_large_picture_below_the_limit_warns_nobody() -> None:
+    assert picture_size(png_header(12_000, 12_000)) == (12_000, 12_000)
+
+
+def test_a_blank_has_the_size_of_the_picture_and_one_colour() -> None:
+    blank = open_picture(blank_like(saved(RGB)))
+    assert blank.size == RGB.size
+    assert blank.getcolors() == [(24 * 32, GREY)]

@@ -1,0 +1,136 @@
+"""Pictures: from bytes to pixels, padded squares, and grey stand-ins.
+
+Everything a model sees passes through here, in evaluation as in training, so that a picture is
+decoded in one way only.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vlmbench.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 178_956_970
+"""More than this is taken for a decompression bomb; it is half a gigabyte as RGB."""
+
+GREY = (128, 128, 128)
+
+
+def open_picture(data: bytes) -> Image:
+    """The picture as RGB pixels, complete or not at all.
+
+    As in the original tools an EXIF orientation is left alone, transparency is dropped without a
+    backdrop, and of an animation the first frame counts. Sixteen-bit grey is scaled to eight bits.
+    """
+    image = _open(data)
+    try:
+        with _no_half_pictures():
+            image.load()
+            return _to_rgb(image)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"the picture is cut off or damaged ({error}).") from error
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height, from the header alone."""
+    return _open(data).size
+
+
+def pad_to_square(image: Image, colour: tuple[int, int, int]) -> Image:
+    """The picture in the middle of a square of this colour: `expand2square` of the LLaVA tools."""
+    from PIL import Image as Pillow
+
+    width, height = image.size
+    if width == height:
+        return image
+    side = max(width, height)
+    square = Pillow.new(image.mode, (side, side), colour)
+    square.paste(image, ((side - width) // 2, (side - height) // 2))
+    return square
+
+
+def blank_like(data: bytes) -> bytes:
+    """A grey picture of the same size as PNG, to see how much of a score needs no picture."""
+    return _blank(picture_size(data))
+
+
+@lru_cache(maxsize=32)
+def _blank(size: tuple[int, int]) -> bytes:
+    from PIL import Image as Pillow
+
+    buffer = io.BytesIO()
+    Pillow.new("RGB", size, GREY).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _open(data: bytes) -> Image:
+    """The picture with its header read and its size checked, pixels not yet decoded."""
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from half of the limit on.
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
+            image = Pillow.open(io.BytesIO(data))
+    except Pillow.DecompressionBombError as error:
+        raise _too_large(_first_number(str(error))) from None
+    except UnidentifiedImageError:
+        raise DataError(f"these {len(data)} bytes are no picture in any known format.") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"the picture is cut off or damaged ({error}).") from error
+    # Pillow's own check can be switched off by any library that dislikes it.
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(width * height)
+    return image
+
+
+def _too_large(pixels: int) -> DataError:
+    return DataError(f"the picture has {pixels:,} pixels; at most {MAX_PIXELS:,} are read.")
+
+
+def _first_number(text: str) -> int:
+    found = re.search(r"\d+", text)
+    return int(found.group()) if found else MAX_PIXELS + 1
+
+
+def _to_rgb(image: Image) -> Image:
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    # Without this key a palette picture with transparency converts as it should, and without a warning.
+    image.info.pop("transparency", None)
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image) -> Image:
+    """Sixteen-bit grey scaled down; Pillow's own conversion would clip nearly all of it to white."""
+    import numpy as np
+    from PIL import Image as Pillow
+
+    values = np.asarray(image)
+    if values.max(initial=0) > 255:
+        values = values // 256
+    return Pillow.fromarray(values.clip(0, 255).astype(np.uint8))
+
+
+@contextmanager
+def _no_half_pictures() -> Iterator[None]:
+    """Refuse cut-off files even where another library told Pillow to fill the rest with grey."""
+    from PIL import ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
