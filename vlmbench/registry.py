@@ -1,37 +1,159 @@
-"""From a name to a benchmark, importing only when asked.
+"""From a name to a benchmark: shipped modules, installed plugins, plugin files, or a bare TSV.
 
-Built-in benchmarks are modules of `vlmbench.benchmarks`; each ends in a tuple `BENCHMARKS`.
+    shipped    modules of `vlmbench.benchmarks`, each ending in a tuple `BENCHMARKS`
+    installed  entry points of the group `vlmbench.benchmarks`, each a benchmark or a tuple of them
+    files      `--plugin FILE.py`, ending in `BENCHMARKS` or `benchmark`
+    bare       a path ending in `.tsv`: no code at all (see `vlmbench.benchmarks._bare`)
+
+All four give the same object. A plugin that cannot be imported is remembered with its reason and breaks
+nothing else; a name with two owners is an error only when it is asked for.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from vlmbench.domain import Benchmark
-from vlmbench.errors import UnknownName
+from vlmbench.errors import UnknownName, UsageError, UserError
+
+GROUP = "vlmbench.benchmarks"
 
 
-@cache
-def benchmarks() -> dict[str, Benchmark]:
-    """Every shipped benchmark by name."""
-    found: dict[str, Benchmark] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place that offers benchmarks."""
+
+    origin: str
+    """Shown in errors and in `vlmbench list plugins`."""
+    benchmarks: tuple[Benchmark, ...] = ()
+    error: str | None = None
+    """Why it could not be imported."""
+    shipped: bool = False
+
+
+class Registry:
+    """Everything that answers to a name."""
+
+    def __init__(self, plugin_files: Sequence[Path] = ()) -> None:
+        self._files = tuple(plugin_files)
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source, imported once."""
+        shipped = [_shipped(name) for name in _module_names()]
+        installed = [
+            _load(f"{point.value} (entry point `{point.name}`)", point.load)
+            for point in entry_points(group=GROUP)
+        ]
+        files = [_load(str(path), lambda path=path: _offered(_import_file(path))) for path in self._files]
+        return (*shipped, *installed, *files)
+
+    @property
+    def plugins(self) -> tuple[Source, ...]:
+        """The sources that do not ship with vlmbench."""
+        return tuple(source for source in self.sources if not source.shipped)
+
+    @cached_property
+    def owners(self) -> dict[str, list[tuple[Source, Benchmark]]]:
+        """Every name with all who claim it."""
+        found: dict[str, list[tuple[Source, Benchmark]]] = {}
+        for source in self.sources:
+            for benchmark in source.benchmarks:
+                found.setdefault(benchmark.card.name, []).append((source, benchmark))
+        return found
+
+    @property
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """Every benchmark by name; of a contested name the first owner."""
+        return {name: owners[0][1] for name, owners in self.owners.items()}
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Names that users of other toolkits type."""
+        return dict(importlib.import_module("vlmbench.benchmarks._aliases").ALIASES)
+
+    def benchmark(self, name: str) -> Benchmark:
+        """The benchmark of that name, alias or path."""
+        if name.endswith(".tsv"):
+            bare = importlib.import_module("vlmbench.benchmarks._bare")
+            benchmark: Benchmark = bare.benchmark_of(Path(name))
+            return benchmark
+        owners = self.owners.get(self._known(name), [])
+        if len(owners) > 1:
+            raise UsageError(
+                f"two sources offer a benchmark named `{name}`: {' and '.join(s.origin for s, _ in owners)}.",
+                fix="Rename one of them, or uninstall the plugin that is not meant.",
+            )
+        return owners[0][1]
+
+    def _known(self, name: str) -> str:
+        if name in self.owners:
+            return name
+        if name.lower() in self.aliases:
+            return self.aliases[name.lower()]
+        folded = [known for known in self.owners if known.lower() == name.lower()]
+        if len(folded) == 1:
+            return folded[0]
+        broken = [s.origin for s in self.plugins if s.error]
+        note = (
+            f" A plugin could not be imported ({', '.join(broken)}): see `vlmbench list plugins`."
+            if broken
+            else ""
+        )
+        raise UnknownName("benchmark", name, [*self.owners, *self.aliases], fix=f"See `vlmbench list`.{note}")
+
+
+def load_benchmark(name: str, plugin_files: Sequence[Path] = ()) -> Benchmark:
+    """The benchmark of that name."""
+    return Registry(plugin_files).benchmark(name)
+
+
+def _module_names() -> list[str]:
     package = importlib.import_module("vlmbench.benchmarks")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_"):
-            continue
-        for benchmark in importlib.import_module(f"vlmbench.benchmarks.{module.name}").BENCHMARKS:
-            found[benchmark.card.name] = benchmark
-    return found
+    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
 
 
-def load_benchmark(name: str) -> Benchmark:
-    """The benchmark of that name; case does not matter where it is unambiguous."""
-    known = benchmarks()
-    if name in known:
-        return known[name]
-    folded = [known_name for known_name in known if known_name.lower() == name.lower()]
-    if len(folded) == 1:
-        return known[folded[0]]
-    raise UnknownName("benchmark", name, known, fix="See `vlmbench list`.")
+def _shipped(name: str) -> Source:
+    module = importlib.import_module(f"vlmbench.benchmarks.{name}")
+    return Source(origin=f"vlmbench.benchmarks.{name}", benchmarks=tuple(module.BENCHMARKS), shipped=True)
+
+
+def _load(origin: str, load: Callable[[], Any]) -> Source:
+    """What a stranger's code offers, or why it offers nothing. It may raise whatever it likes."""
+    try:
+        offered = load()
+        benchmarks = (offered,) if hasattr(offered, "card") else tuple(offered)
+        for benchmark in benchmarks:
+            if not isinstance(benchmark.card.name, str):
+                raise TypeError(f"{benchmark!r} has no card with a name")
+    except UserError as error:
+        return Source(origin=origin, error=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return Source(origin=origin, error=f"{type(error).__name__}: {error}")
+    return Source(origin=origin, benchmarks=benchmarks)
+
+
+def _import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"vlmbench_plugin_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError("there is no such Python file.", file=path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _offered(module: ModuleType) -> Benchmark | Iterable[Benchmark]:
+    for name in ("BENCHMARKS", "benchmark"):
+        if hasattr(module, name):
+            offered: Benchmark | Iterable[Benchmark] = getattr(module, name)
+            return offered
+    raise UserError("offers neither `BENCHMARKS` nor `benchmark`.", file=module.__file__)

@@ -42,9 +42,9 @@ def execute(args: argparse.Namespace) -> int:
 def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Every benchmark with what its card says."""
     from vlmbench.data.locate import find_file
-    from vlmbench.registry import benchmarks
+    from vlmbench.registry import Registry
 
-    cards = [b.card for b in benchmarks().values()]
+    cards = [b.card for b in Registry().benchmarks.values()]
     return [
         {
             "name": card.name,
