@@ -1,0 +1,125 @@
+"""A model without weights, for tests of everything around a model.
+
+    echo                        answers `A`
+    echo:TEXT                   answers TEXT
+    echo:@FILE.jsonl            answers by sample id, from lines {"index": …, "prediction": …}
+
+Faults follow after a comma, as many as wanted (`echo:B,!raise=7,!raise=9,!sleep=0.1`):
+
+    !raise=ID                   fails on that sample; the others are answered
+    !crash=ID                   breaks down at that sample, as a killed process would
+    !sleep=SECONDS              waits before each answer
+
+Faults are not part of the model's facts: a run that met them may be continued without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import ImageRef, ImageSource, Request, Response
+from vlmbench.errors import ModelError
+
+_FAULT = re.compile(r"(?:^|,)!(\w+)=([^,]*)(?=,!|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """Says what it was told to say."""
+
+    text: str = "A"
+    by_id: Mapping[str, str] | None = None
+    raises: frozenset[str] = frozenset()
+    crashes: frozenset[str] = frozenset()
+    sleep: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    name = "echo"
+    style = "vlmevalkit"
+
+    def render(self, request: Request) -> str:
+        """The parts one after another; a picture as `<image>`."""
+        return "".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """One answer a request, in order."""
+        for request in requests:
+            if self.sleep:
+                time.sleep(self.sleep)
+            if request.id in self.crashes:
+                raise RuntimeError(f"echo was told to crash at {request.id}")
+            try:
+                text = self._answer(request)
+            except (RuntimeError, KeyError) as error:
+                yield Response(id=request.id, text="", finish="error", error=str(error.args[0]))
+            else:
+                yield Response(id=request.id, text=text, finish="stop")
+
+    def _answer(self, request: Request) -> str:
+        if request.id in self.raises:
+            raise RuntimeError(f"echo was told to fail on {request.id}")
+        if self.by_id is None:
+            return self.text
+        if request.id not in self.by_id:
+            raise KeyError(f"the file of answers has none for {request.id}")
+        return self.by_id[request.id]
+
+
+def load_echo(spec: str) -> Echo:
+    """The echo model that a model string such as `echo:B,!raise=7` describes."""
+    told = spec.partition(":")[2]
+    faults: dict[str, list[str]] = {}
+    for kind, value in _FAULT.findall(told):
+        faults.setdefault(kind, []).append(value)
+    text = _FAULT.sub("", told) or "A"
+    unknown = faults.keys() - {"raise", "crash", "sleep"}
+    if unknown:
+        raise ModelError(
+            f"echo knows no fault `!{min(unknown)}`.", fix="It knows !raise=, !crash= and !sleep=."
+        )
+    answers = _read_answers(Path(text[1:])) if text.startswith("@") else None
+    said = text if answers is None else hashlib.sha256(json.dumps(answers).encode()).hexdigest()
+    return Echo(
+        text=text,
+        by_id=answers,
+        raises=frozenset(faults.get("raise", ())),
+        crashes=frozenset(faults.get("crash", ())),
+        sleep=_seconds(faults.get("sleep", ["0"])[-1]),
+        facts={"kind": "echo", "says": said},
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ModelError(f"`!sleep={text}` is no number of seconds.", fix="Write `!sleep=0.1`.") from None
+
+
+def _read_answers(path: Path) -> dict[str, str]:
+    answers: dict[str, str] = {}
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"echo cannot read its answers ({error}).", file=path) from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            answers[str(record["index"])] = str(record["prediction"])
+        except (ValueError, KeyError, TypeError):
+            raise ModelError(
+                "this line is not an answer.",
+                file=path,
+                row=number,
+                fix='Write lines such as {"index": 1, "prediction": "A"}.',
+            ) from None
+    return answers

@@ -1,0 +1,59 @@
+"""From what follows `--model` to a model.
+
+demo                the small LLaVA that ships with vlmbench
+echo, echo:TEXT     no weights, for tests
+PATH                a Hugging Face folder
+OWNER/NAME          a model of the Hugging Face hub, downloaded once
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from vlmbench.domain import Model
+from vlmbench.errors import ModelError, UnknownName
+
+ACCEPTED = "A model is `demo`, `echo`, a Hugging Face folder, or a hub id such as llava-hf/llava-1.5-7b-hf."
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load_model(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    trust_remote_code: bool = False,
+) -> Model:
+    """The model of that name, ready to answer."""
+    kind = spec.partition(":")[0]
+    if kind == "echo":
+        from vlmbench.models.echo import load_echo
+
+        return load_echo(spec)
+    from vlmbench.models.hf import load_hf
+
+    return load_hf(
+        where(spec), device=device, dtype=dtype, batch_size=batch_size, trust_remote_code=trust_remote_code
+    )
+
+
+def where(spec: str) -> str:
+    """The folder or hub id that a model string stands for."""
+    if spec == "demo":
+        from vlmbench.models.bundled import demo_folder
+
+        return str(demo_folder())
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.exists():
+        raise ModelError("a model is a folder, and this is a file.", file=path, fix=ACCEPTED)
+    if path.is_absolute() or spec.startswith((".", "~")):
+        raise ModelError("there is no such folder.", file=path, fix=ACCEPTED)
+    if _HUB_ID.fullmatch(spec):
+        return spec
+    raise UnknownName("model", spec, ["demo", "echo"], fix=ACCEPTED)
