@@ -1,0 +1,138 @@
+"""How each toolkit would have read the same files.
+
+The compatible rule sets are only comparable with published figures when they also see what those
+toolkits saw. Both read their tables with pandas, which
+
+* takes words such as `None`, `NA` or `null` for empty cells, so that options, hints and predictions
+  of that name vanish (or print as `nan` where a text is required);
+* guesses one type for a whole column: if every cell is a number, `007` prints as `7`, and with a
+  gap anywhere in the column `5` prints as `5.0`.
+
+`strict` sees the file as it is. The whole table is needed at once because types belong to columns.
+The raw `cells` of a sample are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vlmbench.domain import RuleSet, Sample
+
+MISSING = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
+    | {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
+"""The words pandas (2.0 and later) takes for an empty cell."""
+
+PRINTED_GAP = "nan"
+"""What an empty cell prints as where the toolkit needs a text."""
+
+Column = Sequence[str | None]
+
+_BLANK = r"[ \t\n\v\f\r]*"
+_INTEGER = re.compile(rf"{_BLANK}[+-]?[0-9]+{_BLANK}")
+_NUMBER = re.compile(
+    rf"{_BLANK}[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?){_BLANK}", re.IGNORECASE
+)
+_TRUTHS = {
+    "True": "True",
+    "TRUE": "True",
+    "true": "True",
+    "False": "False",
+    "FALSE": "False",
+    "false": "False",
+}
+_MOST_DIGITS = 40
+"""Longer than any number that pandas would hold; spares us the parsing of absurd ones."""
+
+
+def samples_as_read(samples: Sequence[Sample], rules: RuleSet) -> list[Sample]:
+    """The questions as `rules` saw them; samples that do not change are passed on as they are."""
+    if rules == "strict":
+        return list(samples)
+    changes: dict[int, dict[str, Any]] = {}
+    _reread_texts(samples, changes)
+    _reread_references(samples, changes)
+    _reread_mappings(samples, "choices", changes)
+    _reread_mappings(samples, "categories", changes)
+    return [replace(s, **changes[i]) if i in changes else s for i, s in enumerate(samples)]
+
+
+def answers_as_read(texts: Sequence[str | None], rules: RuleSet) -> list[str]:
+    """The predictions as `rules` saw them: VLMEvalKit writes a workbook and reads it back."""
+    if rules in ("strict", "xtuner"):
+        return [text if text is not None else "" for text in texts]
+    return [PRINTED_GAP if text is None else text for text in column_as_read(texts)]
+
+
+def column_as_read(cells: Column) -> Column:
+    """One column as pandas reads and prints it, None for an empty cell; the same object if unchanged."""
+    present = [cell for cell in cells if cell is not None and cell not in MISSING]
+    printed = _printing(present, gaps=len(present) < len(cells))
+    if printed is None and all(cell is None or cell not in MISSING for cell in cells):
+        return cells
+    show = printed or str
+    return [None if cell is None or cell in MISSING else show(cell) for cell in cells]
+
+
+def _printing(present: Sequence[str], *, gaps: bool) -> Callable[[str], str] | None:
+    """How the type guessed for a column prints its cells; None where they print as written."""
+    if not present:
+        return None
+    if all(map(_INTEGER.fullmatch, present)):
+        if max(map(len, present)) > _MOST_DIGITS:
+            return None
+        numbers = [int(cell) for cell in present]
+        if min(numbers) >= -(2**63) and max(numbers) < 2**63:
+            return (lambda cell: repr(float(cell))) if gaps else (lambda cell: str(int(cell)))
+        unsigned = min(numbers) >= 0 and max(numbers) < 2**64 and not gaps
+        return (lambda cell: str(int(cell))) if unsigned else None
+    if all(map(_NUMBER.fullmatch, present)):
+        return lambda cell: repr(float(cell))
+    if all(cell in _TRUTHS for cell in present):
+        return _TRUTHS.__getitem__
+    return None
+
+
+def _differences(before: Column, after: Column) -> Iterable[tuple[int, str | None]]:
+    if after is before:
+        return ()
+    return ((i, new) for i, (old, new) in enumerate(zip(before, after, strict=True)) if new != old)
+
+
+def _reread_texts(samples: Sequence[Sample], changes: dict[int, dict[str, Any]]) -> None:
+    questions = [s.question or None for s in samples]
+    if any(questions):  # otherwise the file has no such column
+        for i, text in _differences([s.question for s in samples], column_as_read(questions)):
+            changes.setdefault(i, {})["question"] = PRINTED_GAP if text is None else text
+    for name in ("hint", "split"):
+        cells = [getattr(s, name) for s in samples]
+        for i, text in _differences(cells, column_as_read(cells)):
+            changes.setdefault(i, {})[name] = text
+
+
+def _reread_references(samples: Sequence[Sample], changes: dict[int, dict[str, Any]]) -> None:
+    """The answer column, unless its cells are lists, which pandas leaves alone."""
+    if any(len(s.references) > 1 for s in samples):
+        return
+    cells = [s.references[0] if s.references else None for s in samples]
+    for i, text in _differences(cells, column_as_read(cells)):
+        # An open answer is turned into text before it is compared, a letter is not.
+        gap = () if samples[i].choices else (PRINTED_GAP,)
+        changes.setdefault(i, {})["references"] = gap if text is None else (text,)
+
+
+def _reread_mappings(samples: Sequence[Sample], name: str, changes: dict[int, dict[str, Any]]) -> None:
+    """Each key of a mapping (an option's letter, a level) is a column of its own."""
+    mappings = [getattr(s, name) for s in samples]
+    for key in dict.fromkeys(key for mapping in mappings for key in mapping):
+        cells = [mapping.get(key) for mapping in mappings]
+        for i, text in _differences(cells, column_as_read(cells)):
+            mapping = changes.setdefault(i, {}).setdefault(name, dict(mappings[i]))
+            if text is None:
+                del mapping[key]
+            else:
+                mapping[key] = text
