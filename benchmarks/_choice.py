@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import group_key, is_base, score_groups
+from vlmbench.answers.tables import vlmevalkit_records
+from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 from vlmbench.stats import clustered_mean
@@ -84,6 +86,21 @@ class MultipleChoice:
             [Unit(g.base, g.value, len(g.rows)) for g in groups], LEVELS, headline="circular accuracy"
         )
         return [*table, *plain_accuracy(samples, scores)]
+
+    def vlmevalkit_records(
+        self,
+        samples: Sequence[Sample],
+        scores: Mapping[RuleSet, Sequence[Score]],
+        rules: RuleSet = "vlmevalkit",
+    ) -> dict[str, object]:
+        """That toolkit's result table for these scores; `rules` picks its generation."""
+        seen = samples_as_read(samples, rules)
+        if self.card.circular:
+            groups = score_groups(seen, scores[rules], rules)
+            units = [(group.base, group.value) for group in groups]
+        else:
+            units = [(s, score.value) for s, score in zip(seen, scores[rules], strict=True)]
+        return {"records": vlmevalkit_records([(s, value) for s, value in units if value is not None])}
 
 
 def plain_accuracy(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:

@@ -1,6 +1,6 @@
 """Look a submission file over before a server does: columns, rows, rotations, empty and dangerous cells.
 
-    vlmbench check-submission mmbench_result.xlsx --bench MMBench_TEST_EN
+vlmbench check-submission mmbench_result.xlsx --bench MMBench_TEST_EN
 """
 
 from __future__ import annotations

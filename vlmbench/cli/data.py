@@ -1,7 +1,7 @@
 """Get benchmark files, and check the ones that are here.
 
-    vlmbench data get MMBench_DEV_EN
-    vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
+vlmbench data get MMBench_DEV_EN
+vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
 """
 
 from __future__ import annotations
@@ -81,5 +81,3 @@ class _Bar:
         elif int(share * 10) > self._tenth:
             self._tenth = int(share * 10)
             print(line, file=sys.stderr, flush=True)
-
-

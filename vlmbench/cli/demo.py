@@ -19,7 +19,9 @@ BENCH = "Shapes_DEV_EN"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `demo`."""
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
+    )
     parser.add_argument("--limit", metavar="N", help="ask N whole groups only")
 
 

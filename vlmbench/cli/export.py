@@ -1,6 +1,6 @@
 """Write a run's submission file from its stored answers, and look it over.
 
-    vlmbench export runs/demo/Shapes_TEST_EN --format mmbench
+vlmbench export runs/demo/Shapes_TEST_EN --format mmbench
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Benchmarks, prompt styles and rule sets, and which files are here.
 
-    vlmbench list
-    vlmbench list styles
+vlmbench list
+vlmbench list styles
 """
 
 from __future__ import annotations

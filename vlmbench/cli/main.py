@@ -106,7 +106,9 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
 
 def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:
     if action.nargs in ("+", "*"):
-        return [_config_scalar(path, action, name, v) for v in (value if isinstance(value, list) else [value])]
+        return [
+            _config_scalar(path, action, name, v) for v in (value if isinstance(value, list) else [value])
+        ]
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise UsageError(f"must be true or false, not `{value}`.", file=path, key=name)
@@ -120,7 +122,9 @@ def _config_scalar(path: Path, action: Any, name: str, value: Any) -> Any:
     except (ValueError, argparse.ArgumentTypeError) as error:
         raise UsageError(f"`{value}` is not a value for it: {error}.", file=path, key=name) from None
     if action.choices is not None and typed not in action.choices:
-        raise UnknownName(f"value for `{name}`", str(value), map(str, action.choices), fix=f"It stands in {path}.")
+        raise UnknownName(
+            f"value for `{name}`", str(value), map(str, action.choices), fix=f"It stands in {path}."
+        )
     return typed
 
 

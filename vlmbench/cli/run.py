@@ -39,9 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bench", required=True, nargs="+", metavar="NAME", help="see `vlmbench list`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/MODEL/BENCH)")
     parser.add_argument("--fresh", action="store_true", help="throw earlier answers of this run folder away")
-    parser.add_argument("--limit", type=positive, metavar="N", help="ask N whole groups, stratified by category")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="ask N whole groups, stratified by category"
+    )
     parser.add_argument("--seed", type=int, default=0, help="chooses the groups of --limit (default: 0)")
-    parser.add_argument("--blind", action="store_true", help="grey pictures: what is guessed without looking?")
+    parser.add_argument(
+        "--blind", action="store_true", help="grey pictures: what is guessed without looking?"
+    )
     parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
     parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: the prompt style's")
     add_rules_argument(parser)
@@ -55,7 +59,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help="default: auto")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run code that the model folder ships")
+    parser.add_argument(
+        "--trust-remote-code", action="store_true", help="run code that the model folder ships"
+    )
 
 
 def batch_size(text: str) -> int | str:

@@ -25,16 +25,23 @@ from vlmbench.cli.common import (
     stdout,
 )
 from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
+from vlmbench.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `score`."""
     parser.add_argument("--bench", required=True, metavar="NAME", help="see `vlmbench list`")
     parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum")
-    parser.add_argument("--allow-missing", action="store_true", help="rows without a prediction are not scored")
+    parser.add_argument(
+        "--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum"
+    )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="rows without a prediction are not scored"
+    )
     parser.add_argument("--rows", type=Path, metavar="OUT.jsonl", help="write one line a row and rule set")
-    parser.add_argument("--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set")
+    parser.add_argument(
+        "--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set"
+    )
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser, "vlmevalkit")
@@ -63,11 +70,18 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     samples = read_samples(benchmark, table)
     predictions = read_predictions(args.predictions)
     texts = match_predictions(predictions, [s.id for s in samples], allow_missing=args.allow_missing)
-    spec = RunSpec(model=args.predictions.stem, benchmark=benchmark.card.name, style="unknown", rules=args.rules)
+    spec = RunSpec(
+        model=args.predictions.stem, benchmark=benchmark.card.name, style="unknown", rules=args.rules
+    )
     plan = Plan(samples=samples, requests=(), partial=False, prompts="")
     present = set(predictions.texts)
     return scored_run(
-        spec, benchmark, table.columns, plan, said(samples, texts, present), facts={"dataset": {"md5": table.md5}}
+        spec,
+        benchmark,
+        table.columns,
+        plan,
+        said(samples, texts, present),
+        facts={"dataset": {"md5": table.md5}},
     )
 
 
@@ -84,7 +98,6 @@ def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
     """One line a group and rule set, for benchmarks that score groups."""
     from vlmbench.answers.circular import score_groups
     from vlmbench.answers.views import samples_as_read
-    from vlmbench.errors import UsageError
 
     if not benchmark.card.circular:
         raise UsageError(f"{benchmark.card.name} has no groups; only circular benchmarks do.", key="--groups")
@@ -104,14 +117,23 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     from vlmbench.report.tables import results_table
 
     if args.format == "vlmevalkit":
-        print_json(benchmark.vlmevalkit_records(run.samples, run.scores))  # type: ignore[attr-defined]
-        return 0
+        return _print_as_vlmevalkit(args, benchmark, run)
     document = results_document(run)
     if args.format == "json":
         print_json(document)
     else:
         results_table(document, console=stdout())
     return 0 if run.complete else 4
+
+
+def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
+    """That toolkit's own table; of its current generation unless `--rules` names an older one."""
+    records = getattr(benchmark, "vlmevalkit_records", None)
+    if records is None:
+        raise UsageError(f"{benchmark.card.name} has no table in VLMEvalKit's layout.", key="--format")
+    generation = args.rules if args.rules.startswith("vlmevalkit") else "vlmevalkit"
+    print_json(records(run.samples, run.scores, generation))
+    return 0
 
 
 def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

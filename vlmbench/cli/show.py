@@ -1,7 +1,7 @@
 """One benchmark's card, one sample, and the prompt as a model would see it.
 
-    vlmbench show MMBench_DEV_EN
-    vlmbench show Shapes_DEV_EN --model demo --sample 3
+vlmbench show MMBench_DEV_EN
+vlmbench show Shapes_DEV_EN --model demo --sample 3
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `show`."""
     parser.add_argument("name", metavar="NAME", help="a benchmark")
     parser.add_argument("--sample", metavar="INDEX", help="which row (default: the first)")
-    parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)")
+    parser.add_argument(
+        "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
+    )
     parser.add_argument("--model", help="render the prompt with this model's chat template")
     add_data_arguments(parser)
     add_format_argument(parser)
@@ -94,5 +96,7 @@ def _print(document: dict[str, Any]) -> None:
     if "missing" in document:
         console.print(Text(f"\none record: {document['card']['record']}\n\n{document['missing']}"))
         return
-    console.print(Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False))
+    console.print(
+        Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False)
+    )
     console.print(Text(f"answer: {', '.join(document['sample']['references']) or 'withheld'}"))
