@@ -23,6 +23,7 @@ from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
 
 _UNWATCHED = Unwatched()
+PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 
 
 def read_samples(benchmark: Benchmark, table: Table) -> tuple[Sample, ...]:
@@ -106,7 +107,7 @@ def sitting() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "versions": {name: _version(name) for name in ("vlmbench", "torch", "transformers", "pillow", "pyarrow")},
+        "versions": {name: _version(name) for name in PACKAGES},
         "git": _commit(),
     }
 

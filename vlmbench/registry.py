@@ -137,7 +137,7 @@ def _load(origin: str, load: Callable[[], Any]) -> Source:
                 raise TypeError(f"{benchmark!r} has no card with a name")
     except UserError as error:
         return Source(origin=origin, error=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:
         return Source(origin=origin, error=f"{type(error).__name__}: {error}")
     return Source(origin=origin, benchmarks=benchmarks)
 

@@ -135,8 +135,8 @@ def present(run: Run, folder: Path, form: str, onlooker: Watch) -> dict[str, Any
     if not run.complete:
         left = len(run.samples) - len(run.responses)
         complain(
-            f"incomplete: {run.errors} rows with errors, {left} not answered; see {folder / 'responses.jsonl'}. "
-            "The same command asks them again."
+            f"incomplete: {run.errors} rows with errors, {left} not answered; "
+            f"see {folder / 'responses.jsonl'}. The same command asks them again."
         )
     return document
 

@@ -1,7 +1,7 @@
 """Score anybody's predictions; no model is needed.
 
     vlmbench score --bench MMBench_DEV_EN --predictions model_MMBench_DEV_EN.xlsx
-    vlmbench score --bench MMBench_DEV_EN --data MMBench_DEV_EN.tsv --predictions answers.jsonl --rules vlmevalkit
+    vlmbench score --bench CCBench --data CCBench.tsv --predictions answers.jsonl --rules vlmevalkit-2024
 
 Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`.
 """
