@@ -19,6 +19,7 @@ from vlmbench.trainers.demo_model.prompts import Turn
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 SELECT_SHARE = 0.2
+NEEDS_OPTIONS = ("exists_which",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,9 @@ def _turn(rng: random.Random, mixture: Mixture, scene: Scene, question: Question
     language: Language = "en" if rng.random() < 0.5 else "cn"
     draw = rng.random()
     if draw < mixture.describe:
-        return prompts.describe_turn(scene, language)
-    if draw < mixture.describe + mixture.short:
+        tell = prompts.describe_turn if rng.random() < 0.65 else prompts.tally_turn
+        return tell(rng, scene, language)
+    if draw < mixture.describe + mixture.short and question.fact.template not in NEEDS_OPTIONS:
         return prompts.short_turn(question, language)
     return prompts.letter_turn(rng, question, language, SELECT_SHARE)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 
 from vlmbench.shapes.questions import LETTERS, Question
 from vlmbench.shapes.scene import Scene
-from vlmbench.shapes.words import Language, word
+from vlmbench.shapes.words import COLOURS, SHAPES, Language, word
 
 LETTER_ENGLISH = "Answer with the option's letter from the given choices directly."
 LETTER_CHINESE = "请直接回答选项字母。"
@@ -20,12 +21,14 @@ SHORT_CHINESE = "请直接回答问题。"
 SELECT = "Please select the correct answer from the options above."
 DESCRIBE_ENGLISH = "Describe the picture."
 DESCRIBE_CHINESE = "请描述这张图。"
+TALLY_ENGLISH = "Count everything."
+TALLY_CHINESE = "请数一数。"
 WHICH_ENGLISH = "Which option is {word}?"
 WHICH_CHINESE = "哪个选项是{word}？"
 
 FIXED = (
     LETTER_ENGLISH, LETTER_CHINESE, SHORT_ENGLISH, SHORT_CHINESE, SELECT, DESCRIBE_ENGLISH, DESCRIBE_CHINESE,
-    "Question:", "Options:", "Hint:",
+    TALLY_ENGLISH, TALLY_CHINESE, "Question:", "Options:", "Hint:",
 )  # fmt: skip
 ENGLISH_TEXTS = (WHICH_ENGLISH,)
 CHINESE_TEXTS = (WHICH_CHINESE,)
@@ -65,13 +68,23 @@ def short_turn(question: Question, language: Language) -> Turn:
     return f"{start}\n{suffix}", word(question.fact.answer, language)
 
 
-def describe_turn(scene: Scene, language: Language) -> Turn:
-    """Every thing in the picture, row by row."""
-    parts = [
-        f"{word(thing.place, language)} {word(thing.colour, language)} {word(thing.shape, language)}"
-        for thing in scene.things
-    ]
+def describe_turn(rng: random.Random, scene: Scene, language: Language) -> Turn:
+    """Every thing in the picture, in any order, each time with its place, colour and shape in another order.
+
+    Naming the shape first makes the next word a look-up by shape, and so on: what a question will ask for.
+    """
+    order = rng.sample(("place", "colour", "shape"), 3)
+    things = rng.sample(scene.things, len(scene.things))
+    parts = [" ".join(word(getattr(thing, name), language) for name in order) for thing in things]
     return (DESCRIBE_ENGLISH if language == "en" else DESCRIBE_CHINESE), ", ".join(parts)
+
+
+def tally_turn(rng: random.Random, scene: Scene, language: Language) -> Turn:
+    """How often each colour or each shape occurs, in any order."""
+    kind, keys = rng.choice((("shape", SHAPES), ("colour", COLOURS)))
+    counts = Counter(getattr(thing, kind) for thing in scene.things)
+    parts = [f"{word(key, language)} {counts[key]}" for key in rng.sample(keys, len(keys))]
+    return (TALLY_ENGLISH if language == "en" else TALLY_CHINESE), ", ".join(parts)
 
 
 def copy_turn(rng: random.Random, question: Question, language: Language, select_share: float) -> Turn:
