@@ -1,0 +1,197 @@
+"""What a Hugging Face model folder must hold, checked before anything is loaded.
+
+Every complaint names the file that is missing or broken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import ModelError
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
+    "tekken.json", "tiktoken.model", "qwen.tiktoken",
+)  # fmt: skip
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+OTHER_FILES = (
+    "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
+EXPECTED = (
+    "vlmbench runs models that answer questions about pictures, in Hugging Face's layout "
+    "(LLaVA, Qwen2-VL, Idefics3 and whatever else AutoModelForImageTextToText loads)."
+)
+
+_WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+
+
+def check_folder(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Any]:
+    """Everything that can be told without loading; returns config.json."""
+    config = _read_config(folder)
+    check_kind(config, folder / "config.json", trust_remote_code=trust_remote_code)
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            check_safetensors(file)
+    if not trust_remote_code:
+        _need_one_of(folder, TOKENIZER_FILES, "the tokenizer")
+        _need_one_of(folder, PROCESSOR_FILES, "the description of the image processor")
+    return config
+
+
+def described_by(folder: Path) -> list[Path]:
+    """The small files that decide how the model is asked: configuration, tokenizer, processor, template."""
+    names = sorted({*TOKENIZER_FILES, *PROCESSOR_FILES, *OTHER_FILES})
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of the model folder."""
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"this file cannot be read ({error}).", file=file, fix="Copy it again.") from None
+    if not isinstance(document, dict):
+        raise ModelError("this file does not hold a JSON object.", file=file, fix="Copy it again.")
+    return document
+
+
+def check_kind(config: Mapping[str, Any], file: Path, *, trust_remote_code: bool) -> None:
+    """Refuse what is no image-text-to-text model, saying what it is."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    if "mm_vision_tower" in config:
+        raise ModelError(
+            "this is a checkpoint in the layout of the original LLaVA code.",
+            file=file,
+            fix=f"Convert it to Hugging Face's layout first. {EXPECTED}",
+        )
+    own_code = "AutoModelForImageTextToText" in config.get("auto_map", {})
+    if config.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES or (
+        own_code and trust_remote_code
+    ):
+        return
+    what, fix = _what_it_is(config)
+    if "auto_map" in config and not trust_remote_code:
+        fix = "The folder ships its own code; if you trust it, add `--trust-remote-code`."
+    raise ModelError(what, file=file, key="model_type", fix=fix)
+
+
+def _what_it_is(config: Mapping[str, Any]) -> tuple[str, str]:
+    from transformers import __version__
+    from transformers.models.auto import configuration_auto
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = config.get("model_type")
+    if kind is None:
+        return "the file does not say what kind of model this is.", EXPECTED
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return f"`{kind}` is a language model that takes no pictures.", EXPECTED
+    if kind in vars(configuration_auto)["CONFIG_MAPPING_NAMES"]:
+        return f"`{kind}` is not a model that answers in text about pictures.", EXPECTED
+    return (
+        f"transformers {__version__} knows no model of the kind `{kind}`.",
+        "If it is newer than that, upgrade transformers.",
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of the weights, each of which exists."""
+    for whole, index in _WEIGHTS:
+        if (folder / whole).is_file():
+            return [folder / whole]
+        if (folder / index).is_file():
+            return _shards(folder / index)
+    shards = sorted(folder.glob("model-*-of-*.safetensors"))
+    if shards:
+        raise ModelError(
+            f"there are {len(shards)} shards of weights but not the index that says what is in them.",
+            file=folder / "model.safetensors.index.json",
+            fix="Copy it from where the shards came from.",
+        )
+    raise ModelError(
+        "the weights are missing: neither this file nor model.safetensors.index.json is there.",
+        file=folder / "model.safetensors",
+        fix="Copy or download them again.",
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError("the index names no weights.", file=index, key="weight_map", fix="Copy it again.")
+    shards = [index.parent / name for name in sorted(set(names.values()))]
+    missing = [shard for shard in shards if not shard.is_file()]
+    if missing:
+        raise ModelError(
+            f"{index.name} names this shard of the weights, and it is missing "
+            f"({len(missing)} of {len(shards)} are).",
+            file=missing[0],
+            fix="Copy or download it again.",
+        )
+    return shards
+
+
+def check_safetensors(file: Path) -> None:
+    """Refuse a file that is shorter than its own header says."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        if head == b"version ":
+            raise ModelError(
+                "this is a Git LFS pointer and not the weights.",
+                file=file,
+                fix="Run `git lfs pull` in the folder.",
+            )
+        length = int.from_bytes(head, "little")
+        if size < 8 or length > size - 8:
+            raise _cut_off(file, size, "its header is incomplete")
+        try:
+            header = json.loads(stream.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise ModelError(
+                "this is not a safetensors file.", file=file, fix="Copy or download it again."
+            ) from None
+    whole = 8 + length + max(ends, default=0)
+    if size < whole:
+        raise _cut_off(file, size, f"its header speaks of {whole:,}")
+
+
+def _cut_off(file: Path, size: int, why: str) -> ModelError:
+    return ModelError(
+        f"the file is cut off: {size:,} bytes, but {why}.", file=file, fix="Copy or download it again."
+    )
+
+
+def _need_one_of(folder: Path, names: Iterable[str], what: str) -> None:
+    first, *others = names
+    if not any((folder / name).is_file() for name in (first, *others)):
+        raise ModelError(
+            f"{what} is missing: neither this file nor any of {', '.join(others)} is there.",
+            file=folder / first,
+            fix="Copy it from the model's source.",
+        )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if file.is_file():
+        return read_json(file)
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            "this is an adapter (it has adapter_config.json) and not a whole model.",
+            file=folder,
+            fix="Merge it into its base model first.",
+        )
+    raise ModelError(
+        "config.json is missing, so this is not a Hugging Face model folder.",
+        file=file,
+        fix="Check the path, or copy the file from the model's source.",
+    )

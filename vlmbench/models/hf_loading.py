@@ -1,0 +1,125 @@
+"""The weights of a model folder, on a device, every one of them from the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import ModelError, UnknownName
+from vlmbench.models.hf_quiet import first_line, quiet
+
+DTYPES = {
+    "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
+    "float16": "float16", "fp16": "float16",
+}  # fmt: skip
+
+_HARMLESS = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked)$")
+"""Buffers that are computed, not learned; older folders save them."""
+
+
+def choose_device(wanted: str) -> str:
+    """`auto` is the first accelerator there is; anything else is taken at its word and checked."""
+    import torch
+
+    if wanted == "auto":
+        return next((kind for kind in ("cuda", "xpu", "mps") if _available(kind)), "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise UnknownName("device", wanted, ["auto", "cpu", "cuda", "cuda:1", "xpu", "mps"]) from None
+    if not _available(device.type) or (device.index or 0) >= _count(device.type):
+        raise ModelError(
+            f"the device `{wanted}` is not there.",
+            fix="`--device auto` takes what there is; CUDA_VISIBLE_DEVICES may hide some.",
+        )
+    return wanted
+
+
+def _available(kind: str) -> bool:
+    import torch
+
+    if kind == "cpu":
+        return True
+    backend = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    return bool(backend is not None and hasattr(backend, "is_available") and backend.is_available())
+
+
+def _count(kind: str) -> int:
+    import torch
+
+    module = getattr(torch, kind, None)
+    return int(module.device_count()) if module is not None and hasattr(module, "device_count") else 1
+
+
+def choose_dtype(wanted: str, device: str) -> str:
+    """`auto` is float32 on a CPU, where halves are slow and inexact, and elsewhere what the folder stores."""
+    if wanted == "auto":
+        return "float32" if device == "cpu" else "auto"
+    if wanted not in DTYPES:
+        raise UnknownName("dtype", wanted, ["auto", *DTYPES])
+    return DTYPES[wanted]
+
+
+def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bool = False) -> Any:
+    """The model in evaluation mode, or an error that lists the weights that do not fit."""
+    from transformers import AutoModelForImageTextToText
+
+    auto: Any = AutoModelForImageTextToText
+    try:
+        with quiet():
+            model, report = auto.from_pretrained(
+                folder,
+                dtype=dtype,
+                device_map=None if device == "cpu" else {"": device},
+                trust_remote_code=trust_remote_code,
+                output_loading_info=True,
+            )
+    # Whatever is raised below here means that configuration and weights do not fit together.
+    except Exception as error:
+        if _is_out_of_memory(error):
+            raise ModelError(
+                f"the model does not fit on `{device}` ({first_line(error)}).",
+                file=folder,
+                fix="Try `--dtype bfloat16`, a device with more memory, or a smaller model.",
+            ) from error
+        raise ModelError(
+            f"the weights cannot be loaded ({first_line(error)}).",
+            file=folder,
+            fix="Compare config.json and the weights with the model's source.",
+        ) from error
+    check_report(report, folder)
+    return model.eval()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return "out of memory" in str(error).lower()
+
+
+def check_report(report: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a model of which any part is not from the file; transformers would make it up at random."""
+    missing = {key for key in report["missing_keys"] if not _HARMLESS.search(key)}
+    unexpected = {key for key in report["unexpected_keys"] if not _HARMLESS.search(key)}
+    mismatched = {entry[0] for entry in report.get("mismatched_keys", ())}
+    complaints = [
+        _listed(names, what)
+        for names, what in (
+            (missing, "missing from the file"),
+            (mismatched, "of another shape than config.json says"),
+            (unexpected, "unknown to this kind of model"),
+        )
+        if names
+    ]
+    if complaints:
+        raise ModelError(
+            f"the weights do not fit config.json: {'; '.join(complaints)}.",
+            file=folder,
+            fix="Check that both come from the same model, and that whatever wrote them finished.",
+        )
+
+
+def _listed(names: Collection[str], what: str, most: int = 8) -> str:
+    shown = sorted(names)[:most]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} {what} ({', '.join(shown)}{more})"

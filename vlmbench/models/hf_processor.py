@@ -1,0 +1,146 @@
+"""The processor of a model folder: tokenizer, image processor and chat template.
+
+Pictures go through the Pillow form of an image processor wherever there is one, so that a number
+does not depend on whether torchvision happens to be installed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_folder import read_json
+from vlmbench.models.hf_quiet import first_line, quiet
+
+_NAMED_IN = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+_LLAVA_KINDS = ("llava", "llava_next", "vipllava")
+
+
+def load_processor(folder: Path, config: Any, *, trust_remote_code: bool = False) -> Any:
+    """The processor, with a tokenizer that pads on the left and a chat template."""
+    try:
+        with quiet():
+            processor = _load(folder, config, trust_remote_code)
+    # transformers raises whatever its parts raise; each means that the folder's files do not fit together.
+    except Exception as error:
+        raise _explained(error, folder) from error
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None or not hasattr(processor, "image_processor"):
+        raise ModelError(
+            f"the processor is a {type(processor).__name__}, which does not read text and pictures.",
+            file=_where(folder),
+            fix="Copy processor_config.json or preprocessor_config.json from the model's source.",
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        # Never seen by the model: the attention mask leaves padding out.
+        tokenizer.pad_token = tokenizer.eos_token
+    _find_template(processor, folder)
+    _complete_llava(processor, config)
+    return processor
+
+
+def _load(folder: Path, config: Any, trust_remote_code: bool) -> Any:
+    kind = _processor_class(folder, config)
+    if kind is None:
+        from transformers import AutoProcessor
+
+        auto: Any = AutoProcessor
+        return auto.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    # What ProcessorMixin.from_pretrained does, with a choice at each part.
+    settings, rest = kind.get_processor_dict(folder)
+    parts = [_part(name, folder, trust_remote_code) for name in kind.get_attributes()]
+    return kind.from_args_and_dict(parts, settings, **rest)
+
+
+def _processor_class(folder: Path, config: Any) -> Any:
+    """The processor's class as the folder names it, or as its kind of model has it; None for foreign code."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
+
+    for name in _NAMED_IN:
+        document = read_json(folder / name) if (folder / name).is_file() else {}
+        if "AutoProcessor" in document.get("auto_map", {}):
+            return None
+        if "processor_class" in document:
+            return _bearing_no_video(processor_class_from_name(document["processor_class"]))
+    return _bearing_no_video(PROCESSOR_MAPPING.get(type(config), None))
+
+
+def _bearing_no_video(kind: Any) -> Any:
+    """The class, content without a video processor: pictures never need it, and it needs torchvision."""
+    if kind is None or "video_processor" not in kind.get_attributes():
+        return kind
+
+    class StillsOnly(kind):  # type: ignore[misc]
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument_name == "video_processor":
+                return type(argument)
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    StillsOnly.__name__ = kind.__name__
+    return StillsOnly
+
+
+def _part(name: str, folder: Path, trust_remote_code: bool) -> Any:
+    from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer
+
+    pictures: Any = AutoImageProcessor
+    if name == "image_processor":
+        return pictures.from_pretrained(folder, backend="pil", trust_remote_code=trust_remote_code)
+    if name == "video_processor":
+        from transformers.video_processing_utils import BaseVideoProcessor
+
+        stand_in: Any = BaseVideoProcessor
+        return stand_in()
+    auto = AutoTokenizer if "tokenizer" in name else AutoFeatureExtractor
+    return auto.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+
+def _find_template(processor: Any, folder: Path) -> None:
+    if getattr(processor, "chat_template", None) is None:
+        processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
+    if processor.chat_template is None:
+        raise ModelError(
+            "the chat template is missing, so nothing says how this model is asked.",
+            file=folder / "chat_template.jinja",
+            fix="Copy it from the model's source, or write the template its authors describe.",
+        )
+
+
+def _complete_llava(processor: Any, config: Any) -> None:
+    """Fill in what older LLaVA folders do not say: how many tokens a picture takes."""
+    if config.model_type not in _LLAVA_KINDS or getattr(processor, "patch_size", None) is not None:
+        return
+    processor.patch_size = config.vision_config.patch_size
+    processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+    # A CLIP tower puts out a class token besides its patches, a SigLIP tower does not.
+    processor.num_additional_image_tokens = int(config.vision_config.model_type == "clip_vision_model")
+
+
+def mean_colour(processor: Any) -> tuple[int, int, int]:
+    """What `square` pads with: the image processor's mean, cut to whole numbers as the LLaVA tools do."""
+    mean = getattr(processor.image_processor, "image_mean", None) or 0.5
+    red, green, blue = [mean] * 3 if isinstance(mean, (int, float)) else mean
+    return int(red * 255), int(green * 255), int(blue * 255)
+
+
+def _explained(error: Exception, folder: Path) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
+    if isinstance(error, ImportError):
+        return ModelError(
+            f"this model's processor needs a package that is not installed ({first_line(error)}).",
+            file=_where(folder),
+            fix="Install it and run the same command again.",
+        )
+    return ModelError(
+        f"the processor cannot be loaded ({first_line(error)}).",
+        file=_where(folder),
+        fix="Compare the folder's tokenizer and processor files with the model's source.",
+    )
+
+
+def _where(folder: Path) -> Path:
+    """The file to name: the first description of a processor that is there."""
+    return next((folder / name for name in _NAMED_IN if (folder / name).is_file()), folder)

@@ -1,0 +1,86 @@
+"""A request as the exact text the model will see, pictures standing as the template's own marks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import ImageRef, Request
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_quiet import first_line, quiet
+
+_TOKEN_NAMES = ("image_token", "video_token", "audio_token")
+_LOOKS_LIKE_A_MARK = re.compile(r"[<\[].+[>\]]")
+
+
+class Renderer:
+    """Writes requests in a processor's chat template.
+
+    A mark that is typed inside a question (`<image>`) is text: it gets a space after its first
+    character, so that nothing takes it for a picture.
+    """
+
+    def __init__(self, processor: Any, folder: Path) -> None:
+        self._processor = processor
+        self._file = folder / "chat_template.jinja"
+        self._marks: dict[str, int] = {}
+        self._marks = self._find_marks()
+        self._reserved = sorted({*self._marks, *self._own_tokens()}, key=len, reverse=True)
+
+    def text(self, request: Request) -> str:
+        """The whole prompt, from the first token to where the answer begins."""
+        pictures = sum(isinstance(part, ImageRef) for part in request.parts)
+        content = [
+            {"type": "image"} if isinstance(part, ImageRef) else {"type": "text", "text": self._as_text(part)}
+            for part in request.parts
+        ]
+        text = self._apply(content)
+        for mark, times in self._marks.items():
+            if text.count(mark) != pictures * times:
+                raise ModelError(
+                    f"the prompt has {text.count(mark)} times `{mark}` for {pictures} pictures.",
+                    fix="The chat template does not place the pictures of this question.",
+                )
+        return text
+
+    def _as_text(self, text: str) -> str:
+        for token in self._reserved:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    def _apply(self, content: list[dict[str, str]]) -> str:
+        with quiet():
+            text = self._processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+        return str(text)
+
+    def _find_marks(self) -> dict[str, int]:
+        """The special tokens that a picture adds to a prompt, and how many of each."""
+        question = {"type": "text", "text": "?"}
+        try:
+            without, one = self._apply([question]), self._apply([{"type": "image"}, question])
+        # A template is a program of the folder's author; it can fail in any way.
+        except Exception as error:
+            raise ModelError(
+                f"the chat template fails on a question with a picture ({first_line(error)}).",
+                file=self._file,
+                fix="Copy the template from the model's source; one for text alone will not do.",
+            ) from error
+        added = filter(_LOOKS_LIKE_A_MARK.fullmatch, self._processor.tokenizer.get_added_vocab())
+        tokens = {*self._own_tokens(), *added}
+        marks = {token: one.count(token) - without.count(token) for token in tokens if token in one}
+        marks = {token: times for token, times in marks.items() if times > 0}
+        if not marks:
+            raise ModelError(
+                "the chat template leaves pictures out of the prompt.",
+                file=self._file,
+                fix="Copy the template from the model's source; one for text alone will not do.",
+            )
+        return marks
+
+    def _own_tokens(self) -> set[str]:
+        holders = (self._processor, self._processor.tokenizer)
+        found = (getattr(holder, name, None) for holder in holders for name in _TOKEN_NAMES)
+        return {token for token in found if isinstance(token, str) and len(token) > 1}
