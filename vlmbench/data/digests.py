@@ -1,0 +1,84 @@
+"""Digests of files, remembered for as long as the file is untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.data.locate import home as default_home
+from vlmbench.errors import DataError
+
+Algorithm = Literal["md5", "sha256"]
+
+_CHUNK = 1 << 20
+_FINE, _COARSE = 0.05, 2.0
+"""Seconds within which a file may change again without its time stamp showing it."""
+
+
+def file_digest(path: Path, algorithm: Algorithm = "md5", home: Path | None = None) -> str:
+    """The file's digest in hex, from memory when path, size, time stamp and inode are those of last time."""
+    path = Path(os.path.realpath(path))
+    memo = _memo_path(path, home or default_home())
+    try:
+        before = _identity(path)
+        known = _recall(memo, before)
+        if algorithm not in known:
+            started = time.time()
+            known = known | {algorithm: hash_file(path, algorithm)}
+            if _identity(path) == before and _settled(before["mtime_ns"], started):
+                _remember(memo, before | known)
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}.", file=path) from error
+    return known[algorithm]
+
+
+def hash_file(path: Path, algorithm: Algorithm) -> str:
+    """The file's digest in hex, read from beginning to end."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    seen = path.stat()
+    return {"path": str(path), "size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "inode": seen.st_ino}
+
+
+def _settled(mtime_ns: int, started: float) -> bool:
+    """Whether a later change was bound to move the time stamp. Whole milliseconds betray a coarse clock."""
+    step = _COARSE if mtime_ns % 1_000_000 == 0 else _FINE
+    return started - mtime_ns / 1e9 > step
+
+
+def _memo_path(path: Path, home: Path) -> Path:
+    # One small file for each hashed file, so that processes never write into each other's.
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
+    return home / "digests" / f"{name}.json"
+
+
+def _recall(memo: Path, identity: dict[str, Any]) -> dict[str, str]:
+    try:
+        note = json.loads(memo.read_text("utf-8"))
+        if all(note[key] == value for key, value in identity.items()):
+            return {name: str(note[name]) for name in ("md5", "sha256") if name in note}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # never written, or damaged: hash again
+    return {}
+
+
+def _remember(memo: Path, note: dict[str, Any]) -> None:
+    aside = memo.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(json.dumps(note), "utf-8")
+        aside.replace(memo)
+    except OSError:  # a full or read-only disk costs time, not correctness
+        with suppress(OSError):
+            aside.unlink()

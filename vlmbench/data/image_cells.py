@@ -1,0 +1,106 @@
+"""What the cell of the `image` column says: pictures, or the name of the row that holds them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.data.tsv import MAX_ROW
+from vlmbench.errors import DataError
+from vlmbench.images import picture_size
+
+LONGEST_REFERENCE = 64
+"""A longer cell is a picture. No picture file is as small as 48 bytes, which this many characters hold."""
+
+# Flat lists of plain texts only. A scanner, because `ast` needs many times the memory of the cell.
+_TEXT = r"""(?:'[^'\\]*'|"[^"\\]*")"""
+_LIST = re.compile(rf"\[\s*(?:{_TEXT}(?:\s*,\s*{_TEXT})*\s*,?\s*)?\]")
+_ITEM = re.compile(_TEXT)
+
+
+class Unreadable(Exception):
+    """Why a row's picture cannot be had; becomes `Row.problem`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The picture is that of another row."""
+
+    index: str
+
+
+def parse_cell(cell: str) -> Reference | tuple[str, ...]:
+    """A reference, or the base64 text of each picture; an empty cell has none."""
+    text = cell.strip()
+    if not text:
+        return ()
+    if text.startswith("["):
+        return parse_list(text)
+    if len(text) <= LONGEST_REFERENCE:
+        return Reference(text)
+    return (text,)
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """The texts of a list literal, as Python or JSON writes it."""
+    if not _LIST.fullmatch(text):
+        raise Unreadable("its image cell starts like a list and is no list of texts")
+    return tuple(item.group()[1:-1] for item in _ITEM.finditer(text))
+
+
+def decode(text: str) -> bytes:
+    """The bytes of a picture file written as base64, with or without a `data:` prefix."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError) as error:
+        raise Unreadable(f"its image cell is no base64 ({error})") from None
+
+
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height from the header; Unreadable when it is no picture or too large a one."""
+    try:
+        return picture_size(data)
+    except DataError as error:
+        raise Unreadable(error.what.rstrip(".")) from None
+    except Exception as error:  # Pillow's readers raise whatever a damaged header leads them to
+        raise Unreadable(f"the picture's header is damaged ({error})") from None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file a path cell names; it must lie in the table's folder.
+
+    A table comes from anywhere, and pictures may be sent to a server: it must not be able to name
+    a private file. The check is on the path as written, so a folder that the user linked in is fine.
+    """
+    if "\0" in name:
+        raise Unreadable("its picture's path holds a NUL character")
+    root = Path(_normal(folder))
+    path = Path(_normal(root / name))
+    if root not in path.parents:
+        raise Unreadable(
+            f"its picture `{name}` lies outside the table's folder {root}; link it into that folder"
+        )
+    return path
+
+
+def read_picture(path: Path) -> bytes:
+    """The bytes of a picture file."""
+    try:
+        if not path.is_file():
+            raise Unreadable(f"its picture {path} is not there")
+        if path.stat().st_size > MAX_ROW:
+            raise Unreadable(f"its picture {path} is larger than {MAX_ROW >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"its picture {path} cannot be read: {error.strerror}") from None
+
+
+def _normal(path: Path) -> str:
+    import os.path
+
+    return os.path.normpath(path.absolute())

@@ -1,0 +1,84 @@
+"""The first part of a download, and what is needed to go on from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Partial:
+    """`NAME.part`, and beside it which version of the file on the server it is a part of."""
+
+    def __init__(self, path: Path, url: str, *, checked_later: bool) -> None:
+        self.path, self.url = path, url
+        self.continued = False
+        """Whether what is here came in more than one piece."""
+        self._checked_later = checked_later
+        self._note = path.with_name(f"{path.name}.json")
+
+    def size(self) -> int:
+        """Bytes that are here."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def request_headers(self) -> dict[str, str]:
+        """What to ask for: the rest, when a mixture of two versions is ruled out or would be noticed."""
+        headers = {"Accept-Encoding": "identity"}
+        note = self._read_note()
+        if self.size() and note is not None and (note["version"] or self._checked_later):
+            headers["Range"] = f"bytes={self.size()}-"
+            if note["version"]:
+                headers["If-Range"] = note["version"]
+        else:
+            self.discard()
+        return headers
+
+    def continues(self, headers: Mapping[str, str]) -> bool:
+        """Whether the piece that the server sends begins where ours ends."""
+        return _content_range(headers)[0] == self.size()
+
+    def is_whole(self, headers: Mapping[str, str]) -> bool:
+        """Whether the server, asked for more, says that there is no more."""
+        return self.size() > 0 and _content_range(headers) == (None, self.size())
+
+    def append_to(self, headers: Mapping[str, str]) -> int | None:
+        """Make ready for the rest; the length of the whole file if it was told."""
+        self.continued = True
+        return _content_range(headers)[1]
+
+    def start_over(self, headers: Mapping[str, str]) -> int | None:
+        """Make ready for the file from its first byte; its length if it was told."""
+        self.discard()
+        etag = headers.get("etag", "")
+        # A weak tag may stand for other bytes; HTTP does not allow it here.
+        version = etag if etag and not etag.startswith("W/") else headers.get("last-modified")
+        self._note.write_text(json.dumps({"url": self.url, "version": version}), "utf-8")
+        length = headers.get("content-length", "")
+        return int(length) if length.isdigit() and not headers.get("content-encoding") else None
+
+    def finish(self, target: Path) -> None:
+        """Put the whole file in its place."""
+        self.path.replace(target)
+        self._note.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Forget what is here."""
+        self.continued = False
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def _read_note(self) -> dict[str, str | None] | None:
+        try:
+            note = json.loads(self._note.read_text("utf-8"))
+            return {"version": note["version"]} if note["url"] == self.url else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """First byte of the piece and length of the whole, as far as they are told."""
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", ""))
+    if match is None:
+        return None, None
+    return (int(match[1]) if match[1] else None), (int(match[2]) if match[2] != "*" else None)
