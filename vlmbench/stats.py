@@ -1,0 +1,139 @@
+"""Means with their uncertainty: which interval is used when, and why.
+
+The unit of a circular score is the question, so the caller passes one value a question. Where rows
+are counted one by one although they belong together (`row accuracy`), `clustered_mean` is used.
+
+    0/1 values       Wilson under 100 units, or with fewer than 30 right or 30 wrong; else normal
+    fractions        Student's t around the mean, clipped to [0, 1] when every value lies there
+    clustered 0/1    as 0/1 values, with the number of independent values the clusters amount to
+    clustered        Student's t with G - 1 degrees of freedom
+
+The normal interval has width 0 at 0 % and 100 % and reaches past them nearby; Wilson's does neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+Z95 = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+
+ENOUGH_UNITS = 100
+ENOUGH_OF_EACH = 30
+"""Fewer right (or wrong) units than this is `near 0` (or 1)."""
+
+_T95 = (
+    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
+    2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963,
+)  # fmt: skip
+"""The 97.5 % points of Student's t for 1 to 20 degrees of freedom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean, its standard error and its 95 % interval."""
+
+    value: float
+    stderr: float | None
+    """None where one unit says nothing about the spread."""
+    ci95: tuple[float, float] | None
+    n: int
+    """Independent units: values, or clusters of them."""
+
+
+def mean_of(values: Sequence[float]) -> Estimate:
+    """The mean of independent values."""
+    n = _count(values)
+    mean = math.fsum(values) / n
+    if _binary(values):
+        return Estimate(mean, math.sqrt(mean * (1 - mean) / n), _proportion_interval(mean, n), n)
+    if n == 1:
+        return Estimate(mean, None, None, n)
+    stderr = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n)
+    return Estimate(mean, stderr, _t_interval(mean, stderr, n - 1, values), n)
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
+    """The mean of values that come in clusters (rotations of one question), each cluster one draw.
+
+    The variance is the cluster-robust one (CR1) of a regression on a constant: squared sums of
+    residuals by cluster, times G / (G - 1). Clusters of unequal size are allowed.
+    """
+    n = _count(values)
+    mean = math.fsum(values) / n
+    sums: dict[Hashable, float] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + value - mean
+    groups = len(sums)
+    if groups == 1:
+        return Estimate(mean, None, None, 1)
+    stderr = math.sqrt(math.fsum(s * s for s in sums.values()) * groups / (groups - 1)) / n
+    if _binary(values):
+        return Estimate(mean, stderr, _clustered_interval(mean, stderr, n, groups), groups)
+    return Estimate(mean, stderr, _t_interval(mean, stderr, groups - 1, values), groups)
+
+
+def wilson(successes: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion; `n` may be an effective number of trials."""
+    if not 0 <= successes <= n or n <= 0:
+        raise ValueError(f"{successes} successes of {n}")
+    p, z2 = successes / n, Z95 * Z95
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # The ends are exactly 0 and 1 there; rounding must not say otherwise.
+    return (0.0 if p == 0 else max(0.0, middle - half), 1.0 if p == 1 else min(1.0, middle + half))
+
+
+def t95(freedom: int) -> float:
+    """The 97.5 % point of Student's t: a table, then Cornish and Fisher's series (error under 1e-5)."""
+    if freedom <= len(_T95):
+        return _T95[freedom - 1]
+    z, v = Z95, float(freedom)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + sum(term / v**power for power, term in enumerate(terms, 1))
+
+
+def _count(values: Sequence[float]) -> int:
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    if not all(map(math.isfinite, values)):
+        raise ValueError("a mean needs finite values")
+    return len(values)
+
+
+def _binary(values: Sequence[float]) -> bool:
+    return all(v in (0, 1) for v in values)
+
+
+def _proportion_interval(p: float, n: int) -> tuple[float, float]:
+    if n < ENOUGH_UNITS or min(p, 1 - p) * n < ENOUGH_OF_EACH:
+        return wilson(p * n, n)
+    half = Z95 * math.sqrt(p * (1 - p) / n)
+    return p - half, p + half
+
+
+def _clustered_interval(p: float, stderr: float, n: int, groups: int) -> tuple[float, float]:
+    """As for independent units, after Korn and Graubard: with the number of them that has this error.
+
+    Where no spread is seen (all right, all wrong) each cluster counts once, which is the least it can
+    be worth. A negative correlation within clusters is not taken for more than n values.
+    """
+    t = t95(groups - 1)
+    effective = min(p * (1 - p) / stderr**2, n) if stderr > 0 and 0 < p < 1 else groups
+    if groups < ENOUGH_UNITS or min(p, 1 - p) * effective < ENOUGH_OF_EACH:
+        effective *= (Z95 / t) ** 2
+        return wilson(p * effective, effective)
+    return max(0.0, p - t * stderr), min(1.0, p + t * stderr)
+
+
+def _t_interval(mean: float, stderr: float, freedom: int, values: Sequence[float]) -> tuple[float, float]:
+    half = t95(freedom) * stderr
+    if all(0 <= v <= 1 for v in values):
+        return max(0.0, mean - half), min(1.0, mean + half)
+    return mean - half, mean + half
