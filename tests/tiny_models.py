@@ -157,20 +157,25 @@ def _llava_next() -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class LooseProcessor:
-    """A processor as published Qwen folders hold it: parts in files of their own.
+    """A processor as published Qwen and SmolVLM folders hold it: parts in files of their own.
 
-    The class itself cannot be made without torchvision, which its video part needs.
+    The classes themselves cannot be made without torchvision, which their video part needs.
     """
 
     name: str
     tokenizer: Any
     images: Any
+    mark: str
 
     def save_pretrained(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)
         self.images.save_pretrained(folder)
-        edit_json(folder / "preprocessor_config.json", processor_class=self.name)
-        (folder / "chat_template.jinja").write_text(CHATML_TEMPLATE.replace("IMAGE", QWEN_IMAGE), "utf-8")
+        if self.name == "SmolVLMProcessor":
+            settings = {"processor_class": self.name, "image_seq_len": 4}
+            (folder / "processor_config.json").write_text(json.dumps(settings), "utf-8")
+        else:
+            edit_json(folder / "preprocessor_config.json", processor_class=self.name)
+        (folder / "chat_template.jinja").write_text(CHATML_TEMPLATE.replace("IMAGE", self.mark), "utf-8")
 
 
 def _qwen_parts() -> tuple[Any, Any, dict[str, Any]]:
@@ -209,7 +214,9 @@ def _qwen2_vl() -> tuple[Any, Any]:
     config = Qwen2VLConfig(
         vision_config=vision | {"initializer_range": 0.2}, text_config=_qwen_text(tokenizer), **ids
     )
-    return Qwen2VLForConditionalGeneration(config), LooseProcessor("Qwen2VLProcessor", tokenizer, images)
+    return Qwen2VLForConditionalGeneration(config), LooseProcessor(
+        "Qwen2VLProcessor", tokenizer, images, QWEN_IMAGE
+    )
 
 
 def _qwen2_5_vl() -> tuple[Any, Any]:
@@ -229,8 +236,28 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
     }
     config = Qwen2_5_VLConfig(vision_config=vision, text_config=_qwen_text(tokenizer), **ids)
     return Qwen2_5_VLForConditionalGeneration(config), LooseProcessor(
-        "Qwen2_5_VLProcessor", tokenizer, images
+        "Qwen2_5_VLProcessor", tokenizer, images, QWEN_IMAGE
     )
+
+
+def _tiles_parts() -> tuple[Any, dict[str, Any]]:
+    """Tokenizer and configuration shared by Idefics3 and SmolVLM, which cut pictures into tiles."""
+    tiles = [f"<row_{row}_col_{column}>" for row in range(1, 4) for column in range(1, 4)]
+    names = ("<|im_start|>", "<|im_end|>", "<image>", "<fake_token_around_image>", "<global-img>", *tiles)
+    tokenizer = make_tokenizer(*names, "<end_of_utterance>", eos="<|im_end|>")
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = {
+        "vision_config": vision | {"image_size": 32, "patch_size": 8, "initializer_range": 0.2},
+        "text_config": {"model_type": "llama", **_text(tokenizer)},
+        "image_token_id": tokenizer.convert_tokens_to_ids("<image>"),
+        "pad_token_id": tokenizer.pad_token_id,
+        "scale_factor": 2,
+        "tie_word_embeddings": False,
+    }
+    return tokenizer, config
+
+
+TILES: dict[str, Any] = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
 
 
 def _idefics3() -> tuple[Any, Any]:
@@ -241,23 +268,20 @@ def _idefics3() -> tuple[Any, Any]:
         Idefics3Processor,
     )
 
-    tiles = [f"<row_{row}_col_{column}>" for row in range(1, 4) for column in range(1, 4)]
-    names = ("<|im_start|>", "<|im_end|>", "<image>", "<fake_token_around_image>", "<global-img>", *tiles)
-    tokenizer = make_tokenizer(*names, "<end_of_utterance>", eos="<|im_end|>")
-    images = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    processor = Idefics3Processor(
-        images, tokenizer, image_seq_len=4, chat_template=CHATML_TEMPLATE.replace("IMAGE", "<image>")
-    )
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = Idefics3Config(
-        vision_config=vision | {"image_size": 32, "patch_size": 8, "initializer_range": 0.2},
-        text_config={"model_type": "llama", **_text(processor.tokenizer)},
-        image_token_id=processor.tokenizer.convert_tokens_to_ids("<image>"),
-        pad_token_id=tokenizer.pad_token_id,
-        scale_factor=2,
-        tie_word_embeddings=False,
-    )
-    return Idefics3ForConditionalGeneration(config), processor
+    tokenizer, config = _tiles_parts()
+    template = CHATML_TEMPLATE.replace("IMAGE", "<image>")
+    images = Idefics3ImageProcessorPil(**TILES)
+    processor = Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=template)
+    return Idefics3ForConditionalGeneration(Idefics3Config(**config)), processor
+
+
+def _smolvlm() -> tuple[Any, Any]:
+    from transformers import SmolVLMConfig, SmolVLMForConditionalGeneration
+    from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+    tokenizer, config = _tiles_parts()
+    loose = LooseProcessor("SmolVLMProcessor", tokenizer, SmolVLMImageProcessorPil(**TILES), "<image>")
+    return SmolVLMForConditionalGeneration(SmolVLMConfig(**config)), loose
 
 
 ARCHITECTURES: dict[str, Callable[[], tuple[Any, Any]]] = {
@@ -266,6 +290,7 @@ ARCHITECTURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "qwen2_vl": _qwen2_vl,
     "qwen2_5_vl": _qwen2_5_vl,
     "idefics3": _idefics3,
+    "smolvlm": _smolvlm,
 }
 
 
@@ -273,11 +298,13 @@ def save_model(architecture: str, folder: Path, *, seed: int = 0) -> Path:
     """Write a tiny model of this architecture to a folder, the same for the same seed."""
     import torch
 
-    with torch.random.fork_rng():
+    from vlmbench.models.hf_quiet import quiet
+
+    with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         model, processor = ARCHITECTURES[architecture]()
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
     return folder
 
 

@@ -1,0 +1,21 @@
+"""Fixtures of more than one test file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of an architecture, written once a session; copy before changing it."""
+    import torch
+    from tiny_models import save_model
+
+    # Tests run side by side, and torch would take every core for each of them.
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("tiny")
+    return functools.cache(lambda architecture: save_model(architecture, root / architecture))
