@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from reading import MMBENCH, SCORING, answer_to, read_json, read_lines, read_samples, sample_of
 
 from vlmbench.answers import xtuner
 from vlmbench.answers.choice import find_choice, score_choice
@@ -15,8 +16,6 @@ from vlmbench.answers.mmmu import as_choice_question
 from vlmbench.answers.tables import Units, vlmevalkit_records, xtuner_result
 from vlmbench.answers.views import answers_as_read, samples_as_read
 from vlmbench.domain import RuleSet, Sample, Score
-
-from reading import MMBENCH, SCORING, answer_to, read_json, read_lines, read_samples, sample_of
 
 CIRCULAR = ("mmbench_dev_en", "mmbench_dev_cn", "mmbench_mixed_split", "ccbench")
 PLAIN = ("mcq_na_options", "seedbench_img", "ai2d", "scienceqa", "mmstar", "mmmu")

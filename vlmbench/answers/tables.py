@@ -37,7 +37,7 @@ def vlmevalkit_records(units: Units) -> list[dict[str, object]]:
     there. Rows whose split is missing make a line that is blank throughout.
     """
     if any(sample.split is not None for sample, _ in units):
-        names: list[str | None] = sorted({s.split for s, _ in units if s.split is not None})
+        names: list[str | None] = [*sorted({s.split for s, _ in units if s.split is not None})]
         names += [None] if any(s.split is None for s, _ in units) else []
         lines = [(name, [(s, v) for s, v in units if name is not None and s.split == name]) for name in names]
     else:

@@ -1,0 +1,117 @@
+"""Where an answer says what its answer is: `the answer is …`, `答案：…`, `\\boxed{…}`, `so C`.
+
+A statement wins over everything else in the text. Decisive ones (boxed, tagged, `final answer`, or
+after `so`, `therefore`, `所以`) win over plain ones. Statements of equal rank must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from vlmbench.answers.claims import (
+    LONGEST_CLAIM,
+    TWO_LETTERS,
+    named,
+    read_claim,
+    read_start,
+    read_whole,
+    unnamed,
+)
+from vlmbench.answers.found import Found
+from vlmbench.answers.options import Options
+from vlmbench.answers.wording import NEGATION, clauses, first_sentence
+
+_ENCLOSED = re.compile(
+    r"\\f?boxed ?\{([^{}]{0,300})\}"
+    r"|<answer>([^<]{0,300})(?:</answer>|$)"
+    r"|<\|begin_of_box\|>([^<]{0,300})(?:<\|end_of_box\|>|$)",
+    re.IGNORECASE,
+)
+_COPULA = (
+    r"(?: (?:option|choice|letter))?"
+    r"(?: (?:here|(?:to|for|of) (?:this|the|your) question))?[*_`\"']{0,3}"
+    r"(?: ?(?:is|would be|should be|must be|will be|has to be)\b"
+    r"(?: (?:most likely|likely|probably|clearly|therefore|thus|definitely|simply|indeed))?(?: ?:)?"
+    r"|'s\b| ?[:=]| ?-{1,2}>?)"
+)
+_STATED = re.compile(
+    r"(?P<final>\bfinal )?"
+    rf"(?:\banswer{_COPULA}"
+    rf"|\b(?:correct|right|best|final|my|the) (?:option|choice|letter|one){_COPULA}"
+    r"|\bI(?: would|'d|'ll| will)? (?:choose|pick|select|go with|go for|vote for)\b"
+    r"|^(?:#{1,6} ?)?answer[*_`]{0,3}\n)"
+    r"|(?P<final_cn>最终|最后)?的?(?:答案|正确的?选项)(?:应该|应当|应)?(?:是|为|选择?|[:=])[:=]? ?(?:选项?)?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PICKED = re.compile(r"(?<!可)选择?(?:的?是|为|:)?(?!选)")
+_STATED_AFTER = re.compile(
+    r"(?<![A-Za-z0-9'])[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}"
+    r"(?: (?:is|would be|seems|appears to be)(?: (?:clearly|definitely|likely|indeed))?(?: the)?(?: most)?"
+    r" (?:correct|right|best|accurate|appropriate|answer)\b"
+    r"|(?:选项|项)?(?:是|为)?正确)"
+)
+_ENDING = re.compile(
+    r"(?:\b(?:so|thus|therefore|hence)\b|所以|因此|故),? ?(?:it is |it's |it must be |选择?|是)?"
+    r"(?:option )?[\"'(\[*]{0,3}([A-Za-z])[\"')\]*]{0,3}[.!]?$",
+    re.IGNORECASE,
+)
+_CONCLUSION = re.compile(
+    r"(?:\b(?:so|thus|therefore|hence|overall|consequently|ultimately|in conclusion|in summary)\b"
+    r"|所以|因此|综上|故|总之)[^.!?\n]{0,40}$",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(r"[A-Z][\"')\]*]{0,3} ?(?:\b(?:or|and)\b|[,/]|或|和) ?$")
+_CONTEXT = 80
+"""Characters before a statement that are looked at for `so`, `not`, `if`."""
+
+
+def read_statements(text: str, options: Options) -> Found | None:
+    """What the strongest statements agree on; None if nothing is stated."""
+    ranked: dict[bool, list[Found]] = {True: [], False: []}
+    for decisive, found in _statements(text, options):
+        ranked[decisive].append(found)
+    strongest = ranked[True] or ranked[False]
+    if len({found.letter for found in strongest}) > 1:
+        return unnamed("two answers stated")
+    return strongest[-1] if strongest else None
+
+
+def _statements(text: str, options: Options) -> Iterator[tuple[bool, Found]]:
+    """Every statement that can be read, and whether it is decisive."""
+    for enclosed in _ENCLOSED.finditer(text):
+        content = next((group for group in enclosed.groups() if group), "").strip(" \n*_`$")
+        found = read_whole(content, options) or read_claim(content, options)
+        if found is not None:
+            yield True, found
+    yield from _announced(text, options)
+    for stated in _STATED_AFTER.finditer(text):
+        before = text[max(0, stated.start() - _CONTEXT) : stated.start()]
+        if stated[1] in options.letters and not _taken_back(before):
+            alone = named(stated[1], "stated as correct")
+            yield False, TWO_LETTERS if _ALTERNATIVE.search(before) else alone
+    ending = _ENDING.search(text[-_CONTEXT:])
+    if ending is not None and ending[1].upper() in options.letters:
+        yield True, named(ending[1].upper(), "conclusion at the end")
+
+
+def _announced(text: str, options: Options) -> Iterator[tuple[bool, Found]]:
+    """Statements whose answer comes after the words that announce it."""
+    reach = options.longest + LONGEST_CLAIM
+    for stated in _STATED.finditer(text):
+        before = text[max(0, stated.start() - _CONTEXT) : stated.start()]
+        found = read_claim(text[stated.end() : stated.end() + reach], options)
+        if found is not None and not _taken_back(before):
+            final = stated["final"] or stated["final_cn"] or _CONCLUSION.search(before)
+            yield bool(final), found
+    for picked in _PICKED.finditer(text):
+        before = text[max(0, picked.start() - _CONTEXT) : picked.start()]
+        said = text[picked.end() : picked.end() + reach]
+        found = read_start(said, options) or read_whole(first_sentence(said)[0], options)
+        if found is not None and not _taken_back(before):
+            yield bool(_CONCLUSION.search(before)), found
+
+
+def _taken_back(before: str) -> bool:
+    """`I do not think the answer is …`, `if the answer is …`."""
+    return NEGATION.search(clauses(before)[-1]) is not None

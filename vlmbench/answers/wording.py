@@ -1,0 +1,97 @@
+"""Reading an answer's text: one plain form, sentences, and the words that take an answer back."""
+
+from __future__ import annotations
+
+import re
+
+_QUOTES = {"“": '"', "”": '"', "„": '"', "「": '"', "」": '"', "『": '"', "』": '"', "《": '"', "》": '"'}
+_MARKS = {"‘": "'", "’": "'", "。": ".", "｡": ".", "、": ",", "【": "[", "】": "]", "〔": "[", "〕": "]"}
+_DASHES = dict.fromkeys("–—―‐‑−•·▪●", "-")
+_BLANKS = dict.fromkeys("\t\u00a0\u1680\u202f\u205f\u3000", " ") | {
+    chr(c): " " for c in range(0x2000, 0x200B)
+}
+_BREAKS = dict.fromkeys("\r\v\f\x85\u2028\u2029", "\n")
+_DROPPED = [*range(9), *range(14, 32), *range(127, 133), *range(134, 160), 0xAD, 0xFEFF, 0xFE0E, 0xFE0F]
+_DROPPED += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065)]
+_FOLD: dict[int, str | None] = {
+    **{0xFF01 + i: chr(0x21 + i) for i in range(94)},  # full-width forms
+    **{0x24B6 + i: chr(0x41 + i) for i in range(26)},  # circled capitals
+    **{0x24D0 + i: chr(0x61 + i) for i in range(26)},  # circled small letters
+    **{ord(c): to for table in (_QUOTES, _MARKS, _DASHES, _BLANKS, _BREAKS) for c, to in table.items()},
+    **dict.fromkeys(_DROPPED),
+}
+_TEX_FONT = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mathit|operatorname) ?\{([^{}]*)\}"
+)
+_TEX_DELIMITER = re.compile(r"\\[()\[\]]")
+_SPACES = re.compile(r" {2,}")
+_NEWLINES = re.compile(r" ?\n[ \n]*")
+_OUTER = " \n*_`"
+"""White space and Markdown emphasis, which never matter around an answer."""
+
+_PUNCTUATION = " \n.,;:!?\"'()[]{}<>$*_`"
+_ARTICLE = re.compile(r"(?:an?|the) (?=\S\S)")
+_SENTENCE_END = re.compile(r"(?<=[.!?;])(?=[\s\"')\]*_`]|[^\x00-\x7f])|\n")
+_CLAUSE_END = re.compile(r"[,.;:!?\n]|\b(?:because|since|so|but|as)\b|因为|所以|但")
+
+NEGATION = re.compile(
+    r"\b(?:not|no|nor|none|never|neither|cannot|without|except|unlike|incorrect|wrong|false|instead of"
+    r"|rather than|whether|if)\b|n't\b|[不没無无非未错]|除了",
+    re.IGNORECASE,
+)
+"""Words that may turn a mention into its opposite; such a mention is not taken for an answer."""
+
+REFUSAL = re.compile(
+    r"\b(?:cannot|can't|can not|could not|couldn't|unable to|not able to) "
+    r"(?:\w+ ){0,3}?(?:determine|answer|see|view|tell|help|assist|provide|identify|process|say|access)"
+    r"|\bI(?:'m| am) (?:sorry|not sure|unable)|\bsorry, "
+    r"|\b(?:don't|do not|doesn't|does not) (?:know|have (?:access|enough|the image|an image))"
+    r"|\bwithout (?:the|an|any) image|\bnot enough information|\bas an AI\b"
+    r"|failed to obtain answer|抱歉|无法|不能(?:确定|回答|判断|看)|不知道|不确定",
+    re.IGNORECASE,
+)
+"""The model says it has no answer, or the caller that it got none."""
+
+
+def plain(text: str) -> str:
+    """Full-width forms and typographic marks as ASCII, single blanks, no control characters or outer emphasis."""
+    if not (text.isascii() and text.isprintable()):
+        text = text.translate(_FOLD)
+    if "\\" in text:
+        text = _TEX_DELIMITER.sub("$", _TEX_FONT.sub(r"\1", _TEX_FONT.sub(r"\1", text)))
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    if "\n" in text:
+        text = _NEWLINES.sub("\n", text)
+    return text.strip(_OUTER)
+
+
+def core(text: str) -> str:
+    """Without punctuation around it."""
+    return text.strip(_PUNCTUATION)
+
+
+def without_article(folded: str) -> str:
+    """Without a leading `a`, `an` or `the`; expects folded case."""
+    return _ARTICLE.sub("", folded, count=1) if _ARTICLE.match(folded) else folded
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, at least one; a full stop inside a number does not end one."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()] or [""]
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """The first sentence, and what comes after it."""
+    end = _SENTENCE_END.search(text)
+    return (text, "") if end is None else (text[: end.start()].strip(), text[end.end() :].strip())
+
+
+def clauses(text: str) -> list[str]:
+    """The parts between commas, full stops, `because` and the like."""
+    return _CLAUSE_END.split(text)
+
+
+def is_letter_of_word(char: str) -> bool:
+    """Whether a neighbouring character makes a word longer. Chinese and Japanese run on without blanks."""
+    return char.isalnum() and ord(char) < 0x2E80
