@@ -28,7 +28,6 @@ _ATTEMPTS = 5
 _LONGEST_PAUSE = 30.0
 _HUB = ("huggingface.co", "www.huggingface.co", "hf.co")
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
-_CHUNK = 1 << 18
 
 
 class _Dropped(Exception):
@@ -123,7 +122,8 @@ def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Prog
         done = part.size()
         progress(done, total)
         with part.path.open("ab") as sink:
-            for chunk in response.iter_bytes(_CHUNK):
+            # As they come: chunks of a chosen size would lose what came of the last one.
+            for chunk in response.iter_bytes():
                 sink.write(chunk)
                 done += len(chunk)
                 progress(done, total)
