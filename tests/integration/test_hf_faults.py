@@ -92,3 +92,15 @@ def test_a_picture_of_several_questions_is_decoded_once(
     monkeypatch.setattr(hf_pictures, "open_picture", lambda data: decoded.append(data) or open_picture(data))
     answers(load_hf(str(tiny_model("llava")), device="cpu", batch_size=2), questions())
     assert sorted(decoded) == sorted(PICTURES.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="needs CUDA")
+def test_an_accelerator_is_found_and_gives_the_same_answers_in_every_batch_size(
+    tiny_model: TinyModel,
+) -> None:
+    automatic = load_hf(str(tiny_model("llava")))
+    assert automatic._weights.device.type == "cuda"
+    assert automatic.batch_size == 64
+    alone = load_hf(str(tiny_model("llava")), batch_size=1)
+    assert answers(automatic, questions()) == answers(alone, questions())

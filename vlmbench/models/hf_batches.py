@@ -49,7 +49,7 @@ def windows(prompts: Iterable[Prompt], most: int, pixels: int = MAX_WINDOW_PIXEL
     total = 0
     for prompt in prompts:
         new = 0 if prompt.digests in seen else prompt.pixels
-        if window and (len(window) == most or total + new > pixels):
+        if window and (len(window) == most or (new and total + new > pixels)):
             yield window
             window, seen, total, new = [], set(), 0, prompt.pixels
         window.append(prompt)

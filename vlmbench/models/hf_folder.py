@@ -6,7 +6,7 @@ Every complaint names the file that is missing or broken.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ def check_folder(folder: Path, *, trust_remote_code: bool = False) -> dict[str, 
         if file.suffix == ".safetensors":
             check_safetensors(file)
     if not trust_remote_code:
-        _need_one_of(folder, TOKENIZER_FILES, "the tokenizer")
-        _need_one_of(folder, PROCESSOR_FILES, "the description of the image processor")
+        _check_tokenizer(folder)
+        _check_processor(folder)
     return config
 
 
@@ -170,14 +170,31 @@ def _cut_off(file: Path, size: int, why: str) -> ModelError:
     )
 
 
-def _need_one_of(folder: Path, names: Iterable[str], what: str) -> None:
-    first, *others = names
-    if not any((folder / name).is_file() for name in (first, *others)):
+def _check_tokenizer(folder: Path) -> None:
+    first, *others = TOKENIZER_FILES
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(
-            f"{what} is missing: neither this file nor any of {', '.join(others)} is there.",
+            f"the tokenizer is missing: neither this file nor any of {', '.join(others)} is there.",
             file=folder / first,
             fix="Copy it from the model's source.",
         )
+
+
+def _check_processor(folder: Path) -> None:
+    """Newer folders describe the image processor in processor_config.json, older ones in its own file."""
+    new, old = (folder / name for name in PROCESSOR_FILES)
+    if old.is_file() or (new.is_file() and "image_processor" in read_json(new)):
+        return
+    raise ModelError(
+        "the image processor's description is missing: "
+        + (
+            f"{new.name} has none, so this file is needed."
+            if new.is_file()
+            else f"there is no {old.name} either."
+        ),
+        file=old if new.is_file() else new,
+        fix="Copy it from the model's source.",
+    )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

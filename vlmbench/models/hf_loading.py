@@ -75,6 +75,8 @@ def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
                 device_map=None if device == "cpu" else {"": device},
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
+                # Refused all the same, by check_report, which lists them.
+                ignore_mismatched_sizes=True,
             )
     # Whatever is raised below here means that configuration and weights do not fit together.
     except Exception as error:

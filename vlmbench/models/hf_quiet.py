@@ -32,6 +32,8 @@ def quiet() -> Iterator[None]:
 
 def first_line(error: BaseException, limit: int = 300) -> str:
     """The first line of an error, for inside a sentence; its type where it says nothing."""
+    if isinstance(error, KeyError):
+        return f"no key {error}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0].rstrip(".") if lines else type(error).__name__
     return text if len(text) <= limit else f"{text[:limit]}…"

@@ -10,7 +10,7 @@ from typing import Any
 
 CPU_BATCH = 16
 LARGEST_BATCH = 64
-_TOKENS = 3072
+_TOKENS = 1536
 """Prompt with one or two pictures and answer, as a guess made before any was seen."""
 
 
