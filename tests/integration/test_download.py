@@ -311,3 +311,22 @@ def test_two_processes_download_one_file_once(tmp_path: Path) -> None:
         assert [process.wait() for process in both] == [0, 0]
     assert len(server.asked) == 1
     assert (tmp_path / "data" / "Set.tsv").read_bytes() == BODY
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes to simulate a full disk with")
+def test_a_full_disk_keeps_what_came_and_says_how_much_is_needed(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from vlmbench.data.download import download\n"
+        "from vlmbench.domain import DataFile\nfrom vlmbench.errors import DataError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))\n"
+        "try: download(DataFile(name='Set.tsv', url=sys.argv[1]), Path(sys.argv[2]))\n"
+        "except DataError as error: print(error)"
+    )
+    with serving(Server()) as server:
+        command = [sys.executable, "-c", code, f"{server.url}/Set.tsv", str(tmp_path / "data")]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "disk is full" in said
+        assert "up to 2 MB" in said
+        path, _ = get(server, tmp_path / "data")
+    assert path.read_bytes() == BODY
+    assert server.asked[-1]["range"] == "bytes=500000-"

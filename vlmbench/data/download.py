@@ -50,7 +50,7 @@ def download(
     A file of that name with another checksum is not lost: it is renamed to NAME.<its MD5>.
     """
     target = into / file.name
-    with exclusive(_lock_of(target)), writing(into, file.name, None, _KEPT.format(get_command(file))):
+    with exclusive(_lock_of(target)), writing(into, file.name, None, _kept(file)):
         if target.is_file() and checksum_state(file, target) == "current":
             return target
         url = _address(file, into)
@@ -68,7 +68,8 @@ def _lock_of(target: Path) -> Path:
     return home() / "locks" / f"{name}.lock"
 
 
-_KEPT = "Free some space; what came so far is kept, and `{}` goes on from there."
+def _kept(file: DataFile) -> str:
+    return f"Free some space; what came so far is kept, and `{get_command(file)}` goes on from there."
 
 
 def _fetch_verified(
@@ -121,7 +122,7 @@ def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Prog
         total = _begin(file, part, response)
         done = part.size()
         progress(done, total)
-        with part.path.open("ab") as sink:
+        with writing(part.path.parent, file.name, total, _kept(file)), part.path.open("ab") as sink:
             # As they come: chunks of a chosen size would lose what came of the last one.
             for chunk in response.iter_bytes():
                 sink.write(chunk)

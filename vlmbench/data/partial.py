@@ -28,6 +28,7 @@ class Partial:
         note = self._read_note()
         if self.size() and note is not None and (note["version"] or self._checked_later):
             headers["Range"] = f"bytes={self.size()}-"
+            self.continued = True
             if note["version"]:
                 headers["If-Range"] = note["version"]
         else:
@@ -43,8 +44,7 @@ class Partial:
         return self.size() > 0 and _content_range(headers) == (None, self.size())
 
     def append_to(self, headers: Mapping[str, str]) -> int | None:
-        """Make ready for the rest; the length of the whole file if it was told."""
-        self.continued = True
+        """The length of the whole file, if the server tells it with the rest."""
         return _content_range(headers)[1]
 
     def start_over(self, headers: Mapping[str, str]) -> int | None:
