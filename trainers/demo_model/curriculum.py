@@ -33,9 +33,9 @@ class Mixture:
 
 
 MIXTURES = (
-    Mixture(until=0.06, text_only=1.0),
-    Mixture(until=0.35, text_only=0.1, describe=0.35, short=0.65),
-    Mixture(until=1.0, text_only=0.03, describe=0.05, short=0.2),
+    Mixture(until=0.05, text_only=1.0),
+    Mixture(until=0.35, text_only=0.15, describe=0.6, short=0.4),
+    Mixture(until=1.0, text_only=0.03, describe=0.1, short=0.15),
 )
 
 

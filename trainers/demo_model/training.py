@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Plan:
     """How long and how fast to train."""
 
-    steps: int = 6000
+    steps: int = 3500
     batch_size: int = 32
     turns: int = 4
-    learning_rate: float = 8e-4
-    warm_up: int = 200
+    inner_rate: float = 3e-3
+    outer_rate: float = 8e-4
+    warm_up: int = 100
     seed: int = 1
 
 
@@ -72,6 +73,22 @@ def _rate(plan: Plan, step: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
 
 
+def _optimizers(model: LlavaForConditionalGeneration, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings, head, norms and biases."""
+    import torch
+
+    inner: list[torch.Tensor] = []
+    outer: list[torch.Tensor] = []
+    for name, weight in model.named_parameters():
+        is_inner = weight.ndim == 2 and "embed" not in name and "lm_head" not in name
+        (inner if is_inner else outer).append(weight)
+    muon = torch.optim.Muon(
+        inner, lr=plan.inner_rate, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+    )
+    adam = torch.optim.AdamW(outer, lr=plan.outer_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    return [muon, adam]
+
+
 def train(
     model: LlavaForConditionalGeneration,
     lessons: Iterable[Lesson],
@@ -82,24 +99,21 @@ def train(
     """Train in place."""
     import torch
 
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-        lr=plan.learning_rate,
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(plan, step))
+    optimizers = _optimizers(model, plan)
+    peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     model.train()
     start = time.monotonic()
     for step, lesson in enumerate(lessons):
+        for group, peak in peaks:
+            group["lr"] = peak * _rate(plan, step)
         batch = packer.batch(lesson.rows, lesson.pixels)
         logits, labels = answer_logits(model, batch)
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        for optimizer in optimizers:
+            optimizer.step()
         report(step, loss.item(), time.monotonic() - start)
     model.train(mode=False)
