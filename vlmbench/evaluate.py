@@ -87,7 +87,7 @@ def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[
     """What two sittings of one run must share."""
     facts: dict[str, Any] = {
         "benchmark": spec.benchmark,
-        "dataset": {"file": table.path.name, "md5": table.md5},
+        "dataset": {"file": table.path.name, "md5": table.md5, "with pictures": table.digest},
         "model": dict(model.facts),
         "style": spec.style,
         "prompts": plan.prompts,
