@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,3 +20,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("tiny")
     return functools.cache(lambda architecture: save_model(architecture, root / architecture))
+
+
+@pytest.fixture
+def llava(tiny_model: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A tiny LLaVA's folder of the test's own, to be changed or broken."""
+    return shutil.copytree(tiny_model("llava"), tmp_path / "model")

@@ -5,7 +5,8 @@
     hf_processor  tokenizer, pictures, template   hf_batches    what is asked together
     hf_loading    weights                     hf_generate   one batch
 
-Greedy float32 answers do not depend on the batch size. A later reuse of a group's common prefix
+Greedy float32 answers do not depend on the batch size; in half precision rounding differs with it,
+so the last word of a close call can too. A later reuse of a group's common prefix
 belongs in `HfModel._ask`: it is given prompts that carry their group, and returns responses.
 """
 
@@ -43,7 +44,7 @@ def load_hf(
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
 ) -> HfModel:
-    """The model of a folder or hub id, on a device. Greedy answers come in any batch size alike."""
+    """The model of a folder or hub id, on a device, or an error that names the file that is wrong."""
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     folder = local_folder(path, trust_remote_code=trust_remote_code)

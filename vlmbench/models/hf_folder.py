@@ -46,9 +46,9 @@ def check_folder(folder: Path, *, trust_remote_code: bool = False) -> dict[str, 
 
 
 def described_by(folder: Path) -> list[Path]:
-    """The small files that decide how the model is asked: configuration, tokenizer, processor, template."""
+    """The small files that decide how the model is asked: configuration, tokenizer, processor, code."""
     names = sorted({*TOKENIZER_FILES, *PROCESSOR_FILES, *OTHER_FILES})
-    return [folder / name for name in names if (folder / name).is_file()]
+    return [*(folder / name for name in names if (folder / name).is_file()), *sorted(folder.glob("*.py"))]
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def load_processor(folder: Path, config: Any, *, trust_remote_code: bool = False
 
 
 def _load(folder: Path, config: Any, trust_remote_code: bool) -> Any:
-    kind = _processor_class(folder, config)
+    kind = _processor_class(folder, config, trust_remote_code)
     if kind is None:
         from transformers import AutoProcessor
 
@@ -54,13 +54,13 @@ def _load(folder: Path, config: Any, trust_remote_code: bool) -> Any:
     return kind.from_args_and_dict(parts, settings, **rest)
 
 
-def _processor_class(folder: Path, config: Any) -> Any:
+def _processor_class(folder: Path, config: Any, trust_remote_code: bool) -> Any:
     """The processor's class as the folder names it, or as its kind of model has it; None for foreign code."""
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
     for name in _NAMED_IN:
         document = read_json(folder / name) if (folder / name).is_file() else {}
-        if "AutoProcessor" in document.get("auto_map", {}):
+        if trust_remote_code and "AutoProcessor" in document.get("auto_map", {}):
             return None
         if "processor_class" in document:
             return _bearing_no_video(processor_class_from_name(document["processor_class"]))

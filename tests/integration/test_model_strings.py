@@ -1,0 +1,81 @@
+"""What may follow `--model`: folders, hub ids, names; and code that comes with a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_models import edit_json
+
+from vlmbench.errors import ModelError, UnknownName
+from vlmbench.models.hf import load_hf
+from vlmbench.models.loading import load_model
+
+FOREIGN_CODE = """
+from pathlib import Path
+from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+class ForeignConfig(LlavaConfig):
+    model_type = "foreign"
+
+class ForeignModel(LlavaForConditionalGeneration):
+    config_class = ForeignConfig
+
+Path(TRACE).touch()
+"""
+
+
+def test_foreign_code_runs_only_when_asked_for(
+    llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers.dynamic_module_utils
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    trace = tmp_path / "it ran"
+    (llava / "foreign.py").write_text(FOREIGN_CODE.replace("TRACE", repr(str(trace))))
+    # transformers renames stored weights for the classes it knows, not for a stranger's.
+    weights = load_file(llava / "model.safetensors")
+    weights["lm_head.weight"] = weights.pop("language_model.lm_head.weight")
+    save_file(weights, llava / "model.safetensors", metadata={"format": "pt"})
+    code = {"AutoConfig": "foreign.ForeignConfig", "AutoModelForImageTextToText": "foreign.ForeignModel"}
+    edit_json(llava / "config.json", model_type="foreign", auto_map=code)
+    with pytest.raises(ModelError, match="--trust-remote-code"):
+        load_hf(str(llava), device="cpu")
+    assert not trace.exists()
+    model = load_hf(str(llava), device="cpu", trust_remote_code=True)
+    assert trace.exists()
+    assert model.facts["architecture"] == "ForeignModel"
+    assert "foreign.py" in model.facts["files"]
+
+
+def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError) as caught:
+        load_model("llava-hf/no-such-model", device="cpu")
+    message = str(caught.value)
+    assert all(word in message for word in ("`llava-hf/no-such-model`", "HF_HUB_OFFLINE", "folder's path"))
+
+
+def test_what_is_no_model_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "weights.gguf"
+    file.write_bytes(b"")
+    with pytest.raises(ModelError, match="this is a file"):
+        load_model(str(file))
+    with pytest.raises(ModelError, match="no such folder"):
+        load_model(str(tmp_path / "nowhere"))
+    with pytest.raises(UnknownName, match="Did you mean demo"):
+        load_model("dmeo")
+
+
+def test_a_model_string_is_a_folder_wherever_it_lies(
+    llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_model(str(llava), device="cpu").name == "model"
+    assert load_model("model", device="cpu").name == "model"
+    assert load_model("./model/", device="cpu").name == "model"
+    assert load_model("echo:B").name == "echo"
