@@ -12,13 +12,15 @@ group wrong; otherwise a group with a failed row is not scored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlmbench.domain import RuleSet, Sample, Score
 
 ROTATION = 1_000_000
 """Distance between the indexes of two rotations of one question."""
+
+_Row = tuple[Sample, Score | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,92 +45,78 @@ def group_key(index: str) -> str:
 
 def is_base(sample: Sample) -> bool:
     """Whether this is the unrotated row of its group."""
-    number, group = _integer(sample.id), _integer(sample.group)
-    return sample.id == sample.group if number is None or group is None else number == group
+    return _same(sample.id, sample.group)
 
 
 def score_groups(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[GroupScore]:
     """One score a question. A sample without a score was not asked, and counts as a missing row."""
     by_id = {score.id: score for score in scores}
-    groups: dict[str, list[Sample]] = {}
+    groups: dict[str, list[_Row]] = {}
     for sample in _in_order(samples):
         key = group_key(sample.id) if rules == "xtuner" else sample.group
-        groups.setdefault(key, []).append(sample)
-    if rules == "strict":
-        return [_strict(key, rows, by_id) for key, rows in groups.items()]
-    opened = (_forgiving(key, rows, by_id) for key, rows in groups.items())
-    return [group for group in opened if group is not None]
+        groups.setdefault(key, []).append((sample, by_id.get(sample.id)))
+    judge = _strict if rules == "strict" else _forgiving
+    judged = (judge(key, rows) for key, rows in groups.items())
+    return [group for group in judged if group is not None]
+
+
+def _strict(key: str, rows: Sequence[_Row]) -> GroupScore:
+    """Every row must be there, answered and right."""
+    base = next((sample for sample, _ in rows if is_base(sample)), None)
+    unanswered = next((sample.id for sample, score in rows if score is None), None)
+    present = [score for _, score in rows if score is not None]
+    if base is None:
+        value, reason = None, f"base row {key} is missing"
+    elif unanswered is not None:
+        value, reason = None, f"row {unanswered} is missing"
+    elif len(rows) < len(base.choices):
+        value, reason = None, f"{len(rows)} of {len(base.choices)} rotations are there"
+    else:
+        value, reason = _unscored(present) or _wrong(present) or (1.0, f"all {len(rows)} rows right")
+    return _group(key, base or rows[0][0], value, present, reason)
+
+
+def _forgiving(key: str, rows: Sequence[_Row]) -> GroupScore | None:
+    """Whatever rotations are present decide; None when the base row, which opens a group, is not."""
+    present = [score for _, score in rows if score is not None]
+    base = next((sample for sample, score in rows if score is not None and _same(sample.id, key)), None)
+    if base is None:
+        return None
+    value, reason = _wrong(present) or _unscored(present) or (1.0, f"all {len(present)} rows right")
+    return _group(key, base, value, present, reason)
+
+
+def _group(key: str, base: Sample, value: float | None, present: Sequence[Score], reason: str) -> GroupScore:
+    rows = tuple(score.id for score in present)
+    return GroupScore(group=key, base=base, value=value, rows=rows, reason=reason)
+
+
+def _wrong(present: Sequence[Score]) -> tuple[float, str] | None:
+    """The first row that costs the group its point; an unparsed one says so."""
+    score = next((s for s in present if s.value is not None and s.value != 1), None)
+    if score is None:
+        return None
+    said = f"unparsed: {score.reason}" if score.extracted is None else f"answered {score.extracted}"
+    return 0.0, f"row {score.id} {said}"
+
+
+def _unscored(present: Sequence[Score]) -> tuple[None, str] | None:
+    """The first row that was asked but could not be scored."""
+    score = next((s for s in present if s.value is None), None)
+    return None if score is None else (None, f"row {score.id} not scored: {score.reason}")
+
+
+def _in_order(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """By index when every index is an integer, else as in the file."""
+    numbers = {sample.id: _integer(sample.id) for sample in samples}
+    return samples if None in numbers.values() else sorted(samples, key=lambda s: numbers[s.id] or 0)
 
 
 def _integer(text: str) -> int | None:
+    """An index as a number; leading zeros and signs are as pandas reads them."""
     return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20 else None
-
-
-def _in_order(samples: Sequence[Sample]) -> Iterable[Sample]:
-    """By index when every index is an integer, else as in the file."""
-    keyed = [(_integer(s.id), s) for s in samples]
-    if any(number is None for number, _ in keyed):
-        return samples
-    return [s for _, s in sorted(keyed, key=lambda pair: pair[0] or 0)]
-
-
-def _strict(key: str, rows: Sequence[Sample], scores: Mapping[str, Score]) -> GroupScore:
-    base = next((s for s in rows if is_base(s)), None)
-    present = [s for s in rows if s.id in scores]
-    missing = _missing(key, base, rows, present)
-    failed = next((s for s in present if scores[s.id].value is None), None)
-    wrong = [s for s in present if scores[s.id].value != 1]
-    value: float | None
-    if missing is not None:
-        value, reason = None, missing
-    elif failed is not None:
-        value, reason = None, f"row {failed.id} not scored: {scores[failed.id].reason}"
-    elif wrong:
-        value, reason = 0.0, _blame(wrong, scores)
-    else:
-        value, reason = 1.0, f"all {len(present)} rows right"
-    return GroupScore(
-        group=key, base=base or rows[0], value=value, rows=tuple(s.id for s in present), reason=reason
-    )
-
-
-def _missing(key: str, base: Sample | None, rows: Sequence[Sample], present: Sequence[Sample]) -> str | None:
-    """What keeps a group from being whole, if anything."""
-    if base is None or base not in present:
-        return f"base row {key} is missing"
-    unanswered = next((s.id for s in rows if s not in present), None)
-    if unanswered is not None:
-        return f"row {unanswered} is missing"
-    expected = len(base.choices)
-    return f"{len(present)} of {expected} rotations are there" if len(present) < expected else None
-
-
-def _forgiving(key: str, rows: Sequence[Sample], scores: Mapping[str, Score]) -> GroupScore | None:
-    """Whatever rotations are present decide; None when the base row, which opens a group, is not."""
-    present = [s for s in rows if s.id in scores]
-    base = next((s for s in present if _same(s.id, key)), None)
-    if base is None:
-        return None
-    failed = next((s for s in present if scores[s.id].value is None), None)
-    wrong = [s for s in present if scores[s.id].value not in (1, None)]
-    value: float | None
-    if wrong:
-        value, reason = 0.0, _blame(wrong, scores)
-    elif failed is not None:
-        value, reason = None, f"row {failed.id} not scored: {scores[failed.id].reason}"
-    else:
-        value, reason = 1.0, f"all {len(present)} rows right"
-    return GroupScore(group=key, base=base, value=value, rows=tuple(s.id for s in present), reason=reason)
 
 
 def _same(index: str, key: str) -> bool:
     number = _integer(index)
     return index == key if number is None else number == _integer(key)
-
-
-def _blame(wrong: Sequence[Sample], scores: Mapping[str, Score]) -> str:
-    """The first row that cost the group its point; an unparsed one says so."""
-    score = scores[wrong[0].id]
-    if score.extracted is None:
-        return f"row {score.id} unparsed: {score.reason}"
-    return f"row {score.id} answered {score.extracted}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from vlmbench.answers.found import Found
-from vlmbench.answers.options import SHARED, Options
+from vlmbench.answers.options import Options
 from vlmbench.answers.wording import NEGATION, core, first_sentence, is_letter_of_word
 
 LONGEST_CLAIM = 240
@@ -68,15 +68,15 @@ TWO_TEXTS = unnamed("texts of two options")
 
 def by_text(piece: str, options: Options) -> Found | None:
     """The option whose text `piece` is."""
-    letter = options.by_text(piece)
-    if letter is None:
+    letters = options.by_text(piece)
+    if not letters:
         return None
-    return TWO_TEXTS if letter == SHARED else named(letter, f"text of option {letter}")
+    return named(letters, f"text of option {letters}") if len(letters) == 1 else TWO_TEXTS
 
 
-def contradiction(letter: str | None, text: str) -> Found:
+def contradiction(letter: str, texts: str) -> Found:
     """A letter and the text of another option."""
-    return unnamed(f"letter {letter} with the text of option {text}")
+    return unnamed(f"letter {letter} with the text of option {texts[0]}")
 
 
 def read_whole(piece: str, options: Options) -> Found | None:
@@ -111,15 +111,15 @@ def _read_bare(piece: str, letter: str, options: Options) -> Found | None:
 def _read_labelled(head: re.Match[str], rest: str, options: Options) -> Found | None:
     """A letter with an option's text, which must be its own."""
     letter = head["letter"].upper()
-    text = options.by_text(rest.lstrip(" .):,;-|\n"))
-    if text is None or letter not in options.letters:
+    texts = options.by_text(rest.lstrip(" .):,;-|\n"))
+    if not texts or letter not in options.letters:
         return None
-    if text == letter:
+    if letter in texts:
         return named(letter, f"letter and text of option {letter}")
     separated = _SEPARATOR.match(rest) is not None or bool(head["open"].strip())
     # Without a separator, `A` and `a` are articles, other small letters are words, and `B B` is a list.
     is_word = letter in "AI" or head["letter"].islower() or len(core(rest)) == 1
-    return None if is_word and not separated else contradiction(letter, text)
+    return None if is_word and not separated else contradiction(letter, texts)
 
 
 def _read_list(piece: str, options: Options) -> Found | None:
@@ -160,9 +160,9 @@ def read_claim(text: str, options: Options) -> Found | None:
         return None
     whole = read_whole(first, options)
     if whole is not None:
-        text_after = options.by_text(first_sentence(rest)[0])
-        if whole.reason == "letter alone" and text_after not in (None, whole.letter):
-            return contradiction(whole.letter, str(text_after))
+        texts = options.by_text(first_sentence(rest)[0])
+        if whole.letter is not None and texts and whole.letter not in texts:
+            return contradiction(whole.letter, texts)
         return whole
     if NEGATION.match(first):
         return None

@@ -17,13 +17,14 @@ def as_choice_question(sample: Sample) -> Sample:
     a gold that is not one capital letter becomes `A`. A gold that happens to be a capital letter
     stays a letter.
     """
-    gold = sample.cells.get("answer") or (sample.references[0] if sample.references else None)
-    if gold in MISSING:
-        gold = None
+    if not sample.references:
+        return sample
+    gold = sample.cells.get("answer", sample.references[0])
+    letter = gold if len(gold) == 1 and "A" <= gold <= "Z" else "A"
+    if "A" in sample.choices and (letter,) == sample.references:
+        return sample
     choices = dict(sample.choices)
     if "A" not in choices:
-        choices |= {"B": OTHER} if gold is None else {"A": gold, "B": OTHER}
-    letter = gold if gold is not None and len(gold) == 1 and "A" <= gold <= "Z" else "A"
-    if letter in sample.references and choices == sample.choices:
-        return sample
+        # A gold that pandas takes for an empty cell is no option either.
+        choices |= {"B": OTHER} if gold in MISSING else {"A": gold, "B": OTHER}
     return replace(sample, choices=dict(sorted(choices.items())), references=(letter,))

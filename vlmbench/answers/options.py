@@ -8,9 +8,6 @@ from functools import lru_cache
 
 from vlmbench.answers.wording import core, is_letter_of_word, plain, without_article
 
-SHARED = "?"
-"""Stands for a text that two options have in common."""
-
 _FUNCTION_WORDS = frozenset(
     {"no", "not", "none", "an", "the", "it", "is", "are", "be", "in", "on", "at", "of", "to", "and", "or"}
     | {"this", "that", "there", "all", "any", "one"}
@@ -29,7 +26,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Letters, and the ways of writing each text from the most exact to the loosest."""
+    """Letters, and the ways of writing each text from the most exact to the loosest.
+
+    A table holds the letter of a text, or all letters in a row where options share it.
+    """
 
     letters: frozenset[str]
     tables: tuple[dict[str, str], ...]
@@ -37,13 +37,12 @@ class Options:
     """Folded texts that may be looked for inside a sentence, with their letters."""
     longest: int
 
-    def by_text(self, piece: str) -> str | None:
-        """The letter whose text `piece` is; `SHARED` if it is that of several; None if of none."""
+    def by_text(self, piece: str) -> str:
+        """The letters of the options whose text `piece` is: usually none or one."""
         for table, form in zip(self.tables, _forms(piece), strict=True):
-            hit = table.get(form)
-            if hit is not None:
-                return hit
-        return None
+            if form in table:
+                return table[form]
+        return ""
 
     def mentions(self, text: str) -> list[Mention]:
         """Where options' texts stand as whole words, without those inside a longer option's text."""
@@ -76,12 +75,13 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
     tables: tuple[dict[str, str], ...] = ({}, {}, {}, {})
     terms = []
     for letter, text in choices:
-        form = ""
-        for table, form in zip(tables, _forms(plain(text)), strict=True):
+        forms = _forms(plain(text))
+        for table, form in zip(tables, forms, strict=True):
             if form:
-                table[form] = letter if table.get(form, letter) == letter else SHARED
-        if (len(form) > 1 or form.isdigit()) and form not in _FUNCTION_WORDS:
-            terms.append((form, letter))
+                table[form] = table.get(form, "") + letter
+        term = forms[-1]
+        if (len(term) > 1 or term.isdigit()) and term not in _FUNCTION_WORDS:
+            terms.append((term, letter))
     return Options(
         letters=frozenset(letter for letter, _ in choices),
         tables=tables,
@@ -90,14 +90,11 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
     )
 
 
-def _forms(text: str) -> Iterator[str]:
+def _forms(text: str) -> tuple[str, str, str, str]:
     """As written; in folded case; without punctuation around it; without an article."""
-    yield text
     folded = text.casefold()
-    yield folded
     bare = core(folded)
-    yield bare
-    yield without_article(bare)
+    return text, folded, bare, without_article(bare)
 
 
 def _occurrences(folded: str, term: str) -> Iterator[int]:

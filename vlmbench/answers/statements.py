@@ -38,7 +38,7 @@ _COPULA = (
 _STATED = re.compile(
     r"(?P<final>\bfinal )?"
     rf"(?:\banswer{_COPULA}"
-    rf"|\b(?:correct|right|best|final|my|the) (?:option|choice|letter|one){_COPULA}"
+    rf"|\b(?:(?:correct|right|best|final|my|the) (?:option|choice)|correct (?:letter|one)){_COPULA}"
     r"|\bI(?: would|'d|'ll| will)? (?:choose|pick|select|go with|go for|vote for)\b"
     r"|^(?:#{1,6} ?)?answer[*_`]{0,3}\n)"
     r"|(?P<final_cn>最终|最后)?的?(?:答案|正确的?选项)(?:应该|应当|应)?(?:是|为|选择?|[:=])[:=]? ?(?:选项?)?",
@@ -46,15 +46,18 @@ _STATED = re.compile(
 )
 _PICKED = re.compile(r"(?<!可)选择?(?:的?是|为|:)?(?!选)")
 _STATED_AFTER = re.compile(
-    r"(?<![A-Za-z0-9'])[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}"
-    r"(?: (?:is|would be|seems|appears to be)(?: (?:clearly|definitely|likely|indeed))?(?: the)?(?: most)?"
-    r" (?:correct|right|best|accurate|appropriate|answer)\b"
+    r"(?:^|[.,;:!?\n(*]|[^\x00-\u2e7f]|\b(?i:option|choice|answer|think|believe|that|so|thus|hence|and|or)) ?"
+    r"[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}"
+    r"(?: (?:is|would be|seems|appears to be)(?: (?:clearly|definitely|likely|indeed))?"
+    r"(?: (?:the )?(?:most )?(?:correct |right |best |accurate |likely )*(?:answer|option|choice)\b"
+    r"| (?:the )?(?:correct|right)(?= ?[.,;:!\n]| ?$| (?:because|since|as|here|one|and|but)\b))"
     r"|(?:选项|项)?(?:是|为)?正确)"
 )
+"""`B is correct`, but not `Vitamin B is best known …` nor `A is right of …`."""
+
 _ENDING = re.compile(
-    r"(?:\b(?:so|thus|therefore|hence)\b|所以|因此|故),? ?(?:it is |it's |it must be |选择?|是)?"
-    r"(?:option )?[\"'(\[*]{0,3}([A-Za-z])[\"')\]*]{0,3}[.!]?$",
-    re.IGNORECASE,
+    r"(?:\b(?i:so|thus|therefore|hence)\b|所以|因此|故),? ?(?i:it is |it's |it must be |选择?|是)?"
+    r"(?i:option )?[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}[.!]?$"
 )
 _CONCLUSION = re.compile(
     r"(?:\b(?:so|thus|therefore|hence|overall|consequently|ultimately|in conclusion|in summary)\b"
@@ -86,13 +89,13 @@ def _statements(text: str, options: Options) -> Iterator[tuple[bool, Found]]:
             yield True, found
     yield from _announced(text, options)
     for stated in _STATED_AFTER.finditer(text):
-        before = text[max(0, stated.start() - _CONTEXT) : stated.start()]
+        before = text[max(0, stated.start(1) - _CONTEXT) : stated.start(1)]
         if stated[1] in options.letters and not _taken_back(before):
             alone = named(stated[1], "stated as correct")
             yield False, TWO_LETTERS if _ALTERNATIVE.search(before) else alone
     ending = _ENDING.search(text[-_CONTEXT:])
-    if ending is not None and ending[1].upper() in options.letters:
-        yield True, named(ending[1].upper(), "conclusion at the end")
+    if ending is not None and ending[1] in options.letters:
+        yield True, named(ending[1], "conclusion at the end")
 
 
 def _announced(text: str, options: Options) -> Iterator[tuple[bool, Found]]:

@@ -31,7 +31,7 @@ from vlmbench.answers.claims import (
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options, prepare
 from vlmbench.answers.statements import read_statements
-from vlmbench.answers.wording import NEGATION, REFUSAL, clauses, plain, sentences
+from vlmbench.answers.wording import NEGATION, REFUSAL, clauses, core, plain, sentences
 
 SHORT = 400
 """Characters up to which an option's text inside an answer is taken for the answer."""
@@ -56,9 +56,9 @@ _SAYING = re.compile(r"^.{0,200}(?:\b(?:is|be|was|are|were|think|say|see|shows?)
 
 def find(answer: str, choices: Mapping[str, str]) -> Found:
     """The option an answer names."""
-    if answer in choices:
-        return named(answer, "letter alone")
     text = plain(answer)
+    if (bare := core(text)) in choices:
+        return named(bare, "letter alone")
     if not text:
         return unnamed("empty")
     closed = [match.end() for match in _REASONING_END.finditer(text)]
@@ -113,13 +113,13 @@ def _read_letter(text: str, options: Options) -> Found | None:
     if others and not (first and _HEADING_LETTER.match(text) and _all_negated(others, text)):
         return TWO_LETTERS
     clash = options.by_text(letter)
-    if clash is not None and clash != letter:
+    if clash and letter not in clash:
         return unnamed(f"letter {letter}, but also the text of another option")
     if _taken_back(letter, text):
         return unnamed(f"option {letter}, but negated")
-    texts = {m.letter for m in options.mentions(text)} if first is None and len(text) <= SHORT else set()
+    texts = [m.letter for m in options.mentions(text)] if first is None and len(text) <= SHORT else []
     if texts and letter not in texts:
-        return contradiction(letter, min(texts))
+        return contradiction(letter, texts[0])
     return named(letter, "only letter named")
 
 
@@ -173,8 +173,10 @@ def _read_sentence(sentence: str, options: Options) -> Found | None:
     found = read_mention(sentence, options)
     if found is None:
         # `I think it is No.`: words such as `no` count only when they are all that is said.
-        said = _SAYING.sub("", sentence, count=1)
-        whole = read_whole(said, options) if said != sentence else None
+        before = _SAYING.match(sentence)
+        if before is None or NEGATION.search(before[0]):
+            return None
+        whole = read_whole(sentence[before.end() :], options)
         found = whole if whole is not None and whole.reason.startswith("text") else None
     if found is not None and sentence.endswith("?"):
         return unnamed("an option in a question")

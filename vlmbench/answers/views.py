@@ -83,18 +83,31 @@ def _printing(present: Sequence[str], *, gaps: bool) -> Callable[[str], str] | N
     if not present:
         return None
     if all(map(_INTEGER.fullmatch, present)):
-        if max(map(len, present)) > _MOST_DIGITS:
-            return None
-        numbers = [int(cell) for cell in present]
-        if min(numbers) >= -(2**63) and max(numbers) < 2**63:
-            return (lambda cell: repr(float(cell))) if gaps else (lambda cell: str(int(cell)))
-        unsigned = min(numbers) >= 0 and max(numbers) < 2**64 and not gaps
-        return (lambda cell: str(int(cell))) if unsigned else None
+        return _printing_of_integers(present, gaps=gaps)
     if all(map(_NUMBER.fullmatch, present)):
-        return lambda cell: repr(float(cell))
+        return _float_text
     if all(cell in _TRUTHS for cell in present):
         return _TRUTHS.__getitem__
     return None
+
+
+def _printing_of_integers(present: Sequence[str], *, gaps: bool) -> Callable[[str], str] | None:
+    """Integers print as such; with gaps, as floats; beyond 64 bits, as written."""
+    if max(map(len, present)) > _MOST_DIGITS:
+        return None
+    numbers = [int(cell) for cell in present]
+    if min(numbers) >= -(2**63) and max(numbers) < 2**63:
+        return _float_text if gaps else _integer_text
+    unsigned = min(numbers) >= 0 and max(numbers) < 2**64 and not gaps
+    return _integer_text if unsigned else None
+
+
+def _float_text(cell: str) -> str:
+    return repr(float(cell))
+
+
+def _integer_text(cell: str) -> str:
+    return str(int(cell))
 
 
 def _differences(before: Column, after: Column) -> Iterable[tuple[int, str | None]]:

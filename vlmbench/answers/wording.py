@@ -32,7 +32,7 @@ _OUTER = " \n*_`"
 _PUNCTUATION = " \n.,;:!?\"'()[]{}<>$*_`"
 _ARTICLE = re.compile(r"(?:an?|the) (?=\S\S)")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])(?=[\s\"')\]*_`]|[^\x00-\x7f])|\n")
-_CLAUSE_END = re.compile(r"[,.;:!?\n]|\b(?:because|since|so|but|as)\b|因为|所以|但")
+_CLAUSE_END = re.compile(r"[,.;:!?\n]|\b(?:because|since|(?<!not )(?<!'t )so|but|as)\b|因为|所以|但")
 
 NEGATION = re.compile(
     r"\b(?:not|no|nor|none|never|neither|cannot|without|except|unlike|incorrect|wrong|false|instead of"
@@ -54,7 +54,7 @@ REFUSAL = re.compile(
 
 
 def plain(text: str) -> str:
-    """Full-width forms and typographic marks as ASCII, single blanks, no control characters or outer emphasis."""
+    """Full-width forms and typographic marks as ASCII, single blanks, no controls, no outer emphasis."""
     if not (text.isascii() and text.isprintable()):
         text = text.translate(_FOLD)
     if "\\" in text:
@@ -73,7 +73,8 @@ def core(text: str) -> str:
 
 def without_article(folded: str) -> str:
     """Without a leading `a`, `an` or `the`; expects folded case."""
-    return _ARTICLE.sub("", folded, count=1) if _ARTICLE.match(folded) else folded
+    article = _ARTICLE.match(folded)
+    return folded if article is None else folded[article.end() :]
 
 
 def sentences(text: str) -> list[str]:
