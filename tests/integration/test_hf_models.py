@@ -16,14 +16,6 @@ from vlmbench.domain import Decoding, ImageRef
 from vlmbench.models.hf import load_hf
 
 
-@pytest.fixture(autouse=True)
-def no_num2words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SmolVLM's processor wants this package for videos only; without it, it refuses to be made."""
-    from transformers.models.smolvlm import processing_smolvlm
-
-    monkeypatch.setattr(processing_smolvlm, "num2words", str)
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
     "decoding", [GREEDY, Decoding(max_new_tokens=6, num_beams=2)], ids=["greedy", "beams"]
