@@ -1,0 +1,121 @@
+"""Figures over rows that share pictures: each picture is one draw, however many questions it has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from vlmbench.domain import Metric, Sample, Score
+from vlmbench.stats import Estimate, clustered_mean, mean_of, t95
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A question that has a value."""
+
+    sample: Sample
+    score: Score
+    value: float
+
+    @property
+    def picture(self) -> Hashable:
+        """What rows of one draw have in common; a row without a picture is a draw of its own."""
+        return self.sample.images or self.sample.id
+
+
+def scored(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Scored]:
+    """The questions that have a value."""
+    pairs = zip(samples, scores, strict=True)
+    return [Scored(sample, score, score.value) for sample, score in pairs if score.value is not None]
+
+
+def empty(name: str, level: str = "overall", split: str | None = None, unit: str = "fraction") -> Metric:
+    """A figure for which nothing could be scored."""
+    return Metric(name=name, split=split, level=level, value=None, n=0, unit=unit, rows=0)
+
+
+def metric(
+    name: str,
+    estimate: Estimate,
+    level: str = "overall",
+    split: str | None = None,
+    *,
+    rows: int,
+    scale: float = 1.0,
+    unit: str = "fraction",
+) -> Metric:
+    """An estimate as a figure, in units of `1 / scale`."""
+    ends = estimate.ci95
+    return Metric(
+        name=name,
+        split=split,
+        level=level,
+        value=estimate.value * scale,
+        n=estimate.n,
+        unit=unit,
+        stderr=None if estimate.stderr is None else estimate.stderr * scale,
+        ci95=None if ends is None else (ends[0] * scale, ends[1] * scale),
+        rows=rows,
+    )
+
+
+def mean_over(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
+    """The mean, as of independent values where no two of them share a cluster."""
+    if len(set(clusters)) == len(clusters):
+        return mean_of(values)
+    return clustered_mean(values, clusters)
+
+
+def linearised(
+    value: float, effects: Sequence[float], clusters: Sequence[Hashable], *, ceiling: float = 1.0
+) -> Estimate:
+    """A figure that is no mean, by the delta method.
+
+    `effects` says how much each row moves the figure (they add up to about 0); their sums by cluster are
+    taken for independent draws. Where nothing moves it (all right, all wrong) no error can be told.
+    """
+    n = len(effects)
+    spread = clustered_mean([effect * n for effect in effects], clusters)
+    if not spread.stderr:
+        return Estimate(value, None, None, spread.n)
+    half = t95(spread.n - 1) * spread.stderr
+    return Estimate(value, spread.stderr, (max(0.0, value - half), min(ceiling, value + half)), spread.n)
+
+
+def mean_figure(
+    rows: Sequence[Scored], name: str, level: str = "overall", split: str | None = None
+) -> Metric:
+    """The mean of the rows' values."""
+    if not rows:
+        return empty(name, level, split)
+    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
+    return metric(name, estimate, level, split, rows=len(rows))
+
+
+def mean_figures(rows: Sequence[Scored], levels: Iterable[str], headline: str) -> list[Metric]:
+    """The headline over all rows, then every split (when there are several), then every category."""
+    splits = by(rows, lambda row: row.sample.split)
+    only = next(iter(splits)) if len(splits) == 1 else None
+    table = [mean_figure(rows, headline, split=only)]
+    if len(splits) > 1:
+        table += [mean_figure(part, name, "split", name) for name, part in splits.items()]
+    for level in levels:
+        parts = by(rows, lambda row, level=level: row.sample.categories.get(level))  # type: ignore[misc]
+        table += [mean_figure(part, name, level) for name, part in parts.items()]
+    return table
+
+
+def by(rows: Iterable[Scored], key: Callable[[Scored], str | None]) -> dict[str, list[Scored]]:
+    """Rows by a text of theirs, sorted; rows that have none are left out."""
+    parts: dict[str, list[Scored]] = {}
+    for row in rows:
+        name = key(row)
+        if name is not None:
+            parts.setdefault(name, []).append(row)
+    return dict(sorted(parts.items()))
+
+
+def percent(part: float, whole: float) -> float:
+    """`part` of `whole` in percent, NaN of nothing: as the original tables have it."""
+    return part / whole * 100 if whole else math.nan

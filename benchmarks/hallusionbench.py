@@ -1,0 +1,224 @@
+"""HallusionBench: statements about illusions, charts, maps and film strips, in sets that belong together.
+
+Measures    hallucination and visual illusion: is the picture believed, or what is known by heart?
+Source      HallusionBench team, file as VLMEvalKit serves it
+Licence     BSD-3-Clause
+Paper       arXiv 2310.14566
+Splits      none; categories VD (visual dependent) and VS (visual supplement)
+Rows        951 with a picture, of 1129 in the file; the others are left out, as that toolkit does
+Quoted      aAcc in model tables; leaderboards: the mean of aAcc, fAcc and qAcc
+
+One raw record (tab separated):
+
+    index                category  l2-category  question                    answer  image
+    VD_illusion_1_0_0_0  VD        VD_illusion  Are the two lines parallel?  Yes     /9j/4A…
+
+The index is six parts: category, subcategory, whether there is a picture, set, figure, question.
+
+    aAcc   share of right answers
+    fAcc   share of figures with every question about them right
+    qAcc   share of questions right for every figure of their set
+
+A subcategory with an underscore moves the parts: the compatible rules count from the front, `strict` from
+the end. fAcc and qAcc are not the official ones, which want the rows without a picture right as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.answers.views import samples_as_read
+from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
+
+from ._clusters import empty, linearised, mean_over, metric, percent
+from ._yes_no import LEVELS, YesNo
+
+PARTS = 6
+NAMES = ("aAcc", "fAcc", "qAcc")
+MEAN = "mean of aAcc, fAcc, qAcc"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the benchmark a question stands."""
+
+    l2: str
+    set_: str
+    figure: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question, where it stands, and what its answer is worth if that is known."""
+
+    sample: Sample
+    place: Place | None
+    value: float | None
+
+    @property
+    def cluster(self) -> Hashable:
+        """The figures of a set are changes to one picture: a set is one draw."""
+        return (self.place.l2, self.place.set_) if self.place else self.sample.id
+
+
+@dataclass(frozen=True, slots=True)
+class HallusionBench(YesNo):
+    """Yes/no questions counted by answer, by figure and by question."""
+
+    @property
+    def headline(self) -> str:
+        """The figure that model tables quote."""
+        return "aAcc"
+
+    def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
+        """The rows that have a picture, or a reason why it cannot be had."""
+        return YesNo.samples(self, (row for row in rows if row.images or row.problem))
+
+    def group_of(self, row: Row) -> str:
+        """A set is asked together, or neither figure nor question would be whole under `--limit`."""
+        place = place_of(row.index, row.cells, "strict")
+        return f"{place.l2} {place.set_}" if place else row.index
+
+    def problem_of(self, row: Row) -> str | None:
+        """As for any yes/no question; the index must say which set, figure and question it is."""
+        if place_of(row.index, row.cells, "strict") is None:
+            return f"the index `{row.index[:60]}` is not six parts joined by `_`, such as VD_illusion_1_0_0_0"
+        return YesNo.problem_of(self, row)
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
+        """aAcc, the mean of the three, fAcc, qAcc; then the three by category."""
+        rows = answered(samples, scores, rules)
+        if all(row.value is None for row in rows):
+            return [empty(self.headline)]
+        over_all, figures, questions = three_figures(rows, "overall")
+        table = [over_all, mean_of_three(rows), figures, questions]
+        for level in reversed(LEVELS):
+            for name, part in by_level(rows, level).items():
+                table += three_figures(part, level, f"{name} ")
+        return table
+
+    def vlmevalkit_records(
+        self,
+        samples: Sequence[Sample],
+        scores: Mapping[RuleSet, Sequence[Score]],
+        rules: RuleSet = "vlmevalkit",
+    ) -> dict[str, object]:
+        """A line over all, one a category, one an l2 category; in percent, sorted by name."""
+        rows = answered(samples_as_read(samples, rules), scores[rules], rules)
+        parts = [item for level in LEVELS for item in by_level(rows, level).items()]
+        return {
+            "records": [
+                record("Overall", rows),
+                *(record(*part) for part in sorted(parts, key=lambda p: p[0])),
+            ]
+        }
+
+
+def place_of(index: str, cells: Mapping[str, str], rules: RuleSet) -> Place | None:
+    """The place an index names; None if it is not of six parts."""
+    parts = index.split("_")
+    if len(parts) < PARTS:
+        return None
+    set_, figure, question = parts[-3:] if rules == "strict" else parts[3:6]
+    return Place(cells.get("l2-category") or "_".join(parts[:-4]), set_, figure, question)
+
+
+def answered(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Answered]:
+    """Every question with its place."""
+    pairs = zip(samples, scores, strict=True)
+    return [Answered(s, place_of(s.id, s.cells, rules), score.value) for s, score in pairs]
+
+
+def by_level(rows: Iterable[Answered], level: str) -> dict[str, list[Answered]]:
+    """Rows by category, sorted by its name."""
+    parts: dict[str, list[Answered]] = {}
+    for row in rows:
+        if level in row.sample.categories:
+            parts.setdefault(row.sample.categories[level], []).append(row)
+    return dict(sorted(parts.items()))
+
+
+Units = list[tuple[Hashable, float]]
+"""What is counted once: the set it belongs to, and its value."""
+
+
+def units_of(rows: Iterable[Answered], name: str) -> Units:
+    """Answers (aAcc), or figures (fAcc), or questions (qAcc), as far as their value is known."""
+    if name == "aAcc":
+        return [(row.cluster, row.value) for row in rows if row.value is not None]
+    groups: dict[tuple[str, str, str], list[Answered]] = {}
+    for row in rows:
+        if row.place is not None:
+            own = row.place.figure if name == "fAcc" else row.place.question
+            groups.setdefault((row.place.l2, row.place.set_, own), []).append(row)
+    values = [(part[0].cluster, all_right([row.value for row in part])) for part in groups.values()]
+    return [(cluster, value) for cluster, value in values if value is not None]
+
+
+def all_right(values: Sequence[float | None]) -> float | None:
+    """1 when every value is 1, 0 as soon as one is not; None while one that is missing decides."""
+    if any(value is not None and value < 1 for value in values):
+        return 0.0
+    return None if None in values else 1.0
+
+
+def three_figures(rows: Sequence[Answered], level: str, prefix: str = "") -> list[Metric]:
+    """aAcc, fAcc, qAcc."""
+    scored = sum(row.value is not None for row in rows)
+    return [_figure(units_of(rows, name), prefix + name, level, scored) for name in NAMES]
+
+
+def mean_of_three(rows: Sequence[Answered]) -> Metric:
+    """The leaderboard's figure. The three rest on the same sets, whose effects on them are added."""
+    each = [units_of(rows, name) for name in NAMES]
+    if not all(each):
+        return empty(MEAN)
+    means = [sum(value for _, value in units) / len(units) for units in each]
+    effects = [
+        (value - mean) / len(units) / len(each)
+        for units, mean in zip(each, means, strict=True)
+        for _, value in units
+    ]
+    clusters = [cluster for units in each for cluster, _ in units]
+    estimate = linearised(sum(means) / len(each), effects, clusters)
+    return metric(MEAN, estimate, rows=len(each[0]))
+
+
+def record(name: str, rows: Sequence[Answered]) -> dict[str, object]:
+    """A line of that toolkit's table."""
+    line: dict[str, object] = {"split": name}
+    for column in NAMES:
+        units = units_of(rows, column)
+        line[column] = percent(sum(value for _, value in units), len(units))
+    return line
+
+
+def _figure(units: Units, name: str, level: str, rows: int) -> Metric:
+    if not units:
+        return empty(name, level)
+    return metric(name, mean_over([v for _, v in units], [c for c, _ in units]), level, rows=rows)
+
+
+BENCHMARKS = (
+    HallusionBench(
+        Card(
+            name="HallusionBench",
+            measures="whether the picture is believed, or what is known by heart",
+            family="yes-no",
+            file=DataFile(
+                name="HallusionBench.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/HallusionBench.tsv",
+                md5=("0c23ac0dc9ef46832d7a24504f2a0c7c",),
+            ),
+            licence="BSD-3-Clause",
+            source="HallusionBench team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2310.14566",
+            rows=951,
+            quoted="aAcc; leaderboards quote the mean of aAcc, fAcc and qAcc",
+            record='{"index": "VD_illusion_1_0_0_0", "category": "VD", "l2-category": "VD_illusion", '
+            '"question": "Are the two lines parallel?", "answer": "Yes", "image": "/9j/4A…"}',
+        )
+    ),
+)

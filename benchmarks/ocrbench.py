@@ -1,0 +1,129 @@
+"""OCRBench: a thousand questions that are about nothing but text in pictures.
+
+Measures    recognising text, in scenes, documents, receipts and formulas
+Source      OCRBench team (from 29 data sets), file as VLMEvalKit serves it
+Licence     MIT (annotations); the pictures keep the licences of their sources
+Paper       arXiv 2305.07895
+Splits      none
+Rows        1000
+Quoted      Final Score: right answers of 1000; Final Score Norm is a tenth of it
+
+One raw record (tab separated):
+
+    index  question                           answer       category                 image
+    0      what is written in the image?      ['CENTRE']   Regular Text Recognition /9j/4A…
+
+The bare question is asked. Right when a reference stands somewhere in the answer; in handwritten formulas
+case counts and blanks do not. Six of the ten categories are reported as one, Text Recognition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from vlmbench.answers.contains import match_contained
+from vlmbench.answers.matched import score_open
+from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
+
+from ._clusters import Scored, by, mean_figure, mean_over, metric
+from ._short import ShortAnswer
+
+RECOGNITION = "Text Recognition"
+FORMULAS = "Handwritten Mathematical Expression Recognition"
+REPORTED = {
+    "Regular Text Recognition": RECOGNITION,
+    "Irregular Text Recognition": RECOGNITION,
+    "Artistic Text Recognition": RECOGNITION,
+    "Handwriting Recognition": RECOGNITION,
+    "Digit String Recognition": RECOGNITION,
+    "Non-Semantic Text Recognition": RECOGNITION,
+    "Scene Text-centric VQA": "Scene Text-centric VQA",
+    "Doc-oriented VQA": "Doc-oriented VQA",
+    "Key Information Extraction": "Key Information Extraction",
+    FORMULAS: FORMULAS,
+}
+"""Each category, and the one it is reported under."""
+
+_match_formula = partial(match_contained, formula=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OcrBench(ShortAnswer):
+    """Short answers that are counted."""
+
+    def problem_of(self, row: Row) -> str | None:
+        """As for any short answer; the category decides how it is compared."""
+        category = row.cells.get("category")
+        if category not in REPORTED:
+            return f"the category `{category}` is none of OCRBench's ten" if category else "no category"
+        return ShortAnswer.problem_of(self, row)
+
+    def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
+        """Right when a reference is in the answer."""
+        formula = sample.categories.get("category") == FORMULAS
+        return score_open(sample, response, rules, _match_formula if formula else self.match)
+
+    def figures(self, rows: Sequence[Scored]) -> list[Metric]:
+        """The final score, the same as a share, counts by what is reported, shares by category."""
+        parts = by(rows, _reported)
+        categories = by(rows, lambda row: row.sample.categories.get("category"))
+        return [
+            _count(self.headline, rows, "overall"),
+            _count("Final Score Norm", rows, "overall", scale=0.1),
+            mean_figure(rows, "accuracy"),
+            *(
+                _count(name, parts[name], "reported")
+                for name in dict.fromkeys(REPORTED.values())
+                if name in parts
+            ),
+            *(mean_figure(part, name, "category") for name, part in categories.items()),
+        ]
+
+    def records(self, rows: Sequence[Scored]) -> dict[str, object]:
+        """Counts."""
+        parts = by(rows, _reported)
+        counts: dict[str, object] = {name: _right(parts.get(name, [])) for name in REPORTED.values()}
+        final = _right(rows)
+        return {"type": "dict", "values": counts | {"Final Score": final, "Final Score Norm": final / 10}}
+
+
+def _reported(row: Scored) -> str | None:
+    return REPORTED.get(row.sample.categories.get("category", ""))
+
+
+def _right(rows: Sequence[Scored]) -> int:
+    return sum(row.value > 0 for row in rows)
+
+
+def _count(name: str, rows: Sequence[Scored], level: str, *, scale: float = 1.0) -> Metric:
+    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
+    counted = metric(name, estimate, level, rows=len(rows), scale=len(rows) * scale, unit="points")
+    return replace(counted, value=_right(rows) * scale)
+
+
+BENCHMARKS = (
+    OcrBench(
+        Card(
+            name="OCRBench",
+            measures="recognising text in scenes, documents, receipts and formulas",
+            family="short-answer",
+            file=DataFile(
+                name="OCRBench.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/OCRBench.tsv",
+                md5=("e953d98a987cc6e26ef717b61260b778",),
+            ),
+            licence="MIT (annotations)",
+            source="OCRBench team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2305.07895",
+            rows=1000,
+            quoted="Final Score (right answers of 1000), or a tenth of it",
+            record='{"index": 0, "question": "what is written in the image?", "answer": "[\'CENTRE\']", '
+            '"category": "Regular Text Recognition", "image": "/9j/4A…"}',
+        ),
+        match=match_contained,
+        headline="Final Score",
+        suffix="",
+    ),
+)

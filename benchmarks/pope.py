@@ -1,0 +1,168 @@
+"""POPE: is there such a thing in the picture? Half the things asked for are not.
+
+Measures    object hallucination, with absent objects drawn at random, by frequency, or by company kept
+Source      POPE team (COCO val2014 pictures), file as VLMEvalKit serves it
+Licence     MIT (annotations); the pictures keep their Flickr licences
+Paper       arXiv 2305.10355
+Splits      adversarial, popular, random: names in `category`, joined by commas where a question is in several
+Rows        5127 questions, which stand for about 9000 when each is counted in every split it is in
+Quoted      F1 of Yes over all; LLaVA's papers quote the mean of the three splits' F1
+
+One raw record (tab separated):
+
+    index  id  question                         answer  category                    image
+    1      2   Is there a dog in the image?     Yes     adversarial,popular,random  /9j/4A…
+
+Under the compatible rules every figure counts a question once for each split it is in, the overall ones
+too, as that toolkit does. `strict` counts it once in the overall figures. Undecided counts as not Yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlmbench.answers.yes_no import YES
+from vlmbench.domain import Card, DataFile, Metric, RuleSet
+from vlmbench.stats import Estimate
+
+from ._clusters import Scored, empty, linearised, mean_over, metric
+from ._yes_no import YesNo, accuracy_percent
+
+SPLITS = ("adversarial", "popular", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Pope(YesNo):
+    """Yes/no questions with F1 of Yes, by split and over all."""
+
+    @property
+    def headline(self) -> str:
+        """F1 of Yes."""
+        return "F1"
+
+    def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
+        """Over all; the mean of the splits' F1; then each split."""
+        parts = by_split(rows)
+        overall = rows if rules == "strict" else exploded(rows)
+        table = [*four_figures(overall, "overall"), mean_of_splits(parts)]
+        for name, part in parts.items():
+            table += four_figures(part, "split", name)
+        return table
+
+    def records(self, rows: Sequence[Scored]) -> dict[str, object]:
+        """One line over all and one a split, in percent."""
+        lines = [record("Overall", exploded(rows))]
+        return {"records": lines + [record(name, part) for name, part in by_split(rows).items()]}
+
+
+def splits_of(row: Scored) -> list[str]:
+    """The splits a question is in."""
+    return row.sample.categories.get("category", "").split(",")
+
+
+def exploded(rows: Sequence[Scored]) -> list[Scored]:
+    """Each row once for every split it is in, and once if it names none."""
+    return [row for row in rows for _ in splits_of(row)]
+
+
+def by_split(rows: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """The rows of each split, sorted by its name. A name that POPE does not have makes a split of its own."""
+    names = sorted({name for row in rows for name in splits_of(row) if name})
+    return {name: [row for row in rows if name in splits_of(row)] for name in names}
+
+
+def says_yes(row: Scored) -> bool:
+    """Whether the answer is Yes; an undecided one is not."""
+    return row.score.extracted == YES
+
+
+def is_yes(row: Scored) -> bool:
+    """Whether the reference is Yes."""
+    return row.sample.references[0].strip().capitalize() == YES
+
+
+def four_figures(rows: Sequence[Scored], level: str, split: str | None = None) -> list[Metric]:
+    """F1, accuracy, precision, recall."""
+    found = [row for row in rows if says_yes(row)]
+    there = [row for row in rows if is_yes(row)]
+    return [
+        metric("F1", f1(rows), level, split, rows=len(rows)) if found or there else empty("F1", level, split),
+        _share("accuracy", [(row, row.value) for row in rows], level, split),
+        _share("precision", [(row, float(is_yes(row))) for row in found], level, split),
+        _share("recall", [(row, float(says_yes(row))) for row in there], level, split),
+    ]
+
+
+def f1(rows: Sequence[Scored]) -> Estimate:
+    """F1 of Yes: twice the true ones over those said and those there."""
+    value, effects = f1_effects(rows)
+    return linearised(value, effects, [row.picture for row in rows])
+
+
+def f1_effects(rows: Sequence[Scored]) -> tuple[float, list[float]]:
+    """F1, and how much each row moves it."""
+    true = [2.0 * (says_yes(row) and is_yes(row)) for row in rows]
+    weight = [float(says_yes(row)) + float(is_yes(row)) for row in rows]
+    total = sum(weight)
+    value = sum(true) / total if total else 0.0
+    return value, [(t - value * w) / total if total else 0.0 for t, w in zip(true, weight, strict=True)]
+
+
+def mean_of_splits(parts: dict[str, list[Scored]]) -> Metric:
+    """The mean of the three splits' F1; empty unless all three are there."""
+    name = "mean F1 of the splits"
+    if any(split not in parts for split in SPLITS):
+        return empty(name)
+    each = [(parts[split], *f1_effects(parts[split])) for split in SPLITS]
+    value = sum(part_value for _, part_value, _ in each) / len(each)
+    effects = [effect / len(each) for _, _, part_effects in each for effect in part_effects]
+    clusters = [row.picture for part, _, _ in each for row in part]
+    return metric(name, linearised(value, effects, clusters), rows=len(clusters))
+
+
+def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
+    """A line of that toolkit's table. Ratios over nothing are 0 there, and F1 is called Overall."""
+    hits = sum(says_yes(row) and is_yes(row) for row in rows)
+    said, there = sum(map(says_yes, rows)), sum(map(is_yes, rows))
+    precision = hits / said if said else 0
+    recall = hits / there if there else 0
+    both = 2 * (precision * recall) / (precision + recall) if hits else 0
+    return {
+        "split": name,
+        "Overall": both * 100,
+        "acc": accuracy_percent(rows),
+        "precision": precision * 100,
+        "recall": recall * 100,
+    }
+
+
+def _share(name: str, pairs: Sequence[tuple[Scored, float]], level: str, split: str | None) -> Metric:
+    if not pairs:
+        return empty(name, level, split)
+    estimate = mean_over([value for _, value in pairs], [row.picture for row, _ in pairs])
+    return metric(name, estimate, level, split, rows=len(pairs))
+
+
+BENCHMARKS = (
+    Pope(
+        Card(
+            name="POPE",
+            measures="whether a model sees objects that are not there",
+            family="yes-no",
+            file=DataFile(
+                name="POPE.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/POPE.tsv",
+                md5=("c12f5acb142f2ef1f85a26ba2fbe41d5",),
+            ),
+            licence="MIT (annotations)",
+            source="POPE team, pictures of COCO val2014; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2305.10355",
+            splits=SPLITS,
+            rows=5127,
+            quoted="F1 of Yes over all (`Overall`); LLaVA: mean of the three splits' F1",
+            record='{"index": 1, "question": "Is there a dog in the image?", "answer": "Yes", '
+            '"category": "adversarial,popular,random", "image": "/9j/4A…"}',
+        )
+    ),
+)

@@ -1,0 +1,85 @@
+"""TextVQA: questions that need the text in the picture; ten people answered each.
+
+Measures    reading text in everyday pictures and reasoning about it
+Source      TextVQA team (OpenImages pictures), validation; file as VLMEvalKit serves it
+Licence     CC BY 4.0
+Paper       arXiv 1904.08920
+Splits      none
+Rows        5000
+Quoted      consensus accuracy. LLaVA's own 58.2 has the tokens of an OCR system in its prompt
+
+One raw record (tab separated):
+
+    index  question                            answer                              image
+    34602  what is the brand of this camera?   ['nokia', 'nokia', …, 'dakota']     /9j/4A…
+
+`TextVQA_VAL` asks the bare question. `TextVQA_VAL_OCR` adds LLaVA's line `Reference OCR token: A, B, C`. The
+published file has no such tokens, so it reads a file of its own: the same columns and `ocr_tokens`, a list or
+a text with commas. The two share rules and may share a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from vlmbench.answers.vqa import match_consensus
+from vlmbench.domain import Card, DataFile, Row, Sample
+from vlmbench.errors import DataError
+
+from ._short import ShortAnswer
+
+TOKENS = "ocr_tokens"
+PREFIX = "Reference OCR token: "
+
+
+@dataclass(frozen=True, slots=True)
+class WithTokens(ShortAnswer):
+    """Short answers whose prompt shows what an OCR system read."""
+
+    def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
+        """One question a row; a DataError when no row has tokens, for then this is the other benchmark."""
+        samples = list(ShortAnswer.samples(self, rows))
+        if samples and not any(sample.hint for sample in samples):
+            raise DataError(
+                f"{self.card.name} shows the model what an OCR system read, and no row has any of it.",
+                file=self.card.file.name,
+                key=TOKENS,
+                fix=f"Add the column {TOKENS}, or run TextVQA_VAL, which asks without.",
+            )
+        return iter(samples)
+
+
+_CARD = Card(
+    name="TextVQA_VAL",
+    measures="reading text in everyday pictures",
+    family="short-answer",
+    file=DataFile(
+        name="TextVQA_VAL.tsv",
+        url="https://opencompass.openxlab.space/utils/VLMEval/TextVQA_VAL.tsv",
+        md5=("b233b31f551bbf4056f2f955da3a92cd",),
+    ),
+    licence="CC BY 4.0",
+    source="TextVQA team, pictures of OpenImages; file layout of VLMEvalKit",
+    paper="https://arxiv.org/abs/1904.08920",
+    rows=5000,
+    quoted="consensus accuracy, asked without OCR tokens",
+    record='{"index": 34602, "question": "what is the brand of this camera?", '
+    '"answer": "[\'nokia\', \'nokia\', …]", "image": "/9j/4A…"}',
+)
+
+BENCHMARKS = (
+    ShortAnswer(_CARD, match=match_consensus),
+    WithTokens(
+        replace(
+            _CARD,
+            name="TextVQA_VAL_OCR",
+            measures="reading text in everyday pictures, helped by an OCR system",
+            file=DataFile(name="TextVQA_VAL_OCR.tsv"),
+            quoted="consensus accuracy with OCR tokens in the prompt, as LLaVA reports it",
+        ),
+        match=match_consensus,
+        hint_prefix=PREFIX,
+        hint_column=TOKENS,
+    ),
+)

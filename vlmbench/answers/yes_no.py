@@ -1,0 +1,90 @@
+"""Yes or no: which of the two an answer says, under each rule set.
+
+VLMEvalKit's three generations share one rule, and `xtuner` has none (see `matched`). That rule looks
+for the bare words after its punctuation routine, which leaves colons, quotes, asterisks and every
+full-width mark standing, so `**Yes**`, `Answer:Yes` and `Yes。` say nothing to it.
+
+`strict` reads those, short affirmations, and Chinese. An answer with both words, or neither, stays
+undecided under every rule set. `docs/rules-open.md` lists the differences case by case.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from vlmbench.answers.matched import score_of, unscored
+from vlmbench.answers.punctuation import without_punctuation
+from vlmbench.answers.wording import plain
+from vlmbench.domain import Response, RuleSet, Sample, Score
+
+YES, NO = "Yes", "No"
+
+_LETTERS = r"[^\W_\u2e80-\uffff]+"
+_WORD = re.compile(rf"{_LETTERS}(?:['-]{_LETTERS})*")
+"""Chinese runs on without blanks and is read apart; `no-one` is one word."""
+_ECHO = re.compile(
+    r"\byes (?:or|and/or) no\b|\byes ?/ ?no\b|\bno doubts?\b|是或否|是或者否|是还是否|是/否|有没有|是不是"
+)
+"""The question's own wording given back, and `no doubt`: these say neither."""
+
+_SHORT = {"yeah": YES, "yep": YES, "yup": YES, "y": YES, "nope": NO, "n": NO}
+"""Understood where they are the whole answer."""
+
+_CLAUSE_END = re.compile(r"[,.;:!?\n()\[\]\"']+")
+_LEAD = re.compile(r"^(?:我的)?(?:答案|回答|答)(?:应该|应)?(?:是|为)?$")
+_CHINESE_LEAD = re.compile(r"^(?:我的)?(?:答案|回答|答)(?:应该|应)?(?:是|为)(?=.)")
+_CHINESE = {
+    **dict.fromkeys(("是", "是的", "有", "有的", "对", "对的", "没错"), YES),
+    **dict.fromkeys(("否", "不", "不是", "不是的", "没有", "没", "不对", "并非", "无"), NO),
+}
+"""Understood where they are a whole clause: `没有狗` within a sentence is a description, not an answer."""
+
+
+def score_yes_no(sample: Sample, response: Response, rules: RuleSet) -> Score:
+    """1 when the word found is the reference, else 0; an error or a withheld reference is not scored."""
+    why_not = unscored(sample, response, rules)
+    if why_not is not None:
+        return score_of(sample, rules, None, None, why_not)
+    word = yes_or_no(response.text, rules)
+    reference = sample.references[0]
+    if rules == "strict":
+        reference = reference.strip().capitalize()
+    return score_of(sample, rules, word, float(word == reference), "" if word else "neither yes nor no alone")
+
+
+def yes_or_no(answer: str, rules: RuleSet) -> str | None:
+    """`Yes`, `No`, or None where the answer says neither or both."""
+    return _strict(answer) if rules == "strict" else _vlmevalkit(answer)
+
+
+@lru_cache(maxsize=1 << 14)
+def _vlmevalkit(answer: str) -> str | None:
+    words = without_punctuation(answer.lower()).split()
+    return _one_of("yes" in words, "no" in words)
+
+
+@lru_cache(maxsize=1 << 14)
+def _strict(answer: str) -> str | None:
+    text = plain(answer).lower()
+    bare = text.strip(" .!\"'()*_`")
+    if bare in _SHORT:
+        return _SHORT[bare]
+    text = _ECHO.sub(" ", text)
+    words = set(_WORD.findall(text))
+    said = (
+        {_CHINESE[clause] for clause in _clauses(text) if clause in _CHINESE} if not text.isascii() else set()
+    )
+    return _one_of("yes" in words or YES in said, "no" in words or NO in said)
+
+
+def _clauses(text: str) -> list[str]:
+    """The parts between marks, without `答案是` before them."""
+    parts = [part.strip(" *_`#>-") for part in _CLAUSE_END.split(text)]
+    return [_CHINESE_LEAD.sub("", part) for part in parts if part and not _LEAD.match(part)]
+
+
+def _one_of(yes: bool, no: bool) -> str | None:
+    if yes == no:
+        return None
+    return YES if yes else NO
