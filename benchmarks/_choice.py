@@ -23,7 +23,7 @@ def choices_of(row: Row) -> dict[str, str]:
     return {k: v for k, v in row.cells.items() if len(k) == 1 and "A" <= k <= "Z"}
 
 
-def problem_of(row: Row, choices: dict[str, str]) -> str | None:
+def problem_of(row: Row, choices: Mapping[str, str]) -> str | None:
     """Why this row cannot be a multiple-choice question, if it cannot."""
     if row.problem:
         return row.problem
@@ -58,8 +58,12 @@ class MultipleChoice:
                 split=cells.get("split"),
                 categories={level: cells[level] for level in LEVELS if level in cells},
                 cells=cells,
-                problem=problem_of(row, choices),
+                problem=self.problem_of(row, choices),
             )
+
+    def problem_of(self, row: Row, choices: Mapping[str, str]) -> str | None:
+        """Why a row cannot be asked, if it cannot."""
+        return problem_of(row, choices)
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures and the worded question."""

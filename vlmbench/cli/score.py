@@ -113,11 +113,11 @@ def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
 
 
 def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
+    if args.format == "vlmevalkit":
+        return _print_as_vlmevalkit(args, benchmark, run)
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
-    if args.format == "vlmevalkit":
-        return _print_as_vlmevalkit(args, benchmark, run)
     document = results_document(run)
     if args.format == "json":
         print_json(document)

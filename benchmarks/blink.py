@@ -1,0 +1,57 @@
+"""BLINK: fourteen things people see at a glance, many of them across two to four pictures.
+
+Measures    relative depth, correspondence, similarity, jigsaw, multi-view, forensics and the like
+Source      Fu et al., files as VLMEvalKit serves them
+Licence     Apache-2.0
+Paper       arXiv 2404.12390
+Splits      val, without a split column
+Rows        1901; BLINK_circular has every rotation of the same questions
+Quoted      accuracy over rows, `Overall`; BLINK_circular: circular accuracy over questions
+
+One raw record (the image cell is a list of base64 texts where a question has several pictures):
+
+    index  image                   question                                A                B
+    31     ['/9j/4A…', '/9j/4A…']  Which picture is the missing corner?    the first image  the second image
+
+All pictures come first, in order. The styles of the LLaVA wrappers that know one picture only
+(`llava-xtuner`, see `vlmbench/prompts.py`) show the first. VLMEvalKit's wrapper pastes them side by side
+at a height of 512 for this one benchmark; that is not reproduced.
+"""
+
+from __future__ import annotations
+
+from vlmbench.domain import Card, DataFile
+
+from ._choice import MultipleChoice
+
+_HOST = "https://opencompass.openxlab.space/utils/VLMEval"
+
+
+def _blink(name: str, md5: str, *, circular: bool = False) -> MultipleChoice:
+    return MultipleChoice(
+        Card(
+            name=name,
+            measures="fourteen kinds of perception at a glance, often across several pictures",
+            family="multiple-choice",
+            file=DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=(md5,)),
+            licence="Apache-2.0",
+            source="Fu et al.; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2404.12390",
+            splits=("val",),
+            rows=None if circular else 1901,
+            groups=1901 if circular else None,
+            circular=circular,
+            quoted="circular accuracy over questions" if circular else "accuracy over rows (Overall)",
+            record=(
+                '{"index": 31, "question": "Which picture is the missing corner?", '
+                '"A": "the first image", "B": "the second image", "answer": "A", "category": "Jigsaw", '
+                "\"image\": \"['/9j/4A…', '/9j/4A…']\"}"
+            ),
+        )
+    )
+
+
+BENCHMARKS = (
+    _blink("BLINK", "d5e8af148b10ac69f535ff7b23f3f989"),
+    _blink("BLINK_circular", "f44c9f19afda14262cd1e0731bd01f9e", circular=True),
+)

@@ -1,0 +1,161 @@
+"""MMMU: college questions of thirty subjects, with pictures in the middle of the text.
+
+Measures    subject knowledge and reasoning: charts, diagrams, scores, molecules, paintings
+Source      Yue et al., files as VLMEvalKit serves them
+Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
+Paper       arXiv 2311.16502
+Splits      dev and validation in one file; test without answers, which ends in a submission file
+Rows        MMMU_DEV_VAL 1050 (150 dev, 900 validation), MMMU_TEST 10500
+Quoted      accuracy over rows of `validation`, `Overall`
+
+One raw record (up to nine options; none at all where the answer is open):
+
+    index  id                question                A          B     answer  category  split
+    5      validation_Art_5  Who painted <image 1>?  <image 2>  Goya  B       Art       validation
+
+`<image N>` says where picture N belongs, in the question and in options. The style `vlmevalkit` puts it
+there and shows no picture that no tag names, unless there is no tag at all. The LLaVA styles show the
+pictures first and leave the tags in the text, as the wrappers they stand for do.
+
+Open questions are part of the figure. Each rule set has its own way with them: `strict` compares what
+the answer claims (`vlmbench/answers/mmmu_open.py`), the vlmevalkit sets ask for the gold text among two
+options (`vlmbench/answers/mmmu.py`), and xtuner has none, so they are not scored there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vlmbench.answers.choice import find_choice, score_choice
+from vlmbench.answers.matched import score_open
+from vlmbench.answers.mmmu import as_choice_question
+from vlmbench.answers.mmmu_open import match_open_question
+from vlmbench.domain import (
+    Card,
+    DataFile,
+    Decoding,
+    ImageRef,
+    Metric,
+    Part,
+    Request,
+    Response,
+    Row,
+    RuleSet,
+    Sample,
+    Score,
+)
+
+from ._choice import LEVELS, MultipleChoice, problem_of
+from ._tables import Unit, figure, tabulate
+
+_TAG = re.compile(r"<image (\d{1,2})>")
+_QUOTED_SPLIT = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class MMMU(MultipleChoice):
+    """Multiple choice with pictures in place, and open questions among it."""
+
+    def problem_of(self, row: Row, choices: Mapping[str, str]) -> str | None:
+        """A question without options is an open one."""
+        return problem_of(row, choices) if choices else row.problem
+
+    def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
+        """The worded question; under `vlmevalkit` each picture where its tag stands."""
+        request = MultipleChoice.request(self, sample, style, decoding)
+        if style != "vlmevalkit":
+            return request
+        return replace(request, parts=in_place(str(request.parts[-1]), sample.images))
+
+    def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
+        """A letter where there are options; the rule set's way with open answers elsewhere."""
+        if rules in ("strict", "xtuner"):
+            if sample.choices:
+                return score_choice(sample, response, rules)
+            return score_open(sample, response, rules, match_open_question)
+        return score_choice(as_choice_question(sample) if sample.references else sample, response, rules)
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
+        """Accuracy on `validation` first, with its subjects; then each split."""
+        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
+        quoted = [u for u in units if u.sample.split == _QUOTED_SPLIT] or units
+        headline, *levels = tabulate(quoted, LEVELS, headline="accuracy")
+        splits = sorted({u.sample.split for u in units if u.sample.split is not None})
+        if len(splits) < 2 or len(quoted) == len(units):
+            return [headline, *levels]
+        by_split = [figure([u for u in units if u.sample.split == s], s, "split") for s in splits]
+        return [headline, *by_split, *levels]
+
+    def submission(
+        self, samples: Sequence[Sample], answers: Mapping[str, str], rules: RuleSet
+    ) -> dict[str, str | bool]:
+        """What the server takes: by `id`, the letter found or the raw text of an open answer.
+
+        `false` where no letter was found, as the toolkit writes it whose files the server knows.
+        """
+        return {s.cells.get("id", s.id): _submitted(s, answers.get(s.id, ""), rules) for s in samples}
+
+
+def _submitted(sample: Sample, answer: str, rules: RuleSet) -> str | bool:
+    if not sample.choices:
+        return answer
+    return find_choice(rules, answer, sample.choices).letter or False
+
+
+def in_place(text: str, images: Sequence[str]) -> tuple[Part, ...]:
+    """A text cut at its tags, with pictures between; pictures first where no tag names one.
+
+    A tag that names a picture the row does not have stays in the text.
+    """
+    parts: list[Part] = []
+    end = 0
+    for tag in _TAG.finditer(text):
+        number = int(tag[1])
+        if 1 <= number <= len(images):
+            parts += [text[end : tag.start()], ImageRef(images[number - 1])]
+            end = tag.end()
+    if not parts:
+        return (*map(ImageRef, images), text)
+    return tuple(part for part in (*parts, text[end:]) if part)
+
+
+def _mmmu(name: str, *md5: str, rows: int, splits: tuple[str, ...], answers: bool) -> MMMU:
+    return MMMU(
+        Card(
+            name=name,
+            measures="college questions of thirty subjects, pictures in the middle of the text",
+            family="multiple-choice",
+            file=DataFile(
+                name=f"{name}.tsv",
+                url=f"https://opencompass.openxlab.space/utils/VLMEval/{name}.tsv",
+                md5=md5,
+            ),
+            licence="Apache-2.0 (annotations)",
+            source="Yue et al.; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2311.16502",
+            splits=splits,
+            rows=rows,
+            answers=answers,
+            quoted="accuracy over rows of validation (Overall)" if answers else "the server's accuracy",
+            record=(
+                '{"index": 5, "id": "validation_Art_5", "question": "Who painted <image 1>?", '
+                '"A": "<image 2>", "B": "Goya", "answer": "B", "category": "Art", '
+                '"l2-category": "Art & Design", "split": "validation", "image": "[\'/9j/4A…\', \'/9j/4A…\']"}'
+            ),
+        )
+    )
+
+
+BENCHMARKS = (
+    _mmmu(
+        "MMMU_DEV_VAL",
+        "585e8ad75e73f75dcad265dfd0417d64",
+        "521afc0f3bf341e6654327792781644d",
+        rows=1050,
+        splits=("dev", "validation"),
+        answers=True,
+    ),
+    _mmmu("MMMU_TEST", "c19875d11a2d348d07e5eb4bdf33166d", rows=10500, splits=("test",), answers=False),
+)

@@ -1,0 +1,53 @@
+"""MMStar: 1500 questions picked by hand so that none can be answered without its picture.
+
+Measures    coarse and fine perception, instance and logical reasoning, science, mathematics
+Source      Chen et al., file as VLMEvalKit serves it
+Licence     CC BY-NC-SA 4.0
+Paper       arXiv 2403.20330
+Splits      one, without a split column
+Rows        1500, 250 a category
+Quoted      accuracy over rows, `Overall`; beside it multi-modal gain and leakage
+
+The paper's two measures come from three runs of one model family:
+
+    gain        with pictures - without pictures
+    leakage     max(0, without pictures - the language model alone)
+
+`without pictures` is a `--blind` run here: a grey picture of the same size. The paper leaves the picture
+out, which some models cannot do at all and others were never trained for.
+
+One raw record (the options stand in the question too, so most prompts show them twice):
+
+    index  image   question                                A    B     answer  category
+    9      /9j/4A… What is shown?\\nOptions: A: cat, B: dog  cat  dog   B       coarse perception
+"""
+
+from __future__ import annotations
+
+from vlmbench.domain import Card, DataFile
+
+from ._choice import MultipleChoice
+
+BENCHMARKS = (
+    MultipleChoice(
+        Card(
+            name="MMStar",
+            measures="six abilities, on questions that cannot be answered without the picture",
+            family="multiple-choice",
+            file=DataFile(
+                name="MMStar.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/MMStar.tsv",
+                md5=("e1ecd2140806c1b1bbf54b43372efb9e",),
+            ),
+            licence="CC BY-NC-SA 4.0",
+            source="Chen et al.; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2403.20330",
+            rows=1500,
+            quoted="accuracy over rows (Overall); gain and leakage beside a --blind run",
+            record=(
+                '{"index": 9, "question": "What is shown?\\nOptions: A: cat, B: dog", "A": "cat", '
+                '"B": "dog", "answer": "B", "category": "coarse perception", "image": "/9j/4A…"}'
+            ),
+        )
+    ),
+)
