@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from vlmbench.answers.circular import ROTATION
-from vlmbench.domain import Row, Sample
+from vlmbench.domain import Benchmark, Decoding, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.errors import UsageError
 
 from ._choice import MultipleChoice, choices_of
@@ -24,26 +24,44 @@ _ALONE = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 class Rotated(MultipleChoice):
     """A plain benchmark asked and scored like MMBench."""
 
+    plain: MultipleChoice
+    """Words and scores each row in its own way."""
+
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """Every rotation of every question that can be rotated; the others are left out."""
         return MultipleChoice.samples(self, rotations(rows))
 
+    def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
+        """As the plain benchmark asks."""
+        return self.plain.request(sample, style, decoding)
 
-def rotated(benchmark: MultipleChoice) -> Rotated:
+    def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
+        """As the plain benchmark scores a row."""
+        return self.plain.score(sample, response, rules)
+
+    def left_out(self, rows: Iterable[Row]) -> int:
+        """How many questions cannot be rotated and are not asked."""
+        return sum(not can_rotate(choices_of(row), row.cells.get("answer")) for row in rows)
+
+
+def rotated(benchmark: Benchmark) -> Rotated:
     """The circular form of a plain multiple-choice benchmark, named `NAME_circular`."""
     card = benchmark.card
+    if not isinstance(benchmark, MultipleChoice):
+        raise UsageError(
+            f"{card.name} is {card.family}; only multiple choice has options to rotate.", key="--circular"
+        )
     if card.circular:
         raise UsageError(f"{card.name} is circular as it is.", key="--circular", fix="Leave the flag out.")
-    return Rotated(
-        replace(
-            card,
-            name=f"{card.name}{SUFFIX}",
-            circular=True,
-            rows=None,
-            groups=card.rows,
-            quoted="circular accuracy over questions",
-        )
+    turned = replace(
+        card,
+        name=f"{card.name}{SUFFIX}",
+        circular=True,
+        rows=None,
+        groups=card.rows,
+        quoted="circular accuracy over questions",
     )
+    return Rotated(turned, benchmark)
 
 
 def rotations(rows: Iterable[Row]) -> Iterator[Row]:

@@ -16,16 +16,17 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 GROUP = "vlmbench.benchmarks"
+CIRCULAR = "_circular"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Source:
     error: str | None = None
     """Why it could not be imported."""
     shipped: bool = False
+    fallback: bool = False
+    """Gives way to every other shipped module: the catalogue, which names all."""
 
 
 class Registry:
@@ -54,7 +57,7 @@ class Registry:
             _load(f"{point.value} (entry point `{point.name}`)", point.load)
             for point in entry_points(group=GROUP)
         ]
-        files = [_load(str(path), lambda path=path: _offered(_import_file(path))) for path in self._files]
+        files = [_load(str(path), partial(_offered_by, path)) for path in self._files]
         return (*shipped, *installed, *files)
 
     @property
@@ -66,9 +69,11 @@ class Registry:
     def owners(self) -> dict[str, list[tuple[Source, Benchmark]]]:
         """Every name with all who claim it."""
         found: dict[str, list[tuple[Source, Benchmark]]] = {}
-        for source in self.sources:
+        for source in sorted(self.sources, key=lambda s: (not s.shipped, s.fallback)):
             for benchmark in source.benchmarks:
-                found.setdefault(benchmark.card.name, []).append((source, benchmark))
+                claims = found.setdefault(benchmark.card.name, [])
+                if not (source.fallback and claims):
+                    claims.append((source, benchmark))
         return found
 
     @property
@@ -82,27 +87,34 @@ class Registry:
         return dict(importlib.import_module("vlmbench.benchmarks._aliases").ALIASES)
 
     def benchmark(self, name: str) -> Benchmark:
-        """The benchmark of that name, alias or path."""
+        """The benchmark of that name, alias or path; `NAME_circular` for any plain multiple choice."""
         if name.endswith(".tsv"):
             bare = importlib.import_module("vlmbench.benchmarks._bare")
             benchmark: Benchmark = bare.benchmark_of(Path(name))
             return benchmark
-        owners = self.owners.get(self._known(name), [])
+        known = self._known(name)
+        if known is None and name.lower().endswith(CIRCULAR) and self._known(name[: -len(CIRCULAR)]):
+            return circular(self.benchmark(name[: -len(CIRCULAR)]))
+        owners = self.owners[known or self._nearest(name)]
         if len(owners) > 1:
+            origins = " and ".join(source.origin for source, _ in owners)
             raise UsageError(
-                f"two sources offer a benchmark named `{name}`: {' and '.join(s.origin for s, _ in owners)}.",
+                f"two sources offer a benchmark named `{known}`: {origins}.",
                 fix="Rename one of them, or uninstall the plugin that is not meant.",
             )
         return owners[0][1]
 
-    def _known(self, name: str) -> str:
+    def _known(self, name: str) -> str | None:
         if name in self.owners:
             return name
         if name.lower() in self.aliases:
             return self.aliases[name.lower()]
         folded = [known for known in self.owners if known.lower() == name.lower()]
-        if len(folded) == 1:
-            return folded[0]
+        if len(folded) > 1:
+            raise UsageError(f"`{name}` may be {' or '.join(folded)}.", fix="Write it as one of them.")
+        return folded[0] if folded else None
+
+    def _nearest(self, name: str) -> NoReturn:
         broken = [s.origin for s in self.plugins if s.error]
         note = (
             f" A plugin could not be imported ({', '.join(broken)}): see `vlmbench list plugins`."
@@ -110,6 +122,13 @@ class Registry:
             else ""
         )
         raise UnknownName("benchmark", name, [*self.owners, *self.aliases], fix=f"See `vlmbench list`.{note}")
+
+
+def circular(benchmark: Benchmark) -> Benchmark:
+    """A plain multiple-choice benchmark in every rotation of its options."""
+    rotations = importlib.import_module("vlmbench.benchmarks._rotations")
+    rotated: Benchmark = rotations.rotated(benchmark)
+    return rotated
 
 
 def load_benchmark(name: str, plugin_files: Sequence[Path] = ()) -> Benchmark:
@@ -124,7 +143,12 @@ def _module_names() -> list[str]:
 
 def _shipped(name: str) -> Source:
     module = importlib.import_module(f"vlmbench.benchmarks.{name}")
-    return Source(origin=f"vlmbench.benchmarks.{name}", benchmarks=tuple(module.BENCHMARKS), shipped=True)
+    return Source(
+        origin=f"vlmbench.benchmarks.{name}",
+        benchmarks=tuple(module.BENCHMARKS),
+        shipped=True,
+        fallback=getattr(module, "FALLBACK", False),
+    )
 
 
 def _load(origin: str, load: Callable[[], Any]) -> Source:
@@ -140,6 +164,10 @@ def _load(origin: str, load: Callable[[], Any]) -> Source:
     except (Exception, SystemExit) as error:
         return Source(origin=origin, error=f"{type(error).__name__}: {error}")
     return Source(origin=origin, benchmarks=benchmarks)
+
+
+def _offered_by(path: Path) -> Benchmark | Iterable[Benchmark]:
+    return _offered(_import_file(path))
 
 
 def _import_file(path: Path) -> ModuleType:

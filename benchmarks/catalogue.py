@@ -1,0 +1,92 @@
+"""The catalogue: benchmarks by data alone, from `catalogue.yaml` beside this file.
+
+Measures    see each one's paper; a card here knows name, family, languages, address and checksum
+Source      the list of VLMEvalKit, whose file layout they all have
+Licence     each its own; read it at the address before you publish a figure
+Quoted      accuracy over rows (`Overall`), or circular accuracy over questions
+
+How a benchmark is scored follows from its family. A name that holds `mmbench`, `ccbench`, `circular` or
+`mmcr` is circular, as in the toolkit that the names come from. Whatever has a module of its own is left
+to it (see `vlmbench/registry.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.answers.contains import match_contained
+from vlmbench.answers.edit_distance import match_anls
+from vlmbench.answers.vqa import match_equal
+from vlmbench.domain import Benchmark, Card, DataFile
+
+from ._choice import MultipleChoice
+from ._short import ShortAnswer
+from ._yes_no import YesNo
+
+FALLBACK = True
+"""These names give way to modules of their own."""
+
+_CIRCULAR = re.compile("mmbench|ccbench|circular|mmcr", re.IGNORECASE)
+_EDIT_DISTANCE = re.compile("DocVQA|InfoVQA")
+_SUFFIXES = {"AMBER": "\nPlease answer yes or no."}
+_MEASURES = {
+    "multiple-choice": "multiple choice about pictures",
+    "yes-no": "yes/no questions about pictures",
+    "short-answer": "questions about pictures, answered in a word or a phrase",
+    "contains": "questions about pictures whose answer must stand in what is said",
+}
+
+
+def is_circular(name: str) -> bool:
+    """Whether the file of that name holds every rotation of each question."""
+    return _CIRCULAR.search(name) is not None
+
+
+def entries() -> Mapping[str, Mapping[str, Any]]:
+    """Every name of the catalogue with what is known of it."""
+    import yaml
+
+    # Texts only: no checksum is ever taken for a number.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    path = Path(__file__).with_name("catalogue.yaml")
+    loaded: Mapping[str, Mapping[str, Any]] = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506
+    return loaded
+
+
+def benchmark_of(name: str, entry: Mapping[str, Any]) -> Benchmark | None:
+    """The benchmark an entry amounts to; None for a family that needs a module of its own."""
+    family = entry["family"]
+    if family not in _MEASURES:
+        return None
+    card = card_of(name, entry)
+    if family == "multiple-choice":
+        return MultipleChoice(card)
+    if family == "yes-no":
+        return YesNo(card, suffix=_SUFFIXES.get(name, ""))
+    if family == "contains":
+        return ShortAnswer(card, match_contained, suffix="")
+    return ShortAnswer(card, match_anls if _EDIT_DISTANCE.match(name) else match_equal)
+
+
+def card_of(name: str, entry: Mapping[str, Any]) -> Card:
+    """What is known without having read the file."""
+    circular = entry["family"] == "multiple-choice" and is_circular(name)
+    md5 = entry.get("md5")
+    return Card(
+        name=name,
+        measures=_MEASURES[entry["family"]],
+        family=entry["family"],
+        file=DataFile(name=f"{name}.tsv", url=entry["url"], md5=(md5,) if md5 else ()),
+        languages=tuple(entry.get("languages", ("en",))),
+        source="file layout of VLMEvalKit",
+        circular=circular,
+        quoted="circular accuracy over questions (Overall)" if circular else "accuracy over rows (Overall)",
+    )
+
+
+BENCHMARKS = tuple(
+    benchmark for name, entry in entries().items() if (benchmark := benchmark_of(name, entry)) is not None
+)
