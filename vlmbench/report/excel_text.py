@@ -47,7 +47,7 @@ def unescape(run: str) -> str:
 
 def excel_length(text: str) -> int:
     """Characters as Excel counts them."""
-    return len(text) + sum(c > "\uffff" for c in text) if len(text) * 2 > MOST_CHARACTERS else len(text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fitting(text: str) -> str:
