@@ -62,6 +62,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that the model folder ships"
     )
+    parser.add_argument(
+        "--rpm", type=positive, metavar="N", help="at most N requests a minute (openai: models)"
+    )
 
 
 def batch_size(text: str) -> int | str:
@@ -151,7 +154,8 @@ def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
 
 def folder_name(model: str) -> str:
     """A model's name as a folder: its last path component, without characters that file systems dislike."""
-    last = model.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
+    last = (served[1] if served else model).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
 
 
@@ -181,6 +185,7 @@ def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
         dtype=args.dtype,
         batch_size=args.batch_size,
         trust_remote_code=args.trust_remote_code,
+        requests_per_minute=args.rpm,
     )
     onlooker.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     return model

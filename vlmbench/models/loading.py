@@ -4,6 +4,7 @@ demo                the small LLaVA that ships with vlmbench
 echo, echo:TEXT     no weights, for tests
 PATH                a Hugging Face folder
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
+openai:NAME@URL     a model behind an OpenAI-compatible chat server
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Literal
 from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName
 
-ACCEPTED = "A model is `demo`, `echo`, a Hugging Face folder, or a hub id such as llava-hf/llava-1.5-7b-hf."
+ACCEPTED = (
+    "A model is `demo`, `echo`, a Hugging Face folder, a hub id such as llava-hf/llava-1.5-7b-hf, "
+    "or openai:NAME@URL."
+)
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -27,13 +31,19 @@ def load_model(
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
+    requests_per_minute: float | None = None,
 ) -> Model:
-    """The model of that name, ready to answer."""
+    """The model of that name, ready to answer. A server gets `batch_size` requests at a time."""
     kind = spec.partition(":")[0]
     if kind == "echo":
         from vlmbench.models.echo import load_echo
 
         return load_echo(spec)
+    if kind.lower() == "openai":
+        from vlmbench.models.openai import CONCURRENCY, load_openai
+
+        concurrency = CONCURRENCY if batch_size == "auto" else batch_size
+        return load_openai(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
     from vlmbench.models.hf import load_hf
 
     return load_hf(

@@ -1,0 +1,291 @@
+"""An OpenAI-compatible server, asked for real on loopback: well behaved, busy, broken, and locked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from chat_server import (
+    QUICK,
+    Behaviour,
+    ChatServer,
+    Fault,
+    chat_server,
+    completion,
+    first,
+    pictures_of,
+    question_of,
+)
+
+from vlmbench.domain import Decoding, ImageRef, Request, Response
+from vlmbench.errors import ModelError
+from vlmbench.models.openai import OpenAIModel, load_openai
+from vlmbench.models.openai_retry import Patience, retry_after
+
+PNG = b"\x89PNG\r\n\x1a\n and pixels"
+JPEG = b"\xff\xd8\xff and pixels"
+KEY = "sk-very-secret-7"
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def request(name: str = "1", *parts: str | ImageRef, decoding: Decoding | None = None) -> Request:
+    return Request(id=name, group=name, parts=parts or ("What?",), decoding=decoding or Decoding())
+
+
+def model_of(
+    server: ChatServer, patience: Patience = QUICK, concurrency: int = 4, rpm: float | None = None
+) -> OpenAIModel:
+    return load_openai(server.spec, concurrency=concurrency, requests_per_minute=rpm, patience=patience)
+
+
+def ask(
+    server: ChatServer, *requests: Request, images: Mapping[str, bytes] | None = None
+) -> dict[str, Response]:
+    return {r.id: r for r in model_of(server).generate(requests or (request(),), images or {})}
+
+
+def test_an_answer_comes_with_its_tokens() -> None:
+    with chat_server("It is a dog.") as server:
+        answer = ask(server)["1"]
+    assert (answer.text, answer.finish, answer.prompt_tokens, answer.new_tokens) == (
+        "It is a dog.",
+        "stop",
+        11,
+        3,
+    )
+
+
+def test_greedy_means_temperature_0_and_no_streaming() -> None:
+    with chat_server("A") as server:
+        ask(server, request(decoding=Decoding(max_new_tokens=7)))
+    body = server.bodies[0]
+    assert (body["temperature"], body["max_tokens"], body["stream"], body["model"]) == (0, 7, False, "judge")
+
+
+def test_pictures_travel_as_their_own_bytes_in_place() -> None:
+    parts = (ImageRef("p"), "left of ", ImageRef("j"), "what?")
+    with chat_server("A") as server:
+        ask(server, request("1", *parts), images={"p": PNG, "j": JPEG})
+    content = server.bodies[0]["messages"][0]["content"]
+    assert [part["type"] for part in content] == ["image_url", "text", "image_url", "text"]
+    assert pictures_of(server.bodies[0]) == [("image/png", PNG), ("image/jpeg", JPEG)]
+
+
+def test_a_picture_of_no_known_format_is_that_rows_error() -> None:
+    with chat_server("A") as server:
+        answers = ask(server, request("1", ImageRef("x")), request("2"), images={"x": b"GIF?"})
+    assert "no format" in str(answers["1"].error)
+    assert answers["2"].text == "A"
+
+
+def test_many_are_asked_at_once_and_never_more_than_told() -> None:
+    def slowly(body: dict[str, object], _before: int) -> str:
+        time.sleep(0.05)
+        return question_of(body)
+
+    with chat_server(slowly) as server:
+        answers = ask(server, *(request(str(i), f"question {i}") for i in range(12)))
+    assert {i: r.text for i, r in answers.items()} == {str(i): f"question {i}" for i in range(12)}
+    assert 2 <= server.most_under_way <= 4
+
+
+def test_a_rate_limit_spaces_the_requests() -> None:
+    with chat_server("A") as server:
+        list(model_of(server, rpm=1200).generate([request(str(i)) for i in range(5)], {}))
+    assert server.times[-1] - server.times[0] >= 0.19
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=500),
+        Fault(status=503, body=b"<html>busy</html>"),
+        Fault(status=429),
+        Fault(status=429, headers={"Retry-After": "0.05"}),
+        Fault(close=True, body=b'{"choi'),
+        Fault(body=b"this is no JSON"),
+        Fault(body=b'{"choices": []}'),
+        Fault(sleep=0.7, body=completion("too late")),
+    ],
+    ids=["500", "503", "429", "429 and when", "closed midway", "no JSON", "no choices", "timeout"],
+)
+def test_trouble_that_passes_costs_no_answer(fault: Fault) -> None:
+    with chat_server(first(2, fault)) as server:
+        assert ask(server)["1"].text == "B"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(body=b"nonsense"), Fault(close=True)])
+def test_trouble_that_stays_is_an_error_of_that_row(fault: Fault) -> None:
+    behaviour: Behaviour = lambda body, _: fault if question_of(body) == "bad" else "A"  # noqa: E731
+    with chat_server(behaviour) as server:
+        answers = ask(server, request("1"), request("2", "bad"), request("3"))
+    assert [answers[i].finish for i in "123"] == ["stop", "error", "stop"]
+    assert "4 attempts" in str(answers["2"].error)
+
+
+def test_a_request_of_its_own_fault_is_not_repeated() -> None:
+    with chat_server(
+        lambda _b, _n: Fault(status=400, body=b'{"error": {"message": "prompt too long"}}')
+    ) as server:
+        answer = ask(server)["1"]
+    assert "prompt too long" in str(answer.error)
+    assert len(server.bodies) == 1
+
+
+def test_a_withheld_answer_is_an_error() -> None:
+    with chat_server(lambda _b, _n: Fault(body=completion(None, "content_filter"))) as server:
+        assert "content_filter" in str(ask(server)["1"].error)
+
+
+def test_retry_after_is_waited_for_by_everybody() -> None:
+    with chat_server(first(1, Fault(status=429, headers={"Retry-After": "0.3"}))) as server:
+        list(model_of(server, concurrency=1).generate([request("1"), request("2")], {}))
+    assert server.times[1] - server.times[0] >= 0.29
+
+
+def test_a_wait_longer_than_the_deadline_is_not_waited_for() -> None:
+    with chat_server(lambda _b, _n: Fault(status=429, headers={"Retry-After": "3600"})) as server:
+        started = time.monotonic()
+        assert "3600 s" in str(ask(server)["1"].error)
+    assert time.monotonic() - started < 2
+
+
+def test_the_deadline_holds_over_all_attempts() -> None:
+    patience = Patience(base=0.01, attempts=100, attempt_timeout=0.2, deadline=0.6)
+    with chat_server(lambda _b, _n: Fault(sleep=1.0)) as server:
+        started = time.monotonic()
+        (answer,) = model_of(server, patience).generate([request()], {})
+    assert answer.finish == "error"
+    assert time.monotonic() - started < 2
+
+
+def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
+    soon = datetime.now(timezone.utc) + timedelta(seconds=30)
+    assert retry_after("2.5") == 2.5
+    assert 28 < (retry_after(format_datetime(soon, usegmt=True)) or 0) <= 30
+    assert [retry_after(header) for header in (None, "soon", "inf")] == [None, None, None]
+    assert retry_after("-3") == retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+def test_waits_double_up_to_a_limit_and_vary() -> None:
+    patience = Patience(base=1, longest=8)
+    waits = [[patience.wait(n) for _ in range(20)] for n in (1, 2, 3, 4, 9)]
+    assert [max(w) <= most for w, most in zip(waits, (1, 2, 4, 8, 8), strict=True)] == [True] * 5
+    assert all(min(w) < max(w) and min(w) >= most / 2 for w, most in zip(waits, (1, 2, 4, 8, 8), strict=True))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_closed_door_stops_the_run_and_says_what_to_set(status: int) -> None:
+    with chat_server(lambda _b, _n: Fault(status=status)) as server, pytest.raises(ModelError) as refused:
+        ask(server, *(request(str(i)) for i in range(50)))
+    assert ("OPENAI_API_KEY" if status != 404 else "/v1") in str(refused.value)
+    assert len(server.bodies) < 50
+
+
+def test_an_empty_account_stops_the_run() -> None:
+    broke = Fault(status=429, body=b'{"error": {"message": "pay first", "code": "insufficient_quota"}}')
+    with chat_server(lambda _b, _n: broke) as server, pytest.raises(ModelError, match="used up"):
+        ask(server)
+
+
+def test_a_server_that_has_gone_stops_the_run_and_keeps_what_came() -> None:
+    patience = Patience(base=0.001, attempts=2, attempt_timeout=0.5, deadline=2)
+    with chat_server(lambda _b, before: "A" if before < 3 else Fault(status=502)) as server:
+        answers = model_of(server, patience, concurrency=2).generate([request(str(i)) for i in range(99)], {})
+        kept = [next(answers) for _ in range(3)]
+        with pytest.raises(ModelError, match="in a row"):
+            list(answers)
+    assert [answer.text for answer in kept] == ["A"] * 3
+    assert len(server.bodies) < 40
+
+
+def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    parrot = Fault(status=400, body=f'{{"error": {{"message": "your key is {KEY}"}}}}'.encode())
+    with chat_server(lambda _b, _n: parrot) as server:
+        model = model_of(server)
+        (answer,) = model.generate([request()], {})
+        shown = f"{answer} {model!r} {vars(model)} {model.facts}"
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert "your key is" in shown
+    assert KEY not in shown
+
+
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nx")
+    with chat_server("A") as server, pytest.raises(ModelError) as refused:
+        ask(server)
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", [f"http://me:{KEY}@host/v1", f"http://host/v1?key={KEY}"])
+def test_an_address_with_a_key_in_it_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ModelError, match="OPENAI_API_KEY") as refused:
+        load_openai(f"openai:judge@{url}")
+    assert KEY not in str(refused.value)
+
+
+def test_facts_name_the_model_the_address_and_what_is_served() -> None:
+    with chat_server("A") as server:
+        facts = model_of(server).facts
+    assert facts == {
+        "kind": "openai",
+        "name": "judge",
+        "url": server.url,
+        "served": {"id": "judge", "root": "org/judge-7b"},
+    }
+
+
+@pytest.mark.parametrize("served", [Fault(status=404), Fault(status=400), []])
+def test_a_server_that_does_not_say_what_it_serves_is_asked_all_the_same(
+    served: Fault | list[dict[str, str]],
+) -> None:
+    with chat_server("A") as server:
+        server.served = served
+        assert model_of(server).facts["served"] is None
+
+
+def test_nobody_at_the_address_is_said_before_anything_is_asked() -> None:
+    with chat_server("A") as server:
+        gone = server.spec
+    with pytest.raises(ModelError, match="does not answer"):
+        load_openai(gone, patience=QUICK).facts  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "url"),
+    [
+        ("openai:gpt-4o@https://api.openai.com/v1", "gpt-4o", "https://api.openai.com/v1"),
+        ("openai:a/b@c@http://h:1", "a/b@c", "http://h:1/v1"),
+        ("openai:m@http://h/v1/chat/completions", "m", "http://h/v1"),
+    ],
+)
+def test_the_address_is_taken_as_far_as_v1(spec: str, name: str, url: str) -> None:
+    model = load_openai(spec)
+    assert repr(model) == f"OpenAIModel({name!r}, {url!r})"
+
+
+def test_padded_pictures_cannot_be_asked_of_a_server() -> None:
+    padded = Request(id="1", group="1", parts=("?",), decoding=Decoding(), image_fit="square")
+    with chat_server("A") as server, pytest.raises(ModelError, match="vlmevalkit"):
+        ask(server, padded)
+
+
+def test_stopping_early_leaves_no_thread_behind() -> None:
+    import threading
+
+    with chat_server("A") as server:
+        answers = model_of(server).generate([request(str(i)) for i in range(100)], {})
+        next(answers)
+        answers.close()  # type: ignore[attr-defined]
+        assert "openai" not in {thread.name for thread in threading.enumerate()}

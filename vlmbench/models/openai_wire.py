@@ -1,0 +1,111 @@
+"""What goes over the wire: a request as a chat body, and a chat completion as an answer."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vlmbench.domain import Decoding, ImageRef, ImageSource, Request
+from vlmbench.errors import DataError, ModelError
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+
+
+class NoText(Exception):
+    """A chat completion without an answer: withheld by the server, or something other than text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a server answered."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+
+
+def mime_type(picture: bytes) -> str:
+    """The picture's type, from its first bytes."""
+    for start, name in _SIGNATURES:
+        if picture.startswith(start):
+            return name
+    if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
+        return "image/webp"
+    raise DataError("the picture is in no format that a server would know.")
+
+
+def data_url(picture: bytes) -> str:
+    """The picture's own bytes as a URL."""
+    return f"data:{mime_type(picture)};base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def chat_body(model: str, request: Request, images: ImageSource) -> dict[str, Any]:
+    """The body of a chat completion; a prompt of text alone is sent as a plain string."""
+    content: str | list[dict[str, Any]] = "".join(part for part in request.parts if isinstance(part, str))
+    if any(isinstance(part, ImageRef) for part in request.parts):
+        content = [
+            {"type": "image_url", "image_url": {"url": data_url(images[part.digest])}}
+            if isinstance(part, ImageRef)
+            else {"type": "text", "text": part}
+            for part in request.parts
+        ]
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "stream": False,
+        **sampling(request.decoding),
+    }
+
+
+def sampling(decoding: Decoding) -> dict[str, Any]:
+    """The decoding as this interface says it. Greedy is temperature 0."""
+    limit: dict[str, Any] = {"max_tokens": decoding.max_new_tokens}
+    if not decoding.do_sample:
+        return limit | {"temperature": 0}
+    return limit | {"temperature": decoding.temperature, "top_p": decoding.top_p}
+
+
+def check_askable(request: Request) -> None:
+    """Refuse what no server of this kind can be asked for."""
+    if request.image_fit != "native":
+        raise ModelError(
+            "this prompt style pads pictures with the mean colour of the model's processor, which only the "
+            "server knows.",
+            fix="Use `--prompt vlmevalkit`.",
+        )
+    if request.decoding.num_beams > 1:
+        raise ModelError(
+            "an `openai:` server cannot search with beams.", fix="Load the model's folder instead."
+        )
+
+
+def read_reply(document: Any) -> Reply:
+    """The answer in a chat completion; ValueError when it is none, NoText when it has none."""
+    try:
+        choice = document["choices"][0]
+        text, reason = choice["message"]["content"], choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ValueError("the reply is no chat completion") from None
+    if not isinstance(text, str):
+        raise NoText(f"the server gives no text (finish_reason: {str(reason)[:40]})")
+    usage = document.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return Reply(
+        text=text,
+        finish="length" if reason == "length" else "stop",
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        new_tokens=_count(usage.get("completion_tokens")),
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
