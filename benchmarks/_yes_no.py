@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from vlmbench.answers.judge_prompts import to_judge, yes_no_prompt
+from vlmbench.answers.judged import judged_yes_no
 from vlmbench.answers.views import samples_as_read
 from vlmbench.answers.yes_no import NO, YES, score_yes_no
 from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
@@ -22,6 +24,8 @@ class YesNo:
     card: Card
     suffix: str = ""
     """What the prompt adds to the question."""
+    fold_case: bool = False
+    """Whether `yes` in the file means `Yes` under the compatible rules too (AMBER)."""
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """One question a row."""
@@ -67,7 +71,15 @@ class YesNo:
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """Right when the word found is the reference."""
-        return score_yes_no(sample, response, rules)
+        return score_yes_no(sample, response, rules, fold_case=self.fold_case)
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """Does the answer say yes or no?"""
+        return to_judge(sample, yes_no_prompt(sample, response.text)) if sample.references else None
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """Right when the judge says what the reference says."""
+        return judged_yes_no(sample, reply, rules)
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """The figures, headline first; one empty figure where nothing was scored."""

@@ -41,14 +41,17 @@ _CHINESE = {
 """Understood where they are a whole clause: `没有狗` within a sentence is a description, not an answer."""
 
 
-def score_yes_no(sample: Sample, response: Response, rules: RuleSet) -> Score:
-    """1 when the word found is the reference, else 0; an error or a withheld reference is not scored."""
+def score_yes_no(sample: Sample, response: Response, rules: RuleSet, *, fold_case: bool = False) -> Score:
+    """1 when the word found is the reference, else 0; an error or a withheld reference is not scored.
+
+    The compatible rules want `Yes` and `No` written so in the file, unless `fold_case` says otherwise.
+    """
     why_not = unscored(sample, response, rules)
     if why_not is not None:
         return score_of(sample, rules, None, None, why_not)
     word = yes_or_no(response.text, rules)
     reference = sample.references[0]
-    if rules == "strict":
+    if rules == "strict" or fold_case:
         reference = reference.strip().capitalize()
     return score_of(sample, rules, word, float(word == reference), "" if word else "neither yes nor no alone")
 
