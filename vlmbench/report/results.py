@@ -1,0 +1,92 @@
+"""results.json: the figures of a run, for programs. Its schema is `results.schema.json`, beside this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
+
+SCHEMA_VERSION = 1
+SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
+
+
+def results_document(run: Run) -> dict[str, Any]:
+    """The document, keys in a fixed order, with nothing in it that JSON cannot hold."""
+    spec = run.spec
+    by_rules = {rules: _under(run, rules) for rules in RULE_SETS if rules in run.metrics}
+    chosen = by_rules[spec.rules]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "benchmark": spec.benchmark,
+        "model": spec.model,
+        "rules": spec.rules,
+        "style": spec.style,
+        "limit": spec.limit,
+        "seed": spec.seed,
+        "blind": spec.blind,
+        "partial": run.partial,
+        "complete": run.complete,
+        "withheld": not any(sample.references for sample in run.samples),
+        "headline": chosen["headline"],
+        "metrics": chosen["metrics"],
+        "by_rules": by_rules,
+        "rows": {"asked": len(run.samples), "answered": len(_answered(run))},
+        "unparsed": chosen["unparsed"],
+        "errors": run.errors,
+        "judged": {"count": sum(s.judged for s in run.scores.get(spec.rules, ())), "model": None},
+        "timing": finite(run.timing),
+    }
+
+
+def results_schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text("utf-8"))
+    return schema
+
+
+def finite(value: Any) -> Any:
+    """The value with every NaN and infinity, which JSON does not know, as None; tuples as lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(item) for item in value]
+    return value
+
+
+def _under(run: Run, rules: RuleSet) -> dict[str, Any]:
+    """The figures under one rule set."""
+    figures = [_figure(metric) for metric in run.metrics[rules]]
+    return {"headline": figures[0], "metrics": figures, "unparsed": _unparsed(run, rules)}
+
+
+def _figure(metric: Metric) -> dict[str, Any]:
+    interval = finite(metric.ci95)
+    return {
+        "name": metric.name,
+        "split": metric.split,
+        "level": metric.level,
+        "value": finite(metric.value),
+        "unit": metric.unit,
+        "stderr": finite(metric.stderr),
+        "ci95": None if interval is None or None in interval else interval,
+        "n": metric.n,
+        "rows": metric.rows,
+    }
+
+
+def _answered(run: Run) -> set[str]:
+    """The rows that have an answer. A failed request has none, so it cannot be unparsed either."""
+    asked = {sample.id for sample in run.samples}
+    return {i for i, response in run.responses.items() if response.finish != "error" and i in asked}
+
+
+def _unparsed(run: Run, rules: RuleSet) -> dict[str, Any]:
+    answered = _answered(run)
+    count = sum(s.extracted is None and s.id in answered for s in run.scores.get(rules, ()))
+    return {"count": count, "rate": count / len(answered) if answered else None}

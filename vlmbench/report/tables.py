@@ -1,0 +1,204 @@
+"""Results for the eye: the headline with its interval, every rule set, the categories with bars.
+
+Fits the console's width whatever it is, and needs neither colours nor more than ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Figure = Mapping[str, Any]
+
+BAR_FROM = 76
+"""From this width on there is room for bars, from the next for intervals."""
+INTERVAL_FROM = 48
+_CATEGORY_LEVELS = ("split", "l2-category", "category")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """What a bar and an interval are made of."""
+
+    plus_minus: str = "±"
+    dash: str = "–"
+    dot: str = "·"
+    filled: str = "━"
+    low: str = "├"
+    between: str = "─"
+    here: str = "┼"
+    high: str = "┤"
+
+
+ASCII = Glyphs("+/-", "-", "|", "=", "[", "-", "+", "]")
+
+
+def results_table(document: Mapping[str, Any], *, console: Console) -> None:
+    """Print a results document."""
+    from rich.text import Text
+
+    page = _Page(document, console)
+    console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {document['model']}"), "bold"))
+    for warning in warnings(document):
+        console.print(Text(warning, "bold yellow"))
+    console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
+    console.print(Text(page.counts(), "dim"))
+    console.print()
+    console.print(page.rule_sets())
+    more = document["metrics"][1:]
+    if any(figure["value"] is not None for figure in more):
+        console.print()
+        console.print(page.figures(more))
+
+
+def warnings(document: Mapping[str, Any]) -> Iterator[str]:
+    """What makes these figures not those of the benchmark."""
+    if document["partial"]:
+        limit = f" (--limit {document['limit']})" if document["limit"] is not None else ""
+        yield f"partial: only some of the questions were asked{limit}"
+    if document["blind"]:
+        yield "blind: every picture was grey"
+    if not document["complete"]:
+        left = document["rows"]["asked"] - document["rows"]["answered"] - document["errors"]
+        yield f"incomplete: {_count(document['errors'], 'error')}, {left} not answered"
+
+
+class _Page:
+    """One document on one console."""
+
+    def __init__(self, document: Mapping[str, Any], console: Console) -> None:
+        self.document = document
+        self.encoding = console.encoding
+        self.width = console.width
+        self.glyphs = Glyphs() if _can_write("".join(_all_glyphs()), self.encoding) else ASCII
+
+    def clean(self, text: str) -> str:
+        """The text without what would move the cursor, turn the line round, or fail to be written."""
+        plain = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+        return plain.encode(self.encoding, "replace").decode(self.encoding)
+
+    def headline(self) -> str:
+        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`."""
+        figure = self.document["headline"]
+        if figure["value"] is None or figure["ci95"] is None:
+            return self.value(figure)
+        low, high = figure["ci95"]
+        half = _number((high - low) / 2, figure["unit"])
+        interval = f"(95 %: {self.interval(figure)})"
+        return f"{self.value(figure)} {self.glyphs.plus_minus} {half} {interval}"
+
+    def value(self, figure: Figure) -> str:
+        """A figure, or why there is none."""
+        if figure["value"] is None:
+            return "withheld" if self.document["withheld"] else "not scored"
+        percent = " %" if figure["unit"] == "fraction" else ""
+        return f"{_number(figure['value'], figure['unit'])}{percent}"
+
+    def interval(self, figure: Figure) -> str:
+        """Both ends, in the unit of the figure."""
+        if figure["ci95"] is None:
+            return ""
+        low, high = (_number(end, figure["unit"]) for end in figure["ci95"])
+        return f"{low} {self.glyphs.dash} {high}"
+
+    def counts(self) -> str:
+        """What the headline rests on."""
+        headline, rows = self.document["headline"], self.document["rows"]["asked"]
+        parts = [_count(rows, "row"), _unparsed(self.document["unparsed"])]
+        parts.append(_count(self.document["errors"], "error"))
+        if headline["rows"] != headline["n"]:
+            parts.insert(0, _count(headline["n"], "group"))
+        if self.document["judged"]["count"]:
+            parts.append(f"{self.document['judged']['count']} judged")
+        return f" {self.glyphs.dot} ".join(parts)
+
+    def rule_sets(self) -> Table:
+        """The headline under every rule set."""
+        intervals = self.width >= INTERVAL_FROM
+        table = self._table("rule set", "score", *["95 %"] * intervals, "unparsed")
+        for rules, result in self.document["by_rules"].items():
+            figure = result["headline"]
+            chosen = "bold" if rules == self.document["rules"] else None
+            cells = [self.value(figure), *[self.interval(figure)] * intervals]
+            table.add_row(rules, *cells, _percent(result["unparsed"]["rate"]), style=chosen)
+        return table
+
+    def figures(self, metrics: Iterable[Figure]) -> Table:
+        """Every other figure, by level, with a bar where there is room."""
+        from rich.text import Text
+
+        intervals, bars = self.width >= INTERVAL_FROM, self.width >= BAR_FROM
+        table = self._table("", "n", "score", *["95 %"] * intervals, *[""] * bars)
+        for level, group in groupby(metrics, lambda figure: figure["level"]):
+            if level in _CATEGORY_LEVELS:
+                table.add_section()
+                table.add_row(Text(level, "italic"))
+            for figure in group:
+                cells = [str(figure["n"]), self.value(figure), *[self.interval(figure)] * intervals]
+                table.add_row(Text(self.clean(figure["name"])), *cells, *[Text(self.bar(figure))] * bars)
+        return table
+
+    def bar(self, figure: Figure) -> str:
+        """0 to 100 % on a line: filled up to the interval, a whisker over it."""
+        cells = 20 if self.width < 110 else 30
+        if figure["value"] is None or figure["unit"] != "fraction":
+            return ""
+        low, high = (_cell(end, cells) for end in figure["ci95"] or (figure["value"], figure["value"]))
+        glyphs = self.glyphs
+        line = [glyphs.filled] * low + [glyphs.between] * (high - low + 1)
+        line[low], line[high] = glyphs.low, glyphs.high
+        line[_cell(figure["value"], cells)] = glyphs.here
+        return "".join(line)
+
+    def _table(self, first: str, *numbers: str) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        lines = box.ASCII if self.glyphs is ASCII else box.SIMPLE_HEAD
+        table = Table(box=lines, show_edge=False, pad_edge=False)
+        table.add_column(first, overflow="fold", min_width=8)
+        for name in numbers:
+            table.add_column(name, justify="right" if name else "left", no_wrap=True)
+        return table
+
+
+def _cell(value: float, cells: int) -> int:
+    return min(cells - 1, max(0, int(value * cells)))
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value * 100:.1f}" if unit == "fraction" else f"{value:.1f}"
+
+
+def _percent(rate: float | None) -> str:
+    return "" if rate is None else f"{rate * 100:.1f} %"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _unparsed(unparsed: Mapping[str, Any]) -> str:
+    share = f" ({_percent(unparsed['rate'])})" if unparsed["count"] else ""
+    return f"{unparsed['count']} unparsed{share}"
+
+
+def _all_glyphs() -> Iterator[str]:
+    glyphs = Glyphs()
+    return (getattr(glyphs, name) for name in Glyphs.__slots__)
+
+
+def _can_write(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
