@@ -22,340 +22,379 @@ CATS = {"A": "cat", "B": "black cat", "C": "cats", "D": "concatenate"}
 SMALL = {"A": "a", "B": "an old man", "C": "the sea", "D": "n"}
 NINE = dict(zip("ABCDEFGHI", ["oak", "elm", "ash", "fir", "yew", "bay", "fig", "ivy", "box"], strict=True))
 SIDES = {"A": "left", "B": "right"}
-ALL = [ANIMALS, CHINESE, SWAPPED, LABELS, YES_NO, REDS, NUMBERS, MISSING, CATS, SMALL, NINE, SIDES]
+TWINS = {"A": "dog", "B": "dog", "C": "cat"}
+ALL = [ANIMALS, CHINESE, SWAPPED, LABELS, YES_NO, REDS, NUMBERS, MISSING, CATS, SMALL, NINE, SIDES, TWINS]
 
 
-def check(choices: dict[str, str], expected: dict[str, str | None]) -> None:
-    found = {answer: find_choice("strict", answer, choices).letter for answer in expected}
-    assert found == expected
+def check(choices: dict[str, str], letter: str | None, answers: str) -> None:
+    """Every line is an answer that must be read as `letter`; `⏎` stands for a line break."""
+    for line in filter(None, map(str.strip, answers.splitlines())):
+        found = find_choice("strict", line.replace("⏎", "\n"), choices)
+        assert found.letter == letter, f"{line!r}: {found}"
 
 
 def test_a_letter_in_any_dress() -> None:
-    dresses = [
+    dresses = (
+        "B b (B) (b) B. b. B) [B] {B} <B> 'B' `B` $B$ #B =B **B** __B__ B: B! B? Ｂ （B） 【B】 B。 B， Ⓑ"
+    )
+    check(ANIMALS, "B", dresses.replace(" ", "\n"))
+    check(
+        ANIMALS,
         "B",
-        "b",
-        "(B)",
-        "(b)",
-        "B.",
-        "b.",
-        "B)",
-        "[B]",
-        "{B}",
-        "<B>",
-        '"B"',
-        "'B'",
-        "`B`",
-        "$B$",
-        "#B",
-        "=B",
-    ]
-    dresses += [
-        "**B**",
-        "__B__",
-        "B:",
-        "B!",
-        "B?",
-        "Ｂ",
-        "（B）",
-        "【B】",
-        "B。",
-        "B，",
-        "Ⓑ",
-        "\\text{B}",
-        "B 🐱",
-        "B B",
-    ]
-    dresses += [
-        "Option B",
-        "option b",
-        "Option (B)",
-        "Answer B",
-        "answer: b",
-        "选B",
-        "选 B",
-        "选项B",
-        "答案B",
-        "B选项",
-    ]
-    check(ANIMALS, dict.fromkeys(dresses, "B"))
+        """
+        "B"
+        \\text{B}
+        B 🐱
+        B B
+        Option B
+        option b
+        Option: B
+        Option (B)
+        Answer B
+        answer: b
+        选B
+        选 B
+        选项B
+        答案B
+        B选项
+        B</s>
+        B<|im_end|>
+        """,
+    )
 
 
 def test_letter_and_text() -> None:
-    same = [
-        "B. cat",
-        "B: cat",
-        "B) cat",
-        "(B) cat",
-        "(b) cat",
-        "b. cat",
-        "B - cat",
-        "B, cat",
-        "B.cat",
-        "B、cat",
-    ]
-    check(ANIMALS, dict.fromkeys([*same, "B cat", "B. a cat.", "B. CAT"], "B"))
-    check(CHINESE, {"B、猫": "B", "（B）猫。": "B", "B.猫": "B"})
+    check(
+        ANIMALS,
+        "B",
+        """
+        B. cat
+        B: cat
+        B) cat
+        (B) cat
+        (b) The cat.
+        b. cat
+        B - cat
+        B, cat
+        B.cat
+        B (cat)
+        B cat
+        B. a CAT.
+        **B**: cat.
+        Among the options, B. cat fits.
+        """,
+    )
+    check(CHINESE, "B", "B、猫\n（B）猫。\nB.猫")
 
 
 def test_a_letter_with_the_text_of_another_option_is_a_contradiction() -> None:
-    check(ANIMALS, dict.fromkeys(["A. cat", "B. dog", "B dog", "The answer is A. cat", "(C) cat"], None))
-    check(ANIMALS, {"The animal is a horse, which is option B.": None, "The picture shows a cat (A).": None})
+    check(
+        ANIMALS,
+        None,
+        """
+        A. cat
+        B. dog
+        B dog
+        (C) cat
+        The answer is A. cat
+        The animal is a horse, which is option B.
+        The picture shows a cat (A).
+        """,
+    )
 
 
 def test_an_explanation_may_mention_other_options() -> None:
+    check(ANIMALS, "A", "A⏎Explanation: because of cat\ndog⏎⏎The image shows a dog next to a cat.")
     check(
         ANIMALS,
-        {"A\nExplanation: because of cat": "A", "B\n\nOption A is wrong because it is too small.": "B"},
+        "B",
+        """
+        B⏎⏎Option A is wrong because it is too small.
+        B. Option A is wrong because it is too small.
+        The answer is B because it meows, not A
+        The answer is B. The image shows whiskers, ruling out A, C, and D.
+        B. cat⏎⏎Option A (dog) is incorrect because it is small, option C (horse) is too.
+        答案是B。解析：A错误，C错误。
+        """,
     )
-    check(
-        ANIMALS,
-        {"dog\n\nThe image shows a dog next to a cat.": "A", "The answer is B because it meows, not A": "B"},
-    )
-    check(ANIMALS, {"B. Option A is wrong because it is too small.": "B", "B. Maybe A.": None})
 
 
 def test_option_text_in_any_case_width_and_with_an_article() -> None:
-    check(
-        ANIMALS,
-        {
-            "CAT": "B",
-            "cat.": "B",
-            '"cat"': "B",
-            "ＣＡＴ": "B",
-            "a cat": "B",
-            "A cat": "B",
-            "The red apple": "D",
-        },
-    )
-    check(
-        SMALL,
-        {
-            "the sea": "C",
-            "sea": "C",
-            "An old man": "B",
-            "n": "D",
-            "nan": None,
-            "a": "A",
-            "the answer is a": "A",
-        },
-    )
+    check(ANIMALS, "B", 'CAT\ncat.\n"cat"\nＣＡＴ\na cat\nA cat\nthe Cat')
+    check(SMALL, "C", "the sea\nsea\nThe answer is the sea")
+    check(SMALL, "A", "a\nA\nthe answer is a")
+    check(SMALL, "D", "n")
+    check(SMALL, None, "nan")
 
 
 def test_an_article_is_not_option_a() -> None:
     check(
-        ANIMALS, {"A bird": None, "a bird": None, "A man is walking.": None, "The answer is an animal": None}
+        ANIMALS, None, "A bird\na bird\nA man is walking.\nThe answer is an animal\nA dog is next to a cat."
     )
-    check(ANIMALS, {"A dog": "A", "The answer is A cat": "B", "There is A cat sitting on the big sofa": "B"})
-    check(NINE, {"I think it is a yew": "E", "I think so": None})
+    check(ANIMALS, "A", "A dog\na dog\nThe answer is a dog\nA dog is shown.")
+    check(ANIMALS, "B", "The answer is A cat\nThere is A cat sitting on the big sofa")
+    check(NINE, "E", "I think it is a yew")
+    check(NINE, None, "I think so\nAs an AI language model")
 
 
 def test_option_text_in_a_sentence() -> None:
-    check(ANIMALS, {"In the picture we can see dog": "A", "I think a dog": "A", "Maybe a horse": "C"})
-    check(SIDES, {"I think it is left.": "A", "It is on the left side.": "A", "left-hand": None})
-    check(
-        NUMBERS,
-        {"2.5 is what it shows": "B", "It is 3.": "C", "3.5": None, "It is 13.": None, "It is 2.5": "B"},
-    )
-    check(CHINESE, {"图中是红苹果": "C", "图中是一只猫": None})
+    check(ANIMALS, "A", "In the picture we can see dog\nI think a dog\nThe dog, I think")
+    check(SIDES, "A", "I think it is left.\nIt is on the left side.")
+    check(SIDES, None, "left-hand")
+    check(NUMBERS, "B", "2.5 is what it shows\nIt is 2.5")
+    check(NUMBERS, None, "3.5\nIt is 13.\nIt is 2.51")
+    check(CHINESE, "C", "图中是红苹果\n红苹果 is what it shows")
+    check(CHINESE, None, "图中是一只猫")
 
 
 def test_the_longest_option_text_counts() -> None:
-    check(REDS, {"The car is dark red.": "B", "The car is red.": "A", "it is red or dark red": None})
-    check(CATS, {"I see a cat": "A", "a black cat": "B", "I see cats": "C", "concatenate": "D"})
+    check(REDS, "B", "The car is dark red.\ndark red")
+    check(REDS, "A", "The car is red.")
+    check(REDS, None, "it is red or dark red")
+    check(CATS, "B", "a black cat\nI see a black cat")
+    check(CATS, "C", "I see cats")
 
 
 def test_words_that_occur_in_any_sentence_count_only_alone() -> None:
-    check(YES_NO, {"No": "B", "no.": "B", "I think it is No.": "B", "No, there is no dog": "B"})
-    check(YES_NO, {"Yes, there is no dog": "A", "There is no dog.": None, "Yes rather than No": None})
+    check(YES_NO, "B", "No\nno.\nI think it is No.\nNo, there is no dog")
+    check(YES_NO, "A", "Yes, there is no dog")
+    check(YES_NO, None, "There is no dog.\nYes rather than No\nI don't think Yes")
 
 
 def test_options_that_look_like_empty_cells() -> None:
-    check(MISSING, {"None": "A", "none": "A", "NA": "C", "None of the above": None})
-    check(ANIMALS, {"None": None, "None of the above": None})
+    check(MISSING, "A", "None\nnone")
+    check(MISSING, "C", "NA")
+    check(MISSING, None, "None of the above")
+    check(ANIMALS, None, "None\nNone of the above")
 
 
 def test_option_texts_that_are_letters() -> None:
-    check(
-        SWAPPED,
-        {"A": "A", "B.": "B", "[B]": "B", "B. A": "B", "The answer is A": "A", "b": None, "A. A": None},
-    )
-    check(SWAPPED, {"B is what the picture shows": None, "The correct answer is **A**. Here's why": "A"})
-    check(LABELS, {"G": "A", "D": "C", "A": "A", "The answer is G": "A"})
+    check(SWAPPED, "B", "B\nB.\n[B]\nB. A\nB B\nThe answer is B\nThe answer is **B**. Here is why")
+    check(SWAPPED, None, "b\nA. A\nB is what the picture shows\nI think it is B.")
+    check(LABELS, "A", "G\nThe answer is G")
+    check(LABELS, "C", "D\nC. D")
+
+
+def test_two_options_with_the_same_text() -> None:
+    check(TWINS, None, "dog\nThe answer is dog\nC. dog")
+    check(TWINS, "A", "A. dog\nThe answer is A. dog")
 
 
 def test_marks_that_carry_meaning_are_not_dropped() -> None:
-    check({"A": "A+", "B": "A-", "C": "B"}, {"A+": "A", "A-": "B", "B+": None, "B": "B"})
-    check({"A": "5", "B": "-5"}, {"-5": "B", "It is -5.": "B", "It is 5.": "A"})
-    check({"A": ".", "B": "?", "C": "!"}, {"?": "B", "!": "C"})
-    check({"A": "metal", "B": "liquid"}, {"non-metal": None, "It is a non-metal.": None})
+    grades = {"A": "A+", "B": "A-", "C": "B"}
+    check(grades, "A", "A+")
+    check(grades, "B", "A-")
+    check(grades, None, "B+")
+    check({"A": "5", "B": "-5"}, "B", "-5\nIt is -5.")
+    check({"A": ".", "B": "?", "C": "!"}, "B", "?")
+    check({"A": "metal", "B": "liquid"}, None, "non-metal\nIt is a non-metal.")
 
 
 def test_statements() -> None:
-    said = [
-        "The answer is B",
-        "The answer is\nB",
-        "The answer is B.",
-        'The answer is "B".',
-        "The answer is (B) cat.",
-    ]
-    said += [
-        "B is the correct answer here",
-        "B is correct",
-        "The correct option is (B).",
-        "correct answer is: B",
-    ]
-    said += [
-        "The answer is cat",
-        "The best answer is B: cat.",
-        "**Answer:** B",
-        "**Answer**: B",
-        "## Answer\nB",
-    ]
-    said += [
-        "Correct Answer - B",
-        "The answer's B",
-        "I'd pick B.",
-        "My final answer is B.",
-        "The answer is B, not A",
-    ]
-    said += [
-        "\\boxed{B}",
-        "$\\boxed{\\text{B}}$",
-        "\\boxed{cat}",
-        "<answer>B</answer>",
-        "<answer> B. cat </answer>",
-    ]
-    said += [
-        "答案是B",
-        "答案：B",
-        "答案是 B 。",
-        "正确答案是（B）",
-        "答案应为B",
-        "故选：B",
-        "本题选B。",
-        "B是正确的",
-        "答案是cat",
-    ]
-    check(ANIMALS, dict.fromkeys(said, "B"))
-    check(CHINESE, {"答案是猫": "B", "我选择猫": "B", "最终答案是 D": "D"})
-    check(ANIMALS, {"the answer is a dog": "A", "The answer is dog because the cat is missing": "A"})
+    check(
+        ANIMALS,
+        "B",
+        """
+        The answer is B
+        The answer is⏎B
+        The answer is "B".
+        The answer is (B) cat.
+        The answer is cat
+        The answer is cat because the dog is missing
+        The answer is B, not A
+        The answer's B
+        B is the correct answer here
+        B is correct
+        The correct option is (B).
+        correct answer is: B
+        The best answer is B: cat.
+        **Answer:** B
+        **Answer**: B
+        ## Answer⏎B
+        Correct Answer - B
+        {"answer": "B"}
+        I'd pick B.
+        It is B, not A
+        My final answer is B.
+        \\boxed{B}
+        $\\boxed{\\text{B}}$
+        \\boxed{cat}
+        <answer>B</answer>
+        <answer> B. cat </answer>
+        答案是B
+        答案：B
+        答案是 B 。
+        正确答案是（B）
+        答案应为B
+        【答案】B【解析】图中有猫
+        故选：B
+        本题选B。
+        B是正确的
+        """,
+    )
+    check(CHINESE, "B", "答案是猫\n我选择猫\n不是A，是B")
 
 
 def test_statements_that_name_no_option() -> None:
-    open_ended = [
-        "the answer is clearly visible",
-        "I believe the answer is different",
-        "the answer is beautiful",
-    ]
-    open_ended += [
-        "The answer is not A",
-        "I don't think the answer is B",
-        "The answer is A or B",
-        "答案是A还是B",
-    ]
-    open_ended += [
-        "The answer is neither A nor B.",
-        "The answer is E",
-        "\\boxed{A, B}",
-        "Is the answer A? Maybe.",
-    ]
-    check(ANIMALS, dict.fromkeys(open_ended, None))
+    check(
+        ANIMALS,
+        None,
+        """
+        the answer is clearly visible
+        I believe the answer is different
+        the answer is beautiful
+        The answer is not A
+        The answer can't be B
+        I don't think the answer is B
+        I'm not so sure the answer is B
+        The answer is A or B
+        答案是A还是B
+        The answer is neither A nor B.
+        Answer: (A) dog (B) cat (C) horse
+        The answer is E
+        The answer is C major
+        \\boxed{A, B}
+        Is the answer A? Maybe.
+        """,
+    )
 
 
 def test_a_conclusion_wins_over_earlier_mentions() -> None:
-    check(ANIMALS, {"It could be A or B, A looks small. So the answer is C.": "C", "所以选D": "D"})
-    check(ANIMALS, {"The answer is A? Wait. So the answer is B.": "B", "A. no B. no C. no D. no, so A": "A"})
+    check(ANIMALS, "A", "A. no B. no C. no D. no, so A")
     check(
         ANIMALS,
-        {"A. dog\nB. cat\nC. horse\nD. red apple\nAnswer: B": "B", "not sure, but the answer is B": "B"},
+        "B",
+        """
+        The answer is A? Wait. So the answer is B.
+        The answer would be A if it barked, but it meows so the answer is B
+        A. dog⏎B. cat⏎C. horse⏎D. red apple⏎Answer: B
+        not sure, but the answer is B
+        图中的动物是猫，所以答案是B。
+        Let's analyze:⏎⏎A. dog - There is no dog.⏎B. cat - There is one.⏎⏎Therefore, the answer is B. cat.
+        """,
     )
 
 
 def test_statements_must_agree() -> None:
-    check(ANIMALS, {"My answer is A. The correct answer is C.": None, "A is correct and B is correct": None})
+    check(
+        ANIMALS,
+        None,
+        """
+        My answer is A. The correct answer is C.
+        A is correct and B is correct
+        The answer is A. Wait, actually it's B.
+        A⏎Wait, I made a mistake. It should be B.
+        """,
+    )
 
 
-def test_two_letters_are_never_chosen_between() -> None:
-    two = [
-        "A or B",
-        "A and C",
-        "A,D",
-        "C/A",
-        "B or A",
-        "A B C D",
-        "A, B, C and D",
-        "Both A and B",
-        "A、C",
-        "A和C",
-        "AB",
-    ]
-    two += [
-        "not A but B",
-        "It is B, not A",
-        "A is not correct; B is.",
-        "A. dog\nB. cat\nC. horse\nD. red apple",
-    ]
-    check(ANIMALS, dict.fromkeys([*two, "dog\ncat", "red apple or dog", "horse rather than cat"], None))
+def test_two_options_are_never_chosen_between() -> None:
+    check(ANIMALS, None, "A or B\nA and C\nA,D\nC/A\nA B C D\nA, B, C and D\nBoth A and B\nA、C\nA和C\nAB")
+    check(
+        ANIMALS,
+        None,
+        """
+        not A but B
+        A is not correct; B is.
+        B was my first thought, but A fits better
+        B. Maybe A.
+        A. dog⏎B. cat⏎C. horse⏎D. red apple
+        dog⏎cat
+        red apple or dog
+        horse rather than cat
+        The cat (B) is next to the dog (A).
+        """,
+    )
 
 
 def test_one_option_named_in_passing() -> None:
-    check(ANIMALS, {"Option A is the one that best matches": "A", "I think it's B.": "B", "It's (C).": "C"})
-    check(ANIMALS, {"The picture shows a cat (B).": "B", "Let's see.\nThe animal meows.\n\nB": "B"})
-    check(ANIMALS, {"B because it meows": "B", "B) cat because it meows": "B", "B The cat sits": "B"})
+    check(
+        ANIMALS,
+        "B",
+        """
+        Option B is the one that best matches
+        I think it's B.
+        It's (B).
+        The picture shows a cat (B).
+        Let's see.⏎The animal meows.⏎⏎B
+        B because it meows
+        B) The cat is sitting
+        b) the cat is sitting
+        B The image shows a cat
+        """,
+    )
 
 
 def test_a_capital_in_running_text_is_no_answer() -> None:
     check(
         ANIMALS,
-        dict.fromkeys(["Plan B is to go", 'The sign reads "B".', "B x y z", "A x y z", "B.C. 500"], None),
+        None,
+        """
+        Plan B is to go
+        The sign reads "B".
+        Vitamin B is best known for it.
+        Block A is right of the table.
+        B x y z
+        A x y z
+        B12
+        B.C. 500
+        """,
     )
-    check(NINE, {"e.g. an oak": "A", "As an AI language model": None})
+    check(NINE, "A", "e.g. an oak")
 
 
 def test_what_is_negated_or_asked_is_no_answer() -> None:
-    taken_back = [
-        "not a cat",
-        "It is not a cat.",
-        "The image does not show a dog.",
-        "Option A is wrong",
-        "选项B错误",
-    ]
-    taken_back += [
-        "B is not the answer",
-        "Neither A nor B",
-        "Is it a dog?",
-        "The image shows a cat, not a dog.",
-    ]
-    check(ANIMALS, dict.fromkeys(taken_back, None))
-    check({"A": "visible", "B": "not visible"}, {"It is not visible.": "B", "It is visible": "A"})
-    check(CHINESE, {"不是红苹果": None})
+    check(
+        ANIMALS,
+        None,
+        """
+        not a cat
+        It is not a cat.
+        The image does not show a dog.
+        The image shows a cat, not a dog.
+        Option A is wrong
+        A. Dog - incorrect. The picture shows a horse.
+        选项B错误
+        B is not the answer
+        Neither A nor B
+        Is it a dog?
+        B? No.
+        """,
+    )
+    check(CHINESE, None, "不是红苹果")
+    check({"A": "visible", "B": "not visible"}, "B", "It is not visible.")
 
 
 def test_refusals() -> None:
-    refusals = ["I'm sorry, but without the image provided I cannot answer. A", "Cannot determine the answer"]
-    refusals += [
-        "Failed to obtain answer via API. A",
-        "I don't know",
-        "无法确定",
-        "As an AI model, I cannot see images.",
-    ]
-    check(ANIMALS, dict.fromkeys(refusals, None))
-    check({"A": "dog", "B": "cannot be determined"}, {"It cannot be determined.": "B"})
+    check(
+        ANIMALS,
+        None,
+        """
+        I'm sorry, but without the image provided I cannot answer. A
+        Cannot determine the answer
+        Failed to obtain answer via API. A
+        I don't know
+        无法确定
+        As an AI model, I cannot see images.
+        """,
+    )
+    check({"A": "dog", "B": "cannot be determined"}, "B", "It cannot be determined.")
 
 
 def test_reasoning_in_front_is_not_the_answer() -> None:
-    check(ANIMALS, {"<think>Maybe A. No, B.</think>C": "C", "<think>Maybe A": None, "<think>B</think>": None})
+    check(ANIMALS, "C", "<think>Maybe A. No, B.</think>C\n<think>⏎the answer is A⏎</think>⏎The answer is C")
+    check(ANIMALS, None, "<think>Maybe A\n<think>B</think>")
 
 
 def test_nothing_to_read() -> None:
-    check(
-        ANIMALS,
-        {"": None, "  \n": None, "\x00": None, "🐱": None, "E": None, "Z": None, "***": None, "\x00B": "B"},
-    )
+    for answer in ("", "  \n", "\x00", "🐱", "E", "Z", "***", "\u200b"):
+        assert find_choice("strict", answer, ANIMALS).letter is None
+    assert find_choice("strict", "\x00B", ANIMALS).letter == "B"
+    assert find_choice("strict", "B", {}).letter is None
 
 
 def test_a_text_alone_does_not_decide_a_long_answer() -> None:
-    check(ANIMALS, {"It is a dog. " + "The weather is fine. " * 30: None})
+    check(ANIMALS, None, "It is a dog. " + "The weather is fine. " * 30)
 
 
 def test_reasons_are_said() -> None:
@@ -371,41 +410,10 @@ def test_reasons_are_said() -> None:
     assert {answer: find_choice("strict", answer, ANIMALS).reason for answer in reasons} == reasons
 
 
-PIECES = [
-    *"ABCDEabI",
-    *"*_`,.:()[]{}$?!-+'\"\n \x00\u200b，。（）Ａ\u2028\u3000\ufeff\x1c\x85",
-    "🐱",
-    "**",
-    "__",
-]
-PIECES += [
-    "dog",
-    "cat",
-    "dark red",
-    "red",
-    "狗",
-    "红苹果",
-    "the answer is",
-    "Answer:",
-    "答案是",
-    "选",
-    "not",
-    "or",
-    "and",
-]
-PIECES += [
-    " so ",
-    "Therefore",
-    "\\boxed{",
-    "\\text{",
-    "<think>",
-    "</think>",
-    "<answer>",
-    "</answer>",
-    "is",
-    "correct",
-]
-PIECES += ["because", "No", "Yes", "None", "1", "2.5", "I think", "it is", "option"]
+MARKS = [*"ABCDEabI*_`,.:()[]{}$?!-+'\"\n \x00\u200b，。（）Ａ\u2028\u3000\ufeff\x1c\x85", "🐱", "**", "__"]
+WORDS = """dog cat red apple 狗 红苹果 Answer: 答案是 选 not or and so Therefore is it correct because No Yes
+None 1 2.5 I think option \\boxed{ \\text{ <think> </think> <answer> </answer> </s>"""
+PIECES = [*MARKS, *WORDS.split(), "dark red", "the answer is"]
 pieces = st.lists(st.sampled_from(PIECES), max_size=12)
 texts = st.one_of(st.text(max_size=40), pieces.map("".join), pieces.map(" ".join))
 WRAPS = ["**{}**", "*{}*", "__{}__", "`{}`", "  {}\n\t", "\u3000{}\ufeff", "***{}***"]
@@ -440,7 +448,7 @@ LOOPS = [
     "(A) ",
     "*",
     "\u0301",
-    ". ",
+    "a",
 ]
 
 

@@ -31,11 +31,11 @@ _SMALL_SEPARATOR = re.compile(r"$|[.):](?![A-Za-z0-9])")
 _FOLLOW = re.compile(
     r" ?(?:$|[,;:!?)\]}\n]|\.(?![A-Za-z0-9])|\.(?=[A-Z][a-z]{2})|-(?= )|[\u2600-\u27bf]|[^\x00-\u2e7f])"
     r"| (?:is|was|because|since|as|due|based|which|where|from|in|with|according|but|although|though|not)\b"
-    r"| [(\[]"
+    r"| (?:The|This|That|It|In|There|Here|Because|Since|As|Based|Explanation|Reason)\b"
+    r"| [(\[]|\["
 )
 """What may come after a letter that is an answer, and not a word such as the article `A`."""
 
-_NEW_SENTENCE = re.compile(r" [A-Z][a-z]")
 _MARKED_CAPITAL = r"[\"'(\[*]{0,3}[A-Z][\"')\].*]{0,3}"
 _ALSO = re.compile(
     r",? ?(?:\b(?:and|or|nor|vs)\b|[&/+|和或及与]|还是) ?(?:option |choice )?"
@@ -46,6 +46,7 @@ _LIST = re.compile(
     rf"{_MARKED_CAPITAL}"
     rf"(?:(?:,? ?(?:and|or|[&/+|;,]|[和或及与]|还是) ?|[ \n]){_MARKED_CAPITAL}){{1,40}}"
 )
+_LABEL = re.compile(r"(?<![A-Za-z0-9])([A-Z])(?:[\"')\]*]{1,3}[.:]?|[.:]) ?[\"'(*]{0,3}(?:(?i:an?|the) )?$")
 _CAPITAL = re.compile("[A-Z]")
 _FIRST_CLAUSE = re.compile(r"[,;]| because | since ")
 _GROUNDS = re.compile(r",? (?:because|since|as|not|and not|rather than|instead of) ")
@@ -140,24 +141,34 @@ def read_start(piece: str, options: Options) -> Found | None:
     letter, rest = head["letter"].upper(), piece[head.end() :]
     if rest and is_letter_of_word(rest[0]):
         return None
-    bracketed = bool(head["open"].strip() and head["close"])
+    bracketed = _ENCLOSED.match(head["close"]) is not None
     if head["letter"].islower() and not bracketed and not _SMALL_SEPARATOR.match(rest):
         return None
     also = _ALSO.match(rest)
     if also is not None and letter not in (also[1], also[2]):
         return TWO_LETTERS
-    marked = _ENCLOSED.match(head["close"]) or _FOLLOW.match(rest)
-    if also or marked or (letter not in "AI" and _NEW_SENTENCE.match(rest)):
-        return named(letter, "letter first")
-    return None
+    return named(letter, "letter first") if also or bracketed or _FOLLOW.match(rest) else None
+
+
+def labelled_texts(text: str, options: Options) -> set[str]:
+    """Letters that stand as labels right before their own option's text: `(B) cat`, `B. the cat`."""
+    letters = set()
+    for mention in options.mentions(text):
+        label = _LABEL.search(text[max(0, mention.start - 12) : mention.start])
+        if label is not None and label[1] == mention.letter:
+            letters.add(mention.letter)
+    return letters
 
 
 def read_claim(text: str, options: Options) -> Found | None:
     """What a statement such as `the answer is …` goes on to say; `text` begins after it."""
     text = text[: options.longest + LONGEST_CLAIM].lstrip(" \n*_`\"'")
-    first, rest = first_sentence(text.split("\n", 1)[0])
+    line = text.split("\n", 1)[0]
+    first, rest = first_sentence(line)
     if first.endswith("?"):
         return None
+    if len(labelled_texts(line, options)) > 1:
+        return TWO_LETTERS
     whole = read_whole(first, options)
     if whole is not None:
         texts = options.by_text(first_sentence(rest)[0])

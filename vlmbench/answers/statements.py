@@ -1,13 +1,16 @@
 """Where an answer says what its answer is: `the answer is …`, `答案：…`, `\\boxed{…}`, `so C`.
 
-A statement wins over everything else in the text. Decisive ones (boxed, tagged, `final answer`, or
-after `so`, `therefore`, `所以`) win over plain ones. Statements of equal rank must agree.
+Statements win over everything else in the text, and those that count must agree:
+
+    decisive   boxed, tagged, `final answer`, or after `so`, `therefore`, `所以`; these alone, if any
+    plain      `the answer is B`, `B is correct`, `选B`, and with them `it is B`
+    weak       `it is B`, `I think B`, and lines that are an answer by themselves
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vlmbench.answers.claims import (
     LONGEST_CLAIM,
@@ -32,7 +35,8 @@ _COPULA = (
     r"(?: (?:option|choice|letter))?"
     r"(?: (?:here|(?:to|for|of) (?:this|the|your) question))?[*_`\"']{0,3}"
     r"(?: ?(?:is|would be|should be|must be|will be|has to be)\b"
-    r"(?: (?:most likely|likely|probably|clearly|therefore|thus|definitely|simply|indeed))?(?: ?:)?"
+    r"(?: (?:most likely|likely|probably|clearly|therefore|thus|definitely|simply|indeed))?(?: letter\b)?"
+    r"(?: ?:)?"
     r"|'s\b| ?[:=]| ?-{1,2}>?)"
 )
 _STATED = re.compile(
@@ -40,7 +44,8 @@ _STATED = re.compile(
     rf"(?:\banswer{_COPULA}"
     rf"|\b(?:(?:correct|right|best|final|my|the) (?:option|choice)|correct (?:letter|one)){_COPULA}"
     r"|\bI(?: would|'d|'ll| will)? (?:choose|pick|select|go with|go for|vote for)\b"
-    r"|^(?:#{1,6} ?)?answer[*_`]{0,3}\n)"
+    r"|^(?:#{1,6} ?)?answer[*_`:]{0,4}\n)"
+    r"|\[(?:答案|answer)\] ?"
     r"|(?P<final_cn>最终|最后)?的?(?:答案|正确的?选项)(?:应该|应当|应)?(?:是|为|选择?|[:=])[:=]? ?(?:选项?)?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -65,54 +70,72 @@ _CONCLUSION = re.compile(
     re.IGNORECASE,
 )
 _ALTERNATIVE = re.compile(r"[A-Z][\"')\]*]{0,3} ?(?:\b(?:or|and)\b|[,/]|或|和) ?$")
+_WEAK = re.compile(
+    r"(?:\b(?i:it is|it's|it must be|it should be|should be|that is|that's|(?:I )?(?:think|believe|guess)"
+    r"|(?:I'd|I would) say|definitely|probably|likely|actually)(?i: option)? |[是为] ?)"
+    r"[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}(?=[.,;!\n]|$)"
+)
 _CONTEXT = 80
 """Characters before a statement that are looked at for `so`, `not`, `if`."""
 
+DECISIVE, PLAIN, WEAK = 2, 1, 0
 
-def read_statements(text: str, options: Options) -> Found | None:
-    """What the strongest statements agree on; None if nothing is stated."""
-    ranked: dict[bool, list[Found]] = {True: [], False: []}
-    for decisive, found in _statements(text, options):
-        ranked[decisive].append(found)
-    strongest = ranked[True] or ranked[False]
+
+def read_statements(text: str, options: Options, lines: Sequence[Found]) -> Found | None:
+    """What the strongest statements agree on; None if nothing is stated. `lines` are weak statements."""
+    ranked: dict[int, list[Found]] = {DECISIVE: [], PLAIN: [], WEAK: []}
+    for rank, found in _statements(text, options):
+        ranked[rank].append(found)
+    # Explanations after a plain statement may have lines that look like answers, so lines count alone.
+    weak = ranked[WEAK] if ranked[PLAIN] else [*ranked[WEAK], *lines]
+    strongest = ranked[DECISIVE] or ranked[PLAIN] + weak
     if len({found.letter for found in strongest}) > 1:
         return unnamed("two answers stated")
-    return strongest[-1] if strongest else None
+    return strongest[0] if strongest else None
 
 
-def _statements(text: str, options: Options) -> Iterator[tuple[bool, Found]]:
-    """Every statement that can be read, and whether it is decisive."""
+def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
+    """Every statement that can be read, with its rank."""
     for enclosed in _ENCLOSED.finditer(text):
         content = next((group for group in enclosed.groups() if group), "").strip(" \n*_`$")
         found = read_whole(content, options) or read_claim(content, options)
         if found is not None:
-            yield True, found
+            yield DECISIVE, found
     yield from _announced(text, options)
     for stated in _STATED_AFTER.finditer(text):
-        before = text[max(0, stated.start(1) - _CONTEXT) : stated.start(1)]
+        before = _before(text, stated.start(1))
         if stated[1] in options.letters and not _taken_back(before):
             alone = named(stated[1], "stated as correct")
-            yield False, TWO_LETTERS if _ALTERNATIVE.search(before) else alone
+            yield PLAIN, TWO_LETTERS if _ALTERNATIVE.search(before) else alone
+    for said in _WEAK.finditer(text):
+        letter = said[1]
+        ambiguous = letter not in (options.by_text(letter) or letter)
+        if letter in options.letters and not ambiguous and not _taken_back(_before(text, said.start(1))):
+            yield WEAK, named(letter, "said to be it")
     ending = _ENDING.search(text[-_CONTEXT:])
     if ending is not None and ending[1] in options.letters:
-        yield True, named(ending[1], "conclusion at the end")
+        yield DECISIVE, named(ending[1], "conclusion at the end")
 
 
-def _announced(text: str, options: Options) -> Iterator[tuple[bool, Found]]:
+def _announced(text: str, options: Options) -> Iterator[tuple[int, Found]]:
     """Statements whose answer comes after the words that announce it."""
     reach = options.longest + LONGEST_CLAIM
     for stated in _STATED.finditer(text):
-        before = text[max(0, stated.start() - _CONTEXT) : stated.start()]
+        before = _before(text, stated.start())
         found = read_claim(text[stated.end() : stated.end() + reach], options)
         if found is not None and not _taken_back(before):
             final = stated["final"] or stated["final_cn"] or _CONCLUSION.search(before)
-            yield bool(final), found
+            yield DECISIVE if final else PLAIN, found
     for picked in _PICKED.finditer(text):
-        before = text[max(0, picked.start() - _CONTEXT) : picked.start()]
+        before = _before(text, picked.start())
         said = text[picked.end() : picked.end() + reach]
         found = read_start(said, options) or read_whole(first_sentence(said)[0], options)
         if found is not None and not _taken_back(before):
-            yield bool(_CONCLUSION.search(before)), found
+            yield DECISIVE if _CONCLUSION.search(before) else PLAIN, found
+
+
+def _before(text: str, place: int) -> str:
+    return text[max(0, place - _CONTEXT) : place]
 
 
 def _taken_back(before: str) -> bool:

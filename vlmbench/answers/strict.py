@@ -3,11 +3,10 @@
 The first of these that says anything decides:
 
 1. all of the answer is one letter, one option's text, or both
-2. statements such as `the answer is …`
-3. the first and the last line, when they are answers by themselves
-4. a refusal
-5. one letter, named as an option is (`option B`, `B because …`, `… a cat (B).`)
-6. one option's text, in an answer of a few sentences
+2. statements such as `the answer is …`, and a first or last line that is an answer by itself
+3. a refusal
+4. one letter, named as an option is (`option B`, `B because …`, `… a cat (B).`)
+5. one option's text, in an answer of a few sentences
 
 Whatever names two options, contradicts itself or takes its option back is unparsed. `docs/rules.md`
 lists the cases.
@@ -22,6 +21,7 @@ from vlmbench.answers.claims import (
     TWO_LETTERS,
     TWO_TEXTS,
     contradiction,
+    labelled_texts,
     named,
     read_mention,
     read_start,
@@ -42,11 +42,13 @@ _LONG = 40_000
 
 _REASONING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _REASONING_START = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
+_END_MARKS = re.compile(r"(?: ?(?:</s>|</answer>|<eos>|<end_of_turn>|<\|[a-z_]{1,20}\|>))+$")
+"""What some models print when they stop; no part of what they say."""
 _LABELLED = re.compile(
     r"(?:\b(?i:option|choice|answer) |选项 ?|答案 ?)[\"'(\[*]{0,3}([A-Z])(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])\(([A-Za-z])\)(?= ?[.,;!\n]| ?$)"
     r"|(?<![A-Za-z0-9])\*{1,3}([A-Z])\*{1,3}"
-    r"|\b(?i:is|be|it's|that's|think|believe|say|guess|likely|probably|definitely) ([A-Z])(?=[.,;!\n]|$)"
+    r"|\b(?:is|be) ([A-Z])(?=[.,;!\n]|$)"
 )
 _CAPITAL = re.compile(r"(?<![A-Za-z0-9'\-])([A-Z])(?![A-Za-z0-9\-]|'[a-z])")
 _WORD_FOLLOWS = re.compile(r" ?[a-z0-9\"]")
@@ -56,7 +58,7 @@ _SAYING = re.compile(r"^.{0,200}(?:\b(?:is|be|was|are|were|think|say|see|shows?)
 
 def find(answer: str, choices: Mapping[str, str]) -> Found:
     """The option an answer names."""
-    text = plain(answer)
+    text = _without_end_marks(plain(answer))
     if (bare := core(text)) in choices:
         return named(bare, "letter alone")
     if not text:
@@ -70,11 +72,15 @@ def find(answer: str, choices: Mapping[str, str]) -> Found:
     return _read(text, prepare(tuple(choices.items()))) if text else unnamed("nothing after the reasoning")
 
 
+def _without_end_marks(text: str) -> str:
+    marks = _END_MARKS.search(text, max(0, len(text) - 200)) if text.endswith(">") else None
+    return text if marks is None or "<answer>" in text else plain(text[: marks.start()])
+
+
 def _read(text: str, options: Options) -> Found:
     return (
         read_whole(text, options)
-        or read_statements(text, options)
-        or _read_lines(text, options)
+        or read_statements(text, options, _lines(text, options))
         or _read_refusal(text, options)
         or _read_letter(text, options)
         or _read_text(text, options)
@@ -82,15 +88,13 @@ def _read(text: str, options: Options) -> Found:
     )
 
 
-def _read_lines(text: str, options: Options) -> Found | None:
-    """The first or last line, if it is an answer and no other line is another one."""
+def _lines(text: str, options: Options) -> list[Found]:
+    """Lines that are answers by themselves, if the first or the last line is one."""
     lines = text.split("\n")
-    ends = [found for line in (lines[0], lines[-1]) if (found := read_whole(line, options))]
-    if len(lines) < 2 or not ends:
-        return None
+    if len(lines) < 2 or not (read_whole(lines[0], options) or read_whole(lines[-1], options)):
+        return []
     near = lines if len(lines) <= 2 * _LINES else lines[:_LINES] + lines[-_LINES:]
-    letters = {found.letter for line in near if (found := read_whole(line, options))}
-    return ends[0] if len(letters) == 1 else unnamed("two lines that name options")
+    return [found for line in near if (found := read_whole(line, options)) is not None]
 
 
 def _read_refusal(text: str, options: Options) -> Found | None:
@@ -107,17 +111,16 @@ def _read_letter(text: str, options: Options) -> Found | None:
     labelled = _labelled(text, options) | ({first} if first else set())
     if not labelled:
         return None
-    everywhere = labelled | (_capitals(text) & options.letters)
-    letter = first or next(iter(labelled))
-    others = everywhere - {letter}
+    letter = first or min(labelled)
+    others = (labelled | (_capitals(text, inside=True) & options.letters)) - {letter}
     if others and not (first and _HEADING_LETTER.match(text) and _all_negated(others, text)):
         return TWO_LETTERS
     clash = options.by_text(letter)
     if clash and letter not in clash:
         return unnamed(f"letter {letter}, but also the text of another option")
-    if _taken_back(letter, text):
+    if _taken_back(letter, text, options):
         return unnamed(f"option {letter}, but negated")
-    texts = [m.letter for m in options.mentions(text)] if first is None and len(text) <= SHORT else []
+    texts = [mention.letter for mention in options.mentions(text)]
     if texts and letter not in texts:
         return contradiction(letter, texts[0])
     return named(letter, "only letter named")
@@ -126,19 +129,23 @@ def _read_letter(text: str, options: Options) -> Found | None:
 def _labelled(text: str, options: Options) -> set[str]:
     """Letters that are named as options are, anywhere in the text."""
     letters = {letter.upper() for groups in _LABELLED.findall(text) for letter in groups if letter}
+    letters |= labelled_texts(text, options)
     last = read_whole(sentences(text)[-1], options)
     if last is not None and last.reason == "letter alone" and last.letter is not None:
         letters.add(last.letter)
     return letters & options.letters
 
 
-def _capitals(text: str) -> set[str]:
-    """Capitals that stand alone, without `A` and `I` where they are words."""
-    return {
-        match[1]
-        for match in _CAPITAL.finditer(text)
-        if match[1] not in "AI" or not _WORD_FOLLOWS.match(text, match.end())
-    }
+def _capitals(text: str, *, inside: bool) -> set[str]:
+    """Capitals that stand alone. `I` before a word is none, nor is `A`, unless `inside` a sentence."""
+    return {match[1] for match in _CAPITAL.finditer(text) if not _is_word(match, text, inside=inside)}
+
+
+def _is_word(capital: re.Match[str], text: str, *, inside: bool) -> bool:
+    if capital[1] not in "AI" or not _WORD_FOLLOWS.match(text, capital.end()):
+        return False
+    before = text[max(0, capital.start() - 2) : capital.start()].strip()
+    return capital[1] == "I" or not inside or before[-1:] in ("", ".", "!", "?", '"')
 
 
 def _clauses_with(letter: str, text: str) -> list[str]:
@@ -151,8 +158,12 @@ def _all_negated(letters: set[str], text: str) -> bool:
     return all(NEGATION.search(clause) for letter in letters for clause in _clauses_with(letter, text))
 
 
-def _taken_back(letter: str, text: str) -> bool:
+def _taken_back(letter: str, text: str, options: Options) -> bool:
+    """Whether the letter, or its option's text, is negated or only asked about."""
     if any(NEGATION.search(clause) for clause in _clauses_with(letter, text)):
+        return True
+    own = (clause for clause in clauses(text) if letter in {m.letter for m in options.mentions(clause)})
+    if any(NEGATION.search(options.masked(clause)) for clause in own):
         return True
     return any(part.endswith("?") and _clauses_with(letter, part) for part in sentences(text))
 
@@ -164,7 +175,7 @@ def _read_text(text: str, options: Options) -> Found | None:
     read = [found for part in sentences(text) if (found := _read_sentence(part, options)) is not None]
     if not read:
         return None
-    if _capitals(text) & options.letters:
+    if _capitals(text, inside=False) & options.letters:
         return unnamed("a text and a letter, neither as the answer")
     return read[0] if len({found.letter for found in read}) == 1 else TWO_TEXTS
 
