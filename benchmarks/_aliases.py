@@ -1,4 +1,8 @@
-"""What users of lmms-eval and others type, in lower case, and the name it has here."""
+"""What users of lmms-eval and others type, in lower case, and the name it has here.
+
+Only names of the very same questions stand here. `seedbench` (which counts videos too), `scienceqa` (which
+counts questions without a picture) and the like do not, however near they look.
+"""
 
 from __future__ import annotations
 
@@ -8,4 +12,30 @@ ALIASES: dict[str, str] = {
     "mmbench_cn_dev": "MMBench_DEV_CN",
     "mmbench_cn_test": "MMBench_TEST_CN",
     "mmbench_cn_cc": "CCBench",
+    "ccbench": "CCBench",
+    "pope": "POPE",
+    "mme": "MME",
+    "gqa": "GQA_TestDev_Balanced",
+    "textvqa_val": "TextVQA_VAL",
+    "chartqa": "ChartQA_TEST",
+    "docvqa_val": "DocVQA_VAL",
+    "docvqa_test": "DocVQA_TEST",
+    "infovqa_val": "InfoVQA_VAL",
+    "infovqa_test": "InfoVQA_TEST",
+    "ocrbench": "OCRBench",
+    "mmmu_val": "MMMU_DEV_VAL",  # the figure quoted here is that of the 900 validation questions
+    "mmmu_test": "MMMU_TEST",
+    "seedbench_image": "SEEDBench_IMG",
+    "seedbench_2_plus": "SEEDBench2_Plus",
+    "ai2d": "AI2D_TEST",
+    "ai2d_no_mask": "AI2D_TEST_NO_MASK",
+    "scienceqa_img": "ScienceQA_TEST",
+    "mmstar": "MMStar",
+    "realworldqa": "RealWorldQA",
+    "blink": "BLINK",
+    "vstar_bench": "VStarBench",
+    "hallusion_bench_image": "HallusionBench",
+    "mathvista_testmini": "MathVista_MINI",
+    "mmvet": "MMVet",
+    "llava_in_the_wild": "LLaVABench",
 }

@@ -84,7 +84,8 @@ class Registry:
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Names that users of other toolkits type."""
-        return dict(importlib.import_module("vlmbench.benchmarks._aliases").ALIASES)
+        aliases = importlib.import_module("vlmbench.benchmarks._aliases").ALIASES
+        return {alias: name for alias, name in aliases.items() if name in self.owners}
 
     def benchmark(self, name: str) -> Benchmark:
         """The benchmark of that name, alias or path; `NAME_circular` for any plain multiple choice."""

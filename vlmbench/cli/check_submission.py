@@ -11,7 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import add_data_arguments, add_format_argument, open_benchmark, print_json, stdout
+from vlmbench.cli.common import (
+    add_data_arguments,
+    add_format_argument,
+    add_plugin_argument,
+    find_benchmark,
+    open_benchmark,
+    print_json,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from vlmbench.report.submission import Finding
@@ -21,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `check-submission`."""
     parser.add_argument("file", type=Path, metavar="FILE", help="xlsx or tsv")
     parser.add_argument("--bench", required=True, metavar="NAME")
+    add_plugin_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
 
@@ -28,10 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print what was found; exit 1 when an error is among it."""
     from vlmbench.evaluate import read_samples
-    from vlmbench.registry import load_benchmark
     from vlmbench.report.submission import check_submission
 
-    benchmark = load_benchmark(args.bench)
+    benchmark = find_benchmark(args, args.bench)
     samples = read_samples(benchmark, open_benchmark(benchmark, args))
     findings = check_submission(args.file, samples)
     if args.format == "json":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,47 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="use a local file although its checksum is not the published one",
     )
+
+
+def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
+    """Benchmarks in a file of the user's own."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE.py",
+        help="a Python file that offers benchmarks; may be given several times",
+    )
+
+
+def add_circular_argument(parser: argparse.ArgumentParser) -> None:
+    """Any multiple choice in every rotation."""
+    parser.add_argument(
+        "--circular",
+        action="store_true",
+        help="multiple choice in every rotation of its options, scored like MMBench, as NAME_circular",
+    )
+
+
+def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks of these names, plugins among them; rotated where `--circular` says so."""
+    from vlmbench.registry import Registry, circular
+
+    registry = Registry(args.plugin)
+    found = [registry.benchmark(name) for name in names]
+    return [circular(b) for b in found] if getattr(args, "circular", False) else found
+
+
+def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:
+    """The benchmark of that name."""
+    return find_benchmarks(args, [name])[0]
+
+
+def left_out(benchmark: Benchmark, table: Table) -> dict[str, int]:
+    """As a fact of the run: how many questions a circular form cannot ask; nothing elsewhere."""
+    count = getattr(benchmark, "left_out", None)
+    return {} if count is None else {"left out": count(table.rows())}
 
 
 def add_rules_argument(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections import Counter
 
-from vlmbench.cli.common import add_data_arguments, open_file, stdout
+from vlmbench.cli.common import add_data_arguments, add_plugin_argument, find_benchmarks, open_file, stdout
 from vlmbench.domain import Benchmark
 
 
@@ -18,15 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `data`."""
     parser.add_argument("action", choices=("get", "check"))
     parser.add_argument("names", nargs="+", metavar="NAME", help="benchmarks, see `vlmbench list`")
+    add_plugin_argument(parser)
     add_data_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Get or check each in turn."""
-    from vlmbench.registry import load_benchmark
-
     act = {"get": get, "check": check}[args.action]
-    return max(act(benchmark, args) for benchmark in [load_benchmark(name) for name in args.names])
+    return max(act(benchmark, args) for benchmark in find_benchmarks(args, args.names))
 
 
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:

@@ -1,24 +1,30 @@
-"""Benchmarks, prompt styles and rule sets, and which files are here.
+"""Benchmarks, suites, plugins, prompt styles and rule sets, and which files are here.
 
 vlmbench list
-vlmbench list styles
+vlmbench list suites
+vlmbench list plugins --plugin mine.py
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import add_format_argument, print_json, stdout
+from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
 from vlmbench.domain import RULE_SETS
 
-KINDS = ("benchmarks", "styles", "rules")
+if TYPE_CHECKING:
+    from vlmbench.registry import Source
+
+KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `list`."""
     parser.add_argument("kind", nargs="?", choices=KINDS, default="benchmarks")
     add_data_dir(parser)
+    add_plugin_argument(parser)
     add_format_argument(parser)
 
 
@@ -31,7 +37,8 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the table."""
-    rows = {"benchmarks": benchmark_rows, "styles": style_rows, "rules": rule_rows}[args.kind](args)
+    tables = (benchmark_rows, suite_rows, plugin_rows, style_rows, rule_rows)
+    rows = dict(zip(KINDS, tables, strict=True))[args.kind](args)
     if args.format == "json":
         print_json(rows)
     else:
@@ -40,11 +47,15 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Every benchmark with what its card says."""
+    """Every benchmark with what its card says, and the other names it answers to."""
     from vlmbench.data.locate import find_file
     from vlmbench.registry import Registry
 
-    cards = [b.card for b in Registry().benchmarks.values()]
+    registry = Registry(args.plugin)
+    cards = [b.card for b in registry.benchmarks.values()]
+    others: dict[str, list[str]] = {}
+    for alias, name in registry.aliases.items():
+        others.setdefault(name, []).append(alias)
     return [
         {
             "name": card.name,
@@ -53,9 +64,33 @@ def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
             "rows": card.rows,
             "answers": "yes" if card.answers else "withheld",
             "file": "here" if find_file(card.file, args.data_dir) else "absent",
+            "also": ", ".join(others.get(card.name, ())),
         }
         for card in sorted(cards, key=lambda c: c.name.lower())
     ]
+
+
+def suite_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every named suite with its benchmarks."""
+    from vlmbench.suites import suites
+
+    return [{"name": name, "benchmarks": ", ".join(members)} for name, members in suites().items()]
+
+
+def plugin_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every plugin with what it offers, or why it could not be imported."""
+    from vlmbench.registry import Registry
+
+    return [plugin_row(source) for source in Registry(args.plugin).plugins]
+
+
+def plugin_row(source: Source) -> dict[str, Any]:
+    """One plugin."""
+    return {
+        "plugin": source.origin,
+        "benchmarks": ", ".join(b.card.name for b in source.benchmarks),
+        "error": source.error,
+    }
 
 
 def style_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -90,6 +125,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     console = stdout()
+    if not rows:
+        print("none", file=sys.stderr)
+        return
     if not console.is_terminal:
         print("\t".join(rows[0]))
         for row in rows:

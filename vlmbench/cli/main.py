@@ -105,7 +105,7 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
 
 
 def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:
-    if action.nargs in ("+", "*"):
+    if action.nargs in ("+", "*") or isinstance(action.default, list):
         return [
             _config_scalar(path, action, name, v) for v in (value if isinstance(value, list) else [value])
         ]

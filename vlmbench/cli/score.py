@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.common import (
+    add_circular_argument,
     add_data_arguments,
     add_format_argument,
+    add_plugin_argument,
     add_rules_argument,
+    find_benchmark,
+    left_out,
     open_benchmark,
     open_file,
     print_json,
@@ -42,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set"
     )
+    add_circular_argument(parser)
+    add_plugin_argument(parser)
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser, "vlmevalkit")
@@ -49,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Score and print."""
-    from vlmbench.registry import load_benchmark
-
-    benchmark = load_benchmark(args.bench)
+    benchmark = find_benchmark(args, args.bench)
     run = score_file(args, benchmark)
     if args.rows:
         _write_lines(args.rows, (asdict(s) for scores in run.scores.values() for s in scores))
@@ -81,7 +85,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
         table.columns,
         plan,
         said(samples, texts, present),
-        facts={"dataset": {"md5": table.md5}},
+        facts={"dataset": {"md5": table.md5}, **left_out(benchmark, table)},
     )
 
 

@@ -10,7 +10,15 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from vlmbench.cli.common import add_data_arguments, add_format_argument, open_benchmark, print_json, stdout
+from vlmbench.cli.common import (
+    add_data_arguments,
+    add_format_argument,
+    add_plugin_argument,
+    find_benchmark,
+    open_benchmark,
+    print_json,
+    stdout,
+)
 from vlmbench.domain import Benchmark, ImageRef, Request
 from vlmbench.errors import DataError, UnknownName
 
@@ -25,15 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
     )
     parser.add_argument("--model", help="render the prompt with this model's chat template")
+    add_plugin_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print card, sample and prompt."""
-    from vlmbench.registry import load_benchmark
-
-    benchmark = load_benchmark(args.name)
+    benchmark = find_benchmark(args, args.name)
     document: dict[str, Any] = {"card": asdict(benchmark.card)}
     try:
         document |= example(benchmark, args)
