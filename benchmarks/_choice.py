@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import group_key, is_base, score_groups
+from vlmbench.answers.judge_prompts import blink_prompt, choice_prompt, to_judge
+from vlmbench.answers.judged import judged_choice
 from vlmbench.answers.tables import vlmevalkit_records
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
@@ -43,7 +45,7 @@ class MultipleChoice:
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """One question a row."""
-        for row in rows:
+        for row in self.asked(rows):
             choices = choices_of(row)
             cells = row.cells
             answer = cells.get("answer")
@@ -60,6 +62,10 @@ class MultipleChoice:
                 cells=cells,
                 problem=self.problem_of(row, choices),
             )
+
+    def asked(self, rows: Iterable[Row]) -> Iterable[Row]:
+        """The rows that are questions of this benchmark: all."""
+        return rows
 
     def problem_of(self, row: Row, choices: Mapping[str, str]) -> str | None:
         """Why a row cannot be asked, if it cannot."""
@@ -79,6 +85,17 @@ class MultipleChoice:
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """Right when the letter found is the reference."""
         return score_choice(sample, response, rules)
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """Which option does the answer mean?"""
+        if not sample.choices or not sample.references:
+            return None
+        worded = blink_prompt if self.card.name.startswith("BLINK") else choice_prompt
+        return to_judge(sample, worded(sample, response.text))
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """Right when the judge names the reference."""
+        return judged_choice(sample, reply, rules)
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """The headline, each split and category, and for circular sets the plain accuracies beside them."""

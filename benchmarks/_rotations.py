@@ -29,7 +29,7 @@ class Rotated(MultipleChoice):
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """Every rotation of every question that can be rotated; the others are left out."""
-        return MultipleChoice.samples(self, rotations(rows))
+        return MultipleChoice.samples(self, rotations(self.plain.asked(rows)))
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """As the plain benchmark asks."""
@@ -41,7 +41,8 @@ class Rotated(MultipleChoice):
 
     def left_out(self, rows: Iterable[Row]) -> int:
         """How many questions cannot be rotated and are not asked."""
-        return sum(not can_rotate(choices_of(row), row.cells.get("answer")) for row in rows)
+        asked = self.plain.asked(rows)
+        return sum(not can_rotate(choices_of(row), row.cells.get("answer")) for row in asked)
 
 
 def rotated(benchmark: Benchmark) -> Rotated:
