@@ -28,9 +28,8 @@ from dataclasses import dataclass
 
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
-from vlmbench.stats import mean_of
 
-from ._clusters import Scored, by, empty, linearised, mean_figure, metric, percent, scored
+from ._clusters import Scored, by, empty, linearised, mean_figure, mean_over, metric, percent, scored
 from ._yes_no import YesNo, accuracy_percent
 
 PERCEPTION = (
@@ -66,13 +65,12 @@ class Mme(YesNo):
         if not rows:
             return [empty(self.headline, unit=POINTS)]
         parts = categories_of(samples, rows, rules)
-        pairs = [pair for part in parts.values() for pair in part.known]
         return [
             summed(parts, PERCEPTION, "perception"),
             summed(parts, COGNITION, "cognition"),
             summed(parts, PERCEPTION + COGNITION, "total"),
             mean_figure(rows, "accuracy"),
-            metric("accuracy-plus", mean_of(pairs), rows=len(rows)) if pairs else empty("accuracy-plus"),
+            accuracy_plus(parts),
             *(summed(parts, (name,), name, "category") for name in sorted(parts)),
             *lone_questions(samples),
         ]
@@ -165,8 +163,18 @@ def summed(parts: Mapping[str, Category], names: Sequence[str], title: str, leve
     chosen = [parts[name] for name in names]
     effects = [effect for part in chosen for effect in part.effects()]
     value = sum(100 * (part.accuracy + part.plus) for part in chosen)
-    estimate = linearised(value, effects, range(len(effects)), ceiling=MOST * len(names))
+    clusters = [questions[0].picture for part in chosen for questions, _ in part.pictures]
+    estimate = linearised(value, effects, clusters, ceiling=MOST * len(names))
     return metric(title, estimate, level, rows=sum(len(part.rows) for part in chosen), unit=POINTS)
+
+
+def accuracy_plus(parts: Mapping[str, Category]) -> Metric:
+    """The share of pictures that are right as a whole, over all categories."""
+    known = [(rows, pair) for part in parts.values() for rows, pair in part.pictures if pair is not None]
+    if not known:
+        return empty("accuracy-plus")
+    estimate = mean_over([pair for _, pair in known], [rows[0].picture for rows, _ in known])
+    return metric("accuracy-plus", estimate, rows=sum(len(rows) for rows, _ in known))
 
 
 def lone_questions(samples: Sequence[Sample]) -> list[Metric]:

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, DataFile, Metric, RuleSet
-from vlmbench.stats import Estimate
 
 from ._clusters import Scored, empty, linearised, mean_over, metric
 from ._yes_no import YesNo, accuracy_percent
@@ -83,25 +82,20 @@ def is_yes(row: Scored) -> bool:
 
 
 def four_figures(rows: Sequence[Scored], level: str, split: str | None = None) -> list[Metric]:
-    """F1, accuracy, precision, recall."""
+    """F1, accuracy, precision, recall; of a split under its name."""
+    prefix = f"{split} " if split else ""
     found = [row for row in rows if says_yes(row)]
     there = [row for row in rows if is_yes(row)]
     return [
-        metric("F1", f1(rows), level, split, rows=len(rows)) if found or there else empty("F1", level, split),
-        _share("accuracy", [(row, row.value) for row in rows], level, split),
-        _share("precision", [(row, float(is_yes(row))) for row in found], level, split),
-        _share("recall", [(row, float(says_yes(row))) for row in there], level, split),
+        _f1(rows, prefix + "F1", level, split),
+        _share(prefix + "accuracy", [(row, row.value) for row in rows], level, split),
+        _share(prefix + "precision", [(row, float(is_yes(row))) for row in found], level, split),
+        _share(prefix + "recall", [(row, float(says_yes(row))) for row in there], level, split),
     ]
 
 
-def f1(rows: Sequence[Scored]) -> Estimate:
-    """F1 of Yes: twice the true ones over those said and those there."""
-    value, effects = f1_effects(rows)
-    return linearised(value, effects, [row.picture for row in rows])
-
-
 def f1_effects(rows: Sequence[Scored]) -> tuple[float, list[float]]:
-    """F1, and how much each row moves it."""
+    """F1 (twice the true ones over those said and those there), and how much each row moves it."""
     true = [2.0 * (says_yes(row) and is_yes(row)) for row in rows]
     weight = [float(says_yes(row)) + float(is_yes(row)) for row in rows]
     total = sum(weight)
@@ -135,6 +129,15 @@ def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
         "precision": precision * 100,
         "recall": recall * 100,
     }
+
+
+def _f1(rows: Sequence[Scored], name: str, level: str, split: str | None) -> Metric:
+    if not any(says_yes(row) or is_yes(row) for row in rows):
+        return empty(name, level, split)
+    value, effects = f1_effects(rows)
+    return metric(
+        name, linearised(value, effects, [row.picture for row in rows]), level, split, rows=len(rows)
+    )
 
 
 def _share(name: str, pairs: Sequence[tuple[Scored, float]], level: str, split: str | None) -> Metric:
