@@ -77,6 +77,14 @@ class MMMU(MultipleChoice):
             return score_open(sample, response, rules, match_open_question)
         return score_choice(as_choice_question(sample) if sample.references else sample, response, rules)
 
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """Which option does the answer mean? Open questions have options under the vlmevalkit sets only."""
+        return MultipleChoice.judge_request(self, _as_judged(sample, rules), response, rules)
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """Right when the judge names the reference."""
+        return MultipleChoice.score_judged(self, _as_judged(sample, rules), response, reply, rules)
+
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """Accuracy on `validation` first, with its subjects; then each split."""
         units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
@@ -96,6 +104,10 @@ class MMMU(MultipleChoice):
         `false` where no letter was found, as the toolkit writes it whose files the server knows.
         """
         return {s.cells.get("id", s.id): _submitted(s, answers.get(s.id, ""), rules) for s in samples}
+
+
+def _as_judged(sample: Sample, rules: RuleSet) -> Sample:
+    return as_choice_question(sample) if rules != "strict" and sample.references else sample
 
 
 def _submitted(sample: Sample, answer: str, rules: RuleSet) -> str | bool:

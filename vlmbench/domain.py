@@ -55,6 +55,8 @@ class Card:
     circular: bool = False
     answers: bool = True
     """False for test sets whose answers are withheld: the run ends in a submission file."""
+    judge: bool = False
+    """True where there is no figure before a judge has read the answers."""
     quoted: str = ""
     """Which figure published tables quote."""
     record: str = ""
@@ -174,6 +176,36 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What a judge was asked and what became of it."""
+
+    model: str
+    """As named on the command line."""
+    rows: Mapping[RuleSet, int]
+    """Rows whose score rests on a reply."""
+    replies: Mapping[RuleSet, int]
+    """Replies that were read to get there, stored ones among them."""
+    asked: int = 0
+    """Requests sent in this sitting."""
+    reused: int = 0
+    """Prompts whose reply was stored already."""
+    failed: int = 0
+    """Prompts that got no reply; the next sitting asks them again."""
+    not_asked: int = 0
+    """Prompts left out because the cap was reached."""
+    prompt_tokens: int = 0
+    """Of all replies read, whenever they came."""
+    new_tokens: int = 0
+    cost: float | None = None
+    """What those tokens cost at the prices told; None when none were."""
+
+    @property
+    def finished(self) -> bool:
+        """The judge has seen all it should."""
+        return not self.failed and not self.not_asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything that decides a run's numbers, as the user asked for it."""
 
@@ -211,6 +243,10 @@ class Run:
     partial: bool = False
     """Only some of the benchmark's questions were asked."""
     timing: Mapping[str, Any] = field(default_factory=dict)
+    judging: Judging | None = None
+    """None: no judge was named."""
+    bounds: tuple[float, float] | None = None
+    """The headline if every unparsed row were wrong, and if every one were right; None when none is left."""
 
     @property
     def errors(self) -> int:
@@ -219,8 +255,9 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Every question of this run has an answer that is not an error."""
-        return len(self.responses) == len(self.samples) and not self.errors
+        """Every question of this run has an answer that is not an error, and any judge has read its part."""
+        judged = self.judging.finished if self.judging else not self.card.judge
+        return len(self.responses) == len(self.samples) and not self.errors and judged
 
 
 class ImageSource(Protocol):
@@ -269,3 +306,13 @@ class Benchmark(Protocol):
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """The figures, headline first."""
+
+
+class JudgedBenchmark(Benchmark, Protocol):
+    """A benchmark some of whose answers another model may read: those in which no rule finds anything."""
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """What to ask about an answer whose `Score.extracted` is None; None where asking is of no use."""
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """What the answer is worth after that reply; `extracted` None when the reply says nothing."""

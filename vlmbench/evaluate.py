@@ -15,9 +15,10 @@ from typing import Any
 
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Model, Response, Run, RunSpec, Sample
+from vlmbench.engine.judging import Judge
 from vlmbench.engine.local import BlindImages, answer
 from vlmbench.engine.planning import Plan, decoding_facts, make_plan
-from vlmbench.engine.scoring import score_under_all
+from vlmbench.engine.scoring import headline_bounds, score_under_all
 from vlmbench.engine.watch import Unwatched, Watch
 from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
@@ -45,6 +46,7 @@ def evaluate(
     model: Model,
     folder: RunFolder,
     watch: Watch = _UNWATCHED,
+    judge: Judge | None = None,
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets."""
     samples = read_samples(benchmark, table)
@@ -54,7 +56,9 @@ def evaluate(
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, watch)
     folder.finish([s.id for s in samples], folder.responses())
-    return scored_run(spec, benchmark, table.columns, plan, responses, facts=facts, timing=timing)
+    return scored_run(
+        spec, benchmark, table.columns, plan, responses, facts=facts, timing=timing, judge=judge
+    )
 
 
 def scored_run(
@@ -66,9 +70,10 @@ def scored_run(
     *,
     facts: Mapping[str, Any],
     timing: Mapping[str, Any] | None = None,
+    judge: Judge | None = None,
 ) -> Run:
     """The run that these answers amount to."""
-    scores, metrics = score_under_all(benchmark, plan.samples, responses)
+    scores, metrics = score_under_all(benchmark, plan.samples, responses, judge, first=spec.rules)
     return Run(
         spec=spec,
         card=benchmark.card,
@@ -80,6 +85,8 @@ def scored_run(
         metrics=metrics,
         partial=plan.partial,
         timing=timing or {},
+        judging=judge.tally() if judge is not None else None,
+        bounds=headline_bounds(benchmark, plan.samples, scores, spec.rules),
     )
 
 

@@ -1,42 +1,64 @@
-"""From answers to figures, under every rule set. Needs no model."""
+"""From answers to figures, under every rule set. Needs no model, unless a judge was named."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from vlmbench.answers.views import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
+from vlmbench.engine.bounds import bounds_of
+from vlmbench.engine.judging import Judge
 
 Scores = dict[RuleSet, tuple[Score, ...]]
 Metrics = dict[RuleSet, tuple[Metric, ...]]
 
 
 def score_under_all(
-    benchmark: Benchmark, samples: Sequence[Sample], responses: Mapping[str, Response]
+    benchmark: Benchmark,
+    samples: Sequence[Sample],
+    responses: Mapping[str, Response],
+    judge: Judge | None = None,
+    *,
+    first: RuleSet = "strict",
 ) -> tuple[Scores, Metrics]:
-    """Scores and figures by rule set. Every rule set reads the files as its own toolkit would."""
+    """Scores and figures by rule set. Every rule set reads the files as its own toolkit would.
+
+    A judge whose calls are capped spends them on the rule set that comes `first`.
+    """
     scores: Scores = {}
     metrics: Metrics = {}
-    for rules in RULE_SETS:
+    for rules in sorted(RULE_SETS, key=lambda rules: rules != first):
         seen = samples_as_read(samples, rules)
-        scores[rules] = tuple(score_rows(benchmark, seen, responses, rules))
-        metrics[rules] = tuple(benchmark.metrics(seen, scores[rules], rules))
-    return scores, metrics
+        said = responses_as_read(seen, responses, rules)
+        rows = [benchmark.score(sample, response, rules) for sample, response in zip(seen, said, strict=True)]
+        if judge is not None:
+            rows = judge.settle(benchmark, seen, said, rows, rules)
+        scores[rules] = tuple(rows)
+        metrics[rules] = tuple(benchmark.metrics(seen, rows, rules))
+    return {r: scores[r] for r in RULE_SETS}, {r: metrics[r] for r in RULE_SETS}
 
 
-def score_rows(
-    benchmark: Benchmark, seen: Sequence[Sample], responses: Mapping[str, Response], rules: RuleSet
-) -> list[Score]:
-    """One score a sample; a question without an answer is not scored."""
+def headline_bounds(
+    benchmark: Benchmark, samples: Sequence[Sample], scores: Scores, rules: RuleSet
+) -> tuple[float, float] | None:
+    """What the headline would be if every unparsed row were wrong, or right."""
+    return bounds_of(benchmark, samples_as_read(samples, rules), scores[rules], rules)
+
+
+def responses_as_read(
+    seen: Sequence[Sample], responses: Mapping[str, Response], rules: RuleSet
+) -> list[Response]:
+    """One response a sample, its text as `rules` would have read it."""
     answered = [s.id for s in seen if s.id in responses and responses[s.id].finish != "error"]
     texts = dict(zip(answered, answers_as_read([responses[i].text for i in answered], rules), strict=True))
-    scores = []
+    said = []
     for sample in seen:
         response = responses.get(sample.id) or missing(sample.id)
         if sample.id in texts and texts[sample.id] != response.text:
-            response = Response(id=sample.id, text=texts[sample.id], finish=response.finish)
-        scores.append(benchmark.score(sample, response, rules))
-    return scores
+            response = replace(response, text=texts[sample.id])
+        said.append(response)
+    return said
 
 
 def missing(sample_id: str) -> Response:

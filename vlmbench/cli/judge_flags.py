@@ -1,0 +1,95 @@
+"""The flags that name a judge, for `run` and `score`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.cli.common import positive
+from vlmbench.domain import Model
+from vlmbench.engine.watch import Watch
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.engine.judging import Judge
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Prices of a million tokens, sent and received."""
+
+    sent: float
+    received: float
+
+    def __call__(self, prompt_tokens: int, new_tokens: int) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.sent + new_tokens * self.received) / MILLION
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -> None:
+    """Who reads the answers that no rule can read, and how often it may be asked."""
+    group = parser.add_argument_group("judge", "off unless named; asked only where no rule finds an answer")
+    group.add_argument(
+        "--judge",
+        metavar="MODEL",
+        help="openai:NAME@URL, or any model --model takes; the key is OPENAI_API_KEY",
+    )
+    group.add_argument("--judge-rpm", type=positive, metavar="N", help="at most N requests a minute")
+    group.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests in this sitting")
+    group.add_argument(
+        "--judge-price", type=price, metavar="IN/OUT", help="prices of a million tokens, to show the cost"
+    )
+    if log:
+        group.add_argument(
+            "--judge-log", type=Path, metavar="FILE", help="keep prompts and replies here, and use them again"
+        )
+
+
+def price(text: str) -> Price:
+    """An argparse type: two prices with a slash between them."""
+    try:
+        sent, received = (float(part) for part in text.split("/"))
+    except ValueError:
+        sent = received = -1.0
+    if not (0 <= sent < float("inf") and 0 <= received < float("inf")):
+        raise argparse.ArgumentTypeError(f"`{text}` is not two prices such as 0.15/0.60")
+    return Price(sent, received)
+
+
+def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judge | None:
+    """The judge of this command line with its replies so far, or none."""
+    if args.judge is None:
+        _refuse_lonely_flags(args)
+        return None
+    from vlmbench.engine.judge_log import JudgeLog
+    from vlmbench.engine.judging import Judge
+
+    model = _load(args.judge, args.judge_rpm, getattr(args, "device", "auto"))
+    facts: Mapping[str, object] = model.facts
+    replies = JudgeLog(log, args.judge, facts, fresh=getattr(args, "fresh", False))
+    return Judge(
+        model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, watch=watch
+    )
+
+
+def _refuse_lonely_flags(args: argparse.Namespace) -> None:
+    for flag in ("judge_rpm", "judge_limit", "judge_price", "judge_log"):
+        if getattr(args, flag, None) is not None:
+            name = f"--{flag.replace('_', '-')}"
+            raise UsageError(
+                "says how a judge is asked, and none is named.", key=name, fix="Add `--judge MODEL`."
+            )
+
+
+@lru_cache(maxsize=1)
+def _load(spec: str, requests_per_minute: int | None, device: str) -> Model:
+    """One judge serves every benchmark of a command."""
+    from vlmbench.models.loading import load_model
+
+    return load_model(spec, device=device, requests_per_minute=requests_per_minute)

@@ -1,0 +1,116 @@
+"""What a judge was asked and what it replied, one line of JSON a request, kept for every later sitting.
+
+    key, attempt, judge, prompt; sample, reply, finish, error, prompt_tokens, new_tokens, seconds
+
+`key` is the digest of judge, prompt and decoding: a reply is used again only for the very same question to
+the very same judge. Failures are written down too and asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import Request, Response
+from vlmbench.errors import RunFolderError
+from vlmbench.store import disk_error, make_folder
+
+JUDGE = "judge.jsonl"
+
+
+class JudgeLog:
+    """Replies by key, in the order they were given; in memory only when there is no file."""
+
+    def __init__(
+        self, path: Path | None, judge: str, facts: Mapping[str, Any], *, fresh: bool = False
+    ) -> None:
+        self._path, self._judge = path, judge
+        self._facts = json.dumps(facts, sort_keys=True, default=str)
+        self._replies: dict[str, list[Response]] = {}
+        if path is not None:
+            make_folder(path.parent)
+            if fresh:
+                path.unlink(missing_ok=True)
+            self._read(path)
+
+    def key(self, request: Request) -> str:
+        """The digest under which replies to this request are kept."""
+        decoding = request.decoding
+        said = [self._facts, self.prompt(request), decoding.max_new_tokens, decoding.do_sample]
+        return hashlib.sha256(json.dumps(said).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @staticmethod
+    def prompt(request: Request) -> str:
+        """The text of a request to a judge."""
+        return "".join(part for part in request.parts if isinstance(part, str))
+
+    def replies(self, key: str) -> list[Response]:
+        """Every reply to that question so far; failures are no replies."""
+        return self._replies.get(key, [])
+
+    def add(self, key: str, request: Request, response: Response) -> None:
+        """Keep what came back, on disk before it is used."""
+        attempt = len(self.replies(key)) + 1
+        if self._path is not None:
+            line = {"key": key, "attempt": attempt, "judge": self._judge, "prompt": self.prompt(request)}
+            self._append(self._path, line | _line(response))
+        if response.finish != "error":
+            self._replies.setdefault(key, []).append(response)
+
+    def _append(self, path: Path, line: Mapping[str, Any]) -> None:
+        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+        try:
+            with path.open("ab") as file:
+                file.write(text)
+        except OSError as error:
+            raise disk_error(path.parent, error) from error
+
+    def _read(self, path: Path) -> None:
+        """Read what is there. A line that a crash cut off is dropped; any other damage is said."""
+        data = path.read_bytes() if path.exists() else b""
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+        for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
+            try:
+                key, response = _parse(json.loads(line.decode("utf-8", "surrogatepass")))
+            except (ValueError, KeyError, TypeError):
+                raise RunFolderError(
+                    "this line is no reply of a judge; the file was edited or damaged.",
+                    file=path,
+                    row=number,
+                    fix="Remove the line: its question will be asked again.",
+                ) from None
+            if response.finish != "error":
+                self._replies.setdefault(key, []).append(response)
+
+
+def _line(response: Response) -> dict[str, Any]:
+    return {
+        "sample": response.id,
+        "reply": response.text,
+        "finish": response.finish,
+        "error": response.error,
+        "prompt_tokens": response.prompt_tokens,
+        "new_tokens": response.new_tokens,
+        "seconds": response.seconds,
+    }
+
+
+def _parse(line: Mapping[str, Any]) -> tuple[str, Response]:
+    response = Response(
+        id=str(line["sample"]),
+        text=line["reply"],
+        finish=line["finish"],
+        error=line["error"],
+        prompt_tokens=line["prompt_tokens"],
+        new_tokens=line["new_tokens"],
+        seconds=line["seconds"],
+    )
+    if not isinstance(response.text, str) or not isinstance(line["key"], str):
+        raise TypeError
+    return line["key"], response
