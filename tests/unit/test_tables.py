@@ -46,6 +46,11 @@ def test_the_headline_has_its_interval() -> None:
     assert line_of(printed(WHOLE), "circular") == "circular accuracy  61.4 % ± 2.8 (95 %: 58.6 – 64.2)"
 
 
+def test_an_interval_with_unequal_sides_is_given_by_its_ends_alone() -> None:
+    text = printed([metric("circular accuracy", 0.0, ci95=(0.0, 0.021))])
+    assert line_of(text, "circular") == "circular accuracy  0.0 % (95 %: 0.0 – 2.1)"
+
+
 def test_counts_stand_below_it() -> None:
     text = printed(run(SAMPLES, WHOLE, {"0": "A", "1": "?", "2": None}))
     assert "1164 groups · 6 rows · 1 unparsed (50.0 %) · 1 error\n" in text
@@ -65,8 +70,8 @@ def test_categories_stand_under_their_level_with_interval_and_bar() -> None:
 
 
 def test_points_are_no_percentages() -> None:
-    figures = [metric("score", 1234.5, unit="points", ci95=(1200.0, 1300.0)), *CATEGORIES]
-    assert line_of(printed(figures), "score  ") == "score  1234.5 ± 50.0 (95 %: 1200.0 – 1300.0)"
+    figures = [metric("score", 1234.5, unit="points", ci95=(1184.5, 1284.5)), *CATEGORIES]
+    assert line_of(printed(figures), "score  ") == "score  1234.5 ± 50.0 (95 %: 1184.5 – 1284.5)"
 
 
 def test_withheld_answers_are_called_withheld() -> None:

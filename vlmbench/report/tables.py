@@ -86,14 +86,14 @@ class _Page:
         return plain.encode(self.encoding, "replace").decode(self.encoding)
 
     def headline(self) -> str:
-        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`."""
+        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`; without the middle part where the two sides differ."""
         figure = self.document["headline"]
         if figure["value"] is None or figure["ci95"] is None:
             return self.value(figure)
         low, high = figure["ci95"]
-        half = _number((high - low) / 2, figure["unit"])
-        interval = f"(95 %: {self.interval(figure)})"
-        return f"{self.value(figure)} {self.glyphs.plus_minus} {half} {interval}"
+        lopsided = _number(abs((low + high) / 2 - figure["value"]), figure["unit"]) != "0.0"
+        half = "" if lopsided else f" {self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}"
+        return f"{self.value(figure)}{half} (95 %: {self.interval(figure)})"
 
     def value(self, figure: Figure) -> str:
         """A figure, or why there is none."""
@@ -137,9 +137,9 @@ class _Page:
 
         intervals, bars = self.width >= INTERVAL_FROM, self.width >= BAR_FROM
         table = self._table("", "n", "score", *["95 %"] * intervals, *[""] * bars)
-        for level, group in groupby(metrics, lambda figure: figure["level"]):
-            if level in _CATEGORY_LEVELS:
-                table.add_section()
+        for level, group in groupby(metrics, lambda figure: _section(figure["level"])):
+            table.add_section()
+            if level:
                 table.add_row(Text(level, "italic"))
             for figure in group:
                 cells = [str(figure["n"]), self.value(figure), *[self.interval(figure)] * intervals]
@@ -168,6 +168,11 @@ class _Page:
         for name in numbers:
             table.add_column(name, justify="right" if name else "left", no_wrap=True)
         return table
+
+
+def _section(level: str) -> str:
+    """The heading that a figure stands under; none for those that have a name of their own."""
+    return level if level in _CATEGORY_LEVELS else ""
 
 
 def _cell(value: float, cells: int) -> int:
