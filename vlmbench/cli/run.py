@@ -3,6 +3,9 @@
     vlmbench run --model demo --bench Shapes_DEV_EN
     vlmbench run --model PATH --bench MMBench_DEV_EN CCBench --limit 50
 
+    vlmbench run --model PATH --bench all-llava-table
+    vlmbench run --model PATH --bench mine.tsv --circular
+
 Answers are written to the run folder as they come. The same command continues where it stopped;
 a changed model, dataset, prompt or decoding setting is refused with what changed.
 """
@@ -12,23 +15,30 @@ from __future__ import annotations
 import argparse
 import re
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.common import (
+    add_circular_argument,
     add_data_arguments,
     add_format_argument,
+    add_plugin_argument,
     add_rules_argument,
+    find_benchmarks,
     open_benchmark,
     positive,
     print_json,
     stdout,
 )
+from vlmbench.cli.list import print_rows
+from vlmbench.cli.judge_flags import add_judge_arguments, open_judge
 from vlmbench.cli.main import complain
 from vlmbench.cli.progress import watch
+from vlmbench.cli.summary import Outcome, summary_rows
 from vlmbench.domain import Benchmark, Decoding, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
-from vlmbench.errors import UserError
+from vlmbench.errors import ModelError, UserError
 
 INCOMPLETE = 4
 
@@ -36,7 +46,13 @@ INCOMPLETE = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `run`."""
     parser.add_argument("--model", required=True, help="a model folder, a hub id, `demo` or `echo`")
-    parser.add_argument("--bench", required=True, nargs="+", metavar="NAME", help="see `vlmbench list`")
+    parser.add_argument(
+        "--bench",
+        required=True,
+        nargs="+",
+        metavar="NAME",
+        help="benchmarks, TSV files, suites (`vlmbench list`)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/MODEL/BENCH)")
     parser.add_argument("--fresh", action="store_true", help="throw earlier answers of this run folder away")
     parser.add_argument(
@@ -48,9 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
     parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: the prompt style's")
+    add_circular_argument(parser)
+    add_plugin_argument(parser)
+    parser.add_argument(
+        "--llm-base", type=Path, metavar="RUN", help="a run of the language model alone: shows leakage"
+    )
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_model_arguments(parser)
+    add_judge_arguments(parser)
     add_format_argument(parser)
 
 
@@ -74,20 +96,26 @@ def batch_size(text: str) -> int | str:
 
 def execute(args: argparse.Namespace) -> int:
     """Run every benchmark named; a failure of one does not stop the others."""
-    from vlmbench.registry import load_benchmark
+    from vlmbench.suites import expand
 
-    benchmarks = [load_benchmark(name) for name in args.bench]
+    benchmarks = find_benchmarks(args, expand(args.bench))
+    args.bench = [benchmark.card.name for benchmark in benchmarks]
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
 
         prompt_style(args.prompt)
     onlooker = watch()
     models: dict[str, Model] = {}
-    documents: list[dict[str, Any]] = []
-    codes = [_run_one(args, benchmark, models, onlooker, documents) for benchmark in benchmarks]
+    outcomes = [_run_one(args, benchmark, models, onlooker) for benchmark in benchmarks]
+    documents = [outcome.document for outcome in outcomes if outcome.document is not None]
     if args.format == "json":
         print_json(documents[0] if len(benchmarks) == 1 and documents else documents)
-    return 1 if 1 in codes else max(codes)
+    elif len(outcomes) > 1:
+        print()
+        print_rows(summary_rows(outcomes))
+    if len(documents) < len(outcomes):
+        return 1
+    return 0 if all(document["complete"] for document in documents) else INCOMPLETE
 
 
 def _run_one(
@@ -95,17 +123,19 @@ def _run_one(
     benchmark: Benchmark,
     models: dict[str, Model],
     onlooker: Watch,
-    documents: list[dict[str, Any]],
-) -> int:
+) -> Outcome:
+    """One of several may fail, whatever the reason; a model that does not load fails them all."""
+    name = benchmark.card.name
     try:
         run, folder = run_benchmark(args, benchmark, models, onlooker)
-    except UserError as error:
-        if len(args.bench) == 1:
+        return Outcome(name, present(run, folder, args, onlooker))
+    except Exception as error:
+        if len(args.bench) == 1 or (isinstance(error, ModelError) and not models):
             raise
-        complain(f"{benchmark.card.name}: {error}")
-        return 1
-    documents.append(present(run, folder, args.format, onlooker))
-    return 0 if run.complete else INCOMPLETE
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        complain(f"{name}: {error}")
+        return Outcome(name, failure=str(error))
 
 
 def run_benchmark(
@@ -119,21 +149,26 @@ def run_benchmark(
         table = open_benchmark(benchmark, args)
         model = models.get(args.model) or _load(args, onlooker)
         models[args.model] = model
-        run = evaluate(spec_of(args, benchmark.card.name, model), benchmark, table, model, folder, onlooker)
+        judge = open_judge(args, folder.path, onlooker)
+        spec = spec_of(args, benchmark.card.name, model)
+        run = evaluate(spec, benchmark, table, model, folder, onlooker, judge)
         from vlmbench.report.files import write_run_files
 
         write_run_files(run, folder.path)
     return run, folder.path
 
 
-def present(run: Run, folder: Path, form: str, onlooker: Watch) -> dict[str, Any]:
+def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -> dict[str, Any]:
     """Print the table of a run and say where its files are; returns the results document."""
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
     document = results_document(run)
-    if form == "table":
+    if args.format == "table":
         results_table(document, console=stdout())
+    if run.facts.get("left out"):
+        onlooker.say(f"{run.facts['left out']} questions cannot be rotated and were left out")
+    say_gain(folder, args.llm_base, onlooker)
     onlooker.say(f"files in {folder}")
     if not run.complete:
         left = len(run.samples) - len(run.responses)
@@ -142,6 +177,17 @@ def present(run: Run, folder: Path, form: str, onlooker: Watch) -> dict[str, Any
             f"see {folder / 'responses.jsonl'}. The same command asks them again."
         )
     return document
+
+
+def say_gain(folder: Path, llm_base: Path | None, onlooker: Watch) -> None:
+    """Where a run with pictures and one without stand side by side: what the pictures are worth."""
+    from vlmbench.cli.gain import GAIN, gain_line, gain_of, twins
+    from vlmbench.store import write_json
+
+    gain = gain_of(folder, llm_base)
+    if gain is not None:
+        write_json(twins(folder)[0] / GAIN, gain)
+        onlooker.say(gain_line(gain))
 
 
 def run_folder(args: argparse.Namespace, benchmark: str) -> Path:

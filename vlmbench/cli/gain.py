@@ -1,0 +1,106 @@
+"""How much the pictures matter: a run beside its blind twin, and the language model alone.
+
+    gain        with pictures - without
+    leakage     max(0, without pictures - the language model alone)
+
+After MMStar (arXiv 2403.20330), for any benchmark. `Without pictures` is a `--blind` run, whose folder
+stands beside the seeing one and is named `…-blind`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import RunFolderError
+
+BLIND = "-blind"
+GAIN = "gain.json"
+
+
+def twins(folder: Path) -> tuple[Path, Path]:
+    """The seeing and the blind folder of a pair, whichever is given."""
+    if folder.name.endswith(BLIND):
+        return folder.with_name(folder.name.removesuffix(BLIND)), folder
+    return folder, folder.with_name(folder.name + BLIND)
+
+
+def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None:
+    """Gain, and leakage where a run of the language model is named; None unless both twins are whole."""
+    from vlmbench.stats import mean_of
+
+    seeing, blind = map(_results, twins(folder))
+    if seeing is None or blind is None or not _comparable(seeing, blind):
+        return None
+    values = (seeing["headline"]["value"], blind["headline"]["value"])
+    paired = _differences(folder, seeing["rules"]) if seeing["headline"]["unit"] == "fraction" else []
+    estimate = mean_of(paired) if paired else None
+    return {
+        "figure": seeing["headline"]["name"],
+        "unit": seeing["headline"]["unit"],
+        "rules": seeing["rules"],
+        "seeing": values[0],
+        "blind": values[1],
+        "gain": values[0] - values[1],
+        # Of the rows, asked twice: their difference has less spread than either figure.
+        "row gain": None if estimate is None else estimate.value,
+        "row gain ci95": None if estimate is None else estimate.ci95,
+        **_leakage(values[1], seeing, llm_base),
+    }
+
+
+def gain_line(gain: Mapping[str, Any]) -> str:
+    """The same in one line."""
+    text = f"multi-modal gain {_number(gain, 'gain')} ({_number(gain, 'seeing')} seeing, "
+    text += f"{_number(gain, 'blind')} blind, {gain['rules']})"
+    if "leakage" not in gain:
+        return text
+    return f"{text}; leakage {_number(gain, 'leakage')} (language model alone {_number(gain, 'llm base')})"
+
+
+def _number(gain: Mapping[str, Any], key: str) -> str:
+    return f"{100 * gain[key]:.1f}" if gain["unit"] == "fraction" else f"{gain[key]:.1f}"
+
+
+def _leakage(blind: float, seeing: Mapping[str, Any], llm_base: Path | None) -> dict[str, float]:
+    if llm_base is None:
+        return {}
+    base = _results(llm_base)
+    if base is None:
+        raise RunFolderError("holds no results of a finished run.", file=llm_base, fix="See `--llm-base`.")
+    if base["benchmark"] != seeing["benchmark"] or base["headline"]["value"] is None:
+        raise RunFolderError(
+            f"is a run of {base['benchmark']}, not a scored one of {seeing['benchmark']}.", file=llm_base
+        )
+    value = base["by_rules"][seeing["rules"]]["headline"]["value"]
+    return {"llm base": value, "leakage": max(0.0, blind - value)}
+
+
+def _results(folder: Path) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads((folder / "results.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document
+
+
+def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:
+    """Whether the two are the same questions, all answered, under one rule set; only the sight differs."""
+    same = all(seeing[key] == blind[key] for key in ("benchmark", "model", "rules", "style", "rows", "limit"))
+    scored = all(run["complete"] and run["headline"]["value"] is not None for run in (seeing, blind))
+    return same and scored and blind["blind"] and not seeing["blind"]
+
+
+def _differences(folder: Path, rules: str) -> list[float]:
+    """Row by row, what was right with the picture less what was right without."""
+    seeing, blind = (_values(path / "scores.jsonl", rules) for path in twins(folder))
+    return [seeing[row] - blind[row] for row in seeing.keys() & blind.keys()]
+
+
+def _values(path: Path, rules: str) -> dict[str, float]:
+    lines = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    return {
+        line["id"]: line["value"] for line in lines if line["rules"] == rules and line["value"] is not None
+    }
