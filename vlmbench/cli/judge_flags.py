@@ -63,15 +63,17 @@ def price(text: str) -> Price:
 
 
 def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judge | None:
-    """The judge of this command line with its replies so far, or none."""
+    """The judge of this command line with its replies so far, or none. `log` is a run folder or a file."""
     if args.judge is None:
         _refuse_lonely_flags(args)
         return None
-    from vlmbench.engine.judge_log import JudgeLog
+    from vlmbench.engine.judge_log import JUDGE, JudgeLog
     from vlmbench.engine.judging import Judge
 
     model = _load(args.judge, args.judge_rpm, getattr(args, "device", "auto"))
     facts: Mapping[str, object] = model.facts
+    if log is not None and log.is_dir():
+        log = log / JUDGE
     replies = JudgeLog(log, args.judge, facts, fresh=getattr(args, "fresh", False))
     return Judge(
         model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, watch=watch

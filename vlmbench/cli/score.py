@@ -22,12 +22,13 @@ from vlmbench.cli.common import (
     add_plugin_argument,
     add_rules_argument,
     find_benchmark,
-    left_out,
     open_benchmark,
     open_file,
     print_json,
     stdout,
 )
+from vlmbench.cli.judge_flags import add_judge_arguments, open_judge
+from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
 from vlmbench.errors import UsageError
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_circular_argument(parser)
     add_plugin_argument(parser)
     add_rules_argument(parser)
+    add_judge_arguments(parser, log=True)
     add_data_arguments(parser)
     add_format_argument(parser, "vlmevalkit")
 
@@ -67,7 +69,7 @@ def execute(args: argparse.Namespace) -> int:
 def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     """The run that a predictions file amounts to."""
     from vlmbench.engine.planning import Plan
-    from vlmbench.evaluate import read_samples, scored_run
+    from vlmbench.evaluate import left_out, read_samples, scored_run
     from vlmbench.report.predictions import match_predictions, read_predictions
 
     table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
@@ -86,6 +88,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
         plan,
         said(samples, texts, present),
         facts={"dataset": {"md5": table.md5}, **left_out(benchmark, table)},
+        judge=open_judge(args, args.judge_log, watch()),
     )
 
 

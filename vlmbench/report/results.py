@@ -37,7 +37,9 @@ def results_document(run: Run) -> dict[str, Any]:
         "rows": {"asked": len(run.samples), "answered": len(_answered(run))},
         "unparsed": chosen["unparsed"],
         "errors": run.errors,
-        "judged": {"count": sum(s.judged for s in run.scores.get(spec.rules, ())), "model": None},
+        "bounds": finite(run.bounds),
+        "needs_judge": run.card.judge and run.judging is None,
+        "judged": _judged(run),
         "timing": finite(run.timing),
     }
 
@@ -57,6 +59,27 @@ def finite(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [finite(item) for item in value]
     return value
+
+
+def _judged(run: Run) -> dict[str, Any]:
+    """How many rows rest on a judge's reply, and what asking took."""
+    count = sum(score.judged for score in run.scores.get(run.spec.rules, ()))
+    judging = run.judging
+    if judging is None:
+        return {"count": count, "model": None}
+    return {
+        "count": count,
+        "model": judging.model,
+        "by_rules": dict(judging.rows),
+        "replies": dict(judging.replies),
+        "asked": judging.asked,
+        "reused": judging.reused,
+        "failed": judging.failed,
+        "not_asked": judging.not_asked,
+        "prompt_tokens": judging.prompt_tokens,
+        "new_tokens": judging.new_tokens,
+        "cost": finite(judging.cost),
+    }
 
 
 def _under(run: Run, rules: RuleSet) -> dict[str, Any]:

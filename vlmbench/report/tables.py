@@ -50,7 +50,8 @@ def results_table(document: Mapping[str, Any], *, console: Console) -> None:
     for warning in warnings(document):
         console.print(Text(warning, "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
-    console.print(Text(page.counts(), "dim"))
+    for line in (page.counts(), *page.judge()):
+        console.print(Text(line, "dim"))
     console.print()
     console.print(page.rule_sets())
     more = document["metrics"][1:]
@@ -66,7 +67,13 @@ def warnings(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"partial: only some of the questions were asked{limit}"
     if document["blind"]:
         yield "blind: every picture was grey"
-    if not document["complete"]:
+    if document.get("needs_judge"):
+        yield "no score yet: answers are kept, name who reads them with --judge openai:MODEL@URL"
+    judged = document["judged"]
+    if judged.get("failed") or judged.get("not_asked"):
+        failed, capped = judged["failed"], judged["not_asked"]
+        yield f"incomplete: the judge failed on {failed} prompts, {capped} were over its cap"
+    if document["errors"] or document["rows"]["asked"] > document["rows"]["answered"]:
         left = document["rows"]["asked"] - document["rows"]["answered"] - document["errors"]
         yield f"incomplete: {_count(document['errors'], 'error')}, {left} not answered"
 
@@ -98,7 +105,8 @@ class _Page:
     def value(self, figure: Figure) -> str:
         """A figure, or why there is none."""
         if figure["value"] is None:
-            return "withheld" if self.document["withheld"] else "not scored"
+            unread = "needs a judge" if self.document.get("needs_judge") else "not scored"
+            return "withheld" if self.document["withheld"] else unread
         percent = " %" if figure["unit"] == "fraction" else ""
         return f"{_number(figure['value'], figure['unit'])}{percent}"
 
@@ -116,9 +124,22 @@ class _Page:
         parts.append(_count(self.document["errors"], "error"))
         if headline["rows"] != headline["n"]:
             parts.insert(0, _count(headline["n"], "group"))
-        if self.document["judged"]["count"]:
+        if self.document["judged"]["model"] is not None:
             parts.append(f"{self.document['judged']['count']} judged")
         return f" {self.glyphs.dot} ".join(parts)
+
+    def judge(self) -> Iterator[str]:
+        """Who judged and what it took; what the unparsed rows that are left could change."""
+        judged, bounds = self.document["judged"], self.document.get("bounds")
+        if judged["model"] is not None:
+            price = "" if judged["cost"] is None else f", cost {judged['cost']:.4f}"
+            yield self.clean(
+                f"judge {judged['model']}: {judged['asked']} asked, {judged['reused']} replies from before, "
+                f"{judged['prompt_tokens']} + {judged['new_tokens']} tokens{price}"
+            )
+        if bounds is not None:
+            low, high = (_number(end, self.document["headline"]["unit"]) for end in bounds)
+            yield f"unparsed all wrong {self.glyphs.dash} all right: {low} {self.glyphs.dash} {high}"
 
     def rule_sets(self) -> Table:
         """The headline under every rule set."""
