@@ -51,7 +51,7 @@ def evaluate(
     """Ask what has not been asked, write it down, score everything under all rule sets."""
     samples = read_samples(benchmark, table)
     plan = make_plan(spec, benchmark, samples)
-    facts = locked_facts(spec, plan, table, model)
+    facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     folder.lock_to(spec, facts, sitting())
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, watch)
@@ -104,6 +104,12 @@ def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[
     if any(request.decoding.do_sample for request in plan.requests):
         facts["sampling seed"] = spec.seed
     return facts
+
+
+def left_out(benchmark: Benchmark, table: Table) -> dict[str, Any]:
+    """Of a benchmark made circular: how many questions cannot be rotated and are not asked."""
+    count = getattr(benchmark, "left_out", None)
+    return {} if count is None else {"left out": count(table.rows())}
 
 
 def sitting() -> dict[str, Any]:

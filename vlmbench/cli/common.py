@@ -62,12 +62,6 @@ def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:
     return find_benchmarks(args, [name])[0]
 
 
-def left_out(benchmark: Benchmark, table: Table) -> dict[str, int]:
-    """As a fact of the run: how many questions a circular form cannot ask; nothing elsewhere."""
-    count = getattr(benchmark, "left_out", None)
-    return {} if count is None else {"left out": count(table.rows())}
-
-
 def add_rules_argument(parser: argparse.ArgumentParser) -> None:
     """The rule set of the headline."""
     parser.add_argument(

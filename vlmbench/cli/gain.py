@@ -29,14 +29,10 @@ def twins(folder: Path) -> tuple[Path, Path]:
 
 def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None:
     """Gain, and leakage where a run of the language model is named; None unless both twins are whole."""
-    from vlmbench.stats import mean_of
-
     seeing, blind = map(_results, twins(folder))
     if seeing is None or blind is None or not _comparable(seeing, blind):
         return None
     values = (seeing["headline"]["value"], blind["headline"]["value"])
-    paired = _differences(folder, seeing["rules"]) if seeing["headline"]["unit"] == "fraction" else []
-    estimate = mean_of(paired) if paired else None
     return {
         "figure": seeing["headline"]["name"],
         "unit": seeing["headline"]["unit"],
@@ -44,9 +40,7 @@ def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None
         "seeing": values[0],
         "blind": values[1],
         "gain": values[0] - values[1],
-        # Of the rows, asked twice: their difference has less spread than either figure.
-        "row gain": None if estimate is None else estimate.value,
-        "row gain ci95": None if estimate is None else estimate.ci95,
+        **_paired(folder, seeing["rules"]),
         **_leakage(values[1], seeing, llm_base),
     }
 
@@ -93,14 +87,23 @@ def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:
     return same and scored and blind["blind"] and not seeing["blind"]
 
 
-def _differences(folder: Path, rules: str) -> list[float]:
-    """Row by row, what was right with the picture less what was right without."""
+def _paired(folder: Path, rules: str) -> dict[str, float | None]:
+    """The gain of the same rows asked twice, whose difference has less spread than either figure."""
+    from vlmbench.stats import clustered_mean
+
     seeing, blind = (_values(path / "scores.jsonl", rules) for path in twins(folder))
-    return [seeing[row] - blind[row] for row in seeing.keys() & blind.keys()]
+    pairs = [(value - blind[row][0], group) for row, (value, group) in seeing.items() if row in blind]
+    if not pairs:
+        return {}
+    estimate = clustered_mean([difference for difference, _ in pairs], [group for _, group in pairs])
+    return {"row gain": estimate.value, "row gain stderr": estimate.stderr}
 
 
-def _values(path: Path, rules: str) -> dict[str, float]:
-    lines = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+def _values(path: Path, rules: str) -> dict[str, tuple[float, str]]:
+    """By row: what it was worth, and the question it is a rotation of."""
+    lines = map(json.loads, path.read_text("utf-8").splitlines())
     return {
-        line["id"]: line["value"] for line in lines if line["rules"] == rules and line["value"] is not None
+        line["id"]: (line["value"], line["group"])
+        for line in lines
+        if line["rules"] == rules and line["value"] is not None
     }
