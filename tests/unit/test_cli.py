@@ -36,7 +36,8 @@ def test_list_imports_no_engine() -> None:
 
 def test_the_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert all(verb in capsys.readouterr().out for verb in VERBS)
+    overview = capsys.readouterr().out
+    assert all(verb in overview for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
