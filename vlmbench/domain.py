@@ -117,6 +117,8 @@ class Decoding:
     temperature: float = 1.0
     top_p: float = 1.0
     num_beams: int = 1
+    seed: int = 0
+    """Where sampling starts; greedy decoding has no use for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

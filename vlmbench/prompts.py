@@ -45,11 +45,16 @@ class PromptStyle:
     """Token limit for everything else."""
     image_fit: ImageFit
     first_picture_only: bool = False
+    open_published: Decoding | None = None
+    """How the tool decoded open answers for the figures it is known by, where that was not greedy."""
 
     def decoding(self, family: str) -> Decoding:
         """Greedy, with the tool's own token limit for this family of questions."""
-        short = family in ("multiple-choice", "yes-no")
-        return Decoding(max_new_tokens=self.letter_tokens if short else self.open_tokens)
+        return Decoding(max_new_tokens=self.letter_tokens if is_short(family) else self.open_tokens)
+
+    def published(self, family: str) -> Decoding:
+        """As the tool itself decodes; the same, except where it samples."""
+        return (None if is_short(family) else self.open_published) or self.decoding(family)
 
     def parts(self, sample: Sample, text: str) -> tuple[Part, ...]:
         """Pictures, then the text."""
@@ -57,6 +62,11 @@ class PromptStyle:
         if self.first_picture_only:
             text = text.replace("<image>", "")
         return (*(ImageRef(digest) for digest in digests), text)
+
+
+def is_short(family: str) -> bool:
+    """Whether answers are a letter or a word, for which the tools have a token limit of their own."""
+    return family in ("multiple-choice", "yes-no")
 
 
 def has_chinese(sample: Sample) -> bool:
@@ -118,6 +128,8 @@ STYLES: dict[str, PromptStyle] = {
             open_tokens=512,
             image_fit="square",
             first_picture_only=True,
+            # Five beams that sample: another answer with every seed, and with every version of torch.
+            open_published=Decoding(max_new_tokens=512, do_sample=True, temperature=1.0, num_beams=5),
         ),
         PromptStyle(
             name="xtuner", choice_text=_xtuner_choice, letter_tokens=100, open_tokens=100, image_fit="square"

@@ -147,7 +147,7 @@ class HfModel:
             [prompt.text for prompt in batch],
             [[pictures.image(digest, p.request.image_fit) for digest in p.digests] for p in batch],
             first.decoding,
-            seed=zlib.crc32(first.id.encode("utf-8", "replace")),
+            seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
         )
         seconds = (time.perf_counter() - started) / len(batch)
         return [
