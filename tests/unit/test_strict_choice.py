@@ -338,6 +338,7 @@ def test_a_capital_in_running_text_is_no_answer() -> None:
         A x y z
         B12
         B.C. 500
+        It is B.C. 500
         """,
     )
     check(NINE, "A", "e.g. an oak")

@@ -73,7 +73,7 @@ _ALTERNATIVE = re.compile(r"[A-Z][\"')\]*]{0,3} ?(?:\b(?:or|and)\b|[,/]|或|和)
 _WEAK = re.compile(
     r"(?:\b(?i:it is|it's|it must be|it should be|should be|that is|that's|(?:I )?(?:think|believe|guess)"
     r"|(?:I'd|I would) say|definitely|probably|likely|actually)(?i: option)? |[是为] ?)"
-    r"[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}(?=[.,;!\n]|$)"
+    r"[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}(?=\.(?![A-Za-z])|[,;!\n]|$)"
 )
 _CONTEXT = 80
 """Characters before a statement that are looked at for `so`, `not`, `if`."""

@@ -48,7 +48,7 @@ _LABELLED = re.compile(
     r"(?:\b(?i:option|choice|answer) |选项 ?|答案 ?)[\"'(\[*]{0,3}([A-Z])(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])\(([A-Za-z])\)(?= ?[.,;!\n]| ?$)"
     r"|(?<![A-Za-z0-9])\*{1,3}([A-Z])\*{1,3}"
-    r"|\b(?:is|be) ([A-Z])(?=[.,;!\n]|$)"
+    r"|\b(?:is|be) ([A-Z])(?=\.(?![A-Za-z])|[,;!\n]|$)"
 )
 _CAPITAL = re.compile(r"(?<![A-Za-z0-9'\-])([A-Z])(?![A-Za-z0-9\-]|'[a-z])")
 _WORD_FOLLOWS = re.compile(r" ?[a-z0-9\"]")
