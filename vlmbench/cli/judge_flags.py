@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.cli.common import positive
-from vlmbench.domain import Model
+from vlmbench.cli.main import complain
+from vlmbench.domain import Model, Run
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import UsageError
 
@@ -78,6 +79,21 @@ def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judg
     return Judge(
         model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, watch=watch
     )
+
+
+def complain_of_judging(run: Run) -> None:
+    """Say what keeps a run from being complete on the judge's side, if anything does."""
+    judging = run.judging
+    if judging is None and run.card.judge:
+        complain(
+            f"{run.card.name} has no score without a judge; the answers are kept. Name who reads them with "
+            "`--judge openai:MODEL@URL`."
+        )
+    elif judging is not None and not judging.finished:
+        complain(
+            f"incomplete: the judge {judging.model} did not read all: {judging.failed} prompts failed, "
+            f"{judging.not_asked} were over --judge-limit. Replies are kept; the same command asks the rest."
+        )
 
 
 def _refuse_lonely_flags(args: argparse.Namespace) -> None:

@@ -31,12 +31,13 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
+from vlmbench.cli.decoding import add_decoding_arguments, decoding_of, say_decoding
+from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.list import print_rows
-from vlmbench.cli.judge_flags import add_judge_arguments, open_judge
 from vlmbench.cli.main import complain
 from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
-from vlmbench.domain import Benchmark, Decoding, Model, Run, RunSpec
+from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import ModelError, UserError
 
@@ -58,12 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="ask N whole groups, stratified by category"
     )
-    parser.add_argument("--seed", type=int, default=0, help="chooses the groups of --limit (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="for --limit and for sampling (default: 0)")
     parser.add_argument(
         "--blind", action="store_true", help="grey pictures: what is guessed without looking?"
     )
     parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
-    parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: the prompt style's")
+    add_decoding_arguments(parser)
     add_circular_argument(parser)
     add_plugin_argument(parser)
     parser.add_argument(
@@ -150,7 +151,8 @@ def run_benchmark(
         model = models.get(args.model) or _load(args, onlooker)
         models[args.model] = model
         judge = open_judge(args, folder.path, onlooker)
-        spec = spec_of(args, benchmark.card.name, model)
+        spec = spec_of(args, benchmark.card, model)
+        say_decoding(args, spec, onlooker)
         run = evaluate(spec, benchmark, table, model, folder, onlooker, judge)
         from vlmbench.report.files import write_run_files
 
@@ -170,12 +172,13 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
         onlooker.say(f"{run.facts['left out']} questions cannot be rotated and were left out")
     say_gain(folder, args.llm_base, onlooker)
     onlooker.say(f"files in {folder}")
-    if not run.complete:
-        left = len(run.samples) - len(run.responses)
+    left = len(run.samples) - len(run.responses)
+    if run.errors or left:
         complain(
             f"incomplete: {run.errors} rows with errors, {left} not answered; "
             f"see {folder / 'responses.jsonl'}. The same command asks them again."
         )
+    complain_of_judging(run)
     return document
 
 
@@ -205,15 +208,14 @@ def folder_name(model: str) -> str:
     return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
 
 
-def spec_of(args: argparse.Namespace, benchmark: str, model: Model) -> RunSpec:
+def spec_of(args: argparse.Namespace, card: Card, model: Model) -> RunSpec:
     """The run this command line asks for."""
     style = args.prompt or model.style
-    decoding = Decoding(max_new_tokens=args.max_new_tokens) if args.max_new_tokens else None
     return RunSpec(
         model=args.model,
-        benchmark=benchmark,
+        benchmark=card.name,
         style=style,
-        decoding=decoding,
+        decoding=decoding_of(args, style, card.family),
         rules=args.rules,
         seed=args.seed,
         limit=args.limit,

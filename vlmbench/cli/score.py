@@ -27,7 +27,7 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.cli.judge_flags import add_judge_arguments, open_judge
+from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
 from vlmbench.errors import UsageError
@@ -130,6 +130,7 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
         print_json(document)
     else:
         results_table(document, console=stdout())
+    complain_of_judging(run)
     return 0 if run.complete else 4
 
 
