@@ -1,0 +1,165 @@
+"""Names: shipped, catalogued, aliased, rotated, plugged in, contested."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vlmbench.benchmarks._aliases import ALIASES
+from vlmbench.benchmarks.catalogue import entries, is_circular
+from vlmbench.cli.main import main
+from vlmbench.errors import UnknownName, UsageError
+from vlmbench.registry import Registry
+
+ONE = """
+from vlmbench.benchmarks import MultipleChoice
+from vlmbench.domain import Card, DataFile
+benchmark = MultipleChoice(
+    Card(name="{name}", measures="x", family="multiple-choice", file=DataFile(name="{name}.tsv"))
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+def plugin(folder: Path, text: str, name: str = "mine.py") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_every_name_of_the_catalogue_is_a_benchmark_with_one_owner(registry: Registry) -> None:
+    names = [name for name, entry in entries().items() if entry["family"] != "caption"]
+    assert len(names) > 90
+    for name in names:
+        card = registry.benchmark(name).card
+        assert card.name == name
+        assert card.circular == (card.family == "multiple-choice" and is_circular(name))
+
+
+def test_modules_agree_with_the_catalogue_on_file_and_checksum(registry: Registry) -> None:
+    for name, entry in entries().items():
+        if name in registry.owners:
+            file = registry.owners[name][0][1].card.file
+            assert (file.name, file.url) == (f"{name}.tsv", entry["url"])
+            assert file.md5[:1] == ((entry["md5"],) if "md5" in entry else ())
+
+
+def test_names_and_aliases_are_at_least_110(registry: Registry) -> None:
+    assert len(registry.benchmarks) + len(registry.aliases) >= 110
+    assert set(registry.aliases.values()) <= set(registry.benchmarks)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("mmbench_en_dev", "MMBench_DEV_EN"),
+        ("scienceqa_img", "ScienceQA_TEST"),
+        ("POPE", "POPE"),
+        ("mmstar", "MMStar"),
+        ("seedbench_img", "SEEDBench_IMG"),
+        ("SEEDBench_IMG_circular", "SEEDBench_IMG_circular"),
+        ("mmstar_circular", "MMStar_circular"),
+        ("BLINK_circular", "BLINK_circular"),
+    ],
+)
+def test_names_of_other_toolkits_and_rotated_names_are_understood(
+    registry: Registry, typed: str, name: str
+) -> None:
+    assert registry.benchmark(typed).card.name == name
+
+
+def test_aliases_are_in_lower_case() -> None:
+    assert all(alias == alias.lower() for alias in ALIASES)
+
+
+def test_two_names_that_differ_by_case_alone_must_be_written_out(registry: Registry) -> None:
+    with pytest.raises(
+        UsageError, match=r"MMBench_DEV_EN or MMBench_dev_en|MMBench_dev_en or MMBench_DEV_EN"
+    ):
+        registry.benchmark("mmbench_dev_en")
+
+
+@pytest.mark.parametrize("name", ["POPE_circular", "MMBench_DEV_EN_circular"])
+def test_what_cannot_be_rotated_has_no_circular_name(registry: Registry, name: str) -> None:
+    with pytest.raises(UsageError, match="--circular"):
+        registry.benchmark(name)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(registry: Registry) -> None:
+    with pytest.raises(UnknownName, match="ScienceQA_TEST"):
+        registry.benchmark("ScienceQA_TETS")
+
+
+def test_list_takes_less_than_half_a_second() -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "vlmbench", "list"], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_list_shows_family_languages_rows_file_and_aliases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    table = {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
+    assert table["CCBench"]["family"] == "multiple-choice (circular)"
+    assert table["MMMB_ar"]["languages"] == "ar"
+    assert table["AI2D_TEST"]["rows"] == "3088"
+    assert table["Shapes_DEV_EN"]["file"] == "here"
+    assert "mmbench_en_dev" in table["MMBench_DEV_EN"]["also"]
+
+
+def test_a_plugin_file_offers_a_benchmark(tmp_path: Path) -> None:
+    assert Registry([plugin(tmp_path, ONE.format(name="Pets"))]).benchmark("pets").card.name == "Pets"
+
+
+def test_a_name_with_two_owners_names_both(tmp_path: Path) -> None:
+    mine = Registry([plugin(tmp_path, ONE.format(name="POPE"))])
+    with pytest.raises(UsageError, match=r"vlmbench\.benchmarks\.pope and .*mine\.py"):
+        mine.benchmark("POPE")
+    assert mine.benchmark("MME").card.name == "MME"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_that_name", "nothing_of_that_name"),
+        ("1 +", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("x = 1", "offers neither"),
+        ("BENCHMARKS = [3]", "AttributeError"),
+    ],
+)
+def test_a_broken_plugin_is_one_row_with_its_reason_and_breaks_nothing_else(
+    tmp_path: Path, text: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, whole = plugin(tmp_path, text), plugin(tmp_path, ONE.format(name="Pets"), "whole.py")
+    argv = ["list", "plugins", "--plugin", str(broken), "--plugin", str(whole)]
+    assert main(argv) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 3
+    assert reason in rows[1]
+    assert rows[2].split("\t")[1] == "Pets"
+    assert main(["show", "nope", "--plugin", str(broken)]) == 2
+    assert "list plugins" in capsys.readouterr().err
+
+
+def test_a_plugin_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "plugins", "--plugin", str(tmp_path / "no.py")]) == 0
+    assert "no such Python file" in capsys.readouterr().out
+
+
+def test_plugins_can_stand_in_a_config_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(f"plugin: {plugin(tmp_path, ONE.format(name='Pets'))}\n", "utf-8")
+    assert main(["list", "--config", str(config)]) == 0
+    assert "\nPets\t" in capsys.readouterr().out
