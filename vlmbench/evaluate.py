@@ -86,7 +86,7 @@ def scored_run(
         partial=plan.partial,
         timing=timing or {},
         judging=judge.tally() if judge is not None else None,
-        bounds=headline_bounds(benchmark, plan.samples, scores, spec.rules),
+        bounds=headline_bounds(benchmark, plan.samples, responses, scores, spec.rules),
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from vlmbench.answers.views import samples_as_read
 from vlmbench.data.table import open_table
 from vlmbench.domain import ImageRef, Sample
 from vlmbench.registry import load_benchmark
-from vlmbench.answers.views import samples_as_read
 
 GOLDEN = Path(__file__).parent
 CASES = {
@@ -52,7 +52,10 @@ def test_compatible_rules_drop_missing_words_from_the_prompt(tmp_path: Path) -> 
     samples = samples_of(folder / "data.tsv", "MMBench_DEV_EN", tmp_path)
     seen = {s.id: s for s in samples_as_read(samples, "vlmevalkit")}
     for expected in json.loads((folder / "expected.json").read_text("utf-8"))["prompts"]:
-        assert text_of(seen[str(expected["index"])], "MMBench_DEV_EN", "vlmevalkit") == expected["default"][1]["value"]
+        assert (
+            text_of(seen[str(expected["index"])], "MMBench_DEV_EN", "vlmevalkit")
+            == expected["default"][1]["value"]
+        )
 
 
 @pytest.mark.parametrize("run", XTUNER_RUNS)

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from vlmbench.cli.main import main
+from vlmbench.data.locate import require_file
+from vlmbench.data.table import open_table
 from vlmbench.domain import RULE_SETS
+from vlmbench.registry import load_benchmark
 from vlmbench.store import read_responses
 
 BENCH = ["--bench", "Shapes_DEV_EN"]
@@ -31,9 +34,16 @@ def results(out: Path) -> dict[str, Any]:
 
 def finished_files(out: Path) -> dict[str, bytes]:
     """The files two equal runs share, without what a clock wrote."""
-    answers = [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines(out)]
+    answers = [json.loads(line) | {"seconds": None} for line in lines(out)]
     names = ("scores.jsonl", "predictions.xlsx", "mmbench_result.xlsx")
     return {name: (out / name).read_bytes() for name in names} | {"answers": json.dumps(answers).encode()}
+
+
+def right_answers() -> dict[str, str]:
+    """Every row of Shapes_DEV_EN with its reference."""
+    benchmark = load_benchmark("Shapes_DEV_EN")
+    table = open_table(require_file(benchmark.card.file))
+    return {s.id: s.references[0] for s in benchmark.samples(table.rows())}
 
 
 def lines(out: Path) -> list[str]:
@@ -43,7 +53,8 @@ def lines(out: Path) -> list[str]:
 def test_a_run_leaves_every_file_and_a_score_under_every_rule_set(tmp_path: Path) -> None:
     assert run(tmp_path) == 0
     assert {p.name for p in tmp_path.iterdir()} >= {
-        "run.json", "responses.jsonl", "scores.jsonl", "results.json", "predictions.xlsx", "mmbench_result.xlsx",
+        "run.json", "responses.jsonl", "scores.jsonl", "results.json",
+        "predictions.xlsx", "mmbench_result.xlsx",
     }  # fmt: skip
     document = results(tmp_path)
     assert document["complete"] is True
@@ -58,7 +69,9 @@ def test_the_table_shows_score_interval_groups_and_rule_sets(
 ) -> None:
     run(tmp_path, "--limit", "10")
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("circular accuracy", "95 %", "partial", "vlmevalkit-2024", "xtuner"))
+    assert all(
+        word in shown for word in ("circular accuracy", "95 %", "partial", "vlmevalkit-2024", "xtuner")
+    )
 
 
 def test_limit_takes_whole_groups_and_marks_the_run_partial(tmp_path: Path) -> None:
@@ -122,7 +135,9 @@ def test_one_failing_sample_is_an_error_and_not_a_wrong_answer(
     assert "incomplete" in capsys.readouterr().err
 
 
-def test_withheld_answers_end_in_a_submission_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_withheld_answers_end_in_a_submission_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "--model", "echo:B", "--bench", "Shapes_TEST_EN", "--out", str(tmp_path)]) == 0
     assert "withheld" in capsys.readouterr().out
     assert results(tmp_path)["headline"]["value"] is None
@@ -147,19 +162,49 @@ def test_scoring_a_run_s_predictions_gives_the_run_s_score(
     assert json.loads(capsys.readouterr().out)["by_rules"] == results(tmp_path)["by_rules"]
 
 
+def test_a_missing_rotation_is_forgiven_by_the_compatible_sets_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = right_answers()
+    rotated = next(i for i in answers if int(i) >= 1_000_000)
+    predictions = tmp_path / "predictions.jsonl"
+    said = ({"index": i, "prediction": letter} for i, letter in answers.items() if i != rotated)
+    predictions.write_text("".join(json.dumps(line) + "\n" for line in said), "utf-8")
+    command = ["score", *BENCH, "--predictions", str(predictions), "--format", "json", "--allow-missing"]
+    assert main(command) == 4
+    by_rules = json.loads(capsys.readouterr().out)["by_rules"]
+    whole = len({int(i) % 1_000_000 for i in answers})
+    assert by_rules["strict"]["headline"]["n"] == whole - 1
+    for rules in ("vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"):
+        headline = by_rules[rules]["headline"]
+        assert (headline["value"], headline["n"]) == (1.0, whole)
+
+
 def test_several_benchmarks_load_the_model_once_and_fail_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LMUData", str(tmp_path))
-    code = main(["run", "--model", "echo", "--bench", "CCBench", "Shapes_DEV_EN", "--out", str(tmp_path / "runs")])
+    code = main(
+        ["run", "--model", "echo", "--bench", "CCBench", "Shapes_DEV_EN", "--out", str(tmp_path / "runs")]
+    )
     assert code == 1
     assert "CCBench" in capsys.readouterr().err
     assert results(tmp_path / "runs" / "Shapes_DEV_EN")["complete"] is True
 
 
 def start(out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vlmbench", "run", "--model", "echo:B,!sleep=0.02", *BENCH, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "vlmbench",
+        "run",
+        "--model",
+        "echo:B,!sleep=0.02",
+        *BENCH,
+        "--out",
+        str(out),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -172,7 +217,9 @@ def wait_for_answers(out: Path, count: int) -> None:
     raise AssertionError("no answers came")
 
 
-@pytest.mark.parametrize(("blow", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(
+    ("blow", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)]
+)
 def test_a_stopped_run_continues_to_the_same_files(tmp_path: Path, blow: signal.Signals, code: int) -> None:
     out = tmp_path / "stopped"
     with start(out) as process:
@@ -188,7 +235,9 @@ def test_a_stopped_run_continues_to_the_same_files(tmp_path: Path, blow: signal.
     assert finished_files(out) == finished_files(tmp_path / "whole")
 
 
-def test_a_second_process_on_the_folder_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_process_on_the_folder_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with start(tmp_path) as process:
         wait_for_answers(tmp_path, 1)
         assert run(tmp_path) == 1
@@ -197,7 +246,9 @@ def test_a_second_process_on_the_folder_is_told_so(tmp_path: Path, capsys: pytes
         process.communicate()
 
 
-def test_progress_goes_to_stderr_and_the_table_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_goes_to_stderr_and_the_table_to_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(tmp_path, "--limit", "3", "--format", "json")
     captured = capsys.readouterr()
     json.loads(captured.out)

@@ -25,7 +25,9 @@ def loaded_after(*argv: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("argv", [("--help",), ("rnu",), ("run",), ("run", "--model", "x", "--bench", "nope")])
+@pytest.mark.parametrize(
+    "argv", [("--help",), ("rnu",), ("run",), ("run", "--model", "x", "--bench", "nope")]
+)
 def test_help_and_mistakes_import_nothing_heavy(argv: tuple[str, ...]) -> None:
     assert loaded_after(*argv) == []
 

@@ -140,7 +140,8 @@ def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Ru
     if records is None:
         raise UsageError(f"{benchmark.card.name} has no table in VLMEvalKit's layout.", key="--format")
     generation = args.rules if args.rules.startswith("vlmevalkit") else "vlmevalkit"
-    print_json(records(run.samples, run.scores, generation))
+    predicted = [sample for sample in run.samples if sample.id in run.responses]
+    print_json(records(predicted, run.scores, generation))
     return 0
 
 

@@ -29,7 +29,7 @@ def score_under_all(
     scores: Scores = {}
     metrics: Metrics = {}
     for rules in sorted(RULE_SETS, key=lambda rules: rules != first):
-        seen = samples_as_read(samples, rules)
+        seen = seen_by(rules, samples, responses)
         said = responses_as_read(seen, responses, rules)
         rows = [benchmark.score(sample, response, rules) for sample, response in zip(seen, said, strict=True)]
         if judge is not None:
@@ -39,11 +39,25 @@ def score_under_all(
     return {r: scores[r] for r in RULE_SETS}, {r: metrics[r] for r in RULE_SETS}
 
 
+def seen_by(rules: RuleSet, samples: Sequence[Sample], responses: Mapping[str, Response]) -> list[Sample]:
+    """The samples as `rules` reads them.
+
+    The other toolkits score the rows of the predictions file: to them a row that is not in it does
+    not exist, so a missing rotation is forgiven. `strict` sees it missing.
+    """
+    seen = samples_as_read(samples, rules)
+    return seen if rules == "strict" else [s for s in seen if s.id in responses]
+
+
 def headline_bounds(
-    benchmark: Benchmark, samples: Sequence[Sample], scores: Scores, rules: RuleSet
+    benchmark: Benchmark,
+    samples: Sequence[Sample],
+    responses: Mapping[str, Response],
+    scores: Scores,
+    rules: RuleSet,
 ) -> tuple[float, float] | None:
     """What the headline would be if every unparsed row were wrong, or right."""
-    return bounds_of(benchmark, samples_as_read(samples, rules), scores[rules], rules)
+    return bounds_of(benchmark, seen_by(rules, samples, responses), scores[rules], rules)
 
 
 def responses_as_read(
