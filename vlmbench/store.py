@@ -34,9 +34,7 @@ class RunFolder:
         make_folder(path)
         self._lock = _take_lock(path)
         self._log: IO[bytes] | None = None
-        if fresh:
-            for name in (RUN, RESPONSES):
-                (path / name).unlink(missing_ok=True)
+        self._fresh = fresh
 
     def __enter__(self) -> RunFolder:
         return self
@@ -55,6 +53,10 @@ class RunFolder:
 
         `about` (versions, machine, command) is recorded once a sitting and never compared.
         """
+        if self._fresh:  # only now: until here a missing file or a broken model could still stop us
+            for name in (RUN, RESPONSES):
+                (self.path / name).unlink(missing_ok=True)
+            self._fresh = False
         before = read_run(self.path) if (self.path / RUN).exists() else None
         facts = json.loads(json.dumps(facts))
         if before is not None:
