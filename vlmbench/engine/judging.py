@@ -182,6 +182,8 @@ class Judge:
         row = lane.rows[0]
         replies = self._log.replies(row.key)
         if len(replies) <= lane.tries:
+            if row.key in self._failed and settled[row.place].value is None:
+                settled[row.place] = replace(settled[row.place], reason="the judge gave no reply")
             return False
         reply = replies[lane.tries]
         self._read[row.key, lane.tries] = reply

@@ -1,0 +1,172 @@
+"""LLaVA-Bench (In-the-Wild): sixty open questions, each answer judged beside a reference answer.
+
+Measures    conversation, detailed description and complex reasoning about pictures found in the wild
+Source      LLaVA team, file as VLMEvalKit serves it
+Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
+Paper       arXiv 2304.08485
+Splits      none
+Rows        60: categories conv, detail, complex
+Quoted      relative score: mean points of the answers over mean points of the references, times 100
+
+One raw record:
+
+    index  question              caption                      gpt4_ans               category  image
+    0      What is this place?   A crater with a black rim…   This is Diamond Head.  conv      /9j/4A…
+
+The judge reads a caption in place of the picture, then the reference answer (`gpt4_ans`) and the answer,
+and gives each 1 to 10 points in one line. Judges favour the first of two answers and their own kin, so the
+figure says little without the judge's name. Temperature is 0 (the toolkit: 0.2). A reply without two
+points: under the compatible sets both count as -1 in both means, as there; under `strict` the row is
+not scored and is counted as unparsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judged import judged_score
+from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
+
+from ._clusters import Scored, by, linearised, mean_over, metric
+from ._judged import Judged, rows_seen
+
+_POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[ ,/]\s*(\d+(?:\.\d+)?)\s*(?:\n|$)")
+_UNREAD = (-1.0, -1.0)
+_MOST = 10.0
+
+_PROMPT = """\
+Two assistants answered a question about a picture. You cannot see the picture; a description of it \
+stands in its place. Judge how helpful, relevant, accurate and detailed each answer is. Do not be swayed by \
+which one comes first or is longer. Begin with one line that holds only two numbers from 1 to 10 with a \
+blank between them: the points of the first assistant, then those of the second. Explain them in the lines \
+below.
+
+[Description]
+{caption}
+
+[Question]
+{question}
+
+[First assistant]
+{reference}
+
+[Second assistant]
+{answer}
+
+[Points]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LlavaBench(Judged):
+    """Points for the answer relative to points for the reference."""
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """How good are the two answers?"""
+        if rules == "xtuner":
+            return None
+        cells = {"caption": sample.cells["caption"], "reference": sample.cells["gpt4_ans"]}
+        return to_judge(
+            sample, _PROMPT.format(**cells, question=sample.question, answer=response.text), tokens=512
+        )
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """`extracted` holds both points; `value` is the answer's, as a fraction of ten."""
+        points = points_in(reply.text)
+        if points is None:
+            value = None if rules == "strict" else _UNREAD[1] / _MOST
+            return judged_score(sample, rules, None, value, "does not begin with two points")
+        return judged_score(sample, rules, f"{points[0]:g} {points[1]:g}", points[1] / _MOST, "")
+
+    def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
+        """Over all, by category, then the two means by themselves."""
+        parts = by(rows, lambda row: row.sample.categories.get("category"))
+        own, reference = ([points_of(row)[place] / _MOST for row in rows] for place in (1, 0))
+        pictures = [row.picture for row in rows]
+        return [
+            relative(rows, self.headline),
+            *(relative(part, name, "category") for name, part in parts.items()),
+            metric("points of the answers", mean_over(own, pictures), "points", rows=len(rows)),
+            metric("points of the references", mean_over(reference, pictures), "points", rows=len(rows)),
+        ]
+
+    def vlmevalkit_records(
+        self,
+        samples: Sequence[Sample],
+        scores: Mapping[RuleSet, Sequence[Score]],
+        rules: RuleSet = "vlmevalkit",
+    ) -> dict[str, object]:
+        """Relative score and both means in percent: over all, then by category."""
+        rows = rows_seen(samples, scores[rules], rules)
+        parts = {"overall": rows, **by(rows, lambda row: row.sample.categories.get("category"))}
+        return {"records": [record(name, part) for name, part in parts.items() if part]}
+
+
+def points_in(reply: str) -> tuple[float, float] | None:
+    """The two numbers of a reply's first line."""
+    found = _POINTS.match(reply)
+    if found is None:
+        return None
+    points = float(found[1]), float(found[2])
+    return points if all(1 <= p <= _MOST for p in points) else None
+
+
+def points_of(row: Scored) -> tuple[float, float]:
+    """Points of the reference and of the answer."""
+    if row.score.extracted is None:
+        return _UNREAD
+    points = points_in(row.score.extracted)
+    # Where bounds suppose a row right there are no points: as good as the reference, then.
+    return points or (_MOST, row.value * _MOST)
+
+
+def relative(rows: Sequence[Scored], name: str, level: str = "overall") -> Metric:
+    """The ratio of the two means, its error by the delta method. Over 1 where answers are the better ones."""
+    pairs = [points_of(row) for row in rows]
+    reference, answer = (sum(pair[place] for pair in pairs) for place in (0, 1))
+    ratio = answer / reference if reference else 0.0
+    effects = [(own - ratio * other) / reference if reference else 0.0 for other, own in pairs]
+    estimate = linearised(ratio, effects, [row.picture for row in rows], ceiling=_MOST)
+    return metric(name, estimate, level, rows=len(rows))
+
+
+def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
+    """A line of that toolkit's table."""
+    pairs = [points_of(row) for row in rows]
+    reference, answer = (sum(pair[place] for pair in pairs) / len(pairs) for place in (0, 1))
+    return {
+        "split": name,
+        "Relative Score (main)": answer / reference * 100 if reference else 0.0,
+        "VLM Score": answer * 10,
+        "GPT4 Score": reference * 10,
+    }
+
+
+BENCHMARKS = (
+    LlavaBench(
+        Card(
+            name="LLaVABench",
+            measures="open questions about pictures in the wild, judged beside a reference answer",
+            family="judged",
+            file=DataFile(
+                name="LLaVABench.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/LLaVABench.tsv",
+                md5=("d382a093f749a697820d3dadd61c8428",),
+            ),
+            licence="Apache-2.0 (annotations)",
+            source="LLaVA team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2304.08485",
+            rows=60,
+            judge=True,
+            quoted="relative score, times 100",
+            record='{"index": 0, "question": "What is this place?", "caption": "A crater with a black rim…", '
+            '"gpt4_ans": "This is Diamond Head.", "category": "conv", "image": "/9j/4A…"}',
+        ),
+        headline="relative score",
+        columns=("question", "caption", "gpt4_ans"),
+        reference="gpt4_ans",
+    ),
+)

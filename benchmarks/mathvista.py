@@ -1,0 +1,170 @@
+"""MathVista testmini: mathematics that has to be seen, in figures, plots, tables and puzzles.
+
+Measures    reading and reasoning over geometry, statistics, functions, science figures, word problems
+Source      MathVista team (31 data sets), file as VLMEvalKit serves it
+Licence     CC BY-SA 4.0 (annotations); the pictures keep the licences of their sources
+Paper       arXiv 2310.02255
+Splits      testmini
+Rows        1000
+Quoted      accuracy over all
+
+One raw record (the question already says which form of answer is wanted, and lists its choices):
+
+    index  question                  answer  question_type  answer_type  choices  task     skills
+    1      Hint: Please … How many?  4       free_form      integer               figure…  ['arithmetic…']
+
+Rules first; a judge extracts the answer where they read none, and rules compare what it extracts. There
+is no figure without a judge. How answers are read is in `vlmbench/answers/mathvista.py`:
+
+    compatible  a letter found in any answer settles multiple choice, right or wrong; a number settles
+                the row only if it is right as it stands. Texts and lists are never right, though the
+                judge is asked about them. A judge's extract counts as it is, `7.0` is not the integer 7.
+    strict      whole numbers may be written `7.0`, decimals are compared at the row's precision, texts and
+                lists for what they say. An extract that cannot be read leaves the row unparsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
+from vlmbench.answers.matched import score_of, unscored
+from vlmbench.answers.mathvista import CHOICE, read_answer, task_of
+from vlmbench.answers.references import members_of
+from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
+
+from ._clusters import Scored, mean_figure, percent
+from ._judged import Judged, rows_seen
+
+_PROMPT = """\
+Take the final answer out of what somebody said about a question on mathematics. Reply with that answer \
+alone, in the form the hint asks for, without a unit. Do not solve the question yourself.
+
+Question: Hint: Give a whole number. How many beads are on the string?
+Said: Counting from the left I get four red ones and five blue ones, so nine altogether.
+Answer: 9
+
+Question: Hint: Give a number with one decimal. What is the mean of the bars?
+Said: The mean is about 3.5 cm.
+Answer: 3.5
+
+Question: Hint: Give a number with two decimals. What share of the circle is shaded?
+Said: A quarter is shaded, which gives 0.25.
+Answer: 0.25
+
+Question: Hint: Give a list. Between which years did sales fall?
+Said: They fell from 2011 to 2014.
+Answer: [2011, 2014]
+
+Question: Hint: Give the letter of the option. Which angle is right? Choices: (A) PQR (B) QRP (C) RPQ
+Said: The right angle is the one at R, that is QRP.
+Answer: B
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MathVista(Judged):
+    """Rules first, then a judge that extracts; accuracy by task and by skill."""
+
+    def problem_of(self, row: Row) -> str | None:
+        """Options must be a list that holds the answer."""
+        if row.cells.get("question_type") == CHOICE and task_of(row.cells) is None:
+            return "`choices` is no list that holds the answer"
+        return Judged.problem_of(self, row)
+
+    def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
+        """What the rules read; a row they cannot read waits for the judge."""
+        why_not, task = unscored(sample, response, rules), task_of(sample.cells)
+        if why_not is not None or task is None:
+            return score_of(sample, rules, None, None, why_not or "the row has no task")
+        read = read_answer(response.text, task, rules, by_judge=False)
+        if read.found is None:
+            return score_of(sample, rules, None, None, AWAITS_JUDGE)
+        return score_of(sample, rules, read.found, float(read.right), "read by rule")
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """Which answer does this text come to?"""
+        if rules == "xtuner" or task_of(sample.cells) is None:
+            return None
+        return to_judge(sample, f"{_PROMPT}Question: {sample.question}\nSaid: {response.text}\nAnswer:")
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """Right when what the judge extracts is the reference."""
+        task = task_of(sample.cells)
+        read = read_answer(reply.text, task, rules, by_judge=True) if task else None
+        found, right = (read.found, read.right) if read else (None, False)
+        return judged_score(sample, rules, found, float(right), "holds no answer of the kind wanted")
+
+    def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
+        """Over all, by task, by skill; a row has several skills."""
+        table = [mean_figure(rows, self.headline)]
+        for level in ("task", "skill"):
+            names = sorted({name for row in rows for name in parts_of(row.sample, level)})
+            parts = {name: [row for row in rows if name in parts_of(row.sample, level)] for name in names}
+            table += [mean_figure(part, name, level) for name, part in parts.items()]
+        return table
+
+    def vlmevalkit_records(
+        self,
+        samples: Sequence[Sample],
+        scores: Mapping[RuleSet, Sequence[Score]],
+        rules: RuleSet = "vlmevalkit",
+    ) -> dict[str, object]:
+        """Rows, rows settled without the judge, right ones, percentage: over all, by task and skill."""
+        rows = rows_seen(samples, scores[rules], rules)
+        parts = {"Overall": rows}
+        for row in rows:
+            for level in ("task", "skill"):
+                for name in parts_of(row.sample, level):
+                    parts.setdefault(name, []).append(row)
+        return {"records": [record(name, part) for name, part in parts.items()]}
+
+
+def parts_of(sample: Sample, level: str) -> tuple[str, ...]:
+    """The task of a row, or its skills."""
+    if level == "task":
+        return (sample.cells["task"],) if "task" in sample.cells else ()
+    cell = sample.cells.get("skills", "")
+    return members_of(cell) or ((cell,) if cell else ())
+
+
+def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
+    """A line of that toolkit's table."""
+    hits = sum(int(row.value) for row in rows)
+    return {
+        "Task&Skill": name,
+        "tot": len(rows),
+        "prefetch": sum(not row.score.judged and row.score.extracted is not None for row in rows),
+        "hit": hits,
+        "acc": percent(hits, len(rows)),
+    }
+
+
+BENCHMARKS = (
+    MathVista(
+        Card(
+            name="MathVista_MINI",
+            measures="mathematics that has to be seen",
+            family="judged",
+            file=DataFile(
+                name="MathVista_MINI.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/MathVista_MINI.tsv",
+                md5=("f199b98e178e5a2a20e7048f5dcb0464",),
+            ),
+            licence="CC BY-SA 4.0 (annotations)",
+            source="MathVista team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2310.02255",
+            splits=("testmini",),
+            rows=1000,
+            judge=True,
+            quoted="accuracy over all",
+            record='{"index": 1, "question": "Hint: Please answer … How many?", "answer": "4", '
+            '"question_type": "free_form", "answer_type": "integer", "task": "figure question answering", '
+            '"skills": "[\'arithmetic reasoning\']", "image": "/9j/4A…"}',
+        ),
+        headline="accuracy",
+    ),
+)

@@ -1,0 +1,158 @@
+"""MM-Vet: open questions that need several abilities at once, graded from 0 to 1 by a judge.
+
+Measures    recognition, text, knowledge, writing, place and arithmetic, and what they do together
+Source      MM-Vet team, file as VLMEvalKit serves it
+Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
+Paper       arXiv 2308.02490
+Splits      none
+Rows        218
+Quoted      mean grade times 100; published tables had it graded by GPT-4
+
+One raw record (`<AND>`: all of it is wanted; `<OR>`: any of it is right):
+
+    index  question                     answer            category       image
+    0      What is x in the equation?   -1 <AND> -5       ocr,math       /9j/4A…
+
+A grade is another model's opinion and moves with it: name the judge beside the number. The judge sees
+question, reference and answer, not the picture. Temperature is 0 and a grade is asked once (`strict`) or
+up to three times (the toolkit asks five times, ever warmer). Under the compatible sets a reply without a
+grade is worth 0, as there; under `strict` too, but the row counts as unparsed and shows in the bounds.
+The compatible sets count a row for an ability whose name stands anywhere in `category`; `strict` splits
+the list at its commas. With the six names there are, both agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judged import judged_score
+from vlmbench.answers.matched import numpy_mean
+from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
+
+from ._clusters import Scored, by, mean_figure
+from ._judged import Judged, rows_seen
+
+ABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
+
+_NUMBER = re.compile(r"(?<![\d.])(?:0(?:\.\d+)?|1(?:\.0+)?|\.\d+)(?![\d.]*\d)")
+
+_PROMPT = """\
+Grade an answer to a question about a picture that you cannot see. Compare it with the correct answer and \
+give a number from 0.0 (nothing of it is right) to 1.0 (all of it is right), in steps of 0.1. In the correct \
+answer <AND> joins parts that are all needed, and <OR> joins alternatives of which one is enough. Other \
+words for the same thing are right. Reply with the number and nothing else.
+
+Question: Which fruits are on the plate?
+Correct answer: pear <AND> plum
+Answer: There is a pear on it.
+Grade: 0.5
+
+Question: Which fruits are on the plate?
+Correct answer: pear <AND> plum
+Answer: I see a plum next to a pear.
+Grade: 1.0
+
+Question: How much do both tickets cost?
+Correct answer: 14 <OR> 14 dollars
+Answer: It says seven dollars each, so twelve in all.
+Grade: 0.0
+
+Question: Why is the boy laughing?
+Correct answer: The dog on the skateboard wears his father's hat.
+Answer: Because a dog is riding a skateboard.
+Grade: 0.4
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MMVet(Judged):
+    """Grades from 0 to 1, by ability and by set of abilities."""
+
+    def judge_request(self, sample: Sample, response: Response, rules: RuleSet) -> Request | None:
+        """How right is the answer?"""
+        if not sample.references or rules == "xtuner":
+            return None
+        answer = sample.cells["answer"]
+        text = f"Question: {sample.question}\nCorrect answer: {answer}\nAnswer: {response.text}\nGrade:"
+        return to_judge(sample, _PROMPT + text, tokens=64)
+
+    def score_judged(self, sample: Sample, response: Response, reply: Response, rules: RuleSet) -> Score:
+        """The grade; 0 where the reply has none."""
+        grade = grade_in(reply.text, rules)
+        return judged_score(
+            sample, rules, None if grade is None else str(grade), grade or 0.0, "has no grade"
+        )
+
+    def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
+        """Over all, by ability, by set of abilities."""
+        table = [mean_figure(rows, self.headline)]
+        for ability in ABILITIES:
+            part = [row for row in rows if needs(row.sample, ability, rules)]
+            if part:
+                table.append(mean_figure(part, ability, "ability"))
+        parts = by(rows, lambda row: row.sample.categories.get("category"))
+        return [*table, *(mean_figure(part, name, "category") for name, part in parts.items())]
+
+    def vlmevalkit_records(
+        self,
+        samples: Sequence[Sample],
+        scores: Mapping[RuleSet, Sequence[Score]],
+        rules: RuleSet = "vlmevalkit",
+    ) -> dict[str, object]:
+        """Number of rows and mean grade in percent: each ability, then all."""
+        rows = rows_seen(samples, scores[rules], rules)
+        parts = {name: [row for row in rows if needs(row.sample, name, rules)] for name in ABILITIES}
+        parts["Overall"] = rows
+        return {
+            "records": [
+                {"Category": name, "tot": len(part), "acc": numpy_mean([row.value for row in part]) * 100}
+                for name, part in parts.items()
+            ]
+        }
+
+
+def needs(sample: Sample, ability: str, rules: RuleSet) -> bool:
+    """Whether a question needs an ability."""
+    listed = sample.categories.get("category", "")
+    return ability in ([part.strip() for part in listed.split(",")] if rules == "strict" else listed)
+
+
+def grade_in(reply: str, rules: RuleSet) -> float | None:
+    """The grade a reply gives: all of it under the compatible sets, the only one in it under `strict`."""
+    if rules == "strict":
+        found = {float(number) for number in _NUMBER.findall(reply)}
+        return found.pop() if len(found) == 1 else None
+    try:
+        grade = float(reply)
+    except ValueError:
+        return None
+    return grade if 0 <= grade <= 1 else None
+
+
+BENCHMARKS = (
+    MMVet(
+        Card(
+            name="MMVet",
+            measures="open questions that need several abilities at once",
+            family="judged",
+            file=DataFile(
+                name="MMVet.tsv",
+                url="https://opencompass.openxlab.space/utils/VLMEval/MMVet.tsv",
+                md5=("748aa6d4aa9d4de798306a63718455e3",),
+            ),
+            licence="Apache-2.0 (annotations)",
+            source="MM-Vet team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2308.02490",
+            rows=218,
+            judge=True,
+            quoted="mean grade, times 100",
+            record='{"index": 0, "question": "What is x in the equation?", "answer": "-1 <AND> -5", '
+            '"category": "ocr,math", "image": "/9j/4A…"}',
+        ),
+        headline="mean grade",
+    ),
+)
