@@ -168,8 +168,10 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
     document = results_document(run)
     if args.format == "table":
         results_table(document, console=stdout())
-    if run.facts.get("left out"):
-        onlooker.say(f"{run.facts['left out']} questions cannot be rotated and were left out")
+    if document["withheld"] and run.card.answers:
+        onlooker.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
+    if left_out := run.facts.get("left out"):
+        onlooker.say(f"{left_out} question{'s' * (left_out > 1)} left out: no rotation keeps the meaning")
     say_gain(folder, args.llm_base, onlooker)
     onlooker.say(f"files in {folder}")
     left = len(run.samples) - len(run.responses)

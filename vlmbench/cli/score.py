@@ -30,7 +30,7 @@ from vlmbench.cli.common import (
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
-from vlmbench.errors import UsageError
+from vlmbench.errors import DataError, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,10 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
 
     table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
     samples = read_samples(benchmark, table)
+    if benchmark.card.answers and not any(sample.references for sample in samples):
+        raise DataError(
+            "it has no answers to compare with: the column `answer` is missing or empty.", file=table.path
+        )
     predictions = read_predictions(args.predictions)
     texts = match_predictions(predictions, [s.id for s in samples], allow_missing=args.allow_missing)
     spec = RunSpec(
