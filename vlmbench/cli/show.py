@@ -19,10 +19,16 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.domain import Benchmark, ImageRef, Request
+from vlmbench.domain import Benchmark, Request
 from vlmbench.errors import DataError, UnknownName
 
-HIDDEN = ("record", "file")
+HIDDEN = ("record", "file", "circular", "answers", "judge")
+FLAGS = {
+    ("circular", True): "in every rotation of the options",
+    ("answers", False): "withheld: the run ends in a submission file",
+    ("judge", True): "no figure without one, see --judge",
+}
+"""Said of a card only where it is out of the ordinary."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +79,7 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
             "hint": sample.hint,
             "choices": dict(sample.choices),
             "references": list(sample.references),
+            "pictures": len(sample.images),
             "problem": sample.problem,
         },
         "style": style,
@@ -82,8 +89,12 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def plain(request: Request) -> str:
-    """The prompt without a chat template, pictures as `<image>`."""
-    return "\n".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+    """The prompt without a chat template: pictures that come first on lines of their own, others in place."""
+    text = ""
+    for part in request.parts:
+        leading = not text.replace("<image>\n", "")
+        text += part if isinstance(part, str) else "<image>\n" if leading else "<image>"
+    return text
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -98,6 +109,9 @@ def _print(document: dict[str, Any]) -> None:
     for key, value in document["card"].items():
         if key not in HIDDEN and value not in ("", None, ()):
             card.add_row(key, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
+    for (key, value), what in FLAGS.items():
+        if document["card"][key] is value:
+            card.add_row(key, what)
     card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
     console.print(card)
     if "missing" in document:
@@ -106,4 +120,16 @@ def _print(document: dict[str, Any]) -> None:
     console.print(
         Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False)
     )
-    console.print(Text(f"answer: {', '.join(document['sample']['references']) or 'withheld'}"))
+    console.print(Text(_beside(document)))
+
+
+def _beside(document: dict[str, Any]) -> str:
+    """What the prompt does not show: row, answer, pictures, decoding."""
+    sample, decoding = document["sample"], document["decoding"]
+    way = f"sampling at {decoding['temperature']:g}" if decoding["do_sample"] else "greedy"
+    lines = [
+        f"answer: {', '.join(sample['references']) or 'withheld'}",
+        f"row {sample['index']}, {sample['pictures']} picture{'s' * (sample['pictures'] != 1)}; "
+        f"{way}, at most {decoding['max_new_tokens']} tokens",
+    ]
+    return "\n".join([*lines, f"cannot be asked: {sample['problem']}"] if sample["problem"] else lines)
