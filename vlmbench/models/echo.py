@@ -8,7 +8,10 @@ Faults follow after a comma, as many as wanted (`echo:B,!raise=7,!raise=9,!sleep
 
     !raise=ID                   fails on that sample; the others are answered
     !crash=ID                   breaks down at that sample, as a killed process would
+    !kill=ID                    is killed at that sample, with the process it runs in
+    !hang=ID                    says nothing for an hour at that sample
     !sleep=SECONDS              waits before each answer
+    !load=SECONDS               takes that long to load
 
 Faults are not part of the model's facts: a run that met them may be continued without.
 """
@@ -17,15 +20,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import ModelError
+
+FAULTS = ("raise", "crash", "kill", "hang", "sleep", "load")
 
 _FAULT = re.compile(r"(?:^|,)!(\w+)=([^,]*)(?=,!|$)")
 
@@ -38,6 +45,8 @@ class Echo:
     by_id: Mapping[str, str] | None = None
     raises: frozenset[str] = frozenset()
     crashes: frozenset[str] = frozenset()
+    kills: frozenset[str] = frozenset()
+    hangs: frozenset[str] = frozenset()
     sleep: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,14 +62,21 @@ class Echo:
         for request in requests:
             if self.sleep:
                 time.sleep(self.sleep)
-            if request.id in self.crashes:
-                raise RuntimeError(f"echo was told to crash at {request.id}")
+            self._break_down(request.id)
             try:
                 text = self._answer(request)
             except (RuntimeError, KeyError) as error:
                 yield Response(id=request.id, text="", finish="error", error=str(error.args[0]))
             else:
                 yield Response(id=request.id, text=text, finish="stop")
+
+    def _break_down(self, request_id: str) -> None:
+        if request_id in self.crashes:
+            raise RuntimeError(f"echo was told to crash at {request_id}")
+        if request_id in self.kills:
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        if request_id in self.hangs:
+            time.sleep(3600)
 
     def _answer(self, request: Request) -> str:
         if request.id in self.raises:
@@ -79,11 +95,11 @@ def load_echo(spec: str) -> Echo:
     for kind, value in _FAULT.findall(told):
         faults.setdefault(kind, []).append(value)
     text = _FAULT.sub("", told) or "A"
-    unknown = faults.keys() - {"raise", "crash", "sleep"}
+    unknown = faults.keys() - set(FAULTS)
     if unknown:
-        raise ModelError(
-            f"echo knows no fault `!{min(unknown)}`.", fix="It knows !raise=, !crash= and !sleep=."
-        )
+        known = ", ".join(f"!{name}=" for name in FAULTS)
+        raise ModelError(f"echo knows no fault `!{min(unknown)}`.", fix=f"It knows {known}.")
+    time.sleep(_seconds("load", faults))
     answers = _read_answers(Path(text[1:])) if text.startswith("@") else None
     said = text if answers is None else hashlib.sha256(json.dumps(answers).encode()).hexdigest()
     return Echo(
@@ -91,16 +107,19 @@ def load_echo(spec: str) -> Echo:
         by_id=answers,
         raises=frozenset(faults.get("raise", ())),
         crashes=frozenset(faults.get("crash", ())),
-        sleep=_seconds(faults.get("sleep", ["0"])[-1]),
+        kills=frozenset(faults.get("kill", ())),
+        hangs=frozenset(faults.get("hang", ())),
+        sleep=_seconds("sleep", faults),
         facts={"kind": "echo", "says": said},
     )
 
 
-def _seconds(text: str) -> float:
+def _seconds(fault: str, faults: Mapping[str, Sequence[str]]) -> float:
+    text = faults.get(fault, ["0"])[-1]
     try:
         return float(text)
     except ValueError:
-        raise ModelError(f"`!sleep={text}` is no number of seconds.", fix="Write `!sleep=0.1`.") from None
+        raise ModelError(f"`!{fault}={text}` is no number of seconds.", fix=f"Write `!{fault}=0.1`.") from None
 
 
 def _read_answers(path: Path) -> dict[str, str]:
