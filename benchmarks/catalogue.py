@@ -83,6 +83,7 @@ def card_of(name: str, entry: Mapping[str, Any]) -> Card:
         languages=tuple(entry.get("languages", ("en",))),
         source="file layout of VLMEvalKit",
         circular=circular,
+        answers=entry.get("answers") != "withheld",
         quoted="circular accuracy over questions (Overall)" if circular else "accuracy over rows (Overall)",
     )
 

@@ -104,6 +104,15 @@ def test_one_summary_table_ends_a_run_over_several(choice: Path, capsys: pytest.
     assert shown.err.count("loaded echo") == 1
 
 
+def test_two_files_of_one_name_would_share_a_run_folder(
+    choice: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("other").mkdir()
+    shutil.copy(choice, "other/pets.tsv")
+    assert run("--bench", str(choice), "other/pets.tsv") == 2
+    assert "`pets`" in capsys.readouterr().err
+
+
 def test_a_model_that_does_not_load_is_told_once(choice: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--bench", str(choice), "Shapes_DEV_EN", model="echo:!bang=1") == 1
     assert capsys.readouterr().err.count("vlmbench:") == 1

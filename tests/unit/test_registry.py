@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -100,9 +100,11 @@ def test_an_unknown_name_is_answered_with_the_nearest(registry: Registry) -> Non
 
 def test_list_takes_less_than_half_a_second() -> None:
     def seconds() -> float:
-        started = time.perf_counter()
+        """Of the processor, which other work on the machine does not take."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "vlmbench", "list"], check=True, capture_output=True)
-        return time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.5
 

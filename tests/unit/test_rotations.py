@@ -50,3 +50,21 @@ def test_the_circular_form_is_scored_by_groups_under_its_own_name() -> None:
 def test_text_indexes_cannot_be_rotated() -> None:
     with pytest.raises(UsageError, match="whole-number"):
         list(rotations([row("one")]))
+
+
+def test_mmmu_in_rotations_keeps_its_pictures_in_place_and_leaves_open_questions_out() -> None:
+    from vlmbench.benchmarks.mmmu import BENCHMARKS
+
+    circular = rotated(BENCHMARKS[0])
+    rows = [row("1", A="<image 1>", B="dog"), Row(index="2", cells={"question": "?", "answer": "24.3"})]
+    samples = list(circular.samples(rows))
+    assert [s.id for s in samples] == ["1", "1000001"]
+    assert circular.left_out(rows) == 1
+    assert len(circular.request(samples[1], "vlmevalkit").parts) == 3
+
+
+def test_only_multiple_choice_can_be_rotated() -> None:
+    from vlmbench.benchmarks.pope import BENCHMARKS
+
+    with pytest.raises(UsageError, match="only multiple choice"):
+        rotated(BENCHMARKS[0])

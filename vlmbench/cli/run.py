@@ -16,6 +16,7 @@ import argparse
 import re
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
-from vlmbench.errors import ModelError, UserError
+from vlmbench.errors import ModelError, UsageError, UserError
 
 INCOMPLETE = 4
 
@@ -101,6 +102,8 @@ def execute(args: argparse.Namespace) -> int:
 
     benchmarks = find_benchmarks(args, expand(args.bench))
     args.bench = [benchmark.card.name for benchmark in benchmarks]
+    if twice := [name for name, count in Counter(args.bench).items() if count > 1]:
+        raise UsageError(f"two of these benchmarks are called `{twice[0]}`.", key="--bench")
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
 
