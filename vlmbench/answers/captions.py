@@ -92,7 +92,8 @@ def bleu(hypotheses: Sequence[Ngrams], references: Sequence[Sequence[Ngrams]]) -
     return [score * math.exp(1 - 1 / ratio) for score in scores] if ratio < 1 else scores
 
 
-def rouge_l(caption: str, references: Sequence[str]) -> float:
+@lru_cache(maxsize=1 << 14)
+def rouge_l(caption: str, references: tuple[str, ...]) -> float:
     """Weighted harmonic mean of the best precision and the best recall, which may be of two references."""
     words = caption.split(" ")
     common = [(_common(ref.split(" "), words), len(ref.split(" "))) for ref in references]
@@ -162,12 +163,12 @@ def _words(ngrams: Ngrams) -> int:
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(other) + 1)
+    """Length of the longest common subsequence, a whole row of its table held in one number's bits."""
+    places: dict[str, int] = {}
+    for place, word in enumerate(other):
+        places[word] = places.get(word, 0) | 1 << place
+    row = full = (1 << len(other)) - 1
     for word in one:
-        before = 0
-        for place, candidate in enumerate(other, 1):
-            above = row[place]
-            row[place] = before + 1 if word == candidate else max(above, row[place - 1])
-            before = above
-    return row[-1]
+        met = row & places.get(word, 0)
+        row = (row + met | row - met) & full
+    return len(other) - row.bit_count()
