@@ -19,6 +19,8 @@ from typing import Any
 
 from vlmbench.answers.contains import match_contained
 from vlmbench.answers.edit_distance import match_anls
+from vlmbench.answers.gqa import match_any
+from vlmbench.answers.matched import Match
 from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 
@@ -30,8 +32,9 @@ FALLBACK = True
 """These names give way to modules of their own."""
 
 _CIRCULAR = re.compile("mmbench|ccbench|circular|mmcr", re.IGNORECASE)
-_EDIT_DISTANCE = re.compile("DocVQA|InfoVQA")
 _SUFFIXES = {"AMBER": "\nPlease answer yes or no."}
+_CASELESS = {"AMBER"}
+"""Yes/no sets whose references are compared without regard to case."""
 _MEASURES = {
     "multiple-choice": "multiple choice about pictures",
     "yes-no": "yes/no questions about pictures",
@@ -65,10 +68,17 @@ def benchmark_of(name: str, entry: Mapping[str, Any]) -> Benchmark | None:
     if family == "multiple-choice":
         return MultipleChoice(card)
     if family == "yes-no":
-        return YesNo(card, suffix=_SUFFIXES.get(name, ""))
+        return YesNo(card, suffix=_SUFFIXES.get(name, ""), fold_case=name in _CASELESS)
     if family == "contains":
         return ShortAnswer(card, match_contained, suffix="")
-    return ShortAnswer(card, match_anls if _EDIT_DISTANCE.match(name) else match_equal)
+    return ShortAnswer(card, short_rule(name))
+
+
+def short_rule(name: str) -> Match:
+    """How short answers of this set are compared."""
+    if name.startswith(("DocVQA", "InfoVQA")):
+        return match_anls
+    return match_any if name.startswith("OCRVQA") else match_equal
 
 
 def card_of(name: str, entry: Mapping[str, Any]) -> Card:
