@@ -33,6 +33,7 @@ from vlmbench.cli.common import (
     stdout,
 )
 from vlmbench.cli.decoding import add_decoding_arguments, decoding_of, say_decoding
+from vlmbench.cli.devices import add_devices_arguments, close_models, open_model
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.list import print_rows
 from vlmbench.cli.main import complain
@@ -74,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_model_arguments(parser)
+    add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_format_argument(parser)
 
@@ -110,7 +112,10 @@ def execute(args: argparse.Namespace) -> int:
         prompt_style(args.prompt)
     onlooker = watch()
     models: dict[str, Model] = {}
-    outcomes = [_run_one(args, benchmark, models, onlooker) for benchmark in benchmarks]
+    try:
+        outcomes = [_run_one(args, benchmark, models, onlooker) for benchmark in benchmarks]
+    finally:
+        close_models(models.values())
     documents = [outcome.document for outcome in outcomes if outcome.document is not None]
     if args.format == "json":
         print_json(documents[0] if len(benchmarks) == 1 and documents else documents)
@@ -229,16 +234,14 @@ def spec_of(args: argparse.Namespace, card: Card, model: Model) -> RunSpec:
 
 
 def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
-    from vlmbench.models.loading import load_model
-
     started = time.perf_counter()
-    model = load_model(
-        args.model,
-        device=args.device,
-        dtype=args.dtype,
-        batch_size=args.batch_size,
-        trust_remote_code=args.trust_remote_code,
-        requests_per_minute=args.rpm,
-    )
+    options = {
+        "device": args.device,
+        "dtype": args.dtype,
+        "batch_size": args.batch_size,
+        "trust_remote_code": args.trust_remote_code,
+        "requests_per_minute": args.rpm,
+    }
+    model = open_model(args, options, onlooker)
     onlooker.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     return model

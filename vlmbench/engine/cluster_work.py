@@ -50,6 +50,10 @@ class Chunk:
         """Rows without an answer."""
         return sum(len(group.open) for group in self.groups)
 
+    def lacks(self, request_id: str) -> bool:
+        """Whether that row belongs here and has no answer."""
+        return any(request_id in group.open for group in self.groups)
+
     @property
     def requests(self) -> list[Request]:
         """What is to be asked."""

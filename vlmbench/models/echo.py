@@ -119,7 +119,9 @@ def _seconds(fault: str, faults: Mapping[str, Sequence[str]]) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ModelError(f"`!{fault}={text}` is no number of seconds.", fix=f"Write `!{fault}=0.1`.") from None
+        raise ModelError(
+            f"`!{fault}={text}` is no number of seconds.", fix=f"Write `!{fault}=0.1`."
+        ) from None
 
 
 def _read_answers(path: Path) -> dict[str, str]:
