@@ -234,6 +234,19 @@ def _take_lock(path: Path) -> IO[str]:
     return lock
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process is working in this run folder. Looking takes the lock for an instant at most."""
+    file = path / LOCK
+    if not file.exists():
+        return False
+    with file.open("r+" if os.access(file, os.W_OK) else "r", encoding="utf-8") as lock:
+        try:
+            _lock_file(lock)
+        except OSError:
+            return True
+    return False
+
+
 def _lock_file(lock: IO[str]) -> None:
     """An advisory lock that the operating system drops when the process dies, however it dies."""
     if sys.platform == "win32":

@@ -17,6 +17,7 @@ from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; resumes by itself",
+    "status": "how a run is doing, from another terminal",
     "score": "score anybody's predictions",
     "export": "write a run's submission file",
     "check-submission": "find what a server or Excel would stumble over",

@@ -151,17 +151,20 @@ def run_benchmark(
     args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], onlooker: Watch
 ) -> tuple[Run, Path]:
     """Open the data, load the model unless it is loaded, evaluate. `models` keeps what is loaded."""
+    from vlmbench.engine.status import StatusFile
     from vlmbench.evaluate import evaluate
     from vlmbench.store import RunFolder
 
-    with RunFolder(run_folder(args, benchmark.card.name), fresh=args.fresh) as folder:
+    path = run_folder(args, benchmark.card.name)
+    with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, onlooker) as status:
         table = open_benchmark(benchmark, args)
         model = models.get(args.model) or _load(args, onlooker)
         models[args.model] = model
+        status.of(model)
         judge = open_judge(args, folder.path, onlooker)
         spec = spec_of(args, benchmark.card, model)
         say_decoding(args, spec, onlooker)
-        run = evaluate(spec, benchmark, table, model, folder, onlooker, judge)
+        run = evaluate(spec, benchmark, table, model, folder, status, judge)
         from vlmbench.report.files import write_run_files
 
         write_run_files(run, folder.path)

@@ -1,0 +1,122 @@
+"""How a run is doing, told once a second in a small file beside its answers, for `vlmbench status`.
+
+    status.json   stage, process, done, total, errors, rate, workers; put in place whole
+
+A thread of its own writes it, so that a run that waits for one long answer still tells so, and a slow disk
+slows nothing down. Nothing is ever read back from it by a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from vlmbench.domain import Response
+from vlmbench.engine.watch import Watch
+
+STATUS = "status.json"
+EVERY = 1.0
+_RECENT = 60
+"""The rate is that of the last so many seconds."""
+
+Workers = Callable[[], list[dict[str, Any]]]
+
+
+class StatusFile:
+    """A watch that passes everything on to another one and keeps the file up to date."""
+
+    def __init__(self, folder: Path, onlooker: Watch, *, every: float = EVERY) -> None:
+        self._path, self._onlooker, self._every = folder / STATUS, onlooker, every
+        self._workers: Workers | None = None
+        self._stage, self._reason = "loading", ""
+        self._total = self._done = self._new = self._errors = 0
+        self._started = time.time()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
+
+    def __enter__(self) -> StatusFile:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._stage = "finished" if error is None else "stopped"
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self._reason = str(error) or type(error).__name__
+        self._write()
+
+    def of(self, model: object) -> None:
+        """Whose workers to tell of, if it has any."""
+        self._workers = getattr(model, "workers", None)
+
+    def say(self, text: str) -> None:
+        """Pass on."""
+        self._onlooker.say(text)
+
+    def begin(self, total: int, done: int) -> None:
+        """Answering starts."""
+        self._total, self._done, self._new, self._errors = total, done, 0, 0
+        self._recent.clear()
+        self._stage = "answering"
+        self._onlooker.begin(total, done)
+
+    def advance(self, response: Response) -> None:
+        """One more answer."""
+        self._done += 1
+        self._new += 1
+        self._errors += response.finish == "error"
+        self._onlooker.advance(response)
+
+    def end(self) -> None:
+        """Answering is over; scoring follows."""
+        self._stage = "scoring"
+        self._onlooker.end()
+
+    def document(self) -> dict[str, Any]:
+        """What the file says now."""
+        rate = self._rate()
+        return {
+            "stage": self._stage,
+            "reason": self._reason or None,
+            "process": os.getpid(),
+            "host": platform.node(),
+            "started": round(self._started, 3),
+            "written": round(time.time(), 3),
+            "total": self._total,
+            "done": self._done,
+            "asked": self._new,
+            "errors": self._errors,
+            "rows_per_second": None if rate is None else round(rate, 3),
+            "workers": self._workers() if self._workers is not None else [],
+        }
+
+    def _rate(self) -> float | None:
+        now = time.monotonic()
+        self._recent.append((now, self._new))
+        then, before = self._recent[0]
+        return (self._new - before) / (now - then) if now > then and self._new > before else None
+
+    def _keep_writing(self) -> None:
+        self._write()
+        while not self._over.wait(self._every):
+            self._write()
+
+    def _write(self) -> None:
+        """In place at once. A full disk stops no run here; its answers will tell."""
+        aside = self._path.with_name(f".{STATUS}.{os.getpid()}.tmp")
+        with contextlib.suppress(OSError):
+            aside.write_text(json.dumps(self.document(), indent=1) + "\n", "utf-8")
+            aside.replace(self._path)
