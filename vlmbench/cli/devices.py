@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vlmbench.cli.common import positive
@@ -66,7 +66,7 @@ def asked_for(args: argparse.Namespace) -> Devices:
 
 
 def open_model(args: argparse.Namespace, options: Mapping[str, Any], onlooker: Watch) -> Model:
-    """The model in this process, or replicas of it in several."""
+    """The model in this process, or replicas of it in several, which a status file tells of."""
     devices = asked_for(args)
     options = dict(options)
     if devices.tensor_parallel > 1:
@@ -74,12 +74,24 @@ def open_model(args: argparse.Namespace, options: Mapping[str, Any], onlooker: W
     if devices.several:
         from vlmbench.engine.cluster import open_cluster
 
-        return open_cluster(args.model, devices, options, say=onlooker.say, deadline=float(args.hung_after))
+        return open_cluster(
+            args.model,
+            devices,
+            options,
+            say=onlooker.say,
+            tell=_teller(onlooker),
+            deadline=float(args.hung_after),
+        )
     from vlmbench.models.loading import load_model
 
     if devices.indices:
         options["device"] = f"cuda:{devices.indices[0]}"
     return load_model(args.model, **options)
+
+
+def _teller(onlooker: Watch) -> Callable[[object], None]:
+    tell: Callable[[object], None] = getattr(onlooker, "of", lambda _model: None)
+    return tell
 
 
 def close_models(models: Iterable[Model]) -> None:

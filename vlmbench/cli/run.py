@@ -158,7 +158,7 @@ def run_benchmark(
     path = run_folder(args, benchmark.card.name)
     with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, onlooker) as status:
         table = open_benchmark(benchmark, args)
-        model = models.get(args.model) or _load(args, onlooker)
+        model = models.get(args.model) or _load(args, status)
         models[args.model] = model
         status.of(model)
         judge = open_judge(args, folder.path, onlooker)

@@ -41,16 +41,23 @@ def open_cluster(
     options: Mapping[str, Any],
     *,
     say: Callable[[str], None] = lambda _text: None,
+    tell: Callable[[ClusterModel], None] = lambda _model: None,
     deadline: float = DEADLINE,
 ) -> ClusterModel:
-    """Replicas of a model on so many devices; returns when the first of them is loaded."""
+    """Replicas of a model on so many devices; returns when the first of them is loaded.
+
+    `tell` gets the model before, for those who want to see its workers load.
+    """
     device = str(options.get("device", "auto"))
     end = connect(devices, device=device)
     crew = None
     try:
         orders = Orders(model=model, options=dict(options), folder=os.fspath(os.getcwd()))  # noqa: PTH109
         crew = Crew(devices, device, orders, say, deadline)
-        return ClusterModel(crew, _first(crew), end)
+        replicas = ClusterModel(crew, end)
+        tell(replicas)
+        _wait(crew)
+        return replicas
     except BaseException:
         if crew is not None:
             crew.close()
@@ -58,19 +65,24 @@ def open_cluster(
         raise
 
 
-def _first(crew: Crew) -> Ready:
+def _wait(crew: Crew) -> None:
+    """Until the first replica is loaded."""
     while crew.hello is None:
         for event in crew.events(_TICK):
             if isinstance(event, Died):
                 crew.replace(event.seat, event.reason)
-    return crew.hello
 
 
 class ClusterModel:
     """A model of several replicas. Make one with `open_cluster`, and close it."""
 
-    def __init__(self, crew: Crew, hello: Ready, end: Callable[[], None]) -> None:
-        self._crew, self._hello, self._end = crew, hello, end
+    def __init__(self, crew: Crew, end: Callable[[], None]) -> None:
+        self._crew, self._end = crew, end
+
+    @property
+    def _hello(self) -> Ready:
+        assert self._crew.hello is not None  # noqa: S101 - it is handed out when the first replica is loaded
+        return self._crew.hello
 
     @property
     def name(self) -> str:
