@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,12 +122,23 @@ def test_predictions_must_be_those_of_the_benchmark(
     assert "answers.jsonl" in error
 
 
-def test_a_full_disk_keeps_the_answers_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`/dev/full` accepts the opening of a file and refuses every byte, as a full disk does."""
-    table(tmp_path, row(0), row(1_000_000, answer="B", a="dog", b="cat"))
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "responses.jsonl").symlink_to("/dev/full")
-    assert run(tmp_path) == 1
-    assert "No space left" in capsys.readouterr().err
+def test_a_disk_that_takes_no_more_keeps_the_answers(tmp_path: Path) -> None:
+    """The system refuses to let a file grow past a limit, as a full disk does; then there is room again."""
+    plain = ["--model", "echo", "--bench", "Shapes_DEV_EN", "--out"]
+    assert main(["run", *plain, str(tmp_path / "whole")]) == 0
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        "from vlmbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", limited, "run", *plain, str(tmp_path / "full")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "cannot write here" in done.stderr
+    assert "the same command continues" in done.stderr
+    kept = read_responses(tmp_path / "full")
+    assert len(kept) > 50
+    assert main(["run", *plain, str(tmp_path / "full")]) == 0
+    results = json.loads((tmp_path / "full" / "results.json").read_text("utf-8"))
+    assert results["timing"]["kept_from_before"] == len(kept)
+    for name in ("responses.jsonl", "scores.jsonl", "predictions.xlsx"):
+        assert (tmp_path / "full" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

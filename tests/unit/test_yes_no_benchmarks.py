@@ -114,10 +114,11 @@ class TestMme:
         found = figures("MME", rows, ["Yes"] * len(rows))
         assert [found[name].value for name in ("perception", "cognition", "total")] == [2000, 800, 2800]
 
-    def test_an_unanswered_question_is_no_lone_question(self) -> None:
+    def test_a_failed_question_is_no_lone_question(self) -> None:
         benchmark = load_benchmark("MME")
         samples = tuple(benchmark.samples(self.rows(("OCR", "a"), ("OCR", "a"), ("OCR", "b"), ("OCR", "b"))))
         said = {s.id: Response(id=s.id, text="Yes", finish="stop") for s in samples[:3]}
+        said[samples[3].id] = Response(id=samples[3].id, text="", finish="error", error="the server is down")
         _, metrics = score_under_all(benchmark, samples, said)
         assert [m.value for m in metrics["vlmevalkit"] if m.name == "OCR"] == [200]
 
