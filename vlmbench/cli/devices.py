@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vlmbench.cli.common import positive
 from vlmbench.domain import Model
-from vlmbench.engine.cluster_devices import Devices, devices_of
+from vlmbench.engine.cluster_devices import Devices, devices_of, visible
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import UsageError
 
@@ -85,7 +86,9 @@ def open_model(args: argparse.Namespace, options: Mapping[str, Any], onlooker: W
     from vlmbench.models.loading import load_model
 
     if devices.indices:
-        options["device"] = f"cuda:{devices.indices[0]}"
+        # Before torch is imported, which looks once.
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible(devices.indices)
+        options["device"] = "cuda" if args.device == "auto" else args.device
     return load_model(args.model, **options)
 
 
