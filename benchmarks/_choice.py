@@ -74,13 +74,7 @@ class MultipleChoice:
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures and the worded question."""
         wording = prompt_style(style)
-        return Request(
-            id=sample.id,
-            group=sample.group,
-            parts=wording.parts(sample, wording.choice_text(sample)),
-            decoding=decoding or wording.decoding(self.card.family),
-            image_fit=wording.image_fit,
-        )
+        return wording.request(sample, wording.choice_text(sample), self.card.family, decoding)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """Right when the letter found is the reference."""

@@ -49,14 +49,7 @@ class Judged:
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures and the bare question, in every prompt style."""
-        wording = prompt_style(style)
-        return Request(
-            id=sample.id,
-            group=sample.group,
-            parts=wording.parts(sample, sample.question),
-            decoding=decoding or wording.decoding(self.card.family),
-            image_fit=wording.image_fit,
-        )
+        return prompt_style(style).request(sample, sample.question, self.card.family, decoding)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """No value before a judge has read the answer."""

@@ -58,14 +58,9 @@ class ShortAnswer:
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures, the question, its hint where one is shown, and what the prompt adds."""
-        wording = prompt_style(style)
         hint = f"\n{self.hint_prefix}{sample.hint}" if self.hint_prefix and sample.hint else ""
-        return Request(
-            id=sample.id,
-            group=sample.group,
-            parts=wording.parts(sample, f"{sample.question}{hint}{self.suffix}"),
-            decoding=decoding or wording.decoding(self.card.family),
-            image_fit=wording.image_fit,
+        return prompt_style(style).request(
+            sample, f"{sample.question}{hint}{self.suffix}", self.card.family, decoding
         )
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:

@@ -60,14 +60,7 @@ class YesNo:
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures and the question."""
-        wording = prompt_style(style)
-        return Request(
-            id=sample.id,
-            group=sample.group,
-            parts=wording.parts(sample, sample.question + self.suffix),
-            decoding=decoding or wording.decoding(self.card.family),
-            image_fit=wording.image_fit,
-        )
+        return prompt_style(style).request(sample, sample.question + self.suffix, self.card.family, decoding)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """Right when the word found is the reference."""

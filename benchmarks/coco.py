@@ -65,14 +65,7 @@ class Captions:
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """The picture and the question, in every prompt style."""
-        wording = prompt_style(style)
-        return Request(
-            id=sample.id,
-            group=sample.group,
-            parts=wording.parts(sample, sample.question),
-            decoding=decoding or wording.decoding(self.card.family),
-            image_fit=wording.image_fit,
-        )
+        return prompt_style(style).request(sample, sample.question, self.card.family, decoding)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """The caption in the form it is compared in, and its ROUGE-L."""

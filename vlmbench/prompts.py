@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vlmbench.domain import Decoding, ImageFit, ImageRef, Part, Sample
+from vlmbench.domain import Decoding, ImageFit, ImageRef, Part, Request, Sample
 from vlmbench.errors import UnknownName
 
 LETTER_EN = "Answer with the option's letter from the given choices directly."
@@ -62,6 +62,16 @@ class PromptStyle:
         if self.first_picture_only:
             text = text.replace("<image>", "")
         return (*(ImageRef(digest) for digest in digests), text)
+
+    def request(self, sample: Sample, text: str, family: str, decoding: Decoding | None = None) -> Request:
+        """The question as it is asked; `decoding` overrides the style's own."""
+        return Request(
+            id=sample.id,
+            group=sample.group,
+            parts=self.parts(sample, text),
+            decoding=decoding or self.decoding(family),
+            image_fit=self.image_fit,
+        )
 
 
 def is_short(family: str) -> bool:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.locate import home
+from vlmbench.data.home import home
 from vlmbench.errors import UserError
 
 FILE = "suites.yaml"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.data.locate import checksum_state, find_file, folders, home, require_file
+from vlmbench.data.home import home
+from vlmbench.data.locate import checksum_state, find_file, folders, require_file
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 

@@ -31,7 +31,8 @@ def execute(args: argparse.Namespace) -> int:
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
     """Download unless the right file is here already."""
     from vlmbench.data.download import download
-    from vlmbench.data.locate import checksum_state, find_file, home
+    from vlmbench.data.home import home
+    from vlmbench.data.locate import checksum_state, find_file
 
     file = benchmark.card.file
     here = find_file(file, args.data_dir)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmbench.data.locate import home as default_home
+from vlmbench.data.home import home as default_home
 from vlmbench.errors import DataError
 
 Algorithm = Literal["md5", "sha256"]

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from vlmbench.data.digests import hash_file
 from vlmbench.data.disk import writing
-from vlmbench.data.locate import checksum_state, get_command, home
+from vlmbench.data.home import home
+from vlmbench.data.locate import checksum_state, get_command
 from vlmbench.data.locks import exclusive
 from vlmbench.data.partial import Partial
 from vlmbench.domain import DataFile

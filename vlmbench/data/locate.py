@@ -7,17 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from vlmbench.data.home import home
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 
 ChecksumState = Literal["current", "older", "unknown", "different"]
 """`older`: a sum the file had once. `unknown`: none was ever published."""
-
-
-def home() -> Path:
-    """Where downloads and caches live: `VLMBENCH_HOME`, or `~/.cache/vlmbench`."""
-    named = os.environ.get("VLMBENCH_HOME")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "vlmbench"
 
 
 def folders(data_dir: Path | None = None) -> list[Path]:

@@ -16,8 +16,8 @@ from typing import Any
 from vlmbench.data.build import IMAGES, LINKS, ROWS, stamp
 from vlmbench.data.cache import Cache, Source, open_or_build
 from vlmbench.data.digests import file_digest
+from vlmbench.data.home import home as default_home
 from vlmbench.data.image_store import CachedImages
-from vlmbench.data.locate import home as default_home
 from vlmbench.data.tsv import read_header
 from vlmbench.domain import Row
 from vlmbench.errors import DataError
