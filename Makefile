@@ -8,13 +8,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check slow wheel perf clean
+.PHONY: demo test check vllm slow wheel perf clean
 
 demo: $(READY)
 	$(BIN)/vlmbench demo
 
 test: $(READY)
 	$(BIN)/pytest -n 2 -m "not slow and not gpu"
+
+vllm:
+	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pytest -W default --no-header tests/vllm_lane
 
 slow: $(READY)
 	$(BIN)/pytest -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
@@ -42,4 +46,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info

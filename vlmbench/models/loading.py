@@ -4,6 +4,7 @@ demo                the small LLaVA that ships with vlmbench
 echo, echo:TEXT     no weights, for tests
 PATH                a Hugging Face folder
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
+vllm:PATH           the same folders, hub ids and demo, answered by vLLM
 openai:NAME@URL     a model behind an OpenAI-compatible chat server
 """
 
@@ -18,7 +19,7 @@ from vlmbench.errors import ModelError, UnknownName
 
 ACCEPTED = (
     "A model is `demo`, `echo`, a Hugging Face folder, a hub id such as llava-hf/llava-1.5-7b-hf, "
-    "or openai:NAME@URL."
+    "vllm:PATH, or openai:NAME@URL."
 )
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -32,8 +33,12 @@ def load_model(
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
     requests_per_minute: float | None = None,
+    tensor_parallel: int = 1,
 ) -> Model:
-    """The model of that name, ready to answer. A server gets `batch_size` requests at a time."""
+    """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
+
+    `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM).
+    """
     kind = spec.partition(":")[0]
     if kind == "echo":
         from vlmbench.models.echo import load_echo
@@ -44,6 +49,19 @@ def load_model(
 
         concurrency = CONCURRENCY if batch_size == "auto" else batch_size
         return load_openai(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
+    if kind.lower() == "vllm":
+        from vlmbench.models.vllm import load_vllm
+
+        return load_vllm(
+            where(spec.partition(":")[2]),
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            trust_remote_code=trust_remote_code,
+            tensor_parallel=tensor_parallel,
+        )
+    if tensor_parallel > 1:
+        raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     from vlmbench.models.hf import load_hf
 
     return load_hf(

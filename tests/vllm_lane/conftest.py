@@ -1,0 +1,83 @@
+"""One engine and one server for all tests of this lane. Without vLLM (`make test`) there is nothing here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = importlib.util.find_spec("vllm") is not None
+if not HERE:
+    collect_ignore_glob = ["test_*.py"]
+# In gibibytes; by default vLLM takes a share of the whole machine.
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny LLaVA that both backends read."""
+    from lane_models import save_published
+
+    return save_published(tmp_path_factory.mktemp("lane") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def engine(tiny: Path) -> Iterator[Any]:
+    """The tiny LLaVA in vLLM."""
+    from vlmbench.models.loading import load_model
+
+    model: Any = load_model(f"vllm:{tiny}")
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`vllm serve` with the demo model on loopback, as a model string."""
+    from vlmbench.models.bundled import demo_folder
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    command = [
+        str(Path(sys.executable).with_name("vllm")), "serve", str(demo_folder()),
+        "--served-model-name", "demo", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
+        "--enforce-eager", "--max-model-len", "1024", "--generation-config", "vllm",
+        # As everywhere in vlmbench: Pillow resizes the pictures.
+        "--mm-processor-kwargs", '{"backend": "pil"}',
+    ]  # fmt: skip
+    with log.open("w") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+    try:
+        _wait_for(port, server, log)
+        yield f"openai:demo@http://127.0.0.1:{port}/v1"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
+    import httpx
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()[-4000:]
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    pytest.fail(f"vllm serve did not answer in {seconds} s: {log.read_text()[-4000:]}")

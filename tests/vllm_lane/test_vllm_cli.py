@@ -1,0 +1,78 @@
+"""The command line with vLLM behind it: stopped, continued, and the same answers as anybody's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+VLMBENCH = str(Path(sys.executable).with_name("vlmbench"))
+BENCH = "Shapes_DEV_EN"
+
+
+def run(out: Path, model: str, *more: str) -> dict[str, str]:
+    """Answers by index of a finished run."""
+    command = [VLMBENCH, "run", "--model", model, "--bench", BENCH, "--out", str(out), *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {line["id"]: line["text"] for line in lines(out)}
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    file = out / "responses.jsonl"
+    text = file.read_text("utf-8") if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+
+def test_ctrl_c_leaves_in_seconds_and_the_same_command_continues(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [
+        VLMBENCH,
+        "run",
+        "--model",
+        "vllm:demo",
+        "--bench",
+        BENCH,
+        "--out",
+        str(out),
+        "--batch-size",
+        "1",
+    ]
+    stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    end = time.monotonic() + 240
+    while not lines(out) and stopped.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    os.killpg(stopped.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    pressed = time.monotonic()
+    said = stopped.communicate(timeout=60)[1]
+    assert stopped.returncode == 130, said
+    assert time.monotonic() - pressed < 5
+    assert "Every answer so far is kept" in said
+    assert "Traceback" not in said
+    kept = {line["id"]: line["text"] for line in lines(out)}
+    assert kept
+    whole = run(out, "vllm:demo")
+    assert kept.items() <= whole.items()
+    assert whole == run(tmp_path / "hf", "demo")
+
+
+def test_a_served_model_answers_as_the_folder_does(served: str, tmp_path: Path) -> None:
+    prompt = ("--prompt", "vlmevalkit", "--max-new-tokens", "8", "--limit", "40")
+    assert run(tmp_path / "served", served, *prompt) == run(tmp_path / "hf", "demo", *prompt)
+
+
+def test_another_backend_may_not_continue_a_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(out, "demo", "--limit", "2")
+    facts = json.loads((out / "run.json").read_text("utf-8"))
+    facts["facts"]["model"]["kind"] = "vllm"
+    (out / "run.json").write_text(json.dumps(facts), "utf-8")
+    command = [VLMBENCH, "run", "--model", "demo", "--bench", BENCH, "--out", str(out), "--limit", "2"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "--fresh" in refused.stderr

@@ -1,0 +1,142 @@
+"""vLLM's engine for one model folder: how it is started, fed, and stopped.
+
+The engine lives in processes of its own, so pictures are prepared here while it computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_quiet import first_line, quiet
+
+_QUIET = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    # The default of five seconds would be all that Ctrl-C has.
+    "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "1",
+}
+"""What the environment does not say otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How an engine is started."""
+
+    dtype: str
+    tensor_parallel: int = 1
+    sequences: int | None = None
+    """How many are computed at once at most; None leaves it to vLLM."""
+    trust_remote_code: bool = False
+
+
+def need_vllm() -> str:
+    """vLLM's version, or an error that says how to get it."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import vllm
+    except ImportError as error:
+        raise ModelError(
+            f"`vllm:` needs vLLM, and it cannot be imported ({first_line(error)}).",
+            fix="Install it: pip install 'vlmbench[vllm]'. Without it the same model runs as --model PATH.",
+        ) from None
+    return str(vllm.__version__)
+
+
+def vllm_device(wanted: str) -> str:
+    """The kind of device this vLLM was built for, which has to be the one that is wanted."""
+    from vllm.platforms import current_platform
+
+    kind = str(current_platform.device_type)
+    if wanted in ("auto", kind):
+        return kind
+    if wanted.startswith(f"{kind}:"):
+        raise ModelError(
+            f"vLLM takes the first devices it sees, and not `{wanted}`.",
+            fix=f"Set CUDA_VISIBLE_DEVICES={wanted.partition(':')[2]} instead of `--device`.",
+        )
+    raise ModelError(f"this vLLM was built for `{kind}` and not for `{wanted}`.", fix=f"Use --device {kind}.")
+
+
+class Engine:
+    """A running engine. Requests go in by `add`, what has finished comes out of `step`."""
+
+    def __init__(self, folder: Path, setting: Setting, device: str) -> None:
+        from vllm import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        arguments = EngineArgs(
+            model=str(folder),
+            dtype=setting.dtype,
+            tensor_parallel_size=setting.tensor_parallel,
+            trust_remote_code=setting.trust_remote_code,
+            max_num_seqs=setting.sequences,
+            # As long as the model can read and the memory can hold.
+            max_model_len=-1,
+            enable_prefix_caching=True,
+            # Pillow resizes pictures, as everywhere in vlmbench; torchvision would give other pixels.
+            mm_processor_kwargs={"backend": "pil"},
+            # Nothing of the checkpoint's own sampling settings.
+            generation_config="vllm",
+            # Compiling takes minutes on a CPU and wins little there.
+            enforce_eager=device == "cpu",
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+        )
+        try:
+            with quiet():
+                self._engine = LLMEngine.from_engine_args(arguments)
+        # vLLM raises whatever its parts raise, and of its own processes only that they died.
+        except Exception as error:
+            raise ModelError(
+                f"vLLM cannot load this model ({first_line(error)}).",
+                file=folder,
+                fix="Its own words stand above, if it said any. Without `vllm:` the same folder runs in "
+                "transformers.",
+            ) from error
+
+    @property
+    def capacity(self) -> int:
+        """How many requests are worth having inside: those that are computed, and as many waiting."""
+        return 2 * int(self._engine.vllm_config.scheduler_config.max_num_seqs)
+
+    def prepared(self, tokens: Sequence[int], pictures: Sequence[Any], *, cached: bool = True) -> Any:
+        """A prompt as the engine takes it; the marks of pictures repeated once a token."""
+        prompt: dict[str, Any] = {"prompt_token_ids": list(tokens)}
+        if pictures:
+            prompt["multi_modal_data"] = {"image": list(pictures)}
+        (ready,) = self._engine.renderer.render_cmpl([prompt], skip_mm_cache=not cached)
+        return ready
+
+    def add(self, name: str, prompt: Any, sampling: Any) -> None:
+        """Hand over a prepared prompt; it is answered under this name."""
+        self._engine.add_request(name, prompt, sampling)
+
+    def step(self) -> Iterator[Any]:
+        """Wait until something has come out, and give what has finished."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            outputs = self._engine.step()
+        except EngineDeadError as error:
+            raise ModelError(
+                "vLLM's engine has died; its own words stand above.",
+                fix="Every answer so far is kept; the same command continues.",
+            ) from error
+        return (output for output in outputs if output.finished)
+
+    def abort(self, names: Sequence[str]) -> None:
+        """Forget these requests. An engine that is gone has forgotten them already."""
+        with contextlib.suppress(Exception):
+            self._engine.abort_request(list(names))
+
+    def close(self) -> None:
+        """Stop the engine's processes."""
+        self._engine.renderer.shutdown()
+        self._engine.engine_core.shutdown(timeout=2)

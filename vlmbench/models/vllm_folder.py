@@ -1,0 +1,54 @@
+"""What vLLM wants of a model folder beyond what transformers does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_folder import weight_files
+
+_UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
+"""How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""
+
+
+def check_names(folder: Path) -> None:
+    """Refuse weights whose names vLLM does not know, before an engine is started for them."""
+    for file in weight_files(folder):
+        for name in _names(file):
+            if name.startswith(_UNPUBLISHED):
+                raise ModelError(
+                    f"the weights are named as transformers 5 saves them (`{name}`), and vLLM reads only the "
+                    "names of published checkpoints (`vision_tower.vision_model.…`).",
+                    file=file,
+                    fix="Rename them, or run the model without `vllm:`.",
+                )
+
+
+def stored_dtype(folder: Path, config: Any) -> str:
+    """The number format the folder stores, which is what `auto` means everywhere in vlmbench."""
+    told = getattr(config, "dtype", None) or getattr(config.get_text_config(decoder=True), "dtype", None)
+    if told is not None:
+        return str(told).removeprefix("torch.")
+    return next(map(_dtype_in, weight_files(folder)), "float32")
+
+
+def _names(file: Path) -> Iterator[str]:
+    if file.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(file, framework="pt") as weights:
+            yield from weights.keys()
+
+
+def _dtype_in(file: Path) -> str:
+    """Of the first weight, as transformers decides it."""
+    if file.suffix != ".safetensors":
+        return "float32"
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as weights:
+        name = next(iter(weights.keys()))
+        kinds = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+        return kinds.get(weights.get_slice(name).get_dtype(), "float32")
