@@ -253,3 +253,16 @@ def test_progress_goes_to_stderr_and_the_table_to_stdout(
     captured = capsys.readouterr()
     json.loads(captured.out)
     assert "rows/s" in captured.err
+
+
+def test_an_answer_too_long_for_excel_is_said_and_kept_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = right_answers()
+    answers = tmp_path / "answers.jsonl"
+    long = {"index": next(iter(rows)), "prediction": "B" * 40_000}
+    rest = ({"index": i, "prediction": "B"} for i in list(rows)[1:])
+    answers.write_text("".join(json.dumps(line) + "\n" for line in (long, *rest)), "utf-8")
+    assert run(tmp_path / "run", model=f"echo:@{answers}") == 0
+    assert "1 cells are longer than Excel allows" in capsys.readouterr().err
+    assert len(read_responses(tmp_path / "run")[long["index"]].text) == 40_000

@@ -167,7 +167,12 @@ def run_benchmark(
         run = evaluate(spec, benchmark, table, model, folder, status, judge)
         from vlmbench.report.files import write_run_files
 
-        write_run_files(run, folder.path)
+        cut = write_run_files(run, folder.path)
+        if cut:
+            complain(
+                f"{len(cut)} cells are longer than Excel allows and were cut in the xlsx files "
+                f"(row {cut[0].index} first); responses.jsonl has them whole."
+            )
     return run, folder.path
 
 

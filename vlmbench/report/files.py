@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlmbench.domain import Run
 from vlmbench.report.results import results_document
-from vlmbench.report.sheets import write_predictions_xlsx
+from vlmbench.report.sheets import CutCell, write_predictions_xlsx
 from vlmbench.report.submission import write_mmbench_result
 from vlmbench.store import write_json, write_text
 
@@ -18,14 +18,18 @@ PREDICTIONS = "predictions.xlsx"
 SUBMISSION = "mmbench_result.xlsx"
 
 
-def write_run_files(run: Run, folder: Path) -> None:
-    """results.json, scores.jsonl, predictions.xlsx and, for circular multiple choice, the submission."""
+def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
+    """results.json, scores.jsonl, predictions.xlsx and, for circular multiple choice, the submission.
+
+    Returns the cells that Excel's limit cut short; their texts are whole in responses.jsonl.
+    """
     write_json(folder / RESULTS, results_document(run))
     write_text(folder / SCORES, score_lines(run))
     texts = answer_texts(run)
-    write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, texts)
+    cut = write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, texts)
     if has_submission(run):
         write_mmbench_result(folder / SUBMISSION, run.samples, texts)
+    return cut
 
 
 def has_submission(run: Run) -> bool:
