@@ -28,5 +28,9 @@ install pytest -r "$venv/needs.txt"
 site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 cp "$lane/torchvision_operators.py" "$site/"
 echo "import torchvision_operators" > "$site/torchvision_operators.pth"
+# `vllm serve` asks for the version of a package called vllm, which the CPU build is not called.
+mkdir -p "$site/vllm-0.32.0+cpu.dist-info"
+printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > "$site/vllm-0.32.0+cpu.dist-info/METADATA"
 "$venv/bin/python" -c "import torchvision, vllm"
+"$venv/bin/vllm" --version > /dev/null
 echo "$state" > "$ready"

@@ -63,7 +63,9 @@ def test_ctrl_c_leaves_in_seconds_and_the_same_command_continues(tmp_path: Path)
 
 def test_a_served_model_answers_as_the_folder_does(served: str, tmp_path: Path) -> None:
     prompt = ("--prompt", "vlmevalkit", "--max-new-tokens", "8", "--limit", "40")
-    assert run(tmp_path / "served", served, *prompt) == run(tmp_path / "hf", "demo", *prompt)
+    # A server keeps the space that this tokenizer writes before a word.
+    said = {name: text.strip() for name, text in run(tmp_path / "served", served, *prompt).items()}
+    assert said == run(tmp_path / "hf", "demo", *prompt)
 
 
 def test_another_backend_may_not_continue_a_run(tmp_path: Path) -> None:
