@@ -47,7 +47,9 @@ def answer(
             watch.advance(response)
     finally:
         watch.end()
-    return answers, timing(time.perf_counter() - started, len(open_requests), len(kept))
+    took = timing(time.perf_counter() - started, len(open_requests), len(kept))
+    # A model may know more: which way its answers came, what was shared.
+    return answers, {**took, **(getattr(model, "timing", {}) if open_requests else {})}
 
 
 def timing(seconds: float, asked: int, kept: int) -> dict[str, Any]:

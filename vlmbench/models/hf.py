@@ -1,13 +1,17 @@
 """Hugging Face image-text-to-text models: any folder or hub id that AutoModelForImageTextToText loads.
 
-    hf_hub        hub id -> folder            hf_render     request -> exact text
-    hf_folder     what must be in a folder    hf_pictures   digest -> pixels
-    hf_processor  tokenizer, pictures, template   hf_batches    what is asked together
-    hf_loading    weights                     hf_generate   one batch
+    loading    hf_hub -> hf_folder -> hf_processor -> hf_loading
+    ahead      hf_render (text), hf_pictures (pixels), hf_units (what belongs together),
+               hf_shared (one tree a unit), hf_jobs (all of that, in a thread of its own: hf_ahead)
+    device     hf_batches (a budget of tokens), hf_grouped (trees), hf_generate (the plain way)
 
-Greedy float32 answers do not depend on the batch size; in half precision rounding differs with it,
-so the last word of a close call can too. A later reuse of a group's common prefix
-belongs in `HfModel._ask`: it is given prompts that carry their group, and returns responses.
+Greedy answers come from trees: what the questions on a picture share is computed once. Sampling, beams
+and kinds of models not known to allow it are asked the plain way, by the model's own `generate`.
+`timing` says how many went which way.
+
+In float32, greedy answers are those of asking one by one, whatever the batch size and wherever a run is
+taken up again. In half precision the same sums are rounded in another order, so where two
+tokens are a rounding apart either can come out; the answers of one batch size repeat exactly.
 """
 
 from __future__ import annotations
@@ -21,17 +25,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmbench.domain import ImageRef, ImageSource, Request, Response
-from vlmbench.models.hf_batches import Batcher, Prompt, failure, windows
+from vlmbench.domain import ImageSource, Request, Response
+from vlmbench.models.hf_ahead import Ahead
+from vlmbench.models.hf_batches import Batcher, Job
 from vlmbench.models.hf_folder import check_folder, described_by, weight_files
-from vlmbench.models.hf_generate import Generator
+from vlmbench.models.hf_generate import Answer, Generator
+from vlmbench.models.hf_grouped import GroupedGenerator
 from vlmbench.models.hf_hub import local_folder
+from vlmbench.models.hf_jobs import Workshop, weigh
 from vlmbench.models.hf_loading import choose_device, choose_dtype, load_weights
 from vlmbench.models.hf_pictures import Pictures
 from vlmbench.models.hf_processor import load_processor, mean_colour
 from vlmbench.models.hf_render import Renderer
-from vlmbench.models.hf_size import prompt_length, starting_batch
+from vlmbench.models.hf_shared import Sharer, takes_trees
+from vlmbench.models.hf_size import starting_budget
+from vlmbench.models.hf_tally import Tally
 
+WINDOW = 512
+"""Requests read at a time where no batch size is told."""
+AHEAD = 512
+"""Prompts, and megabytes of their pictures, made ready before the device wants them."""
 LLAVA_KINDS = ("llava", "llava_next", "llava_onevision", "vipllava")
 """Families that published numbers ask in the LLaVA wrapper's words."""
 
@@ -54,20 +67,23 @@ def load_hf(
     renderer = Renderer(processor, folder)
     weights = load_weights(folder, device=place, dtype=kind, trust_remote_code=trust_remote_code)
     name = path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    size = starting_batch(weights) if batch_size == "auto" else batch_size
-    return HfModel(name or folder.resolve().name, folder, weights, processor, renderer, size)
+    rows = None if batch_size == "auto" else batch_size
+    return HfModel(name or folder.resolve().name, folder, weights, processor, renderer, rows)
 
 
 class HfModel:
     """A loaded model. Make one with `load_hf`."""
 
     def __init__(
-        self, name: str, folder: Path, weights: Any, processor: Any, renderer: Renderer, batch_size: int
+        self, name: str, folder: Path, weights: Any, processor: Any, renderer: Renderer, rows: int | None
     ) -> None:
         self._name, self._folder = name, folder
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor)
-        self._batcher = Batcher(batch_size)
+        self._grouped = GroupedGenerator(self._generator)
+        self._sharer = Sharer(weights, processor, renderer.marks) if takes_trees(weights) else None
+        self._batcher = Batcher(starting_budget(weights), rows)
+        self._tally = Tally()
 
     @property
     def name(self) -> str:
@@ -80,9 +96,14 @@ class HfModel:
         return "llava" if self._weights.config.model_type in LLAVA_KINDS else "vlmevalkit"
 
     @property
-    def batch_size(self) -> int:
-        """How many prompts are asked together now; smaller than at first if a batch did not fit."""
-        return self._batcher.size
+    def token_budget(self) -> int:
+        """How many tokens a batch may have now; fewer than at first if a batch did not fit."""
+        return self._batcher.tokens
+
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """Which way the answers of the latest `generate` came, and what sharing saved."""
+        return self._tally.told(self._batcher)
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
@@ -111,45 +132,19 @@ class HfModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in any order; a failing one becomes an error response."""
+        self._tally = Tally()
+        rows = self._batcher.rows
         pictures = Pictures(images, mean_colour(self._processor))
-        failed: list[Response] = []
-        for window in windows(self._prompts(requests, pictures, failed), most=max(64, 4 * self.batch_size)):
-            yield from _drained(failed)
-            pictures.keep_only(digest for prompt in window for digest in prompt.digests)
-            yield from self._batcher.answer(window, lambda batch: self._ask(batch, pictures))
-        yield from _drained(failed)
+        workshop = Workshop(pictures, self._renderer, self._processor, self._sharer)
+        window, ahead = (WINDOW, AHEAD) if rows is None else (max(32, 4 * rows), min(AHEAD, 4 * rows))
+        with Ahead(workshop.jobs(requests, window), ahead, weigh) as ready:
+            yield from self._batcher.answer(ready, self._ask)
 
-    def _prompts(
-        self, requests: Iterable[Request], pictures: Pictures, failed: list[Response]
-    ) -> Iterator[Prompt]:
-        for request in requests:
-            try:
-                yield self._prompt(request, pictures)
-            # A broken picture or a template's refusal is this request's misfortune alone.
-            except Exception as error:
-                failed.append(failure(request.id, error))
-
-    def _prompt(self, request: Request, pictures: Pictures) -> Prompt:
-        refs = [part for part in request.parts if isinstance(part, ImageRef)]
-        sizes = [pictures.size(ref.digest, request.image_fit) for ref in refs]
-        text = self.render(request)
-        return Prompt(
-            request=request,
-            text=text,
-            length=prompt_length(self._processor, text, sizes),
-            pixels=sum(width * height for width, height in sizes),
-        )
-
-    def _ask(self, batch: Sequence[Prompt], pictures: Pictures) -> list[Response]:
+    def _ask(self, batch: Sequence[Job]) -> list[Response]:
         started = time.perf_counter()
-        first = batch[0].request
-        answers = self._generator.answers(
-            [prompt.text for prompt in batch],
-            [[pictures.image(digest, p.request.image_fit) for digest in p.digests] for p in batch],
-            first.decoding,
-            seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
-        )
-        seconds = (time.perf_counter() - started) / len(batch)
+        answers = self._as_trees(batch) if batch[0].shared else self._plainly(batch)
+        prompts = [prompt for job in batch for prompt in job.prompts]
+        seconds = (time.perf_counter() - started) / len(prompts)
         return [
             Response(
                 id=prompt.request.id,
@@ -159,8 +154,27 @@ class HfModel:
                 new_tokens=answer.new_tokens,
                 seconds=round(seconds, 6),
             )
-            for prompt, answer in zip(batch, answers, strict=True)
+            for prompt, answer in zip(prompts, answers, strict=True)
         ]
+
+    def _as_trees(self, batch: Sequence[Job]) -> list[Answer]:
+        units = [job.shared for job in batch if job.shared is not None]
+        answers = self._grouped.answers(units, batch[0].prompts[0].request.decoding)
+        self._tally.trees(batch)
+        return answers
+
+    def _plainly(self, batch: Sequence[Job]) -> list[Answer]:
+        prompts = [job.prompts[0] for job in batch]
+        first = prompts[0].request
+        answers, encoded = self._generator.answers(
+            [prompt.text for prompt in prompts],
+            [job.pictures for job in batch],
+            first.decoding,
+            seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
+            same=[(prompt.digests, prompt.request.image_fit) for prompt in prompts],
+        )
+        self._tally.plain(answers, encoded, with_pictures=bool(batch[0].pictures))
+        return answers
 
 
 def load_config(folder: Path, *, trust_remote_code: bool) -> Any:
@@ -180,8 +194,3 @@ def load_config(folder: Path, *, trust_remote_code: bool) -> Any:
             file=folder / "config.json",
             fix="Copy it from the model's source.",
         ) from error
-
-
-def _drained(failed: list[Response]) -> Iterator[Response]:
-    while failed:
-        yield failed.pop(0)

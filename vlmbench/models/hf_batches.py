@@ -1,21 +1,25 @@
-"""Which requests are answered together.
+"""Which prompts are asked together: jobs into batches, by a budget of tokens.
 
-Requests are read a window at a time, so that a benchmark of any size needs bounded memory. Within
-a window they are sorted by length, longest first: little padding, and a batch that does not fit
-shows at once. Greedy answers do not depend on any of this.
+A job is one prompt, or several that share their pictures and the text before and around them. Jobs
+come sorted by length a window at a time, so that a batch has little padding. A batch that does not
+fit on the device halves the budget for good. Greedy answers do not depend on any of this.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vlmbench.domain import ImageRef, Request, Response
 from vlmbench.errors import UserError
 from vlmbench.models.hf_quiet import first_line
 
-MAX_WINDOW_PIXELS = 256_000_000
-"""Decoded pictures of one window take about three quarters of a gigabyte, unless a single one takes more."""
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlmbench.models.hf_shared import Shared
 
 
 class OutOfMemoryError(Exception):
@@ -37,70 +41,127 @@ class Prompt:
         """The pictures, in the order shown."""
         return tuple(part.digest for part in self.request.parts if isinstance(part, ImageRef))
 
-    def fits_with(self, other: Prompt) -> bool:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Prompts that are asked as one, with all that the device needs for them."""
+
+    prompts: tuple[Prompt, ...]
+    tokens: int
+    """How many the device is given for it."""
+    shared: Shared | None = None
+    """The prompts as one tree of tokens; None: a single prompt, asked the plain way."""
+    pictures: tuple[Image, ...] = ()
+    """Of a prompt asked the plain way."""
+
+    def fits_with(self, other: Job) -> bool:
         """Whether both can be in one batch: one way of decoding, and pictures in both or in neither."""
-        return self.request.decoding == other.request.decoding and bool(self.digests) == bool(other.digests)
+        mine, its = self.prompts[0], other.prompts[0]
+        return (
+            mine.request.decoding == its.request.decoding
+            and bool(mine.digests) == bool(its.digests)
+            and (self.shared is None) == (other.shared is None)
+        )
+
+    def halves(self) -> tuple[Job, ...]:
+        """The same prompts in two jobs; a job of one prompt is not divided."""
+        if self.shared is None or len(self.prompts) == 1:
+            return (self,)
+        middle = (len(self.prompts) + 1) // 2
+        return self._part(0, middle), self._part(middle, len(self.prompts))
+
+    def singles(self) -> Iterator[Job]:
+        """Every prompt in a job of its own."""
+        for place in range(len(self.prompts)):
+            yield self._part(place, place + 1)
+
+    def _part(self, start: int, end: int) -> Job:
+        if self.shared is None:
+            return self
+        shared = self.shared.part(start, end)
+        return Job(prompts=self.prompts[start:end], tokens=shared.tokens, shared=shared)
 
 
-def windows(prompts: Iterable[Prompt], most: int, pixels: int = MAX_WINDOW_PIXELS) -> Iterator[list[Prompt]]:
-    """Consecutive prompts, at most so many and with at most so many pixels of distinct pictures."""
-    window: list[Prompt] = []
-    seen: set[tuple[str, ...]] = set()
-    total = 0
-    for prompt in prompts:
-        new = 0 if prompt.digests in seen else prompt.pixels
-        if window and (len(window) == most or (new and total + new > pixels)):
-            yield window
-            window, seen, total, new = [], set(), 0, prompt.pixels
-        window.append(prompt)
-        seen.add(prompt.digests)
-        total += new
-    if window:
-        yield window
+Ask = Callable[[Sequence[Job]], list[Response]]
 
 
 class Batcher:
-    """Answers windows in batches, and halves the batch for good when one does not fit."""
+    """Answers jobs in batches of at most so many tokens, padding counted, and at most so many prompts."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, tokens: int, rows: int | None = None) -> None:
+        self.tokens, self.rows = tokens, rows
+        self.halvings = 0
+        """How often a batch did not fit."""
 
-    def answer(
-        self, window: Sequence[Prompt], ask: Callable[[Sequence[Prompt]], list[Response]]
-    ) -> Iterator[Response]:
-        """Every prompt of the window answered once; one that fails fails alone."""
-        queue = sorted(window, key=lambda prompt: -prompt.length)
-        while queue:
-            batch = self._next(queue)
+    def answer(self, jobs: Iterable[Job | Response], ask: Ask) -> Iterator[Response]:
+        """Every prompt answered once, one that fails alone; what is a response already passes through."""
+        source, waiting = iter(jobs), deque[Job]()
+        while True:
+            batch: list[Job] = []
+            for job in self._batch(source, waiting):
+                if isinstance(job, Response):
+                    yield job
+                else:
+                    batch.append(job)
+            if not batch:
+                return
             try:
                 answers = ask(batch)
             except OutOfMemoryError as error:
-                if len(batch) > 1:
-                    self.size = len(batch) // 2
-                    continue
-                answers = [failure(batch[0].request.id, error)]
+                answers = self._make_smaller(batch, waiting, error)
             except Exception as error:  # the model's own code; whatever it raises is this batch's misfortune
-                answers = (
-                    [failure(batch[0].request.id, error)] if len(batch) == 1 else _one_by_one(batch, ask)
-                )
-            asked = {prompt.request.id for prompt in batch}
-            queue = [prompt for prompt in queue if prompt.request.id not in asked]
+                answers = _one_by_one(batch, ask, error)
             yield from answers
 
-    def _next(self, queue: Sequence[Prompt]) -> list[Prompt]:
-        first = queue[0]
+    def _batch(self, source: Iterator[Job | Response], waiting: deque[Job]) -> Iterator[Job | Response]:
+        batch: list[Job] = []
+        while True:
+            job = waiting.popleft() if waiting else next(source, None)
+            if job is None:
+                return
+            if isinstance(job, Response):
+                yield job
+            elif len(job.prompts) > 1 and not self._has_room(job):
+                waiting.extendleft(reversed(job.halves()))
+            elif batch and not (batch[0].fits_with(job) and self._has_room(*batch, job)):
+                waiting.appendleft(job)
+                return
+            else:
+                batch.append(job)
+                yield job
+
+    def _has_room(self, *batch: Job) -> bool:
+        rows = sum(len(job.prompts) for job in batch)
         # Sampling draws its random numbers a batch at a time, so only a batch of one can be repeated.
-        size = 1 if first.request.decoding.do_sample else self.size
-        return [prompt for prompt in queue if prompt.fits_with(first)][:size]
+        most = 1 if batch[0].prompts[0].request.decoding.do_sample else self.rows
+        return _cost(batch) <= self.tokens and (most is None or rows <= most)
+
+    def _make_smaller(
+        self, batch: Sequence[Job], waiting: deque[Job], error: OutOfMemoryError
+    ) -> list[Response]:
+        prompts = [prompt for job in batch for prompt in job.prompts]
+        if len(prompts) == 1:
+            return [failure(prompts[0].request.id, error)]
+        self.halvings += 1
+        self.tokens = max(1, _cost(batch) // 2)
+        waiting.extendleft(reversed(batch if len(batch) > 1 else batch[0].halves()))
+        return []
 
 
-def _one_by_one(batch: Sequence[Prompt], ask: Callable[[Sequence[Prompt]], list[Response]]) -> list[Response]:
+def _cost(batch: Sequence[Job]) -> int:
+    return len(batch) * max(job.tokens for job in batch)
+
+
+def _one_by_one(batch: Sequence[Job], ask: Ask, error: Exception) -> list[Response]:
+    alone = [single for job in batch for single in job.singles()]
+    if len(alone) == 1:
+        return [failure(alone[0].prompts[0].request.id, error)]
     answers: list[Response] = []
-    for prompt in batch:
+    for job in alone:
         try:
-            answers += ask([prompt])
-        except Exception as error:
-            answers.append(failure(prompt.request.id, error))
+            answers += ask([job])
+        except Exception as its_own:
+            answers.append(failure(job.prompts[0].request.id, its_own))
     return answers
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmbench.domain import Decoding, Finish
 from vlmbench.models.hf_batches import OutOfMemoryError
+from vlmbench.models.hf_features import encode_once
 from vlmbench.models.hf_quiet import first_line, quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+T = TypeVar("T")
 
 KEPT_SETTINGS = (
     "bos_token_id", "decoder_start_token_id", "forced_bos_token_id",
@@ -37,20 +40,32 @@ class Answer:
 
 
 class Generator:
-    """A loaded model and its processor, answering one batch at a time."""
+    """A loaded model and its processor, answering one batch at a time by the model's own `generate`."""
 
     def __init__(self, model: Any, processor: Any) -> None:
-        self._model, self._processor = model, processor
+        self.model, self._processor = model, processor
         self.settings = checkpoint_settings(model, processor.tokenizer)
         self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
         _install(self.settings, model)
 
     def answers(
-        self, texts: Sequence[str], pictures: Sequence[Sequence[Image]], decoding: Decoding, seed: int
-    ) -> list[Answer]:
-        """One answer a text, in order. All of them have pictures, or none has."""
+        self,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        decoding: Decoding,
+        seed: int,
+        same: Sequence[Hashable] = (),
+    ) -> tuple[list[Answer], int]:
+        """One answer a text, in order, and how many sets of pictures were encoded.
+
+        All of them have pictures, or none has. Texts with the same name in `same` have the same pictures.
+        """
+        return self.guarded(lambda: self._answers(texts, pictures, decoding, seed, same))
+
+    def guarded(self, work: Callable[[], T]) -> T:
+        """What `work` returns, with any torch's way of running out of memory as ours."""
         try:
-            return self._answers(texts, pictures, decoding, seed)
+            return work()
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -60,19 +75,32 @@ class Generator:
         raise OutOfMemoryError(reason)
 
     def _answers(
-        self, texts: Sequence[str], pictures: Sequence[Sequence[Image]], decoding: Decoding, seed: int
-    ) -> list[Answer]:
+        self,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        decoding: Decoding,
+        seed: int,
+        same: Sequence[Hashable],
+    ) -> tuple[list[Answer], int]:
         import torch
 
         if decoding.do_sample:
             torch.manual_seed(seed)
+        encoded = sum(map(bool, pictures))
         with quiet(), torch.inference_mode():
-            inputs = self._encode(texts, pictures).to(self._model.device, dtype=self._model.dtype)
-            tokens = self._model.generate(**inputs, generation_config=self._config(decoding))
-        prompt_length = 0 if self._model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        counts = inputs["attention_mask"].sum(dim=1).tolist()
+            inputs = self._encode(texts, pictures)
+            # Beams repeat what they are given in ways of their own.
+            if encoded and decoding.num_beams == 1 and len(set(same)) < len(same):
+                firsts = [same.index(name) for name in dict.fromkeys(same)]
+                few = self._encode([texts[i] for i in firsts], [pictures[i] for i in firsts])
+                counts = [len(shown) for shown in pictures]
+                if encode_once(self.model, inputs, few, [firsts.index(same.index(n)) for n in same], counts):
+                    encoded = len(firsts)
+            tokens = self.model.generate(**inputs, generation_config=self._config(decoding))
+        prompt_length = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
         rows = tokens[:, prompt_length:].tolist()
-        return [self._decode(row, count) for row, count in zip(rows, counts, strict=True)]
+        return [self.answer(row, length) for row, length in zip(rows, lengths, strict=True)], encoded
 
     def _encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image]]) -> Any:
         bos = self._processor.tokenizer.bos_token
@@ -87,7 +115,7 @@ class Generator:
         )
         if not self._takes_segments:
             inputs.pop("token_type_ids", None)
-        return inputs
+        return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def _config(self, decoding: Decoding) -> Any:
         from transformers import GenerationConfig
@@ -101,7 +129,8 @@ class Generator:
             **(sampling if decoding.do_sample else {}),
         )
 
-    def _decode(self, row: list[int], prompt_tokens: int) -> Answer:
+    def answer(self, row: list[int], prompt_tokens: int) -> Answer:
+        """The tokens after a prompt as an answer: up to the first that ends it."""
         stops = set(self.settings["eos_token_id"])
         end = next((place for place, token in enumerate(row) if token in stops), None)
         said = row if end is None else row[: end + 1]

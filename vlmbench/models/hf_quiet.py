@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+
+_lock = threading.Lock()
+_inside = 0
+_before = ExitStack()
 
 
 @contextmanager
@@ -13,7 +18,25 @@ def quiet() -> Iterator[None]:
     """No log lines, bars or warnings of transformers inside; its errors still come through.
 
     What its warnings are about is checked by us: missing weights, settings of greedy decoding, padding.
+    These are settings of the process: of several threads inside, the first sets them and the last one
+    puts them back.
     """
+    global _inside
+    with _lock:
+        if _inside == 0:
+            _before.enter_context(_silence())
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _before.close()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     logging: Any = transformers_logging

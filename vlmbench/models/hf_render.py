@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ class Renderer:
         self._marks: dict[str, int] = {}
         self._marks = self._find_marks()
         self._reserved = sorted({*self._marks, *self._own_tokens()}, key=len, reverse=True)
+
+    @property
+    def marks(self) -> Collection[str]:
+        """The special tokens that stand for a picture in a prompt."""
+        return self._marks.keys()
 
     def text(self, request: Request) -> str:
         """The whole prompt, from the first token to where the answer begins."""

@@ -1,4 +1,4 @@
-"""How long a prompt is, about, and how many fit on a device, about.
+"""How long a prompt is, about, and how many tokens fit on a device, about.
 
 Both are starting points: a batch that does not fit after all is halved.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-CPU_BATCH = 16
-LARGEST_BATCH = 64
-_TOKENS = 1536
-"""Prompt with one or two pictures and answer, as a guess made before any was seen."""
+CPU_TOKENS = 4096
+"""More do not make a processor busier, and what a layer puts out for them no longer stays in its caches."""
+MOST_TOKENS = 65_536
 
 
 def prompt_length(processor: Any, text: str, sizes: Sequence[tuple[int, int]]) -> int:
@@ -32,18 +31,15 @@ def _picture_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> int:
         return sum(width * height for width, height in sizes) // (28 * 28)
 
 
-def starting_batch(model: Any) -> int:
-    """A power of two that should fit beside the weights."""
+def starting_budget(model: Any) -> int:
+    """How many tokens should fit beside the weights."""
     import torch
 
     if model.device.type != "cuda":
-        return CPU_BATCH
+        return CPU_TOKENS
     free, _ = torch.cuda.mem_get_info(model.device)
-    each = _TOKENS * bytes_per_token(model.config.get_text_config(decoder=True), model.dtype.itemsize)
-    size = 1
-    while size < LARGEST_BATCH and 2 * size * each <= 0.8 * free:
-        size *= 2
-    return size
+    each = bytes_per_token(model.config.get_text_config(decoder=True), model.dtype.itemsize)
+    return max(1, min(MOST_TOKENS, int(0.8 * free) // each))
 
 
 def bytes_per_token(config: Any, itemsize: int) -> int:
