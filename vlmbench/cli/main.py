@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "list": "benchmarks, prompt styles, rule sets",
     "show": "one benchmark's card, a sample, and the prompt as sent",
     "data": "get and check benchmark files",
+    "doctor": "what is missing here; where two ways of asking a model differ",
     "demo": "the whole story on a laptop: a small model, with and without its picture",
 }
 

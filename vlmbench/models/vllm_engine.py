@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,15 @@ class Engine:
                 fix="Every answer so far is kept; the same command continues.",
             ) from error
         return (output for output in outputs if output.finished)
+
+    def outputs(self, prompts: Mapping[str, tuple[Any, Any]]) -> list[Any]:
+        """Prepared prompts with their sampling, all answered before this returns."""
+        for name, (prompt, sampling) in prompts.items():
+            self.add(name, prompt, sampling)
+        done: list[Any] = []
+        while len(done) < len(prompts):
+            done += self.step()
+        return done
 
     def abort(self, names: Sequence[str]) -> None:
         """Forget these requests. An engine that is gone has forgotten them already."""

@@ -1,0 +1,171 @@
+"""Say what is missing here; or ask one model in two ways and show where they first differ.
+
+    vlmbench doctor
+    vlmbench doctor --model PATH                            transformers against vLLM, where it is installed
+    vlmbench doctor --model PATH --against dtype=bfloat16
+    vlmbench doctor --model PATH --against batch-size=8
+    vlmbench doctor --model PATH --against OTHER/PATH       any other model, `openai:NAME@URL` among them
+
+Looked at are the rendered text, token ids, pixel tensor, first-step logits and the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vlmbench.cli.common import add_format_argument, positive, print_json, stdout
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.doctor import Comparison
+    from vlmbench.doctor_checks import Check
+    from vlmbench.doctor_views import View
+
+_COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "optional": "dim"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `doctor`."""
+    parser.add_argument("--model", help="compare two ways of asking this model")
+    parser.add_argument(
+        "--against", metavar="WAY", help="hf, vllm, dtype=NAME, batch-size=N, or another model"
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto", help="of both sides (default: auto)")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="of both sides (default: auto)")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run code the model folder ships")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here, too")
+    add_format_argument(parser)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One way of asking."""
+
+    model: str
+    dtype: str
+    batch_size: int | Literal["auto"]
+
+    def told(self, other: Side) -> str:
+        """The model, and where it differs from the other side."""
+        parts = [self.model]
+        parts += [f"dtype {self.dtype}"] if self.dtype != other.dtype else []
+        parts += [f"batch size {self.batch_size}"] if self.batch_size != other.batch_size else []
+        return ", ".join(parts)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Without a model: what is missing. With one: where two ways differ; exit 1 if they do."""
+    if args.model is None:
+        if args.against is not None:
+            raise UsageError("--against needs --model.", fix="See `vlmbench doctor --help`.")
+        return _examine(args)
+    from vlmbench.doctor import compare
+
+    ours, theirs = sides(args)
+    print(f"{ours.told(theirs)}  against  {theirs.told(ours)}", file=sys.stderr)
+    seen, half = zip(*(_look(side, args) for side in (ours, theirs)), strict=True)
+    comparison = compare(*seen, half=any(half))
+    if args.format == "json":
+        print_json(asdict(comparison) | {"first": comparison.first and comparison.first.name})
+    else:
+        print_comparison(comparison)
+    return int(comparison.first is not None)
+
+
+def sides(args: argparse.Namespace) -> tuple[Side, Side]:
+    """Both ways of asking that the command line means."""
+    ours = Side(model=args.model, dtype=args.dtype, batch_size=args.batch_size or "auto")
+    against = args.against or _other_backend(args.model)
+    name, _, value = against.partition("=")
+    if name == "dtype" and value:
+        return ours, replace(ours, dtype=value)
+    if name == "batch-size" and value:
+        if not value.isdigit() or int(value) < 1:
+            raise UsageError(f"`{value}` is no batch size.", fix="Write --against batch-size=8.")
+        first = ours if args.batch_size else replace(ours, batch_size=1)
+        return first, replace(ours, batch_size=int(value))
+    folder = args.model.removeprefix("vllm:")
+    return ours, replace(ours, model={"hf": folder, "vllm": f"vllm:{folder}"}.get(against, against))
+
+
+def _other_backend(model: str) -> str:
+    from vlmbench.doctor_checks import installed
+
+    if model.startswith("vllm:"):
+        return "hf"
+    return "vllm" if installed("vllm") else "batch-size=8"
+
+
+def _look(side: Side, args: argparse.Namespace) -> tuple[list[View], bool]:
+    """What one side sees and says, and whether it computes in a half format."""
+    from vlmbench.doctor import items
+    from vlmbench.doctor_views import close, views
+    from vlmbench.models.loading import load_model
+
+    model = load_model(
+        side.model,
+        device=args.device,
+        dtype=side.dtype,
+        batch_size=side.batch_size,
+        trust_remote_code=args.trust_remote_code,
+    )
+    requests, pictures = items()
+    try:
+        return views(model, requests, pictures, side.batch_size), "float16" in str(model.facts.get("dtype"))
+    finally:
+        close(model)
+        del model
+        gc.collect()
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """A line a stage, and the first difference in full."""
+    from vlmbench.doctor import STAGES
+
+    console = stdout()
+    for stage in comparison.stages:
+        count = f"{len(stage.differing)} of {stage.compared} differ" if stage.differing else "the same"
+        count = count if stage.compared else "not shown by both"
+        apart = f", at most {stage.largest:.2g} apart" if stage.largest and not stage.differing else ""
+        console.print(f"{STAGES[stage.name]:<18} {count}{apart}", markup=False, soft_wrap=True)
+    first = comparison.first
+    if first is None:
+        console.print("[green]no difference[/green]")
+        return
+    console.print(f"\nthey first differ in the {STAGES[first.name]}:", style="bold")
+    for item, how in first.differing[:3]:
+        console.print(f"  {item}: {how}", markup=False, soft_wrap=True)
+    if len(first.differing) > 3:
+        console.print(f"  … and {len(first.differing) - 3} more")
+
+
+def _examine(args: argparse.Namespace) -> int:
+    from vlmbench.doctor_checks import checks
+
+    found = checks(args.data_dir)
+    if args.format == "json":
+        print_json([asdict(check) for check in found])
+    else:
+        print_checks(found)
+    return int(any(check.state == "missing" for check in found))
+
+
+def print_checks(found: list[Check]) -> None:
+    """A line a check, and the command that mends it under what is not as it should be."""
+    console = stdout()
+    width = max(len(check.name) for check in found)
+    for check in found:
+        colour = _COLOURS[check.state]
+        console.print(f"[{colour}]{check.state:<9}[/{colour}]", end="")
+        console.print(f"{check.name:<{width}}  {check.found}", markup=False, soft_wrap=True)
+        if check.fix:
+            console.print(" " * (11 + width) + check.fix, style="dim", markup=False, soft_wrap=True)
+    missing = sum(check.state == "missing" for check in found)
+    many = "1 needed thing is" if missing == 1 else f"{missing or 'no'} needed things are"
+    console.print(f"\n{many} missing")
