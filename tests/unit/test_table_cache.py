@@ -490,6 +490,7 @@ def test_opening_holds_a_small_part_of_a_large_table(tmp_path: Path) -> None:
         str(tmp_path),
         "--format",
         "json",
+        "--quick",
     ]
     opened = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert opened["cold"]["peak_mb"] < 300
