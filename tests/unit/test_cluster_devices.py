@@ -21,6 +21,8 @@ from vlmbench.errors import UsageError
         ("2,", None, 1, Devices(count=1, indices=(2,))),
         (None, "auto", 1, Devices(count=None, cluster=True)),
         ("6", "auto", 1, Devices(count=6, cluster=True)),
+        (None, None, 2, Devices(count=1, tensor_parallel=2)),
+        ("8", None, 2, Devices(count=4, tensor_parallel=2)),
     ],
 )
 def test_flags_as_a_value(
@@ -76,4 +78,4 @@ def test_models_that_cannot_use_them_say_so(flags: dict[str, object], named: str
 
 def test_a_vllm_replica_may_have_several_devices() -> None:
     args = argparse.Namespace(model="vllm:demo", devices="4", nodes=None, tensor_parallel=2, device="auto")
-    assert asked_for(args) == Devices(count=4, tensor_parallel=2)
+    assert asked_for(args) == Devices(count=2, tensor_parallel=2)

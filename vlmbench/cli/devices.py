@@ -20,7 +20,9 @@ SHARDED = ("vllm",)
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     parser.add_argument(
-        "--devices", metavar="N", help="replicas: how many (4) or on which accelerators (0,2,3); needs ray"
+        "--devices",
+        metavar="N",
+        help="a replica of the model on each: how many (4) or which (0,2,3); needs ray",
     )
     parser.add_argument(
         "--nodes",

@@ -32,17 +32,18 @@ class Devices:
 def devices_of(devices: str | None, nodes: str | None, tensor_parallel: int = 1) -> Devices:
     """The flags as a value, or a UsageError that says how to write them."""
     indices = _indices(devices) if devices and "," in devices else ()
-    count = len(indices) // tensor_parallel if indices else _count(devices)
-    if indices and len(indices) % tensor_parallel:
+    number = len(indices) or _count(devices)
+    if number is not None and number % tensor_parallel:
         raise UsageError(
-            f"{len(indices)} devices cannot be shared out to replicas of {tensor_parallel}.", key="--devices"
+            f"{number} devices cannot be shared out to replicas of {tensor_parallel}.", key="--devices"
         )
     if indices and nodes:
         raise UsageError(
             "a list of devices means those of this machine, and `--nodes` means others too.",
             key="--devices",
-            fix="Write how many replicas are wanted in all; without `--devices` the whole cluster is used.",
+            fix="Write how many are wanted in all; without `--devices` the whole cluster is used.",
         )
+    count = None if number is None else number // tensor_parallel
     if nodes is None:
         count = count or 1
     return Devices(count=count, indices=indices, cluster=nodes is not None, tensor_parallel=tensor_parallel)

@@ -6,8 +6,10 @@ import contextlib
 import importlib.util
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -75,13 +77,30 @@ def _join(ray: ModuleType, quiet: dict[str, Any]) -> None:
             fix="Log in there, or use `ray job submit`; see docs/multi-node.md.",
         )
     try:
+        _knock(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"there is no Ray cluster to join at `{address}` ({' '.join(str(error).split())[:200]}).",
             fix="Start one with `ray start --head`, set RAY_ADDRESS to it, or leave `--nodes` out to use "
             "this machine alone; see docs/multi-node.md.",
         ) from None
+
+
+def _knock(address: str) -> None:
+    """Ray itself would wait for minutes for a head that is not there."""
+    host, _, port = _written_down().rpartition(":") if address == "auto" else address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _written_down() -> str:
+    """Where `ray start` leaves the address of this machine's cluster; empty when there is none."""
+    folder = Path(os.environ.get("RAY_TMPDIR", "/tmp"))  # noqa: S108 - that is where Ray writes
+    try:
+        return (folder / "ray" / "ray_current_cluster").read_text("utf-8").strip()
+    except OSError:
+        return ""
 
 
 @contextlib.contextmanager
