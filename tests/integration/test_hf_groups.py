@@ -204,19 +204,35 @@ def test_a_run_is_finished_with_another_batch_size_and_its_timing_says_how(tiny_
 def test_every_token_of_a_tree_sees_the_tokens_of_its_prompts_before_it() -> None:
     rows = [(1, 2, 3, 9), (1, 2, 4, 9), (1, 2, 3, 5, 9), (7,), (1, 2, 3, 9)]
     tree = plant(rows)
-    assert len(tree.ids) == 5 + len(rows)
-    assert tree.ids[-5:].tolist() == [row[-1] for row in rows]
-    for tokens, depth, sees in ((tree.ids, tree.depth, tree.sees), _padded(tree)):
-        for place, row in enumerate(rows):
-            leaf = len(tree.ids) - 5 + place + (len(tokens) - len(tree.ids) - 2 if len(tokens) > 10 else 0)
-            path = sees[leaf].nonzero()[:, 0]
-            assert tokens[path].tolist() == list(row)
-            assert depth[path].tolist() == list(range(len(row)))
+    assert tree.ids.tolist() == [1, 2, 3, 5, 4, *(row[-1] for row in rows)]
+    other = plant([(n, *range(9), n) for n in range(7)])
+    for together in ([tree], [tree, other]):
+        forest = stand_together(together, pad=0)
+        for place, row in enumerate(rows, start=forest.ids.shape[1] - forest.width):
+            path = forest.sees[0, place].nonzero()[:, 0]
+            assert forest.ids[0, path].tolist() == list(row)
+            assert forest.depth[0, path].tolist() == list(range(len(row)))
+            for step, token in enumerate(path[:-1]):
+                assert forest.sees[0, token].nonzero()[:, 0].tolist() == path[: step + 1].tolist()
 
 
-def _padded(tree: Any) -> Any:
-    forest = stand_together([tree, plant([(n, *range(9), n) for n in range(7)])], pad=0)
-    return forest.ids[0], forest.depth[0], forest.sees[0]
+def test_many_questions_on_one_picture_are_divided_before_they_take_memory(tiny_model: TinyModel) -> None:
+    briefly = Decoding(max_new_tokens=1)
+    texts = [f"Is this number {n}?" for n in range(300)]
+    asked = [request(text, ImageRef("picture 2"), text, decoding=briefly) for text in texts]
+    model = load_hf(str(tiny_model("llava")), device="cpu")
+    model._batcher.tokens = 500
+    assert {r.error for r in answers(model, asked).values()} == {None}
+    assert 3 < model.timing["pictures_encoded"] < 20
+
+
+def test_tokens_a_checkpoint_never_says_are_left_to_generate(tiny_model: TinyModel, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model("llava"), tmp_path / "model")
+    edit_json(folder / "generation_config.json", suppress_tokens=list(range(100, 390)))
+    asked = rotations(Decoding(max_new_tokens=4))[:8]
+    model = load_hf(str(folder), device="cpu")
+    assert answers(model, asked) == one_by_one(folder, asked)
+    assert "shared prefix" not in model.timing["paths"]
 
 
 def test_what_is_read_ahead_is_bounded_and_stops_when_left() -> None:

@@ -81,7 +81,8 @@ class HfModel:
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor)
         self._grouped = GroupedGenerator(self._generator)
-        self._sharer = Sharer(weights, processor, renderer.marks) if takes_trees(weights) else None
+        can_share = takes_trees(weights) and not self._generator.is_steered
+        self._sharer = Sharer(weights, processor, renderer.marks) if can_share else None
         self._batcher = Batcher(starting_budget(weights), rows)
         self._tally = Tally()
 

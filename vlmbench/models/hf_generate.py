@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEPT_SETTINGS = (
-    "bos_token_id", "decoder_start_token_id", "forced_bos_token_id",
-    "suppress_tokens", "begin_suppress_tokens",
-)  # fmt: skip
+STEERING = ("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens")
+"""Settings of a checkpoint that change which token is the likeliest."""
+KEPT_SETTINGS = ("bos_token_id", "decoder_start_token_id", *STEERING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +46,11 @@ class Generator:
         self.settings = checkpoint_settings(model, processor.tokenizer)
         self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
         _install(self.settings, model)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether the checkpoint forbids or forces tokens, which only `generate` knows how to do."""
+        return any(name in self.settings for name in STEERING)
 
     def answers(
         self,

@@ -26,9 +26,15 @@ class Tree:
     ids: torch.Tensor
     depth: torch.Tensor
     """How many tokens of its prompt stand before each."""
-    sees: torch.Tensor
-    """[token, other]: whether it attends to the other."""
+    branches: tuple[tuple[int, int, torch.Tensor], ...]
+    """From a place to a place, tokens that see each other in order, and what they all see besides."""
     prompts: int
+
+    def show(self, sees: torch.Tensor) -> None:
+        """Write into [token, other] whether a token sees the other. Made late: it is large."""
+        for start, end, before in self.branches:
+            sees[start:end, start:end].fill_(True).tril_()
+            sees[start:end, before] = True
 
 
 def plant(rows: Sequence[tuple[int, ...]]) -> Tree:
@@ -37,8 +43,8 @@ def plant(rows: Sequence[tuple[int, ...]]) -> Tree:
 
     ids: list[int] = []
     depth: list[int] = []
+    branches: list[tuple[int, int, torch.Tensor]] = []
     paths: dict[int, list[int]] = {}
-    branches: list[tuple[int, list[int]]] = []
     last: tuple[int, ...] = ()
     path: list[int] = []
     # Sorted, each prompt shares most with the one before it.
@@ -46,22 +52,16 @@ def plant(rows: Sequence[tuple[int, ...]]) -> Tree:
         body = rows[place][:-1]
         shared = _shared(last, body)
         start = len(ids)
-        branches.append((start, path[:shared]))
         ids += body[shared:]
         depth += range(shared, len(body))
+        branches.append((start, len(ids), torch.tensor(path[:shared], dtype=torch.long)))
         path = [*path[:shared], *range(start, len(ids))]
         paths[place], last = path, body
-    leaves = len(ids)
-    size = leaves + len(rows)
-    sees = torch.eye(size, dtype=torch.bool)
-    for (start, before), end in zip(branches, [*(s for s, _ in branches[1:]), leaves], strict=True):
-        sees[start:end, torch.tensor(before, dtype=torch.long)] = True
-        sees[start:end, start:end] = torch.ones(end - start, end - start, dtype=torch.bool).tril()
-    for place, above in paths.items():
-        sees[leaves + place, torch.tensor(above, dtype=torch.long)] = True
-    ids += [row[-1] for row in rows]
-    depth += [len(row) - 1 for row in rows]
-    return Tree(ids=torch.tensor(ids), depth=torch.tensor(depth), sees=sees, prompts=len(rows))
+    for place, row in enumerate(rows):
+        branches.append((len(ids), len(ids) + 1, torch.tensor(paths[place], dtype=torch.long)))
+        ids.append(row[-1])
+        depth.append(len(row) - 1)
+    return Tree(ids=torch.tensor(ids), depth=torch.tensor(depth), branches=tuple(branches), prompts=len(rows))
 
 
 def _shared(one: Sequence[int], other: Sequence[int]) -> int:
@@ -78,6 +78,7 @@ class Forest:
     ids: torch.Tensor
     depth: torch.Tensor
     sees: torch.Tensor
+    """[row, token, other]"""
     width: int
 
 
@@ -96,5 +97,5 @@ def stand_together(trees: Sequence[Tree], pad: int) -> Forest:
         end = start + len(tree.ids)
         ids[row, start:end] = tree.ids
         depth[row, start:end] = tree.depth
-        sees[row, start:end, start:end] = tree.sees
+        tree.show(sees[row, start:end, start:end])
     return Forest(ids=ids, depth=depth, sees=sees, width=width)
