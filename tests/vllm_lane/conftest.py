@@ -19,7 +19,7 @@ import pytest
 HERE = importlib.util.find_spec("vllm") is not None
 if not HERE:
     collect_ignore_glob = ["test_*.py"]
-# In gibibytes; by default vLLM takes a share of the whole machine.
+# In gibibytes, for the server too; by default vLLM takes nine tenths of the machine.
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
 

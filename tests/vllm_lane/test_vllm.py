@@ -12,6 +12,8 @@ import pytest
 from asking import GREEDY, PICTURES, answers, questions, request
 from tiny_models import save_model
 
+from vlmbench.doctor import compare, items
+from vlmbench.doctor_views import views
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import ModelError
 from vlmbench.models.hf import load_hf
@@ -103,6 +105,14 @@ def test_beams_are_refused(engine: Any) -> None:
     beams = request("1", "What?", decoding=replace(GREEDY, num_beams=4))
     with pytest.raises(ModelError, match="beams"):
         list(engine.generate([beams], {}))
+
+
+def test_the_doctor_sees_no_difference_at_any_stage(engine: Any, tiny: Path) -> None:
+    requests, pictures = items()
+    hf = load_hf(str(tiny), device="cpu")
+    comparison = compare(views(hf, requests, pictures), views(engine, requests, pictures))
+    assert [stage.compared for stage in comparison.stages] == [len(requests)] * 5
+    assert comparison.first is None
 
 
 def test_weights_that_vllm_cannot_name_are_refused_before_it_starts(tmp_path: Path) -> None:

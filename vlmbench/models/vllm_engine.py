@@ -15,11 +15,15 @@ from typing import Any
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_quiet import first_line, quiet
 
-_QUIET = {
+_UNLESS_SET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
+    # vLLM's processes warn of settings that are ours.
+    "TRANSFORMERS_VERBOSITY": "error",
     # The default of five seconds would be all that Ctrl-C has.
     "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "1",
+    # In gibibytes and on a CPU only. Left alone, vLLM takes nine tenths of the machine, or fails to.
+    "VLLM_CPU_KVCACHE_SPACE": "4",
 }
 """What the environment does not say otherwise."""
 
@@ -37,7 +41,7 @@ class Setting:
 
 def need_vllm() -> str:
     """vLLM's version, or an error that says how to get it."""
-    for name, value in _QUIET.items():
+    for name, value in _UNLESS_SET.items():
         os.environ.setdefault(name, value)
     try:
         import vllm
