@@ -19,7 +19,8 @@ def encode_once(
     `inputs` has, and `counts` how many pictures that are.
     """
     encode = getattr(model.base_model, "get_image_features", None)
-    if encode is None or "mm_encoder_outputs" not in inspect.signature(model.forward).parameters:
+    takes_them = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
+    if encode is None or not takes_them or model.config.is_encoder_decoder:
         return False
     wanted = [name for name in inspect.signature(encode).parameters if name in few]
     features = encode(**{name: few[name] for name in wanted}, return_dict=True)

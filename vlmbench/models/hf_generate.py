@@ -90,21 +90,30 @@ class Generator:
 
         if decoding.do_sample:
             torch.manual_seed(seed)
-        encoded = sum(map(bool, pictures))
         with quiet(), torch.inference_mode():
             inputs = self._encode(texts, pictures)
+            encoded = sum(map(bool, pictures))
             # Beams repeat what they are given in ways of their own.
             if encoded and decoding.num_beams == 1 and len(set(same)) < len(same):
-                firsts = [same.index(name) for name in dict.fromkeys(same)]
-                few = self._encode([texts[i] for i in firsts], [pictures[i] for i in firsts])
-                counts = [len(shown) for shown in pictures]
-                if encode_once(self.model, inputs, few, [firsts.index(same.index(n)) for n in same], counts):
-                    encoded = len(firsts)
+                encoded = self._with_pictures_once(inputs, texts, pictures, same)
             tokens = self.model.generate(**inputs, generation_config=self._config(decoding))
         prompt_length = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         rows = tokens[:, prompt_length:].tolist()
         return [self.answer(row, length) for row, length in zip(rows, lengths, strict=True)], encoded
+
+    def _with_pictures_once(
+        self,
+        inputs: Any,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        same: Sequence[Hashable],
+    ) -> int:
+        firsts = [same.index(name) for name in dict.fromkeys(same)]
+        few = self._encode([texts[first] for first in firsts], [pictures[first] for first in firsts])
+        which = [firsts.index(same.index(name)) for name in same]
+        done = encode_once(self.model, inputs, few, which, [len(shown) for shown in pictures])
+        return len(firsts) if done else len(texts)
 
     def _encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image]]) -> Any:
         bos = self._processor.tokenizer.bos_token
