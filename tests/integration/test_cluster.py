@@ -172,3 +172,16 @@ def test_a_row_comes_once_although_a_stopped_call_left_work_behind() -> None:
     stopped.close()  # type: ignore[attr-defined]
     assert sorted(int(r.id) for r in model.generate(asked[:20], {})) == list(range(20))
     model.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_real_model_answers_the_same_whether_workers_open_the_pictures_or_are_sent_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sees: bool
+) -> None:
+    if not sees:
+        monkeypatch.setattr("vlmbench.engine.cluster._Asking._share", lambda *_: None)
+    assert run(tmp_path / "one", *FEW, "--device", "cpu", model="demo") == 0
+    assert run(tmp_path / "two", *FEW, *TWO, "--device", "cpu", model="demo") == 0
+    assert finished_files(tmp_path / "two") == finished_files(tmp_path / "one")
+    assert len({answer["text"] for answer in answers(tmp_path / "two")}) > 1

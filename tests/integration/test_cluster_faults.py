@@ -122,7 +122,7 @@ def test_a_machine_that_dies_costs_nothing_and_one_that_joins_takes_work(
         process = start(tmp_path, "--nodes", "auto", model="echo:B,!sleep=0.1", RAY_ADDRESS=cluster.address)
         with process:
             reaches(tmp_path, "answering")
-            cluster.remove_node(cluster.worker_nodes[0], allow_graceful=False)
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
             cluster.add_node(num_cpus=1, include_dashboard=False)
             wait_until(
                 lambda: any(w["worker"] == 2 and w["done"] > 0 for w in told(tmp_path).get("workers", [])),

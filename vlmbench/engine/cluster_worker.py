@@ -100,7 +100,9 @@ class Worker:
         """Every answer as it comes."""
         assert self._model is not None  # noqa: S101 - the driver loads before it asks
         try:
-            yield from self._model.generate(requests, images)
+            # No `yield from`: Ray sends measurements of its own into the generator, not meant for the model.
+            for response in self._model.generate(requests, images):  # noqa: UP028
+                yield response
         except Exception as error:
             yield failed(error)
 
