@@ -20,14 +20,21 @@ LETTERS = "ABCD"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One way to ask: its category, the answers it can have, and its wording in both languages."""
+    """One way to ask: what it is about, the answers it can have, and its wording in both languages."""
 
-    category: str
+    topic: str
     pool: tuple[str, ...]
     english: str
     chinese: str
     english_hint: str = ""
     chinese_hint: str = ""
+    asked_as: str | None = ""
+    """The benchmark's category; empty: the topic. None: asked in training only."""
+
+    @property
+    def category(self) -> str:
+        """The benchmark's category; empty where it does not ask this."""
+        return "" if self.asked_as is None else self.asked_as or self.topic
 
 
 GROUPS = {
@@ -45,7 +52,8 @@ _YES_NO = ("yes", "no")
 TEMPLATES: dict[str, Template] = {
     "colour_of": Template("colour", COLOURS, "What colour is the {shape}?", "{shape}是什么颜色？"),
     "colour_at": Template(
-        "colour", COLOURS, "What colour is the shape at the {place}?", "{place}的图形是什么颜色？"
+        "colour", COLOURS, "What colour is the shape at the {place}?", "{place}的图形是什么颜色？",
+        asked_as="position",
     ),
     "colour_hinted": Template(
         "colour", COLOURS, "What colour is this shape?", "这个图形是什么颜色？",
@@ -54,7 +62,9 @@ TEMPLATES: dict[str, Template] = {
     "shape_of": Template(
         "shape", SHAPES, "What is the shape of the {colour} one?", "{colour}的图形是什么形状？"
     ),
-    "shape_at": Template("shape", SHAPES, "Which shape is at the {place}?", "{place}的图形是什么形状？"),
+    "shape_at": Template(
+        "shape", SHAPES, "Which shape is at the {place}?", "{place}的图形是什么形状？", asked_as="position"
+    ),
     "shape_hinted": Template(
         "shape", SHAPES, "Which shape is it?", "它是什么形状？",
         "The question is about the {colour} shape.", "问题是关于{colour}图形的。",
@@ -78,14 +88,16 @@ TEMPLATES: dict[str, Template] = {
         "existence", SHAPES, "Which of these shapes is in the picture?", "图中有下列哪种形状？"
     ),
     "place_of": Template(
-        "position", PLACES, "Where is the {colour} {shape}?", "{colour}的{shape}在哪里？"
+        "position", PLACES, "Where is the {colour} {shape}?", "{colour}的{shape}在哪里？", asked_as=None
     ),
     "place_hinted": Template(
         "position", PLACES, "Where in the picture is it?", "它在图中的哪里？",
         "The question is about the {shape}.", "问题是关于{shape}的。",
+        asked_as=None,
     ),
     "side_of": Template(
-        "position", SIDES, "Where is the {shape}, seen from the {other}?", "从{other}看，{shape}在哪里？"
+        "position", SIDES, "Where is the {shape}, seen from the {other}?", "从{other}看，{shape}在哪里？",
+        asked_as=None,
     ),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Literal
 
 from vlmbench.shapes.questions import TEMPLATES, Fact, Question, choices, facts
 from vlmbench.shapes.scene import Scene, random_scene
@@ -19,15 +20,45 @@ Layout = frozenset[tuple[str, str, str]]
 Asked = tuple[Scene, tuple[Question, ...]]
 
 BENCHMARK_SEEDS = {"dev": "shapes-dev-1", "test": "shapes-test-1"}
+QUESTION_SEEDS = {"dev": "shapes-dev-questions-4", "test": "shapes-test-questions-4"}
 BENCHMARK_ROUNDS = {"dev": 36, "test": 12}
 CATEGORIES = ("colour", "shape", "counting", "existence", "position")
 _PER_PICTURE = 3
+_PASSES = 6
 
 
 def benchmark_questions(split: str) -> list[Asked]:
     """The benchmark's pictures with their questions; `split` is dev or test. Always the same."""
+    rng = random.Random(QUESTION_SEEDS[split])  # noqa: S311 - drawing pictures, not secrets
+    wanted = [
+        goal
+        for category in CATEGORIES
+        for goal in _goals(rng, _templates("category", category), BENCHMARK_ROUNDS[split])
+    ]
+    rng.shuffle(wanted)
+    letters: Counter[tuple[int, str]] = Counter()
+    asked: dict[Layout, tuple[Scene, tuple[Question, ...]]] = {}
+    scenes = [scene for scene, _ in _all_questions(split)]
+    # A picture gets few questions before any gets many: the limit grows from pass to pass.
+    for limit in range(1, _PASSES + 1):
+        for scene in scenes:
+            had = asked.get(scene.layout(), (scene, ()))[1]
+            if wanted and len(had) < limit:
+                met = _meet_goals(rng, scene, wanted, letters, had, limit - len(had))
+                asked[scene.layout()] = (scene, (*had, *met))
+    if wanted:
+        raise ValueError(f"no picture of {split} can be asked {wanted}")
+    return [(scene, questions) for scene, questions in asked.values() if questions]
+
+
+def _all_questions(split: str) -> list[Asked]:
+    """The pictures, drawn so that every template could be asked; training never sees one of them."""
     rng = random.Random(BENCHMARK_SEEDS[split])  # noqa: S311 - drawing pictures, not secrets
-    wanted = [goal for category in CATEGORIES for goal in _goals(rng, category, BENCHMARK_ROUNDS[split])]
+    wanted = [
+        goal
+        for topic in CATEGORIES
+        for goal in _goals(rng, _templates("topic", topic), BENCHMARK_ROUNDS[split])
+    ]
     rng.shuffle(wanted)
     letters: Counter[tuple[int, str]] = Counter()
     seen: set[Layout] = set() if split == "dev" else set(_layouts("dev"))
@@ -43,9 +74,12 @@ def benchmark_questions(split: str) -> list[Asked]:
     return asked
 
 
-def _goals(rng: random.Random, category: str, count: int) -> list[tuple[str, str]]:
+def _templates(kind: Literal["topic", "category"], value: str) -> list[str]:
+    return [name for name, template in TEMPLATES.items() if getattr(template, kind) == value]
+
+
+def _goals(rng: random.Random, names: Sequence[str], count: int) -> list[tuple[str, str]]:
     """`count` pairs of template and answer: templates in turn, each going evenly through its answers."""
-    names = [name for name, template in TEMPLATES.items() if template.category == category]
     goals: list[tuple[str, str]] = []
     answers: dict[str, list[str]] = {name: [] for name in names}
     for turn in range(count):
@@ -58,22 +92,27 @@ def _goals(rng: random.Random, category: str, count: int) -> list[tuple[str, str
 
 
 def _meet_goals(
-    rng: random.Random, scene: Scene, wanted: list[tuple[str, str]], letters: Counter[tuple[int, str]]
+    rng: random.Random,
+    scene: Scene,
+    wanted: list[tuple[str, str]],
+    letters: Counter[tuple[int, str]],
+    had: Sequence[Question] = (),
+    most: int = _PER_PICTURE,
 ) -> tuple[Question, ...]:
-    """Questions about the scene that tick off wanted pairs, at most three of different templates."""
+    """Questions about the scene that tick off wanted pairs, at most so many, of different templates."""
     found: list[Question] = []
     truths = facts(scene)
     rng.shuffle(truths)
     for fact in truths:
         goal = (fact.template, fact.answer)
-        if goal not in wanted or any(question.fact.template == fact.template for question in found):
+        if goal not in wanted or any(q.fact.template == fact.template for q in (*had, *found)):
             continue
         question = choices(rng, fact, rng.choice((3, 4, 4)))
         if question is None:
             continue
         wanted.remove(goal)
         found.append(_even_letter(question, letters))
-        if len(found) == _PER_PICTURE:
+        if len(found) == most:
             break
     return tuple(found)
 
@@ -88,7 +127,7 @@ def _even_letter(question: Question, letters: Counter[tuple[int, str]]) -> Quest
 
 @cache
 def _layouts(split: str) -> frozenset[Layout]:
-    return frozenset(scene.layout() for scene, _ in benchmark_questions(split))
+    return frozenset(scene.layout() for scene, _ in _all_questions(split))
 
 
 def benchmark_layouts() -> frozenset[Layout]:
@@ -129,12 +168,12 @@ def training_questions(
 def _least_asked(
     rng: random.Random, by_template: dict[str, list[Fact]], asked: Counter[tuple[str, str]]
 ) -> Question | None:
-    """A question of a random category and template, with the answer asked least so far."""
+    """A question of a random topic and template, with the answer asked least so far."""
     open_templates = [name for name, truths in by_template.items() if truths]
     if not open_templates:
         return None
-    category = rng.choice(sorted({TEMPLATES[name].category for name in open_templates}))
-    name = rng.choice([name for name in open_templates if TEMPLATES[name].category == category])
+    topic = rng.choice(sorted({TEMPLATES[name].topic for name in open_templates}))
+    name = rng.choice([name for name in open_templates if TEMPLATES[name].topic == topic])
     fact = min(by_template[name], key=lambda truth: (asked[name, truth.answer], rng.random()))
     asked[name, fact.answer] += 1
     return choices(rng, fact, rng.choice((3, 4, 4)))
