@@ -26,6 +26,7 @@ from vlmbench.models.hf_hub import local_folder
 from vlmbench.models.hf_loading import choose_dtype
 from vlmbench.models.hf_pictures import Pictures
 from vlmbench.models.hf_processor import load_processor, mean_colour
+from vlmbench.models.hf_quiet import quiet
 from vlmbench.models.hf_render import Renderer
 from vlmbench.models.vllm_engine import Engine, Setting, need_vllm, vllm_device
 from vlmbench.models.vllm_folder import check_names, stored_dtype
@@ -140,20 +141,23 @@ class VllmModel:
 
     def _fill(
         self, waiting: Iterator[Request], pictures: Pictures, inside: dict[str, tuple[str, float]]
-    ) -> Iterator[Response]:
-        """Hand over requests while there is room; gives the answers of those that fail here."""
-        while len(inside) < self._engine.capacity and (request := next(waiting, None)) is not None:
-            check_decoding(request)
-            self._asked += 1
-            try:
-                self._engine.add(
-                    str(self._asked), self.prepared(request, pictures), sampling(request, self._settings)
-                )
-            # A broken picture, a prompt that is too long: this request's misfortune alone.
-            except Exception as error:
-                yield failure(request.id, error)
-            else:
-                inside[str(self._asked)] = (request.id, time.perf_counter())
+    ) -> list[Response]:
+        """Hand over requests while there is room; returns the answers of those that fail here."""
+        failed = []
+        # Once for all of them: going in and out of it costs as much as rendering a prompt.
+        with quiet():
+            while len(inside) < self._engine.capacity and (request := next(waiting, None)) is not None:
+                check_decoding(request)
+                self._asked += 1
+                try:
+                    prompt, how = self.prepared(request, pictures), sampling(request, self._settings)
+                    self._engine.add(str(self._asked), prompt, how)
+                # A broken picture, a prompt that is too long: this request's misfortune alone.
+                except Exception as error:
+                    failed.append(failure(request.id, error))
+                else:
+                    inside[str(self._asked)] = (request.id, time.perf_counter())
+        return failed
 
     def prepared(self, request: Request, pictures: Pictures, *, cached: bool = True) -> Any:
         """The request as the engine takes it."""
