@@ -97,6 +97,7 @@ def test_a_worker_killed_from_outside_is_replaced(
         assert run(tmp_path, *FEW, *TWO, model=f"{told},{slow}") == 0
     assert killed
     assert "Another one is being started" in capsys.readouterr().err
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))["timing"]["replaced"] == 1
     assert finished_files(tmp_path) == finished_files(undisturbed)
 
 

@@ -99,6 +99,21 @@ class ClusterModel:
         """As with one replica, so that a run may continue on any number of them."""
         return self._hello.facts
 
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """How many answered, and what each replica tells of its last chunk."""
+        states = self.workers()
+        asked = [seat.actor.timing.remote() for seat in self._crew.ready if seat.actor is not None]
+        told: list[dict[str, Any]] = []
+        with contextlib.suppress(import_ray().exceptions.RayError):
+            told = import_ray().get(asked, timeout=10)
+        return {
+            "workers": len(states),
+            "replaced": sum(state["replaced"] for state in states),
+            "left_out": sum(state["state"] == "left out" for state in states),
+            "last_chunks": [replica for replica in told if replica],
+        }
+
     def workers(self) -> list[dict[str, Any]]:
         """What each worker is doing."""
         return [seat.state() for seat in self._crew.seats]

@@ -106,6 +106,10 @@ class Worker:
         except Exception as error:
             yield failed(error)
 
+    def timing(self) -> dict[str, Any]:
+        """What the replica tells of its last answers."""
+        return dict(getattr(self._model, "timing", {}))
+
     def render(self, request: Request) -> str:
         """The exact text the model sees."""
         assert self._model is not None  # noqa: S101
