@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_other_prompt_style_works_as_well() -> None:
 
 
 def test_without_the_picture_the_model_is_at_chance() -> None:
-    assert share(circular("Shapes_DEV_EN", every=1, blind=True)) <= 0.4
+    assert share(circular("Shapes_DEV_EN", every=2, blind=True)) <= 0.4
 
 
 def test_answer_is_one_letter_and_then_the_end() -> None:
@@ -136,6 +137,18 @@ def test_unknown_words_and_scripts_do_not_stop_the_model() -> None:
     assert len(ask(["Erzähle mir, 世界 🦜, what <b>that</b> is!", ""], [grey, grey])) == 2
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Steps this small wait for one another when several threads share a busy core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_few_steps_of_training_lower_the_loss(tmp_path: Path) -> None:
     from vlmbench.trainers.demo_model.export import export
     from vlmbench.trainers.demo_model.training import Plan, train_from_scratch
