@@ -83,7 +83,8 @@ def _join(ray: ModuleType, quiet: dict[str, Any]) -> None:
         raise UserError(
             f"there is no Ray cluster to join at `{address}` ({' '.join(str(error).split())[:200]}).",
             fix="Start one with `ray start --head`, set RAY_ADDRESS to it, or leave `--nodes` out to use "
-            "this machine alone; see docs/multi-node.md.",
+            "this machine alone. A cluster that asks for a token needs RAY_AUTH_MODE=token here too; see "
+            "docs/multi-node.md.",
         ) from None
 
 
