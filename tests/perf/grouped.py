@@ -2,7 +2,8 @@
 
 MMBench-shaped work: groups of 4 rotations on one picture of 256 image tokens, and a LLaVA of about 50 M
 parameters with random weights in float32. The three ways take turns on slices of the same work, so that
-a busy machine is busy for all of them.
+a busy machine is busy for all of them. Where other work keeps the cores busy, OMP_WAIT_POLICY=PASSIVE keeps
+torch's threads from burning time while they wait for each other.
 
 python tests/perf/grouped.py [--groups 100] [--slices 5] [--new-tokens 2] [--threads 2] [--check]
 """
@@ -193,6 +194,7 @@ def measure(
             rates[name].append(len(rows) / (time.perf_counter() - start))
         rate = statistics.mean([before, matmul_rate()])
         rates["flops"].append(rate)
+        print(f"slice {place + 1} of {slices}:", {n: f"{rates[n][-1]:.2f}" for n in ways}, file=sys.stderr)
         rates["limit"].append(len(rows) * rate / operations(model, part, rows[0].decoding.max_new_tokens))
     return rates
 
