@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     from vlmbench.cli.main import main as run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == 130:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit now. Who pressed Ctrl-C need not wait while Python looks through all of torch for garbage."""
+    import atexit
+    import os
+
+    # Child processes and temporary files are seen to here.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,10 @@ class VllmModel:
                     return
                 for output in self._engine.step():
                     yield self._response(output, *inside.pop(output.request_id))
+        except KeyboardInterrupt:
+            # Left to itself, the engine takes longer to go than Ctrl-C should.
+            self._engine.close(patience=0.5)
+            raise
         finally:
             self._engine.abort(list(inside))
 

@@ -20,6 +20,8 @@ _UNLESS_SET = {
     "VLLM_NO_USAGE_STATS": "1",
     # vLLM's processes warn of settings that are ours.
     "TRANSFORMERS_VERBOSITY": "error",
+    # What they leave behind when they are stopped by force is cleaned up, and said to be.
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning,ignore::FutureWarning",
     # The default of five seconds would be all that Ctrl-C has.
     "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "1",
     # In gibibytes and on a CPU only. Left alone, vLLM takes nine tenths of the machine, or fails to.
@@ -149,7 +151,7 @@ class Engine:
         with contextlib.suppress(Exception):
             self._engine.abort_request(list(names))
 
-    def close(self) -> None:
-        """Stop the engine's processes."""
+    def close(self, patience: float = 2) -> None:
+        """Stop the engine's processes, after so many seconds by force."""
         self._engine.renderer.shutdown()
-        self._engine.engine_core.shutdown(timeout=2)
+        self._engine.engine_core.shutdown(timeout=patience)
