@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from ._clusters import Scored, empty, scored
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(ABC):
     """A benchmark of open answers. A row's value is None until a judge has read it."""
 
     card: Card
@@ -64,9 +65,9 @@ class Judged:
         waiting = any(score.value is None and score.reason == AWAITS_JUDGE for score in scores)
         return [empty(self.headline)] if waiting or not rows else self.figures(rows, rules)
 
+    @abstractmethod
     def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
         """The figures of the rows that have a value; there is at least one."""
-        raise NotImplementedError
 
 
 def rows_seen(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Scored]:

@@ -13,6 +13,19 @@ from vlmbench.domain import Response, Sample
 
 GOLDEN = Path(__file__).parent
 SCORING = GOLDEN / "scoring"
+CHOICE_CASES = {
+    "mmbench_dev_en": "MMBench_DEV_EN",
+    "mmbench_dev_cn": "MMBench_DEV_CN",
+    "mmbench_mixed_split": "MMBench_DEV_EN",
+    "ccbench": "CCBench",
+    "seedbench_img": "SEEDBench_IMG",
+    "ai2d": "AI2D_TEST",
+    "scienceqa": "ScienceQA_TEST",
+    "mmstar": "MMStar",
+    "mmmu": "MMMU_DEV_VAL",
+    "mcq_na_options": "SEEDBench_IMG",
+}
+"""Golden folders of multiple choice, and the benchmark each was made as."""
 MMBENCH = GOLDEN / "training" / "mmbench"
 LEVELS = ("l2-category", "category")
 

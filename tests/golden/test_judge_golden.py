@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import SCORING, read_json, read_lines
+from reading import CHOICE_CASES, SCORING, read_json, read_lines
 
 from vlmbench.answers.circular import score_groups
 from vlmbench.answers.views import samples_as_read
@@ -18,17 +18,7 @@ from vlmbench.engine.scoring import score_under_all
 from vlmbench.models.echo import load_echo
 from vlmbench.registry import load_benchmark
 
-CASES = {
-    "mmbench_dev_en": "MMBench_DEV_EN",
-    "mmbench_dev_cn": "MMBench_DEV_CN",
-    "mmbench_mixed_split": "MMBench_DEV_EN",
-    "ccbench": "CCBench",
-    "seedbench_img": "SEEDBench_IMG",
-    "ai2d": "AI2D_TEST",
-    "scienceqa": "ScienceQA_TEST",
-    "mmstar": "MMStar",
-    "mmmu": "MMMU_DEV_VAL",
-    "mcq_na_options": "SEEDBench_IMG",
+CASES = CHOICE_CASES | {
     "pope": "POPE",
     "mme": "MME",
     "hallusionbench": "HallusionBench",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import SCORING, read_json, read_lines
+from reading import CHOICE_CASES, SCORING, read_json, read_lines
 
 from vlmbench.cli.main import main
 from vlmbench.data.table import open_table
@@ -17,18 +17,7 @@ from vlmbench.domain import ImageRef, Request, Response, RuleSet, Sample
 from vlmbench.engine.scoring import score_under_all
 from vlmbench.registry import load_benchmark
 
-CASES = {
-    "mmbench_dev_en": "MMBench_DEV_EN",
-    "mmbench_dev_cn": "MMBench_DEV_CN",
-    "mmbench_mixed_split": "MMBench_DEV_EN",
-    "ccbench": "CCBench",
-    "seedbench_img": "SEEDBench_IMG",
-    "ai2d": "AI2D_TEST",
-    "scienceqa": "ScienceQA_TEST",
-    "mmstar": "MMStar",
-    "mmmu": "MMMU_DEV_VAL",
-    "mcq_na_options": "SEEDBench_IMG",
-}
+CASES = CHOICE_CASES
 GENERATIONS: dict[RuleSet, str | None] = {
     "vlmevalkit": None,
     "vlmevalkit-2025-08": "2025-08",
