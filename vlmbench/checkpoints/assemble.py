@@ -1,0 +1,175 @@
+"""A LLaVA as transformers' own objects: the configuration, the model in memory, the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower, Weights
+from vlmbench.checkpoints.weights import cast, loaded, prefixed, renamed
+from vlmbench.errors import ModelError
+
+__all__ = ["assemble", "finished", "llava_config", "processor_of", "published"]
+
+LAYERS = {"0.": "linear_1.", "2.": "linear_2."}
+"""The projector's two layers, here and in transformers."""
+_NOT_OURS = ("_name_or_path", "auto_map", "transformers_version", "architectures", "_from_model_config")
+
+
+def assemble(llava: Llava, *, device: str, dtype: str) -> tuple[Any, Any]:
+    """The model, every weight of it from the noun, and its processor; one copy in memory."""
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+    from vlmbench.models.hf_quiet import quiet
+
+    whole = finished(llava)
+    auto: Any = LlavaForConditionalGeneration
+    with quiet():
+        model, report = auto.from_pretrained(
+            None,
+            config=LlavaConfig(**llava_config(whole)),
+            state_dict=loaded(cast(published(whole), dtype)),
+            dtype=dtype,
+            output_loading_info=True,
+        )
+    _check(report)
+    model.generation_config = generation_of(whole)
+    return model.to(device).eval(), processor_of(whole)
+
+
+def published(llava: Llava) -> Weights:
+    """All weights under the names that every reader of LLaVA folders knows."""
+    return {
+        **prefixed(llava.language.weights, "language_model."),
+        **prefixed(llava.vision.weights, "vision_tower."),
+        **prefixed(_layers(llava.projector), "multi_modal_projector."),
+    }
+
+
+def _layers(projector: Projector) -> Weights:
+    if projector.depth != 2:
+        raise ModelError(
+            f"the projector has {projector.depth} layers, and a LLaVA of transformers has exactly two.",
+            fix="`--to official` and `--to xtuner` write projectors of any depth.",
+        )
+    return renamed(projector.weights, lambda name: LAYERS[name[:2]] + name[2:])
+
+
+def llava_config(llava: Llava) -> dict[str, Any]:
+    """config.json of a finished LLaVA."""
+    tied = bool(
+        llava.language.config.get("tie_word_embeddings", "lm_head.weight" not in llava.language.weights)
+    )
+    return {
+        "architectures": ["LlavaForConditionalGeneration"],
+        "model_type": "llava",
+        "image_seq_length": feature_count(llava),
+        # transformers and vLLM read `image_token_index`; later transformers call it `image_token_id`.
+        "image_token_index": llava.image_token_id,
+        "ignore_index": -100,
+        "multimodal_projector_bias": "0.bias" in llava.projector.weights,
+        "pad_token_id": llava.language.config.get("pad_token_id"),
+        "projector_hidden_act": "gelu",
+        "text_config": text_config(llava.language),
+        "tie_word_embeddings": tied,
+        "torch_dtype": main_dtype(llava.language.weights),
+        "vision_config": vision_config(llava.vision),
+        "vision_feature_layer": llava.select_layer,
+        "vision_feature_select_strategy": llava.select_strategy,
+    }
+
+
+def text_config(language: LanguageModel) -> dict[str, Any]:
+    """The language model's configuration, readable by older transformers too."""
+    config = {key: value for key, value in language.config.items() if key not in (*_NOT_OURS, "dtype")}
+    return {**config, **_plain_rope(config), "torch_dtype": main_dtype(language.weights)}
+
+
+def _plain_rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`rope_theta` and `rope_scaling` beside the newer `rope_parameters`.
+
+    A reader that knows only the former would silently take its own default.
+    """
+    rope = config.get("rope_parameters")
+    if not isinstance(rope, Mapping) or "rope_theta" not in rope:
+        return {}
+    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+    plain = scaling.get("rope_type", "default") == "default"
+    return {"rope_theta": rope["rope_theta"], "rope_scaling": None if plain else scaling}
+
+
+def vision_config(vision: VisionTower) -> dict[str, Any]:
+    """The tower's configuration."""
+    config = {key: value for key, value in vision.config.items() if key not in (*_NOT_OURS, "dtype")}
+    return {**config, "torch_dtype": main_dtype(vision.weights)}
+
+
+def main_dtype(weights: Weights) -> str:
+    """The kind of number that most tensors are stored in."""
+    kinds = [kept.dtype for kept in weights.values()]
+    return max(sorted(set(kinds)), key=kinds.count)
+
+
+def class_tokens(llava: Llava) -> int:
+    """What the tower puts out besides its patches: CLIP's class token; a SigLIP tower has none."""
+    return int(llava.vision.config["model_type"] == "clip_vision_model")
+
+
+def feature_count(llava: Llava) -> int:
+    """How many positions a picture takes."""
+    side = int(llava.vision.config["image_size"]) // int(llava.vision.config["patch_size"])
+    return side * side + class_tokens(llava) - int(llava.select_strategy == "default")
+
+
+def processor_of(llava: Llava) -> Any:
+    """The processor of a finished LLaVA."""
+    from transformers import LlavaProcessor
+
+    kind: Any = LlavaProcessor
+    return kind(
+        image_processor_of(llava.vision),
+        llava.language.tokenizer,
+        chat_template=llava.chat_template,
+        **processor_settings(llava),
+    )
+
+
+def processor_settings(llava: Llava) -> dict[str, Any]:
+    """What the processor must know to put one token in for each position of a picture."""
+    return {
+        "image_token": llava.image_token,
+        "num_additional_image_tokens": class_tokens(llava),
+        "patch_size": int(llava.vision.config["patch_size"]),
+        "vision_feature_select_strategy": llava.select_strategy,
+    }
+
+
+def image_processor_of(vision: VisionTower) -> Any:
+    """In its Pillow form, so that a figure does not depend on whether torchvision is installed."""
+    from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
+
+    siglip = vision.config["model_type"] == "siglip_vision_model"
+    kind: Any = SiglipImageProcessorPil if siglip else CLIPImageProcessorPil
+    return kind.from_dict(dict(vision.processor))
+
+
+def generation_of(llava: Llava) -> Any:
+    """The generation settings of a finished LLaVA."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig.from_dict(generation_settings(llava))
+
+
+def generation_settings(llava: Llava) -> dict[str, Any]:
+    """generation_config.json."""
+    return {key: value for key, value in llava.language.generation.items() if key not in _NOT_OURS}
+
+
+def _check(report: Mapping[str, Any]) -> None:
+    """The parts fit or the model is refused; the check of model folders says how."""
+    from pathlib import Path
+
+    from vlmbench.models.hf_loading import check_report
+
+    check_report(report, Path("the parts as read"))
