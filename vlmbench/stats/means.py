@@ -17,18 +17,11 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-Z95 = 1.959963984540054
-"""The 97.5 % point of the normal distribution."""
+from vlmbench.stats.points import Z95, t95
 
 ENOUGH_UNITS = 100
 ENOUGH_OF_EACH = 30
 """Fewer right (or wrong) units than this is `near 0` (or 1)."""
-
-_T95 = (
-    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
-    2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963,
-)  # fmt: skip
-"""The 97.5 % points of Student's t for 1 to 20 degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +77,6 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
     half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     # The ends are exactly 0 and 1 there; rounding must not say otherwise.
     return (0.0 if p == 0 else max(0.0, middle - half), 1.0 if p == 1 else min(1.0, middle + half))
-
-
-def t95(freedom: int) -> float:
-    """The 97.5 % point of Student's t: a table, then Cornish and Fisher's series (error under 1e-5)."""
-    if freedom <= len(_T95):
-        return _T95[freedom - 1]
-    z, v = Z95, float(freedom)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + sum(term / v**power for power, term in enumerate(terms, 1))
 
 
 def _count(values: Sequence[float]) -> int:

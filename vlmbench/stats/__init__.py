@@ -1,0 +1,31 @@
+"""Statistics, one door: means with their uncertainty, paired differences, many tests at once."""
+
+from vlmbench.stats.means import Estimate, clustered_mean, mean_of, wilson
+from vlmbench.stats.paired import (
+    Difference,
+    clustered_difference,
+    holm,
+    mcnemar,
+    paired_difference,
+    paired_proportions,
+    power,
+    smallest_difference,
+)
+from vlmbench.stats.points import Z95, t95
+
+__all__ = [
+    "Z95",
+    "Difference",
+    "Estimate",
+    "clustered_difference",
+    "clustered_mean",
+    "holm",
+    "mcnemar",
+    "mean_of",
+    "paired_difference",
+    "paired_proportions",
+    "power",
+    "smallest_difference",
+    "t95",
+    "wilson",
+]
