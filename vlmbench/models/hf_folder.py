@@ -140,15 +140,10 @@ def _shards(index: Path) -> list[Path]:
 
 def check_safetensors(file: Path) -> None:
     """Refuse a file that is shorter than its own header says."""
+    check_not_pointer(file)
     size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(8)
-        if head == b"version ":
-            raise ModelError(
-                "this is a Git LFS pointer and not the weights.",
-                file=file,
-                fix="Run `git lfs pull` in the folder.",
-            )
         length = int.from_bytes(head, "little")
         if size < 8 or length > size - 8:
             raise _cut_off(file, size, "its header is incomplete")
@@ -162,6 +157,17 @@ def check_safetensors(file: Path) -> None:
     whole = 8 + length + max(ends, default=0)
     if size < whole:
         raise _cut_off(file, size, f"its header speaks of {whole:,}")
+
+
+def check_not_pointer(file: Path) -> None:
+    """Refuse what git leaves in place of a large file that was not fetched."""
+    with file.open("rb") as stream:
+        if stream.read(8) == b"version ":
+            raise ModelError(
+                "this is a Git LFS pointer and not the weights.",
+                file=file,
+                fix="Run `git lfs pull` in the folder.",
+            )
 
 
 def _cut_off(file: Path, size: int, why: str) -> ModelError:
