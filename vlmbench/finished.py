@@ -1,0 +1,94 @@
+"""A finished run as a noun: light until its answers, scores or questions are asked for.
+
+`vlmbench.report.runs.open_run` makes one from a folder. What is heavy comes through functions given at
+birth, so that whoever works with runs needs to know neither files nor registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import Card, ImageSource, Response, RuleSet, Sample, Score
+
+CIRCULAR = "circular accuracy"
+"""The headline of every benchmark that asks each question in all rotations of its options."""
+
+Scores = Mapping[RuleSet, tuple[Score, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What a run was asked."""
+
+    samples: tuple[Sample, ...]
+    """The rows of this run, in file order."""
+    card: Card | None = None
+    """None where the benchmark is not known here."""
+    images: ImageSource | None = None
+    """None where only the run's own table was there to read, which has no pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """A run folder that was read and found sound. Without slots, because what is heavy is kept once read."""
+
+    folder: Path
+    spec: Mapping[str, Any]
+    """As in run.json."""
+    facts: Mapping[str, Any]
+    """What was locked: digests of data, weights and prompts; decoding."""
+    sittings: tuple[Mapping[str, Any], ...]
+    """When, where and with what it ran."""
+    results: Mapping[str, Any]
+    """results.json, valid against its schema."""
+    read_scores: Callable[[], Scores]
+    read_responses: Callable[[], Mapping[str, Response]]
+    read_questions: Callable[[], Questions]
+
+    @property
+    def model(self) -> str:
+        """The model as named on the command line."""
+        return str(self.results["model"])
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark's name."""
+        return str(self.results["benchmark"])
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rule set of its headline."""
+        rules: RuleSet = self.results["rules"]
+        return rules
+
+    @property
+    def circular(self) -> bool:
+        """Whether a question counts only if it is right in every rotation."""
+        return bool(self.results["headline"]["name"] == CIRCULAR)
+
+    @property
+    def whole(self) -> bool:
+        """Every question asked has an answer that is no error."""
+        return bool(self.results["complete"])
+
+    @cached_property
+    def scores(self) -> Scores:
+        """What each row is worth, by rule set."""
+        return self.read_scores()
+
+    @cached_property
+    def responses(self) -> Mapping[str, Response]:
+        """What was said, by row."""
+        return self.read_responses()
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The rows as they were asked; pictures too where the benchmark's file is at hand.
+
+        Raises a UserError where neither that file nor the run's own table can be read.
+        """
+        return self.read_questions()
