@@ -222,7 +222,10 @@ def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
 def folder_name(model: str) -> str:
     """A model's name as a folder: its last path component, without characters that file systems dislike."""
     served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
-    last = (served[1] if served else model).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
+    last = (served[1] if served else path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    # The same weights answered by another engine are another run.
+    last += engine
     return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
 
 

@@ -10,7 +10,7 @@ from vlmbench import __version__
 from vlmbench.engine.cluster_devices import Devices
 from vlmbench.engine.cluster_ray import import_ray, nodes, share_of, share_on, why_dead
 from vlmbench.engine.cluster_seats import Died, Event, Over, Said, Seat
-from vlmbench.engine.cluster_worker import Failed, Orders, Place, Ready
+from vlmbench.engine.cluster_worker import Failed, Orders, Place, Ready, Remark
 from vlmbench.errors import ModelError
 from vlmbench.store import differences
 
@@ -187,7 +187,9 @@ class Crew:
                 yield self._death(seat, error)
                 return
             seat.since = time.monotonic()
-            if isinstance(said, Failed):
+            if isinstance(said, Remark):
+                self._say(f"{self.name(seat)}: {said.text}")
+            elif isinstance(said, Failed):
                 job.failed = True
                 yield Over(seat=seat, chunk=job.chunk, failed=said)
             else:

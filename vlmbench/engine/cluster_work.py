@@ -120,7 +120,7 @@ class Work:
 
     def _guided(self, workers: int) -> Chunk:
         """A share of what is left."""
-        wanted = min(max(self._rows // (3 * workers), LEAST), MOST)
+        wanted = min(max(self._rows // (2 * workers), LEAST), MOST)
         groups: list[Group] = []
         rows = 0
         while rows < wanted and (self._back or self._fresh):

@@ -17,6 +17,7 @@ from typing import Any
 
 from vlmbench import __version__
 from vlmbench.domain import ImageSource, Model, Request, Response
+from vlmbench.engine.budget import Budget
 from vlmbench.errors import UserError
 
 
@@ -61,6 +62,13 @@ class Failed:
     exit_code: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """Something the user should hear of."""
+
+    text: str
+
+
 class Worker:
     """A Ray actor's inside. Its methods run one after the other."""
 
@@ -96,13 +104,18 @@ class Worker:
         except Exception:
             return False
 
-    def answer(self, requests: Sequence[Request], images: ImageSource) -> Iterator[Response | Failed]:
+    def answer(
+        self, requests: Sequence[Request], images: ImageSource
+    ) -> Iterator[Response | Remark | Failed]:
         """Every answer as it comes."""
         assert self._model is not None  # noqa: S101 - the driver loads before it asks
+        budget = Budget(self._model)
         try:
             # No `yield from`: Ray sends measurements of its own into the generator, not meant for the model.
-            for response in self._model.generate(requests, images):  # noqa: UP028
+            for response in self._model.generate(requests, images):
                 yield response
+                if text := budget.remark():
+                    yield Remark(text=text)
         except Exception as error:
             yield failed(error)
 

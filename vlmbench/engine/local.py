@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlmbench.domain import ImageSource, Model, Response
+from vlmbench.engine.budget import Budget
 from vlmbench.engine.planning import Plan
 from vlmbench.engine.watch import Watch
 from vlmbench.images import blank_like
@@ -38,13 +39,15 @@ def answer(
             answers[sample.id] = Response(id=sample.id, text="", finish="error", error=sample.problem)
             folder.append(answers[sample.id])
     open_requests = [r for r in plan.requests if r.id not in answers]
-    started = time.perf_counter()
+    budget, started = Budget(model), time.perf_counter()
     watch.begin(len(plan.samples), len(kept))
     try:
         for response in model.generate(open_requests, images) if open_requests else ():
             folder.append(response)
             answers[response.id] = response
             watch.advance(response)
+            if remark := budget.remark():
+                watch.say(remark)
     finally:
         watch.end()
     took = timing(time.perf_counter() - started, len(open_requests), len(kept))

@@ -100,7 +100,7 @@ def read_reply(document: Any) -> Reply:
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
-        text=text,
+        text=text.strip(),  # as the other engines give theirs
         finish="length" if reason == "length" else "stop",
         prompt_tokens=_count(usage.get("prompt_tokens")),
         new_tokens=_count(usage.get("completion_tokens")),
