@@ -1,0 +1,176 @@
+"""From a name or a file to a `Chain` of frozen stages.
+
+read("llava_v15_7b_pretrain")                          a shipped recipe
+read("mine.yaml", ["schedule.lr=1e-4"])                a file of one's own, one value changed
+read("llava_v15_7b", ["finetune.schedule.batch=8"])    a chain; the change is for its finetune stage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import UnknownName, UsageError, UserError
+
+from .library import Entry, own, recipe_names, shipped
+from .overrides import PLACE, changed, split
+from .recipe import Chain, Evaluation, Recipe
+from .typed import checked, made, merged
+
+CHAIN_KEYS = ("name", "about", "stages")
+STAGES = ("pretrain", "finetune")
+
+
+def read(name: str, settings: Sequence[str] = ()) -> Chain:
+    """The chain of that name or file, with every setting applied; a plain recipe is a chain of one."""
+    entry = find(name)
+    values = dict(entry.values)
+    if "stages" not in values:
+        recipe = _recipe(entry, [split(s) for s in settings])
+        _refuse_absent_stages(name, (recipe,), settings)
+        return Chain(name=recipe.name, about=recipe.about, stages=(recipe,))
+    for key in values:
+        if key not in CHAIN_KEYS:
+            raise UnknownName("key", key, CHAIN_KEYS, fix=f"({entry.where}, a chain of stages)")
+    items = values["stages"]
+    if not isinstance(items, list) or not items:
+        raise UserError("must be a list of recipes, one at least.", file=entry.where, key="stages")
+    stages = _stages(entry, items, [split(setting) for setting in settings])
+    _refuse_absent_stages(name, stages, settings)
+    return Chain(name=entry.name, about=str(values.get("about", "")), stages=stages)
+
+
+def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
+    """One stage; a chain is refused."""
+    chain = read(name, settings)
+    if len(chain.stages) != 1 or not chain.recipes:
+        parts = ", ".join(recipe.name for recipe in chain.recipes)
+        raise UsageError(f"`{name}` is a chain of stages and not one recipe.", fix=f"Name one of {parts}.")
+    return chain.recipes[0]
+
+
+def find(name: str) -> Entry:
+    """The entry of a shipped name, or of a YAML file."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UserError("there is no such file.", file=path, fix="See `vlmbench recipes list`.")
+        return own(path)
+    if name not in recipe_names():
+        raise UnknownName("recipe", name, recipe_names(), fix="See `vlmbench recipes list`.")
+    return shipped()[name]
+
+
+def plain(chain: Chain) -> dict[str, Any]:
+    """Every value of a chain, as YAML and JSON have it; `made` gives the chain back."""
+    alone = len(chain.stages) == 1 and bool(chain.recipes)
+    document: dict[str, Any] = _lists(asdict(chain.recipes[0] if alone else chain))
+    return document
+
+
+def _stages(
+    entry: Entry, items: list[Any], asked: list[tuple[list[str], str]]
+) -> tuple[Recipe | Evaluation, ...]:
+    """Each stage begins with what the one before left, unless it is the first."""
+    found: list[Recipe | Evaluation] = []
+    before: str | None = None
+    for place, item in enumerate(items):
+        stage = _stage(entry, item, f"stages.{place}", asked)
+        if isinstance(stage, Recipe):
+            stage = replace(stage, pretrained=before or stage.pretrained)
+            before = stage.name
+        elif before is None:
+            raise UserError("there is nothing yet to evaluate.", file=entry.where, key=f"stages.{place}")
+        found.append(stage)
+    return tuple(found)
+
+
+def _refuse_absent_stages(name: str, stages: Sequence[Recipe | Evaluation], settings: Sequence[str]) -> None:
+    here = {stage.stage for stage in stages if isinstance(stage, Recipe)}
+    for setting in settings:
+        prefix = split(setting)[0][0]
+        if prefix in STAGES and prefix not in here:
+            raise UsageError(f"`{name}` has no {prefix} stage.", key=PLACE)
+
+
+def _stage(entry: Entry, item: Any, key: str, asked: list[tuple[list[str], str]]) -> Recipe | Evaluation:
+    if isinstance(item, Mapping) and "evaluate" in item:
+        return made(Evaluation, checked(Evaluation, item, entry.where, key), entry.where, key)
+    if isinstance(item, str):
+        inner = find(item)
+        if "stages" in inner.values:
+            raise UserError(f"`{item}` is a chain itself.", file=entry.where, key=key)
+    elif isinstance(item, Mapping):
+        inner = Entry(name=str(item.get("name") or f"{entry.name}_{key}"), file=entry.file, values=item)
+    else:
+        raise UserError("must be a recipe's name or a mapping.", file=entry.where, key=key)
+    return _recipe(inner, asked)
+
+
+def _recipe(entry: Entry, asked: list[tuple[list[str], str]]) -> Recipe:
+    values = {**_resolved(entry, ()), "name": entry.name}
+    for path, text in asked:
+        if path[0] not in STAGES:
+            values = changed(Recipe, values, path, text)
+        elif len(path) > 1 and path[0] == values.get("stage"):
+            values = changed(Recipe, values, path[1:], text)
+    recipe = made(Recipe, values, entry.where)
+    _refuse_nonsense(recipe, entry.where)
+    return recipe
+
+
+def _resolved(entry: Entry, below: tuple[str, ...]) -> dict[str, Any]:
+    """The bases of an entry under its own values."""
+    if entry.name in below:
+        circle = " -> ".join([*below, entry.name])
+        raise UserError(f"is its own base: {circle}.", file=entry.where, key="base")
+    layer = {key: value for key, value in entry.values.items() if key not in ("base", "name")}
+    values: dict[str, Any] = {}
+    for base in _bases(entry):
+        values = merged(values, _resolved(_base(entry, base), (*below, entry.name)))
+    return merged(values, checked(Recipe, layer, entry.where))
+
+
+def _bases(entry: Entry) -> list[str]:
+    named = entry.values.get("base") or []
+    bases = [named] if isinstance(named, str) else named
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise UserError("must be a recipe's name or a list of names.", file=entry.where, key="base")
+    return bases
+
+
+def _base(entry: Entry, name: str) -> Entry:
+    if name.endswith((".yaml", ".yml")):
+        return own(entry.file.parent / name)
+    if name not in shipped():
+        raise UnknownName("base", name, shipped(), fix=f"({entry.where}, `base`)")
+    return shipped()[name]
+
+
+def _refuse_nonsense(recipe: Recipe, where: str) -> None:
+    """What no field alone can tell."""
+    for part in ("language", "vision"):
+        section = getattr(recipe.model, part)
+        key = f"model.{part}"
+        if (section.train == "lora") != (section.lora is not None):
+            says = "has no `lora`" if section.lora is None else f"has a `lora` and is `{section.train}`"
+            fix = f"Give {key}.lora with {key}.train: lora, or neither."
+            raise UserError(f"{says}.", file=where, key=key, fix=fix)
+        if section.path is None and recipe.model.start is None:
+            raise UserError("is missing, and there is no `model.start`.", file=where, key=f"{key}.path")
+    language = recipe.model.language
+    if language.quantisation is not None and (language.train == "full" or language.fresh):
+        fix = "Set model.language.quantisation to null, or train: lora."
+        raise UserError("four-bit weights cannot be trained in full.", file=where, key=key, fix=fix)
+    for key in ("schedule.batch", "schedule.accumulation", "schedule.epochs", "parallelism.processes"):
+        section_name, name = key.split(".")
+        if getattr(getattr(recipe, section_name), name) < 1:
+            raise UserError("must be 1 or more.", file=where, key=key)
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, list | tuple) else value

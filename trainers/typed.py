@@ -1,0 +1,132 @@
+"""From plain values, as YAML and the command line give them, to frozen dataclasses.
+
+Every layer of a recipe is checked by itself, so a mistake is told with the file and key it stands in;
+what was checked is merged and made into objects at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from vlmbench.errors import UnknownName, UserError
+
+T = TypeVar("T")
+
+
+@cache
+def hints(kind: Any) -> dict[str, Any]:
+    """The fields of a dataclass with their types."""
+    return get_type_hints(kind)
+
+
+def checked(kind: type, values: Any, file: str | Path, prefix: str = "") -> dict[str, Any]:
+    """Some of a dataclass's fields, every key known and every value of its type."""
+    if not isinstance(values, Mapping):
+        raise UserError("must be a mapping of keys to values.", file=file, key=prefix or None)
+    found = {}
+    for name, value in values.items():
+        key = f"{prefix}.{name}" if prefix else str(name)
+        hint = hint_of(kind, str(name), key, file)
+        found[str(name)] = converted(hint, value, file, key)
+    return found
+
+
+def hint_of(kind: type, name: str, key: str, file: str | Path) -> Any:
+    """The type of a field; an unknown one suggests the nearest."""
+    known = hints(kind)
+    if name not in known:
+        raise UnknownName("key", key, [key[: len(key) - len(name)] + k for k in known], fix=f"({file})")
+    return known[name]
+
+
+def converted(hint: Any, value: Any, file: str | Path, key: str) -> Any:
+    """A value of this type; dataclasses stay mappings until they are complete."""
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if value is None:
+        if NoneType in options:
+            return None
+        raise UserError("must not be empty.", file=file, key=key)
+    kind = next(option for option in options if option is not NoneType)
+    if is_dataclass(kind):
+        return checked(kind, value, file, key)  # type: ignore[arg-type]
+    if get_origin(kind) is tuple:
+        return _several(get_args(kind), value, file, key)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UnknownName(f"value for `{key}`", str(value), map(str, get_args(kind)), fix=f"({file})")
+        return value
+    return _scalar(kind, value, file, key)
+
+
+def _several(items: tuple[Any, ...], value: Any, file: str | Path, key: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise UserError(f"must be a list, not `{value}`.", file=file, key=key)
+    if items[-1] is not Ellipsis and len(value) != len(items):
+        raise UserError(f"must have {len(items)} values, not {len(value)}.", file=file, key=key)
+    return [converted(items[0], item, file, f"{key}.{place}") for place, item in enumerate(value)]
+
+
+def _scalar(kind: type, value: Any, file: str | Path, key: str) -> Any:
+    if kind is bool or isinstance(value, bool):
+        if kind is bool and isinstance(value, bool):
+            return value
+    elif kind in (str, int) and isinstance(value, kind):
+        return value
+    # YAML reads 1e-3, which has no point, as text.
+    elif kind is float and isinstance(value, int | float | str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    raise UserError(f"must be {names[kind]}, not `{value}`.", file=file, key=key)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One layer over another: mappings join, `mended` adds up (`[]` empties it), else the upper wins."""
+    both = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            both[key] = merged(under, value)
+        elif key == "mended" and isinstance(under, list) and value:
+            both[key] = [*under, *(item for item in value if item not in under)]
+        else:
+            both[key] = value
+    return both
+
+
+def made(kind: type[T], values: Mapping[str, Any], file: str | Path, prefix: str = "") -> T:
+    """The object, once every layer is merged; a field without a value is named."""
+    arguments = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        key = f"{prefix}.{field.name}" if prefix else field.name
+        if field.name in values:
+            arguments[field.name] = _object(hints(kind)[field.name], values[field.name], file, key)
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise UserError("is missing.", file=file, key=key)
+    return kind(**arguments)
+
+
+def _object(hint: Any, value: Any, file: str | Path, key: str) -> Any:
+    if isinstance(value, Mapping):
+        return made(dataclass_in(hint), value, file, key)
+    if isinstance(value, list):
+        item = _item(hint)
+        return tuple(_object(item, v, file, f"{key}.{place}") for place, v in enumerate(value))
+    return value
+
+
+def dataclass_in(hint: Any) -> type:
+    """The dataclass of a hint that may be empty, too."""
+    options = (hint, *get_args(hint))
+    return next(option for option in options if is_dataclass(option))  # type: ignore[return-value]
+
+
+def _item(hint: Any) -> Any:
+    return get_args(next((o for o in get_args(hint) if get_origin(o) is tuple), hint))[0]
