@@ -112,13 +112,13 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
     if rope["rope_type"] not in ("default", "dynamic", "linear", "llama3"):
         raise ModelError(
             f"rope scaling of type `{rope['rope_type']}` is not written as GGUF.",
-            fix="Written are default, linear and llama3; dynamic, which changes nothing up to the limit, as default.",
+            fix="Written are default, linear and llama3, and dynamic, the same up to the limit, as default.",
         )
     return rope
 
 
 def _llama3_factors(rope: Mapping[str, Any], head_width: int) -> torch.Tensor:
-    """What llama.cpp divides each frequency by: 1 for the fast ones, `factor` for the slow, between in between."""
+    """What llama.cpp divides each frequency by: from 1 for the fast ones to `factor` for the slow."""
     import torch
 
     factor, limit = float(rope["factor"]), float(rope["original_max_position_embeddings"])

@@ -17,7 +17,10 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Token types, as the format numbers them."""
 SPACE = "\u2581"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
-_FIX = "Written are SentencePiece-like BPE with byte fallback, and byte-level BPE split as GPT-2, Llama 3 or Qwen2."
+_FIX = (
+    "Written are SentencePiece-like BPE with byte fallback, "
+    "and byte-level BPE split as GPT-2's, Llama 3's or Qwen2's."
+)
 
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"

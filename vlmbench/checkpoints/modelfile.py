@@ -12,11 +12,14 @@ CONTEXT = 4096
 
 
 def own_template(jinja: str | None) -> Template | None:
-    """The template of ours that this chat template was written from."""
-    for template in TEMPLATES.values():
-        if jinja is not None and chat_template(template).strip() == jinja.strip():
-            return template
-    return None
+    """The template of ours that this chat template was written from.
+
+    Of several with one wording, the one with the most stop words: one too many costs nothing.
+    """
+    if jinja is None:
+        return None
+    same = [template for template in TEMPLATES.values() if chat_template(template).strip() == jinja.strip()]
+    return max(same, key=lambda template: len(template.stop_words), default=None)
 
 
 def modelfile(
