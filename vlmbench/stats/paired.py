@@ -88,7 +88,7 @@ def paired_proportions(better: int, worse: int, n: int, *, mid_p: bool = False) 
         p=p,
         n=n,
         test="McNemar mid-p" if mid_p else "McNemar exact",
-        smallest=smallest_difference(math.sqrt(better + worse + 2) / (n + 2)),
+        smallest=smallest_difference(_smoothed(better, worse, n)[1]),
     )
 
 
@@ -147,10 +147,14 @@ def _binomial_half(k: int, n: int) -> float:
 
 
 def _bonett_price(better: int, worse: int, n: int) -> tuple[float, float]:
-    """One unit is added to each side that differs, so that no unit that differs is not certainty."""
+    middle, stderr = _smoothed(better, worse, n)
+    return max(-1.0, middle - Z95 * stderr), min(1.0, middle + Z95 * stderr)
+
+
+def _smoothed(better: int, worse: int, n: int) -> tuple[float, float]:
+    """Difference and error with one unit added to each side, so that no unit that differs is no certainty."""
     up, down = (better + 1) / (n + 2), (worse + 1) / (n + 2)
-    half = Z95 * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
-    return max(-1.0, up - down - half), min(1.0, up - down + half)
+    return up - down, math.sqrt((up + down - (up - down) ** 2) / (n + 2))
 
 
 def _agreeing(interval: tuple[float, float], p: float) -> tuple[float, float]:

@@ -1,0 +1,101 @@
+"""Whether two runs answer the same questions in the same words; if not, which fact differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vlmbench.domain import RuleSet
+from vlmbench.finished import FinishedRun
+
+
+def why_incomparable(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> str | None:
+    """The first fact that differs and makes every difference of scores meaningless; None if there is none."""
+    return next(_reasons(first, second, rules), None)
+
+
+def remarks(first: FinishedRun, second: FinishedRun) -> tuple[str, ...]:
+    """What differs too and may explain a difference, though the questions are the same."""
+    return tuple(_remarks(first, second))
+
+
+def _reasons(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> Iterator[str]:
+    pair = (first, second)
+    if first.benchmark != second.benchmark:
+        yield f"the benchmarks differ: {first.benchmark} and {second.benchmark}"
+    if rules is None and first.rules != second.rules:
+        yield f"the rule sets differ: {first.rules} and {second.rules}; name one with --rules"
+    datasets = [_dataset(run.facts) for run in pair]
+    if datasets[0] != datasets[1]:
+        said = " and ".join(_brief(dataset) for dataset in datasets)
+        yield f"the datasets differ: {said}"
+    if None in datasets:
+        yield "run.json does not say which dataset was asked"
+    if first.results["blind"] != second.results["blind"]:
+        yield "the pictures differ: one run is blind"
+    prompts = [run.facts.get("prompts") for run in pair]
+    if prompts[0] != prompts[1]:
+        yield (
+            f"the prompts differ: style {first.results['style']} ({_brief(prompts[0])}) and "
+            f"{second.results['style']} ({_brief(prompts[1])})"
+        )
+    yield from _judges(first, second)
+    for run in pair:
+        if why := _unscored(run, rules or run.rules):
+            yield f"{run.folder} {why}"
+
+
+def _judges(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
+    judges = [run.results["judged"]["model"] for run in (first, second)]
+    counted = any(run.results["judged"]["count"] for run in (first, second))
+    if counted and judges[0] != judges[1]:
+        yield f"the judges differ: {judges[0] or 'none'} and {judges[1] or 'none'}"
+
+
+def _unscored(run: FinishedRun, rules: RuleSet) -> str | None:
+    if run.results["withheld"]:
+        return "has no scores: the benchmark's answers are withheld"
+    if run.results["needs_judge"]:
+        return "has no scores yet: it waits for a judge"
+    if rules not in run.results["by_rules"]:
+        return f"was not scored under {rules}"
+    return None
+
+
+def _remarks(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
+    for name in ("decoding", "sampling seed", "left out"):
+        if first.facts.get(name) != second.facts.get(name):
+            yield f"the {name} differs: {_changes(first.facts.get(name), second.facts.get(name))}"
+    versions = [_version(run) for run in (first, second)]
+    if versions[0] != versions[1]:
+        yield f"scored by different versions of vlmbench: {versions[0]} and {versions[1]}"
+    if first.facts.get("model") == second.facts.get("model") and first.facts.get("model"):
+        yield "both runs are of the same model files"
+
+
+def _dataset(facts: Mapping[str, Any]) -> tuple[str, str] | None:
+    dataset = facts.get("dataset")
+    if not isinstance(dataset, Mapping) or not isinstance(dataset.get("md5"), str):
+        return None
+    return dataset["md5"], str(dataset.get("with pictures"))
+
+
+def _version(run: FinishedRun) -> str:
+    versions = run.sittings[-1].get("versions") if run.sittings else None
+    return str(versions.get("vlmbench")) if isinstance(versions, Mapping) else "unknown"
+
+
+def _changes(before: Any, after: Any) -> str:
+    """Only the settings that are not the same, where both are one setting."""
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
+        before, after = before[0], after[0]
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [key for key in before if before[key] != after.get(key)]
+        return ", ".join(f"{key} {before[key]} and {after.get(key)}" for key in keys)
+    return f"{_brief(before)} and {_brief(after)}"
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else f"{text[:12]}…"

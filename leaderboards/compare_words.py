@@ -1,0 +1,89 @@
+"""A comparison in words and numbers, the same on the terminal, in Markdown and in JUnit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vlmbench.stats import Difference
+
+from .compare_nouns import Comparison
+
+
+def score(comparison: Comparison, value: float | None) -> str:
+    """`92.5 %`, or the bare figure where scores are no fractions."""
+    if value is None:
+        return "none"
+    return f"{value * 100:.1f} %" if comparison.fraction else f"{value:.2f}"
+
+
+def change(comparison: Comparison, value: float) -> str:
+    """`+1.2`: a difference in points; nothing has no sign."""
+    text = f"{value * 100:+.1f}" if comparison.fraction else f"{value:+.2f}"
+    return text if text.strip("+-0.") else text[1:]
+
+
+def interval(comparison: Comparison, difference: Difference) -> str:
+    """`-3.1 … +0.4`, empty where there is none."""
+    if difference.ci95 is None:
+        return ""
+    return " … ".join(change(comparison, end) for end in difference.ci95)
+
+
+def chance(p: float | None) -> str:
+    """A p-value, to three places."""
+    if p is None:
+        return "none"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict(comparison: Comparison, first: str = "the first run", second: str = "the second run") -> str:
+    """The one sentence that may be quoted."""
+    if comparison.verdict == "cannot be told apart":
+        text = f"{first} and {second} cannot be told apart on these {size(comparison)}."
+    else:
+        text = f"{second} is {comparison.verdict} than {first}."
+    return text[0].upper() + text[1:]
+
+
+def size(comparison: Comparison) -> str:
+    """`1164 questions`, and how many independent ones where rows come in clusters."""
+    units = len(comparison.better) + len(comparison.worse) + comparison.alike
+    noun = f"{units} {comparison.unit}{'s' * (units != 1)}"
+    return noun if comparison.difference.n == units else f"{noun} in {comparison.difference.n} clusters"
+
+
+def evidence(comparison: Comparison) -> str:
+    """The difference with everything that belongs to it, in one line."""
+    difference = comparison.difference
+    text = f"{change(comparison, difference.value)} points"
+    if difference.ci95 is not None:
+        text += f" (95 %: {interval(comparison, difference)})"
+    if difference.p is None:
+        return f"{text}, one cluster alone, which no test can judge"
+    text += f", p {chance(difference.p)} by {difference.test}"
+    if comparison.adjusted_p != difference.p:
+        text += f", {chance(comparison.adjusted_p)} after Holm"
+    return text
+
+
+def reach(comparison: Comparison) -> str:
+    """What this set could have shown."""
+    if comparison.difference.smallest is None:
+        return "How small a difference this set could show cannot be told: nothing varies."
+    least = change(comparison, comparison.difference.smallest).lstrip("+")
+    return f"The smallest difference this set would show four times of five: {least} points."
+
+
+def flipped(comparison: Comparison) -> str:
+    """How many units changed, each way."""
+    return f"{len(comparison.worse)} got worse, {len(comparison.better)} got better, {comparison.alike} alike"
+
+
+def letters(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """A letter for each run, in the order of the command line."""
+    folders = dict.fromkeys(side.name for c in comparisons for side in (c.first, c.second))
+    return {name: _letter(number) for number, name in enumerate(folders)}
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"R{number + 1}"

@@ -1,0 +1,1 @@
+"""Training data: records to tokens, pictures to pixels, samples to batches."""

@@ -1,0 +1,131 @@
+"""Conversations to token ids, and which of them are learned.
+
+A turn is: instruction (with each picture as the one id -200), answer and suffix, the end token where the
+template has none of its own, separator. Every piece is tokenised for itself. Answer, suffix and end token
+are learned; all else is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from vlmbench.templates import IMAGE, Template, Turn
+
+from .tokenizing import PieceTokenizer
+
+IMAGE_ID = -200
+"""Stands for a picture, however many features it has."""
+IGNORE = -100
+"""The label of what is not learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """Token ids, and the stretches of them that are learned, as (first, one behind the last)."""
+
+    ids: list[int]
+    learned: list[tuple[int, int]]
+
+    @property
+    def labels(self) -> list[int]:
+        """What is to be predicted at each place, or -100."""
+        return labels_of(self.ids, self.learned)
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures stand in it."""
+        return self.ids.count(IMAGE_ID)
+
+    @property
+    def targets(self) -> int:
+        """How many tokens are learned."""
+        return sum(stop - start for start, stop in self.learned)
+
+    def cut(self, length: int) -> Encoded:
+        """The first `length` ids."""
+        runs = [(start, min(stop, length)) for start, stop in self.learned if start < length]
+        return Encoded(ids=self.ids[:length], learned=runs)
+
+
+def labels_of(ids: Sequence[int], learned: Sequence[tuple[int, int]]) -> list[int]:
+    """The ids where they are learned, -100 elsewhere."""
+    labels = [IGNORE] * len(ids)
+    for start, stop in learned:
+        labels[start:stop] = ids[start:stop]
+    return labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """Writes conversations in one template with one tokenizer."""
+
+    tokenizer: PieceTokenizer
+    template: Template | None
+    """None: question and answer as they are, with an end token after each answer."""
+
+    def encode(
+        self, turns: Sequence[Turn], *, pictures: bool = True, silent: Collection[int] = ()
+    ) -> Encoded:
+        """One conversation; the turns numbered (from 0) in `silent` are read and not learned.
+
+        Without `pictures`, `<image>` is text as any other.
+        """
+        return self._join(turns, self._known([(turns, pictures)]), pictures, silent)
+
+    def encode_all(self, conversations: Sequence[tuple[Sequence[Turn], bool]]) -> list[Encoded]:
+        """Many conversations, each with whether it has pictures, in one call of the tokenizer."""
+        known = self._known(conversations)
+        return [self._join(turns, known, pictures, ()) for turns, pictures in conversations]
+
+    def _known(self, conversations: Sequence[tuple[Sequence[Turn], bool]]) -> dict[str, list[int]]:
+        texts = dict.fromkeys(
+            text
+            for turns, pictures in conversations
+            for number, turn in enumerate(turns, 1)
+            for text in (*self._question(turn, number, pictures), *self._answer(turn))
+            if text
+        )
+        return dict(zip(texts, self.tokenizer.encode(list(texts)), strict=True)) | {"": []}
+
+    def _question(self, turn: Turn, number: int, pictures: bool) -> list[str]:
+        """The texts around the pictures."""
+        text = turn.question if self.template is None else self.template.ask(turn, number)
+        return text.split(IMAGE) if pictures else [text]
+
+    def _answer(self, turn: Turn) -> Iterator[str]:
+        answer = turn.answer or ""
+        yield answer if self.template is None else answer + self.template.suffix
+        yield "" if self.template is None else self.template.separator
+
+    def _join(
+        self, turns: Sequence[Turn], known: dict[str, list[int]], pictures: bool, silent: Collection[int]
+    ) -> Encoded:
+        ids: list[int] = []
+        learned: list[tuple[int, int]] = []
+        begins, ends = self.tokenizer.bos, self._ends()
+        for number, turn in enumerate(turns):
+            ids += begins
+            first, *rest = self._question(turn, number + 1, pictures)
+            ids += known[first]
+            for text in rest:
+                ids.append(IMAGE_ID)
+                ids += known[text]
+            answer, separator = self._answer(turn)
+            start = len(ids)
+            ids += known[answer]
+            ids += ends
+            if number not in silent and len(ids) > start:
+                learned.append((start, len(ids)))
+            ids += known[separator]
+            if not ends_with_token(self.template):
+                begins = ()
+        return Encoded(ids=ids, learned=learned)
+
+    def _ends(self) -> tuple[int, ...]:
+        return self.tokenizer.eos if ends_with_token(self.template) else ()
+
+
+def ends_with_token(template: Template | None) -> bool:
+    """Whether the tokenizer's end token follows each answer, and its first token each such end."""
+    return template is None or not template.suffix_ends

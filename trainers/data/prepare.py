@@ -1,0 +1,208 @@
+"""Tokenised sets, made once for each content and found again by its digest.
+
+VLMBENCH_HOME/tokens/<digest of data, tokenizer, template, limits and code version>/
+    tokens.arrow   one line a sample
+    facts.json     how it was made, what was left out or cut; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vlmbench.data.digests import file_digest
+from vlmbench.data.disk import writing
+from vlmbench.data.home import home as default_home
+from vlmbench.data.locks import exclusive
+from vlmbench.errors import DataError
+from vlmbench.templates import Template
+
+from .encoding import Encoder
+from .json_stream import RawRecord, count_records, raw_records
+from .policy import Notes, Policy
+from .pool import cores, outcomes, selected
+from .progress import Pace, Progress, quiet
+from .records import Placement
+from .token_file import FACTS, ROWS, TokenFile
+from .tokenise import BAD, Outcome, Rules, schema
+from .tokenizing import PieceTokenizer
+
+SCHEMA = 1
+"""Raise it when the same data would give other tokens; older sets are then made again."""
+SMALL = 8_000_000
+"""A file of fewer bytes is done sooner by one process than several are started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSpec:
+    """Everything that decides a tokenised set."""
+
+    file: Path
+    tokenizer: PieceTokenizer
+    template: Template | None
+    max_length: int | None
+    placement: Placement = "first"
+    subset: int | None = None
+    """So many records, drawn before anything else."""
+    seed: int = 0
+    """Of that drawing."""
+    bad_records: Policy = field(default_factory=Policy)
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the set."""
+        facts = {
+            "schema": SCHEMA,
+            "data": file_digest(self.file, "sha256"),
+            "tokenizer": self.tokenizer.digest,
+            "template": None if self.template is None else asdict(self.template),
+            "max_length": self.max_length,
+            "placement": self.placement,
+            "subset": None if self.subset is None else [self.subset, self.seed],
+            "bad_records": self.bad_records.action,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def folder_of(spec: TokenSpec, home: Path | None = None) -> Path:
+    """Where the set is or will be."""
+    return (home or default_home()) / "tokens" / spec.key
+
+
+def open_tokens(spec: TokenSpec, home: Path | None = None) -> TokenFile | None:
+    """The set if it is whole."""
+    folder = folder_of(spec, home)
+    try:
+        tokens = TokenFile(folder)
+        whole = (folder / ROWS).stat().st_size == tokens.facts["bytes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return tokens if whole else None
+
+
+def prepare(
+    spec: TokenSpec,
+    home: Path | None = None,
+    *,
+    workers: int | None = None,
+    progress: Progress = quiet,
+) -> TokenFile:
+    """The set, made now if it is not there; one process at a time makes it."""
+    if (found := open_tokens(spec, home)) is not None:
+        return found
+    folder = folder_of(spec, home)
+    with exclusive(folder.with_name(f".{spec.key}.lock")) as alone:
+        if (found := open_tokens(spec, home)) is not None:
+            return found
+        if alone:
+            for left in folder.parent.glob(f".{spec.key}.*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+        _make(spec, folder, workers, progress)
+    return TokenFile(folder)
+
+
+def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: Progress) -> None:
+    size = spec.file.stat().st_size
+    aside = folder.with_name(f".{spec.key}.{os.getpid()}-{time.monotonic_ns()}.part")
+    fix = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
+    with writing(folder, f"the tokens of {spec.file.name}", size, fix):
+        try:
+            aside.mkdir(parents=True)
+            facts = _Maker(spec, aside / ROWS, size, progress).run(workers)
+            (aside / FACTS).write_text(json.dumps(facts), "utf-8")
+            shutil.rmtree(folder, ignore_errors=True)  # an older one that is not whole
+            aside.rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+class _Maker:
+    """Writes what the processes hand back, and keeps count."""
+
+    def __init__(self, spec: TokenSpec, target: Path, size: int, progress: Progress) -> None:
+        self._spec, self._target, self._size, self._progress = spec, target, size, progress
+        self._notes = Notes()
+        self._batches: list[int] = []
+        self._bad = self._records = self._rows = self._tokens = self._targets = 0
+        self._share = 0.0
+
+    def run(self, workers: int | None) -> dict[str, Any]:
+        """All records; returns the facts."""
+        import pyarrow as pa
+
+        count = workers or (cores() if self._size >= SMALL else 1)
+        with pa.OSFile(str(self._target), "wb") as sink, pa.ipc.new_file(sink, schema()) as file:
+            for outcome, read in outcomes(self._rules(), self._records_wanted(), count):
+                self._take(outcome)
+                if outcome.rows:
+                    buffer = pa.py_buffer(outcome.batch)
+                    file.write_batch(pa.ipc.read_record_batch(buffer, schema()))
+                self._share = read / self._size
+                self._progress(Pace(self._records, self._tokens, self._share))
+        self._progress(Pace(self._records, self._tokens, 1.0), done=True)
+        if not self._rows:
+            raise DataError(
+                "not one record is left to train on.",
+                file=self._spec.file,
+                fix="; ".join(self._notes.lines()),
+            )
+        return self._facts()
+
+    def _rules(self) -> Rules:
+        spec = self._spec
+        return Rules(
+            encoder=Encoder(tokenizer=spec.tokenizer, template=spec.template),
+            max_length=spec.max_length,
+            placement=spec.placement,
+            file=spec.file,
+        )
+
+    def _records_wanted(self) -> Any:
+        records = raw_records(self._spec.file)
+        return records if self._spec.subset is None else self._drawn(records, self._spec.subset)
+
+    def _drawn(self, records: Any, count: int) -> Any:
+        """A subset that seed and file decide, in the order of the file."""
+        import numpy as np
+
+        total = count_records(self._spec.file)
+        if count >= total:
+            return records
+        rows = np.random.default_rng(self._spec.seed).choice(total, count, replace=False)
+        return selected(records, rows.tolist())
+
+    def _take(self, outcome: Outcome) -> None:
+        for row, complaint in outcome.bad:
+            self._bad += 1
+            self._spec.bad_records.check(self._bad, DataError(complaint))
+            self._notes.add(BAD, f"row {row}")
+        self._notes.extend(outcome.notes)
+        self._records += outcome.records
+        self._tokens += outcome.tokens
+        self._targets += outcome.targets
+        self._rows += outcome.rows
+        if outcome.rows:
+            self._batches.append(self._rows)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "source": str(self._spec.file),
+            "records": self._records,
+            "rows": self._rows,
+            "tokens": self._tokens,
+            "targets": self._targets,
+            "bytes": self._target.stat().st_size,
+            "batches": self._batches,
+            "notes": self._notes.as_json(),
+        }
+
+
+__all__ = ["RawRecord", "TokenSpec", "folder_of", "open_tokens", "prepare"]

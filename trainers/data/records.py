@@ -1,0 +1,127 @@
+"""One record of LLaVA training data, and the turns it is mapped to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.errors import DataError
+from vlmbench.templates import IMAGE, Turn
+
+Placement = Literal["first", "as_written", "image_only"]
+"""Where a picture goes in its question.
+
+first: one a question, in front of the text, as the published models were trained.
+as_written: any number, where the text says `<image>`.
+image_only: the question is the picture and nothing else.
+"""
+
+ROLES = ("human", "gpt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A conversation about any number of pictures."""
+
+    row: int
+    """Its place in the file, from 1."""
+    id: str
+    """Its own name, or `row N`."""
+    images: tuple[str, ...]
+    """Paths below the folder of pictures."""
+    messages: tuple[tuple[str, str], ...]
+    """Who said what."""
+
+
+def read_record(text: str, row: int, file: Path | None = None) -> Record:
+    """The record that this JSON says, or a DataError that names what is wrong with it."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"is no JSON: {error.msg}.", file=file, row=row) from None
+    return as_record(raw, row, file)
+
+
+def as_record(raw: Any, row: int, file: Path | None = None) -> Record:
+    """The record in this JSON value."""
+    if not isinstance(raw, dict):
+        raise DataError("a record is an object with `conversations`.", file=file, row=row)
+    name = raw.get("id")
+    if name is not None and not isinstance(name, (str, int)):
+        raise DataError("is a text or a number.", file=file, row=row, key="id")
+    return Record(
+        row=row,
+        id=f"row {row}" if name is None else str(name),
+        images=_images(raw.get("image"), row, file),
+        messages=_messages(raw.get("conversations"), row, file),
+    )
+
+
+def _images(value: Any, row: int, file: Path | None) -> tuple[str, ...]:
+    named = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and name for name in named):
+        raise DataError("is the path of a picture, or a list of paths.", file=file, row=row, key="image")
+    return tuple(named)
+
+
+def _messages(value: Any, row: int, file: Path | None) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list):
+        raise DataError("must be a list of {from, value}.", file=file, row=row, key="conversations")
+    said = []
+    for message in value:
+        known = message if isinstance(message, dict) else {}
+        speaker, text = known.get("from"), known.get("value")
+        if not isinstance(text, str):
+            raise DataError("every message needs a text as `value`.", file=file, row=row, key="conversations")
+        if speaker not in ROLES:
+            raise DataError(
+                f"a message is from `human` or `gpt`, not from `{speaker}`.",
+                file=file,
+                row=row,
+                key="conversations",
+                fix="Rename the speaker; put a system text in front of the first question.",
+            )
+        said.append((speaker, text))
+    return tuple(said)
+
+
+def turns_of(record: Record, placement: Placement = "first", file: Path | None = None) -> list[Turn]:
+    """Questions with their answers.
+
+    Answers before the first question and a last question without an answer are dropped. Questions in a row
+    become one question; a second answer in a row answers an empty question.
+    """
+    turns: list[Turn] = []
+    asked = ""
+    for speaker, text in _from_the_first_question(record.messages):
+        if speaker == "human":
+            asked += place(text, placement, record, file)
+        else:
+            turns.append(Turn(question=asked, answer=text))
+            asked = ""
+    return turns
+
+
+def _from_the_first_question(messages: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    first = next((i for i, (speaker, _) in enumerate(messages) if speaker == "human"), len(messages))
+    return messages[first:]
+
+
+def place(text: str, placement: Placement, record: Record, file: Path | None = None) -> str:
+    """The question with its picture where it belongs."""
+    if placement == "image_only":
+        if IMAGE not in text:
+            raise DataError(
+                "this way of training needs `<image>` in every question.",
+                file=file,
+                row=record.row,
+                fix="Take the placement `first` instead.",
+            )
+        return IMAGE
+    if placement == "as_written" or IMAGE not in text:
+        return text
+    rest = text.replace(IMAGE, "").strip()
+    return f"{IMAGE}\n{rest}".strip()

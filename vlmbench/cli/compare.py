@@ -1,0 +1,172 @@
+"""Two runs or more over the same questions: which is better, and can that be told from chance?
+
+    vlmbench compare runs/base/MMBench_DEV_EN runs/tuned/MMBench_DEV_EN
+    vlmbench compare runs/base runs/tuned --fail-if regression --junit compare.xml
+    vlmbench compare runs/a/CCBench runs/b/CCBench runs/c/CCBench --rules vlmevalkit-2024
+
+The first run is what the others are measured against. A folder that holds several runs (`runs/MODEL`) is
+compared benchmark by benchmark. Different datasets, prompts or rule sets are refused with what differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli.compare_text import print_comparisons
+from vlmbench.cli.main import complain
+from vlmbench.domain import RULE_SETS
+from vlmbench.errors import RunFolderError, UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.finished import FinishedRun
+
+REGRESSION = 3
+FAILED = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `compare`."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, the baseline first")
+    parser.add_argument("--rules", choices=RULE_SETS, help="rule set (default: that of the runs' headlines)")
+    parser.add_argument(
+        "--common",
+        action="store_true",
+        help="compare only the rows that have a score in both runs (incomplete or partial runs)",
+    )
+    parser.add_argument(
+        "--fail-if",
+        choices=("regression",),
+        help="exit code 3 when a run is significantly worse than the first",
+    )
+    parser.add_argument(
+        "--gate",
+        type=float,
+        metavar="POINTS",
+        help="also when it is worse by more than this, significant or not; implies --fail-if regression",
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write Markdown; GITHUB_STEP_SUMMARY gets it too"
+    )
+    parser.add_argument(
+        "--flips", type=int, default=5, metavar="N", help="questions that changed to show, each way"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_plugin_argument(parser)
+    add_format_argument(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Compare, print, write, and judge."""
+    if len(args.runs) < 2:
+        raise UsageError("a comparison needs two runs or more.", key="RUN")
+    if args.gate is not None and not args.gate >= 0:
+        raise UsageError("must be 0 or more.", key="--gate")
+    comparisons, refused = compare_all(args)
+    gated = args.gate is not None or args.fail_if is not None
+    base = comparisons[0].first.name if comparisons else ""
+    against_base = [c for c in comparisons if c.first.name == base]
+    regressed = _module("comparing").regressions(against_base, args.gate)
+    _write(args, comparisons, refused, regressed)
+    if args.format == "json":
+        document = _module("compare_document").comparison_document
+        print_json(document(comparisons, refused, regressed, args.gate))
+    else:
+        print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
+    for refusal in refused:
+        complain(f"{refusal.benchmark}: {refusal.reason}")
+    for comparison in regressed if gated else ():
+        complain(f"regression on {comparison.benchmark}: {_module('compare_words').evidence(comparison)}")
+    if gated and regressed:
+        return REGRESSION
+    return FAILED if refused else 0
+
+
+def compare_all(args: argparse.Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Every pair of runs on every benchmark they share; of several benchmarks one may be refused."""
+    comparing, nouns = _module("comparing"), _module("compare_nouns")
+    sides = [open_side(path, args) for path in args.runs]
+    benchmarks = shared_benchmarks(args.runs, sides)
+    comparisons, refused = [], []
+    for benchmark in benchmarks:
+        for one, two in combinations(range(len(sides)), 2):
+            names = (_name(args.runs, one), _name(args.runs, two))
+            try:
+                first, second = sides[one][benchmark], sides[two][benchmark]
+                found = comparing.compare(first, second, rules=args.rules, common=args.common, names=names)
+                comparisons.append(found)
+            except RunFolderError as error:
+                if len(benchmarks) == 1:
+                    raise
+                runs = f"{names[1]} against {names[0]}"
+                refused.append(nouns.Refusal(benchmark=benchmark, runs=runs, reason=str(error)))
+    return comparing.with_holm(comparisons), refused
+
+
+def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
+    """The runs of one argument by benchmark; blind ones are another benchmark."""
+    from vlmbench.report.runs import open_run, run_folders
+
+    runs: dict[str, FinishedRun] = {}
+    for folder in run_folders(path):
+        run = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
+        name = f"{run.benchmark} (blind)" if run.results["blind"] else run.benchmark
+        if name in runs:
+            raise RunFolderError(
+                f"two runs here are of {name}: {runs[name].folder.name} and {folder.name}.",
+                file=path,
+                fix="Name the one that is meant.",
+            )
+        runs[name] = run
+    return runs
+
+
+def shared_benchmarks(paths: Sequence[Path], sides: Sequence[dict[str, FinishedRun]]) -> list[str]:
+    """The benchmarks that every side has, with a word on the others; single runs are taken as they are."""
+    if all(len(side) == 1 for side in sides):
+        name = next(iter(sides[0]))
+        for side in sides:
+            side[name] = next(iter(side.values()))
+        return [name]
+    shared = [name for name in sides[0] if all(name in side for side in sides)]
+    for path, side in zip(paths, sides, strict=True):
+        if alone := [name for name in side if name not in shared]:
+            complain(f"not compared, because not every side has them: {', '.join(alone)} of {path}")
+    if not shared:
+        raise RunFolderError(f"no benchmark is in all of {', '.join(map(str, paths))}.")
+    return shared
+
+
+def _name(paths: Sequence[Path], number: int) -> str:
+    """The path as typed; with its place where one is named twice."""
+    path = paths[number]
+    return str(path) if paths.count(path) == 1 else f"{path} #{number + 1}"
+
+
+def _write(
+    args: argparse.Namespace, comparisons: Sequence[Any], refused: Sequence[Any], regressed: Sequence[Any]
+) -> None:
+    from vlmbench.store import make_folder, write_text
+
+    text = _module("compare_markdown").comparison_markdown(comparisons, refused, flips=args.flips)
+    if args.markdown:
+        make_folder(args.markdown.parent)
+        write_text(args.markdown, text)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as page:
+            page.write(text)
+    if args.junit:
+        make_folder(args.junit.parent)
+        write_text(args.junit, _module("compare_junit").junit_xml(comparisons, refused, regressed))
+
+
+def _module(name: str) -> Any:
+    """A module of the sister folder; the engine reaches it by name only."""
+    return importlib.import_module(f"vlmbench.leaderboards.{name}")
