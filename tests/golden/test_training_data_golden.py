@@ -44,8 +44,8 @@ LOST_IN_THE_ORIGINAL = {
     "truncated_in_answer": {"nothing learned within the limit"},
     "exact_boundary_48": {"nothing learned within the limit"},
 }
-"""Records that the original, in at least one template, cuts so that the picture or all that is to be learned is
-lost, and what is done here instead: turns without pictures go first, or the record is left out."""
+"""Records that the original, in at least one template, cuts so that the picture or all that is to be learned
+is lost, and what is done here instead: turns without pictures go first, or the record is left out."""
 
 
 # Mapping ---------------------------------------------------------------------------------------------
