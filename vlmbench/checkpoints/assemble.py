@@ -14,6 +14,10 @@ __all__ = ["assemble", "finished", "llava_config", "processor_of", "published"]
 
 LAYERS = {"0.": "linear_1.", "2.": "linear_2."}
 """The projector's two layers, here and in transformers."""
+_SIZES = (
+    "hidden_act", "hidden_size", "image_size", "intermediate_size", "layer_norm_eps", "num_attention_heads",
+    "num_channels", "num_hidden_layers", "patch_size",
+)  # fmt: skip
 _NOT_OURS = ("_name_or_path", "auto_map", "transformers_version", "architectures", "_from_model_config")
 
 
@@ -100,9 +104,24 @@ def _plain_rope(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vision_config(vision: VisionTower) -> dict[str, Any]:
-    """The tower's configuration."""
+    """The tower's configuration, its sizes said even where they are what transformers would assume."""
     config = {key: value for key, value in vision.config.items() if key not in (*_NOT_OURS, "dtype")}
-    return {**config, "torch_dtype": main_dtype(vision.weights)}
+    settings = tower_settings(vision)
+    sizes = {key: getattr(settings, key) for key in _SIZES}
+    return {**sizes, **config, "torch_dtype": main_dtype(vision.weights)}
+
+
+def tower_settings(vision: VisionTower) -> Any:
+    """The tower's configuration as transformers' object."""
+    from transformers import CLIPVisionConfig, SiglipVisionConfig
+
+    kind: Any = SiglipVisionConfig if is_siglip(vision) else CLIPVisionConfig
+    return kind(**vision.config)
+
+
+def is_siglip(vision: VisionTower) -> bool:
+    """Or else CLIP."""
+    return bool(vision.config["model_type"] == "siglip_vision_model")
 
 
 def main_dtype(weights: Weights) -> str:
@@ -113,12 +132,13 @@ def main_dtype(weights: Weights) -> str:
 
 def class_tokens(llava: Llava) -> int:
     """What the tower puts out besides its patches: CLIP's class token; a SigLIP tower has none."""
-    return int(llava.vision.config["model_type"] == "clip_vision_model")
+    return int(not is_siglip(llava.vision))
 
 
 def feature_count(llava: Llava) -> int:
     """How many positions a picture takes."""
-    side = int(llava.vision.config["image_size"]) // int(llava.vision.config["patch_size"])
+    settings = tower_settings(llava.vision)
+    side = int(settings.image_size) // int(settings.patch_size)
     return side * side + class_tokens(llava) - int(llava.select_strategy == "default")
 
 
@@ -140,7 +160,7 @@ def processor_settings(llava: Llava) -> dict[str, Any]:
     return {
         "image_token": llava.image_token,
         "num_additional_image_tokens": class_tokens(llava),
-        "patch_size": int(llava.vision.config["patch_size"]),
+        "patch_size": int(tower_settings(llava.vision).patch_size),
         "vision_feature_select_strategy": llava.select_strategy,
     }
 
@@ -149,8 +169,7 @@ def image_processor_of(vision: VisionTower) -> Any:
     """In its Pillow form, so that a figure does not depend on whether torchvision is installed."""
     from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
-    siglip = vision.config["model_type"] == "siglip_vision_model"
-    kind: Any = SiglipImageProcessorPil if siglip else CLIPImageProcessorPil
+    kind: Any = SiglipImageProcessorPil if is_siglip(vision) else CLIPImageProcessorPil
     return kind.from_dict(dict(vision.processor))
 
 

@@ -58,9 +58,11 @@ def _added(tokenizer: Any, token: str) -> int:
 
 
 def _pads(tokenizer: Any) -> bool:
-    """Whether its padding token is nothing else besides."""
-    others = (tokenizer.eos_token, tokenizer.bos_token, tokenizer.unk_token)
-    return tokenizer.pad_token is not None and tokenizer.pad_token not in others
+    """Whether its padding token neither begins nor ends a text; that it may be the unknown token is harmless."""
+    return tokenizer.pad_token is not None and tokenizer.pad_token not in (
+        tokenizer.eos_token,
+        tokenizer.bos_token,
+    )
 
 
 def _padding(language: LanguageModel, tokenizer: Any) -> LanguageModel:

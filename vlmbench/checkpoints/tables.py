@@ -23,6 +23,15 @@ SPREAD = 1e-5
 
 def row_count(language: LanguageModel) -> int:
     """How many tokens have an embedding."""
+    return _table(language).shape[0]
+
+
+def width(language: LanguageModel) -> int:
+    """How many numbers an embedding has."""
+    return _table(language).shape[1]
+
+
+def _table(language: LanguageModel) -> Stored:
     table = language.weights.get(EMBEDDING)
     if table is None:
         raise ModelError(
@@ -30,7 +39,7 @@ def row_count(language: LanguageModel) -> int:
             key=str(language.config.get("model_type")),
             fix="Llama, Mistral, Qwen, Gemma, InternLM, Phi-3 and whatever else is shaped alike will do.",
         )
-    return table.shape[0]
+    return table
 
 
 def with_rows(language: LanguageModel, tokens: int, *, seed: int = SEED) -> LanguageModel:
@@ -66,4 +75,5 @@ def new_rows(table: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     mean = rows.mean(0)
     draws = torch.randn(count, len(rows), generator=torch.Generator().manual_seed(seed))
     mixed = (draws @ rows) - draws.sum(1, keepdim=True) * mean
-    return mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
+    drawn: torch.Tensor = mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
+    return drawn

@@ -1,0 +1,104 @@
+"""A folder in the layout of the original LLaVA code: one language model with everything else inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vlmbench.checkpoints.assemble import generation_settings, text_config, tower_settings, vision_config
+from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
+from vlmbench.checkpoints.nouns import Llava, Weights
+from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
+from vlmbench.checkpoints.weights import prefixed
+from vlmbench.errors import ModelError
+
+CLASSES = {
+    "llama": ("llava_llama", "LlavaLlamaForCausalLM"),
+    "mistral": ("llava_mistral", "LlavaMistralForCausalLM"),
+    "mixtral": ("llava_mixtral", "LlavaMixtralForCausalLM"),
+    "qwen2": ("llava_qwen", "LlavaQwenForCausalLM"),
+    "gemma": ("llava_gemma", "LlavaGemmaForCausalLM"),
+}
+"""What the original code and its successor call a LLaVA of each kind of language model."""
+TOWER = "vision_tower"
+"""A folder that describes the tower; config.json has no place for its sizes."""
+
+
+def write_official(
+    llava: Llava,
+    folder: Path,
+    *,
+    dtype: str | None = None,
+    shard_size: int = SHARD_SIZE,
+    tower_name: str | None = None,
+) -> None:
+    """Write the model into an existing folder; `tower_name` is where the original code finds the tower."""
+    whole = in_dtype(llava, dtype)
+    save_json(folder / "config.json", _config(whole, tower_name or known_tower(whole) or TOWER))
+    if whole.language.generation:
+        save_json(folder / "generation_config.json", generation_settings(whole))
+    save_json(folder / "preprocessor_config.json", whole.vision.processor)
+    (folder / TOWER).mkdir()
+    save_json(folder / TOWER / "config.json", tower_config(whole))
+    save_json(folder / TOWER / "preprocessor_config.json", whole.vision.processor)
+    save_tokenizer(whole.language.tokenizer, folder, chat_template=whole.chat_template)
+    save_weights(_weights(whole), folder, shard_size=shard_size)
+
+
+def _weights(llava: Llava) -> Weights:
+    return {
+        **llava.language.weights,
+        **prefixed(llava.projector.weights, "model.mm_projector."),
+        **prefixed(llava.vision.weights, "model.vision_tower.vision_tower."),
+    }
+
+
+def _config(llava: Llava, tower_name: str) -> dict[str, Any]:
+    kind = str(llava.language.config.get("model_type"))
+    if kind not in CLASSES:
+        raise ModelError(
+            f"the original LLaVA code has no class for a language model of the kind `{kind}`.",
+            fix=f"It has them for {', '.join(CLASSES)}. `--to huggingface` takes any.",
+        )
+    model_type, architecture = CLASSES[kind]
+    return {
+        **text_config(llava.language),
+        "architectures": [architecture],
+        "image_aspect_ratio": "pad" if llava.square else "square",
+        "mm_hidden_size": int(tower_settings(llava.vision).hidden_size),
+        "mm_projector_type": projector_type(llava),
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch" if llava.select_strategy == "default" else "cls_patch",
+        "mm_vision_select_layer": llava.select_layer,
+        "mm_vision_tower": tower_name,
+        "model_type": model_type,
+        "unfreeze_mm_vision_tower": True,
+        "use_cache": True,
+        "use_mm_proj": True,
+    }
+
+
+def projector_type(llava: Llava) -> str:
+    """As the original code spells it."""
+    depth = llava.projector.depth
+    return "linear" if depth == 1 else f"mlp{depth}x_gelu"
+
+
+def known_tower(llava: Llava) -> str | None:
+    """The published tower of these sizes: the original code takes its configuration from there."""
+    settings = tower_settings(llava.vision)
+    sizes = (settings.model_type, settings.hidden_size, settings.patch_size, settings.image_size)
+    return {
+        ("clip_vision_model", 1024, 14, 336): "openai/clip-vit-large-patch14-336",
+        ("clip_vision_model", 1024, 14, 224): "openai/clip-vit-large-patch14",
+    }.get(sizes)
+
+
+def tower_config(llava: Llava) -> dict[str, Any]:
+    """config.json of the tower alone."""
+    siglip = llava.vision.config["model_type"] == "siglip_vision_model"
+    return {
+        **vision_config(llava.vision),
+        "architectures": ["SiglipVisionModel" if siglip else "CLIPVisionModel"],
+    }

@@ -1,0 +1,76 @@
+"""Which template a language model was trained in, and a LLaVA that speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vlmbench.checkpoints.nouns import LanguageModel, Llava
+from vlmbench.errors import ModelError
+from vlmbench.templates import TEMPLATES, chat_template, template
+
+_SIGNS = (
+    ("<|eot_id|>", "llama3_chat"), ("<eoa>", "internlm_chat"), ("<start_of_turn>", "gemma"),
+    ("<|END_OF_TURN_TOKEN|>", "cohere_chat"), ("<reserved_106>", "baichuan2_chat"),
+)  # fmt: skip
+"""A token that one family alone has."""
+_TYPES = {
+    "qwen2": "qwen_chat", "qwen2_moe": "qwen_chat", "qwen3": "qwen_chat", "internlm2": "internlm2_chat",
+    "internlm": "internlm_chat", "mistral": "mistral", "mixtral": "mixtral", "gemma": "gemma",
+    "phi3": "phi3_chat", "minicpm": "minicpm", "deepseek_v2": "deepseek_v2", "llama": "vicuna",
+}  # fmt: skip
+
+
+def family_template(language: LanguageModel) -> str | None:
+    """The template of the language model's family, told by its tokens and then by its type."""
+    known = language.tokenizer.get_vocab()
+    kind = str(language.config.get("model_type"))
+    if "<|im_end|>" in known:
+        return "qwen_chat" if kind.startswith("qwen") else "internlm2_chat"
+    if "<|end|>" in known and "<|user|>" in known:
+        return "phi3_chat"
+    found = next((name for token, name in _SIGNS if token in known), _TYPES.get(kind))
+    return found if found in TEMPLATES else None
+
+
+def no_template(language: LanguageModel) -> ModelError:
+    """What to say where nothing tells the wording."""
+    guess = family_template(language)
+    hint = (
+        f"`--template {guess}` is its family's" if guess else f"`--template` is one of {', '.join(TEMPLATES)}"
+    )
+    return ModelError(
+        "nothing here says in which wording the model was trained, and it answers well in no other.",
+        key="chat_template",
+        fix=f"{hint}; a recipe (`--recipe`) may name it too.",
+    )
+
+
+def speaking(llava: Llava, name: str) -> Llava:
+    """With this template: its Jinja form, and an end of the answer where the template has one."""
+    chosen = template(name)
+    language = llava.language
+    known = language.tokenizer.get_vocab()
+    ends = [known[word] for word in chosen.stop_words if word in known]
+    generation = _ending(language.generation or _ends_of(language.config), ends)
+    return replace(
+        llava,
+        language=replace(language, generation=generation),
+        chat_template=chat_template(chosen),
+    )
+
+
+def _ends_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {key: config[key] for key in keys if config.get(key) is not None}
+
+
+def _ending(generation: Mapping[str, Any], ends: list[int]) -> dict[str, Any]:
+    """The settings with these tokens as ends besides those there are."""
+    before = generation.get("eos_token_id")
+    known = before if isinstance(before, list) else [] if before is None else [before]
+    every = list(dict.fromkeys([*known, *ends]))
+    if not every:
+        return dict(generation)
+    return {**generation, "eos_token_id": every[0] if len(every) == 1 else every}

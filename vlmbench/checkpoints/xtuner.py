@@ -1,0 +1,78 @@
+"""A folder in xtuner's layout: the parts side by side, each as its own model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vlmbench.checkpoints.assemble import generation_settings, main_dtype, text_config, tower_settings
+from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
+from vlmbench.checkpoints.nouns import LanguageModel, Llava
+from vlmbench.checkpoints.official import tower_config
+from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
+from vlmbench.checkpoints.tables import width
+from vlmbench.checkpoints.weights import prefixed
+
+PROJECTOR, TOWER = "projector", "visual_encoder"
+LAYER, STRATEGY = "visual_select_layer", "visual_select_strategy"
+"""Ours: the layout has no other place for them, and its own reader passes over keys it does not know."""
+
+
+def write_xtuner(
+    llava: Llava, folder: Path, *, dtype: str | None = None, shard_size: int = SHARD_SIZE
+) -> None:
+    """Write the model into an existing folder: all three parts in full."""
+    whole = in_dtype(llava, dtype)
+    write_language(whole, folder, shard_size=shard_size)
+    write_tower(whole, folder / TOWER, shard_size=shard_size)
+    write_projector(whole, folder / PROJECTOR)
+
+
+def write_language(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
+    """The language model with its tokenizer, as transformers has it."""
+    language = llava.language
+    save_json(folder / "config.json", {**text_config(language), "architectures": [architecture(language)]})
+    if language.generation:
+        save_json(folder / "generation_config.json", generation_settings(llava))
+    save_tokenizer(language.tokenizer, folder, chat_template=llava.chat_template)
+    save_weights(language.weights, folder, shard_size=shard_size)
+
+
+def architecture(language: LanguageModel) -> str:
+    """The class that transformers loads the language model into."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[language.config["model_type"]])
+
+
+def write_tower(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
+    """The image encoder with its processor, as transformers has it."""
+    folder.mkdir()
+    save_json(folder / "config.json", tower_config(llava))
+    save_json(folder / "preprocessor_config.json", llava.vision.processor)
+    save_weights(llava.vision.weights, folder, shard_size=shard_size)
+
+
+def write_projector(llava: Llava, folder: Path) -> None:
+    """The projector; xtuner knows its class, so no code is copied beside it."""
+    folder.mkdir()
+    save_json(folder / "config.json", _projector_config(llava))
+    save_weights(prefixed(llava.projector.weights, "model."), folder)
+
+
+def _projector_config(llava: Llava) -> dict[str, Any]:
+    config = {
+        "architectures": ["ProjectorModel"],
+        "bias": "0.bias" in llava.projector.weights,
+        "depth": llava.projector.depth,
+        "hidden_act": "gelu",
+        "llm_hidden_size": width(llava.language),
+        "model_type": "projector",
+        "torch_dtype": main_dtype(llava.projector.weights),
+        "visual_hidden_size": int(tower_settings(llava.vision).hidden_size),
+    }
+    if llava.select_layer != -2:
+        config[LAYER] = llava.select_layer
+    if llava.select_strategy != "default":
+        config[STRATEGY] = llava.select_strategy
+    return config
