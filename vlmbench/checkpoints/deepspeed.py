@@ -1,0 +1,191 @@
+"""DeepSpeed's folders of training: the weights, put together from what each process wrote.
+
+ZeRO-1 and -2 cut one long row of numbers, all parameters after each other, into a piece a process;
+ZeRO-3 cuts every parameter. The rows are the float32 originals that the optimizer keeps; where it
+left none, the weights stand whole, and rounded, in the model's own file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.checkpoints.layout import state_folder
+from vlmbench.checkpoints.nouns import Stored, Weights
+from vlmbench.checkpoints.read_pickle import load_pickle, tensors_of
+from vlmbench.checkpoints.weights import dtype_name
+from vlmbench.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+Row = Sequence["torch.Tensor"]
+"""Numbers of one process, in one piece or several."""
+
+
+def open_deepspeed(folder: Path) -> tuple[Weights, Mapping[str, Any]]:
+    """All weights that were trained or kept, and the notes that the trainer left with them."""
+    place = state_folder(folder)
+    if place is None:
+        raise ModelError("there is no checkpoint of DeepSpeed's here.", file=folder, fix="Check the path.")
+    states = [load_state(file) for file in _by_rank(place, "*_model_states.pt")]
+    optimizers = [load_state(file) for file in _by_rank(place, "*_optim_states.pt")]
+    first = states[0]
+    held = dict(tensors_of(first.get("module") or {}, place))
+    if optimizers:
+        held |= _from_optimizers(states, optimizers, place)
+    elif any(_is_cut(state) for state in states):
+        raise ModelError(
+            "the weights lie in *_optim_states.pt, and those files are missing.",
+            file=place,
+            fix="Copy the whole folder.",
+        )
+    shared = {
+        second: held[name] for second, name in (first.get("shared_params") or {}).items() if name in held
+    }
+    whole = {name.removeprefix("module."): kept for name, kept in (held | shared).items()}
+    return whole, first
+
+
+def load_state(file: Path) -> Mapping[str, Any]:
+    """One of DeepSpeed's files."""
+    state = load_pickle(file)
+    if not isinstance(state, Mapping):
+        raise _damaged(file)
+    return state
+
+
+def _is_cut(state: Mapping[str, Any]) -> bool:
+    """Whether the model's file holds only places where weights would be."""
+    module = state.get("module") or {}
+    return any(tensor.numel() == 0 for tensor in module.values() if hasattr(tensor, "numel"))
+
+
+def _by_rank(place: Path, pattern: str) -> list[Path]:
+    """In order of the processes, 10 after 9."""
+    return sorted(
+        place.glob(pattern), key=lambda file: [int(number) for number in re.findall(r"\d+", file.name)]
+    )
+
+
+def _from_optimizers(
+    states: Sequence[Mapping[str, Any]], optimizers: Sequence[Mapping[str, Any]], place: Path
+) -> dict[str, Stored]:
+    parts = [part for state in optimizers if isinstance(part := state.get("optimizer_state_dict"), Mapping)]
+    if len(parts) < len(optimizers):
+        raise _damaged(place)
+    told = parts[0]
+    count = told.get("partition_count", len(parts))
+    wanted = max(count) if isinstance(count, (list, tuple)) else count
+    if wanted != len(parts):
+        raise ModelError(
+            f"{wanted} processes wrote *_optim_states.pt, and {len(parts)} of these files are here.",
+            file=place,
+            fix="Copy the files of every machine into this folder.",
+        )
+    groups = states[0].get("param_shapes") or []
+    if "fp32_flat_groups" in told:
+        rows = [_row(part["fp32_flat_groups"]) for part in parts]
+        return _frozen_pieces(states) | _cut_each(groups, rows, place)
+    if "single_partition_of_fp32_groups" not in told:
+        raise _damaged(place)
+    paddings = told.get("param_alignment_paddings")
+    frozen = states[0].get("frozen_param_fragments") or {}
+    found = {name: _whole(tensor, tensor.shape) for name, tensor in frozen.items()}
+    for number, shapes in enumerate(groups):
+        pieces = [part["single_partition_of_fp32_groups"][number] for part in parts]
+        found |= _cut_row(shapes, pieces, paddings[number] if paddings else [0] * len(shapes), place)
+    return found
+
+
+def _cut_row(
+    shapes: Mapping[str, Any], pieces: Sequence[torch.Tensor], paddings: Sequence[int], place: Path
+) -> dict[str, Stored]:
+    """ZeRO-1 and -2: parameters after each other in the row that all processes make together."""
+    found, start = {}, 0
+    for (name, shape), padding in zip(shapes.items(), paddings, strict=True):
+        count = math.prod(shape)
+        found[name] = _stored(pieces, start, count, shape)
+        start += count + padding
+    _check_length(start, sum(piece.numel() for piece in pieces), 2 * len(pieces), place)
+    return found
+
+
+def _cut_each(groups: Sequence[Mapping[str, Any]], rows: Sequence[Row], place: Path) -> dict[str, Stored]:
+    """ZeRO-3: of each parameter every process has an equal piece, the last one filled up."""
+    found, start = {}, 0
+    for name, shape in ((name, shape) for group in groups for name, shape in group.items()):
+        each = -(-math.prod(shape) // len(rows))
+        found[name] = _gathered(rows, start, each, shape)
+        start += each
+    _check_length(start, sum(piece.numel() for piece in rows[0]), len(rows), place)
+    return found
+
+
+def _frozen_pieces(states: Sequence[Mapping[str, Any]]) -> dict[str, Stored]:
+    """What ZeRO-3 cut and did not train."""
+    shapes = states[0].get("frozen_param_shapes") or {}
+    return {
+        name: _gathered(
+            [[state["frozen_param_fragments"][name].flatten()] for state in states], 0, None, shape
+        )
+        for name, shape in shapes.items()
+    }
+
+
+def _row(groups: Any) -> Row:
+    return list(groups) if isinstance(groups, (list, tuple)) else [groups]
+
+
+def _stored(pieces: Row, start: int, count: int, shape: Sequence[int]) -> Stored:
+    def read() -> torch.Tensor:
+        return _between(pieces, start, start + count).reshape(tuple(shape))
+
+    return Stored(shape=tuple(shape), dtype=dtype_name(pieces[0].dtype), load=read)
+
+
+def _gathered(rows: Sequence[Row], start: int, each: int | None, shape: Sequence[int]) -> Stored:
+    def read() -> torch.Tensor:
+        import torch
+
+        count = sum(piece.numel() for piece in rows[0]) if each is None else each
+        parts = [_between(row, start, start + count) for row in rows]
+        return torch.cat(parts)[: math.prod(shape)].reshape(tuple(shape))
+
+    return Stored(shape=tuple(shape), dtype=dtype_name(rows[0][0].dtype), load=read)
+
+
+def _between(pieces: Row, start: int, end: int) -> torch.Tensor:
+    """Numbers `start` to `end` of the pieces laid after each other."""
+    import torch
+
+    found, before = [], 0
+    for piece in pieces:
+        low, high = max(start - before, 0), min(end - before, piece.numel())
+        if low < high:
+            found.append(piece.flatten()[low:high])
+        before += piece.numel()
+    return torch.cat(found) if len(found) != 1 else found[0]
+
+
+def _whole(tensor: torch.Tensor, shape: Sequence[int]) -> Stored:
+    return Stored(shape=tuple(shape), dtype=dtype_name(tensor.dtype), load=lambda: tensor)
+
+
+def _check_length(used: int, there: int, step: int, place: Path) -> None:
+    """Rows are filled up to a multiple of `step`; more left over means a file of another run."""
+    if not used <= there < used + max(step, 1) * 2:
+        raise ModelError(
+            f"the weights take {used:,} numbers and the files hold {there:,}: they are of two checkpoints.",
+            file=place,
+            fix="Copy the whole folder again.",
+        )
+
+
+def _damaged(place: Path) -> ModelError:
+    return ModelError(
+        "these are no files of DeepSpeed's that are known here.", file=place, fix="Copy the folder again."
+    )

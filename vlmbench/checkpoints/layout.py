@@ -1,0 +1,90 @@
+"""Which layout a checkpoint is in, told by what lies there and by config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.checkpoints.vision import KINDS
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_folder import read_json
+
+Layout = Literal["huggingface", "official", "xtuner", "pth", "deepspeed", "adapter", "language", "vision"]
+
+XTUNER_PARTS = ("projector", "llm_adapter", "visual_encoder_adapter", "visual_encoder")
+ACCEPTED = (
+    "Read are Hugging Face's, official LLaVA's and xtuner's folders, .pth files and DeepSpeed's folders "
+    "of training, and PEFT adapters."
+)
+
+
+def layout_of(path: Path) -> Layout:
+    """The layout of a folder or file, or an error that says what is expected."""
+    if not path.exists():
+        raise ModelError("there is no such file or folder.", file=path, fix="Check the path.")
+    found = guess(path)
+    if found is None:
+        raise ModelError("this is no checkpoint that is known here.", file=path, fix=ACCEPTED)
+    return found
+
+
+def guess(path: Path) -> Layout | None:
+    """The layout, or None where nothing tells."""
+    if not path.is_dir():
+        return "pth" if path.suffix in (".pth", ".pt", ".bin") else None
+    if any((path / part).is_dir() for part in XTUNER_PARTS):
+        return "xtuner"
+    config = config_of(path)
+    if (path / "adapter_config.json").is_file():
+        return "adapter"
+    if state_folder(path) is not None and not _has_weights(path):
+        return "deepspeed"
+    if not config:
+        return None
+    if "mm_vision_tower" in config:
+        return "official"
+    if config.get("model_type") in KINDS:
+        return "vision"
+    return "language" if is_language(config) else "huggingface"
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """config.json; empty where there is none."""
+    file = folder / "config.json"
+    return read_json(file) if file.is_file() else {}
+
+
+def is_language(config: Mapping[str, Any]) -> bool:
+    """Whether this is a language model that takes no pictures."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
+
+    kind = config.get("model_type")
+    if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES or "vision_config" in config:
+        return False
+    named = [str(name) for name in config.get("architectures") or ()]
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or any(name.startswith("InternLM") for name in named)
+
+
+def state_folder(folder: Path) -> Path | None:
+    """Where DeepSpeed's files are: here, or in the folder that the file `latest` names."""
+    if any(folder.glob("*_model_states.pt")):
+        return folder
+    latest = folder / "latest"
+    if not latest.is_file():
+        return None
+    named = folder / Path(latest.read_text("utf-8", "replace").strip()).name
+    return named if any(named.glob("*_model_states.pt")) else None
+
+
+def _has_weights(folder: Path) -> bool:
+    names = (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    )
+    return any((folder / name).is_file() for name in names)

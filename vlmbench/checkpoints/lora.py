@@ -1,0 +1,222 @@
+"""LoRA adapters, added to the weights they were trained on when those are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.checkpoints.nouns import Stored, Weights
+from vlmbench.checkpoints.read_checks import listed
+from vlmbench.checkpoints.shards import open_weights
+from vlmbench.checkpoints.weights import renamed
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_folder import read_json
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG = "adapter_config.json"
+FILES = ("adapter_model.safetensors", "adapter_model.bin")
+
+_LORA = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<half>[AB])(\.weight)?")
+_NOT_PLAIN = {
+    "use_dora": "DoRA",
+    "lora_bias": "biases of LoRA's own",
+    "layer_replication": "replicated layers",
+    "use_qalora": "QALoRA",
+    "megatron_config": "Megatron's layers",
+}
+"""Settings that make more of an adapter than a product of two matrices."""
+_CHANGED_BASE = ("pissa", "olora", "corda")
+"""Ways of beginning that take something out of the base's own weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """What training changed: pairs of matrices to add, and whole tensors to put in place."""
+
+    weights: Weights
+    """`MODULE.lora_A.weight` and `MODULE.lora_B.weight`, and whole tensors under the base's names."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """adapter_config.json."""
+    where: Path
+
+    @property
+    def has_lora(self) -> bool:
+        """Whether there is anything to add, besides what is put in place."""
+        return any(_LORA.fullmatch(name) for name in self.weights)
+
+
+def open_adapter(folder: Path) -> Adapter:
+    """The adapter of a folder, if it is one that adds products of matrices."""
+    if not (folder / CONFIG).is_file():
+        raise ModelError(
+            "this file is missing, so this is no adapter.", file=folder / CONFIG, fix="Check the path."
+        )
+    settings = read_json(folder / CONFIG)
+    _check_settings(settings, folder / CONFIG)
+    files = [folder / name for name in FILES if (folder / name).is_file()]
+    return trained(open_weights(files[0] if files else folder / FILES[0]), settings, folder)
+
+
+def trained(weights: Weights, settings: Mapping[str, Any], where: Path) -> Adapter:
+    """Tensors of a training run, however PEFT wraps their names, as an adapter."""
+    plain = renamed(weights, _unwrapped)
+    odd = [name for name in plain if "lora_" in name and not _LORA.fullmatch(name)]
+    if odd:
+        raise ModelError(
+            f"these tensors are of no plain LoRA: {listed(odd, 'of them')}.", file=where, fix=_MERGE_THERE
+        )
+    return Adapter(weights=plain, settings=settings, where=where)
+
+
+def fitted(adapter: Adapter, config: Mapping[str, Any]) -> Adapter:
+    """For a language model of this configuration: fused projections are split as it splits them."""
+    from vlmbench.checkpoints.native.adapters import split_fused_lora, split_fused_settings
+
+    weights = split_fused_lora(adapter.weights, config)
+    return replace(adapter, weights=weights, settings=split_fused_settings(adapter.settings, adapter.weights))
+
+
+def merged(base: Weights, adapter: Adapter) -> Weights:
+    """The base with the adapter in it: W + scale * B A, computed in float32 when a tensor is read."""
+    pairs, whole = _sorted(adapter)
+    _check_fit(base, pairs, whole, adapter)
+    changed = {**base, **whole}
+    transposed = bool(adapter.settings.get("fan_in_fan_out"))
+    for module, (down, up) in pairs.items():
+        name = f"{module}.weight"
+        scale = _scale(adapter, module, down.shape[0])
+        changed[name] = _added(changed[name], down, up, scale, transposed)
+    return changed
+
+
+def _sorted(adapter: Adapter) -> tuple[dict[str, tuple[Stored, Stored]], dict[str, Stored]]:
+    """The pairs by module, and what is no pair. Embedding layers keep A and B the other way round."""
+    halves: dict[str, dict[str, Stored]] = {}
+    whole = {}
+    for name, kept in adapter.weights.items():
+        found = _LORA.fullmatch(name)
+        if found is None:
+            whole[name] = kept
+            continue
+        half, stored = found["half"], kept
+        if found["embedding"]:
+            half, stored = {"A": "B", "B": "A"}[half], _turned(kept)
+        halves.setdefault(found["module"], {})[half] = stored
+    alone = [module for module, both in halves.items() if len(both) < 2]
+    if alone:
+        raise ModelError(
+            f"the adapter is incomplete: {listed(alone, 'modules have only one of lora_A and lora_B')}.",
+            file=adapter.where,
+            fix="Copy it again.",
+        )
+    return {module: (both["A"], both["B"]) for module, both in halves.items()}, whole
+
+
+def _turned(kept: Stored) -> Stored:
+    return Stored(shape=kept.shape[::-1], dtype=kept.dtype, load=lambda: kept.load().T)
+
+
+def _check_fit(
+    base: Weights, pairs: Mapping[str, tuple[Stored, Stored]], whole: Weights, adapter: Adapter
+) -> None:
+    """An adapter of another base is refused, with what does not fit."""
+    transposed = bool(adapter.settings.get("fan_in_fan_out"))
+    made: dict[str, object] = {
+        f"{module}.weight": _product(down, up, transposed) for module, (down, up) in pairs.items()
+    }
+    made |= {name: kept.shape for name, kept in whole.items()}
+    strange = made.keys() - base.keys()
+    wrong = {
+        f"{name}: {shape} on {base[name].shape}"
+        for name, shape in made.items()
+        if name in base and shape != base[name].shape
+    }
+    complaints = [
+        listed(names, what)
+        for names, what in ((strange, "unknown to the base"), (wrong, "of another shape"))
+        if names
+    ]
+    if complaints:
+        told = adapter.settings.get("base_model_name_or_path")
+        raise ModelError(
+            f"the adapter is of another base: {'; '.join(complaints)}.",
+            file=adapter.where,
+            fix=f"It was trained on `{told}`; give that." if told else "Give the base it was trained on.",
+        )
+
+
+def _product(down: Stored, up: Stored, transposed: bool) -> tuple[int, ...] | str:
+    if down.shape[0] != up.shape[1]:
+        return "two ranks"
+    if transposed:
+        return (down.shape[1], up.shape[0])
+    return (up.shape[0], *down.shape[1:])
+
+
+def _scale(adapter: Adapter, module: str, rank: int) -> float:
+    settings = adapter.settings
+    alpha = settings.get("lora_alpha")
+    for pattern, value in (settings.get("alpha_pattern") or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            alpha = value
+            break
+    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
+        raise ModelError(
+            "nothing says how strongly this LoRA is to be added (its alpha).",
+            file=adapter.where,
+            key="lora_alpha",
+            fix="Give the configuration it was trained with: --recipe FILE.",
+        )
+    return alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+
+
+def _added(base: Stored, down: Stored, up: Stored, scale: float, transposed: bool) -> Stored:
+    def add() -> torch.Tensor:
+        weight = base.load()
+        delta = (up.load().float().flatten(1) @ down.load().float().flatten(1)) * scale
+        change = delta.T if transposed else delta
+        return (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
+
+    return Stored(shape=base.shape, dtype=base.dtype, load=add)
+
+
+def _unwrapped(name: str) -> str | None:
+    """Without what PEFT puts around and inside the names."""
+    if ".original_module." in name:
+        return None
+    name = name.replace("base_model.model.", "", 1).replace(".base_layer.", ".")
+    name = re.sub(r"\.modules_to_save(\.default)?\.", ".", name)
+    return re.sub(r"(\.lora_(?:embedding_)?[AB])\.default(?=\.|$)", r"\1", name)
+
+
+def _check_settings(settings: Mapping[str, Any], file: Path) -> None:
+    kind = settings.get("peft_type", "LORA")
+    if kind != "LORA":
+        raise ModelError(
+            f"only LoRA is merged here, and this is {kind}.", file=file, key="peft_type", fix=_MERGE_THERE
+        )
+    for key, what in _NOT_PLAIN.items():
+        if settings.get(key):
+            raise ModelError(
+                f"this adapter is LoRA with {what}, which is not merged here.",
+                file=file,
+                key=key,
+                fix=_MERGE_THERE,
+            )
+    start = settings.get("init_lora_weights")
+    if isinstance(start, str) and start.lower().startswith(_CHANGED_BASE):
+        raise ModelError(
+            f"this adapter began as `{start}`, which changes the base's own weights.",
+            file=file,
+            key="init_lora_weights",
+            fix=_MERGE_THERE,
+        )
+
+
+_MERGE_THERE = "Merge it with PEFT (`merge_and_unload`), and give the merged model."
