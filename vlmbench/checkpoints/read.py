@@ -46,12 +46,13 @@ def open_llava(
     vision: Path | None = None,
     template: str | None = None,
     recipe: Path | None = None,
-    wording: bool = True,
+    wording: bool = False,
 ) -> Llava:
     """The model of a folder or file, its weights still on disk.
 
     `llm` and `vision` are the models that training began with, where the checkpoint does not hold them;
-    `recipe` is the configuration it was trained with. Without `wording` a model may have no chat template.
+    `recipe` is the configuration it was trained with. With `wording`, a model that nothing gives a chat
+    template is refused.
     """
     return read_llava(path, llm=llm, vision=vision, template=template, recipe=recipe, wording=wording).llava
 
@@ -63,7 +64,7 @@ def read_llava(
     vision: Path | None = None,
     template: str | None = None,
     recipe: Path | None = None,
-    wording: bool = True,
+    wording: bool = False,
 ) -> Reading:
     """As `open_llava`, with where everything came from."""
     told = Recipe() if recipe is None else open_recipe(recipe)

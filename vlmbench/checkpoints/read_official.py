@@ -13,7 +13,7 @@ from vlmbench.checkpoints.read_checks import listed, refuse_quantised, without_b
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_parts import Given, Reading, language_of, located, refuse, whole
 from vlmbench.checkpoints.shards import open_weights
-from vlmbench.checkpoints.vision import open_vision, tower
+from vlmbench.checkpoints.vision import open_vision, picture_settings, tower
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_folder import read_json
 
@@ -22,6 +22,8 @@ _OURS = re.compile(
     r"freeze_mm.*|tokenizer_.*|use_mm_proj|pretraining_tp|auto_map|vision_tower.*"
 )
 """Settings of LLaVA's, besides those of the language model."""
+DESCRIBED = "vision_tower"
+"""Where our own folders of this layout say what the tower inside is; config.json has no place for it."""
 _FAMILY = re.compile(r"Llava(\w+)ForCausalLM")
 
 
@@ -52,15 +54,17 @@ def read_official(folder: Path, given: Given) -> Reading:
 def tower_of(
     config: Mapping[str, Any], inside: Weights, folder: Path, given: Given
 ) -> tuple[Path, VisionTower]:
-    """The tower that is named, with the weights that lie inside the folder where some do."""
-    named = config["mm_vision_tower"]
-    place = located(
-        given.vision, named if isinstance(named, str) else None, "--vision", "The image encoder", folder
-    )
-    outside = open_vision(place)
+    """The tower that is named, or that one's description and the weights that lie inside the folder."""
+    name = config["mm_vision_tower"]
+    named = name if isinstance(name, str) else None
+    beside = folder / DESCRIBED
+    if inside and given.vision is None and (beside / "config.json").is_file():
+        place = beside
+    else:
+        place = located(given.vision, named, "--vision", "The image encoder", folder)
     if not inside:
-        return place, outside
-    return place, replace(outside, weights=tower(outside.config, inside, outside.processor, folder).weights)
+        return place, open_vision(place)
+    return place, tower(read_json(place / "config.json"), inside, picture_settings(place), folder)
 
 
 def projector_of(weights: Weights) -> Weights:
@@ -85,8 +89,10 @@ def language_config(config: Mapping[str, Any]) -> dict[str, Any]:
     classes = {name: kind for kind, name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
     told = str(config.get("model_type", "")).removeprefix("llava_").removeprefix("llava") or "llama"
     kind = classes.get(f"{named[0][1]}ForCausalLM", told) if named else told
+    # What the code calls Qwen was always the second.
+    kind = "qwen2" if kind == "qwen" else kind
     own = {key: value for key, value in config.items() if not _OURS.fullmatch(key)}
-    return own | {"model_type": kind, "architectures": [f"{named[0][1]}ForCausalLM"] if named else None}
+    return own | {"model_type": kind}
 
 
 def check_official(config: Mapping[str, Any], folder: Path) -> None:

@@ -8,8 +8,10 @@ visual_encoder_adapter/    the tower's LoRA; visual_encoder/ holds it whole
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from vlmbench.checkpoints.language import open_language
+from vlmbench.checkpoints.layout import config_of
 from vlmbench.checkpoints.lora import open_adapter
 from vlmbench.checkpoints.nouns import LanguageModel, Projector, VisionTower, Weights
 from vlmbench.checkpoints.read_parts import (
@@ -26,8 +28,8 @@ from vlmbench.checkpoints.shards import open_weights
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.checkpoints.weights import renamed
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
 
+_SHOWN = {"visual_select_layer": "select_layer", "visual_select_strategy": "select_strategy"}
 _RECIPE = "xtuner_config.py"
 
 
@@ -37,13 +39,7 @@ def read_xtuner(folder: Path, given: Given) -> Reading:
     projector = open_projector(folder / "projector")
     spoken, language = _language(folder, given, told)
     seen, vision = _vision(folder, given, told)
-    llava = whole(
-        language,
-        vision,
-        projector,
-        folder,
-        **({} if told.select_layer is None else {"select_layer": told.select_layer}),
-    )
+    llava = whole(language, vision, projector, folder, **_shown(folder, told))
     sources = _sources(folder) | {"llm": spoken, "vision": seen}
     return Reading(llava=llava, sources=sources, template=told.template)
 
@@ -63,7 +59,7 @@ def open_projector(folder: Path) -> Projector:
             file=folder,
             fix="Copy this folder from where the checkpoint came from.",
         )
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    config = config_of(folder)
     if config.get("hidden_act", "gelu") != "gelu":
         raise ModelError(
             f"a projector with {config['hidden_act']} is not read here.",
@@ -73,13 +69,22 @@ def open_projector(folder: Path) -> Projector:
     return Projector(weights=plain_projector(open_weights(folder)))
 
 
+def _shown(folder: Path, told: Recipe) -> dict[str, Any]:
+    """How pictures are shown, where the recipe or a folder that vlmbench wrote says so."""
+    config = config_of(folder / "projector")
+    shown = {"select_layer": told.select_layer}
+    shown |= {ours: config[theirs] for theirs, ours in _SHOWN.items() if theirs in config}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
 def plain_projector(weights: Weights) -> Weights:
     """Without the name of the module that holds the layers."""
     return renamed(weights, lambda name: name.removeprefix("model."))
 
 
 def _language(folder: Path, given: Given, told: Recipe) -> tuple[Path, LanguageModel]:
-    if (folder / "config.json").is_file() and read_json(folder / "config.json"):
+    # Published folders of adapters have a config.json with nothing in it.
+    if config_of(folder):
         refuse(given.llm, "--llm", "a language model", folder)
         return folder, open_language(folder)
     # Older tools put the adapter of the language model beside the projector's folder.
