@@ -13,8 +13,8 @@ import torch
 from vlmbench.errors import DataError
 from vlmbench.templates import IMAGE, Turn, template
 from vlmbench.trainers.data.collate import expand, pad
-from vlmbench.trainers.data.encoding import IMAGE_ID, Encoded, Encoder
-from vlmbench.trainers.data.fitting import Fitted, fit
+from vlmbench.trainers.data.encoding import IMAGE_ID, Encoded, Encoder, Style
+from vlmbench.trainers.data.fitting import Fitted, Limit, fit
 from vlmbench.trainers.data.pictures import Pictures, load_image_processor
 from vlmbench.trainers.data.prepare import TokenSpec, prepare
 from vlmbench.trainers.data.records import Placement, Record, as_record, turns_of
@@ -85,9 +85,8 @@ def test_edges_of_mapping(case: dict[str, Any]) -> None:
 
 def encoder(tokenizer: str, name: str) -> Encoder:
     words = {"__no_template__": None, "__vicuna_with_image_token_False__": "vicuna"}.get(name, name)
-    return Encoder(
-        tokenizer=load_tokenizer(ENCODE / "tokenizers" / tokenizer), template=words and template(words)
-    )
+    style = Style(template=words and template(words))
+    return Encoder(tokenizer=load_tokenizer(ENCODE / "tokenizers" / tokenizer), style=style)
 
 
 def turns_and_silent(record: dict[str, Any]) -> tuple[list[Turn], list[int]]:
@@ -117,7 +116,7 @@ def test_cuts_as_the_original_where_that_loses_nothing(tokenizer: str, name: str
         if silent or "False" in name:
             continue
         whole = writer.encode(turns)
-        fitted = fit(writer, turns, whole, RECORDS[record]["max_length"])
+        fitted = fit(writer, turns, whole, Limit(ids=RECORDS[record]["max_length"]))
         if same(fitted, expected):
             continue
         assert max(expected["labels"]) < 0 or expected["input_ids"].count(IMAGE_ID) < whole.pictures
@@ -145,8 +144,8 @@ def tokens(request: pytest.FixtureRequest, tmp_path: Path) -> TokenFile:
     spec = TokenSpec(
         file=DATASET / request.param,
         tokenizer=load_tokenizer(ENCODE / "tokenizers" / "bytebpe"),
-        template=template("internlm2_chat"),
-        max_length=120,
+        style=Style(template=template("internlm2_chat")),
+        limit=Limit(ids=120),
     )
     return prepare(spec, tmp_path)
 

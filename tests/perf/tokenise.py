@@ -97,12 +97,16 @@ def measure(data: Path, tokenizer: Path, home: Path, workers: int) -> None:
     import threading
 
     from vlmbench.templates import template
+    from vlmbench.trainers.data.encoding import Style
+    from vlmbench.trainers.data.fitting import Limit
     from vlmbench.trainers.data.prepare import TokenSpec, prepare
     from vlmbench.trainers.data.progress import StderrProgress
     from vlmbench.trainers.data.tokenizing import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
-    spec = TokenSpec(file=data, tokenizer=loaded, template=template("internlm2_chat"), max_length=1472)
+    spec = TokenSpec(
+        file=data, tokenizer=loaded, style=Style(template=template("internlm2_chat")), limit=Limit(ids=1472)
+    )
     peak = Peak()
     threading.Thread(target=peak.watch, daemon=True).start()
     started = time.perf_counter()

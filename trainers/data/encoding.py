@@ -7,8 +7,9 @@ are learned; all else is not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from vlmbench.templates import IMAGE, Template, Turn
 
@@ -57,12 +58,62 @@ def labels_of(ids: Sequence[int], learned: Sequence[tuple[int, int]]) -> list[in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoder:
-    """Writes conversations in one template with one tokenizer."""
+class Style:
+    """How a conversation is written."""
 
-    tokenizer: PieceTokenizer
     template: Template | None
     """None: question and answer as they are, with an end token after each answer."""
+    system: str | None = None
+    """For the first question, in the template's own wording."""
+    preamble: str = ""
+    """Text in front of the first question as it stands."""
+    separator: str | None = None
+    """Between turns; None: the template's."""
+    bos: Literal["each", "once"] = "each"
+    """A beginning token after every end token, or at the beginning alone."""
+    keep: Literal["all", "first", "answers"] = "all"
+    """`first`: one turn. `answers`: the first turn as picture, answer and newline, and nothing else."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether the tokenizer's end token follows each answer, and its first token each such end."""
+        return self.keep != "answers" and (self.template is None or not self.template.suffix_ends)
+
+    def kept(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The turns that are written."""
+        if self.keep == "all":
+            return list(turns)
+        if self.keep == "first":
+            return list(turns[:1])
+        pictures = [IMAGE * turn.question.count(IMAGE) for turn in turns[:1]]
+        return [replace(turn, question=shown) for turn, shown in zip(turns, pictures, strict=False)]
+
+    def question(self, turn: Turn, number: int) -> str:
+        """What comes before the answer of the `number`-th turn."""
+        first = number == 1
+        if first and self.system and not turn.system:
+            turn = replace(turn, system=self.system)
+        bare = self.template is None or self.keep == "answers"
+        asked = turn.question if bare or self.template is None else self.template.ask(turn, number)
+        return self.preamble + asked if first else asked
+
+    def answer(self, turn: Turn) -> tuple[str, str]:
+        """What is learned of a turn, and what stands between it and the next."""
+        answer = turn.answer or ""
+        if self.keep == "answers":
+            return f"{answer}\n", ""
+        if self.template is None:
+            return answer, self.separator or ""
+        separator = self.template.separator if self.separator is None else self.separator
+        return answer + self.template.suffix, separator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """Writes conversations in one style with one tokenizer."""
+
+    tokenizer: PieceTokenizer
+    style: Style
 
     def encode(
         self, turns: Sequence[Turn], *, pictures: bool = True, silent: Collection[int] = ()
@@ -83,27 +134,22 @@ class Encoder:
             text
             for turns, pictures in conversations
             for number, turn in enumerate(turns, 1)
-            for text in (*self._question(turn, number, pictures), *self._answer(turn))
+            for text in (*self._question(turn, number, pictures), *self.style.answer(turn))
             if text
         )
         return dict(zip(texts, self.tokenizer.encode(list(texts)), strict=True)) | {"": []}
 
     def _question(self, turn: Turn, number: int, pictures: bool) -> list[str]:
         """The texts around the pictures."""
-        text = turn.question if self.template is None else self.template.ask(turn, number)
+        text = self.style.question(turn, number)
         return text.split(IMAGE) if pictures else [text]
-
-    def _answer(self, turn: Turn) -> Iterator[str]:
-        answer = turn.answer or ""
-        yield answer if self.template is None else answer + self.template.suffix
-        yield "" if self.template is None else self.template.separator
 
     def _join(
         self, turns: Sequence[Turn], known: dict[str, list[int]], pictures: bool, silent: Collection[int]
     ) -> Encoded:
         ids: list[int] = []
         learned: list[tuple[int, int]] = []
-        begins, ends = self.tokenizer.bos, self._ends()
+        begins, ends = self.tokenizer.bos, self.tokenizer.eos if self.style.ends else ()
         for number, turn in enumerate(turns):
             ids += begins
             first, *rest = self._question(turn, number + 1, pictures)
@@ -111,21 +157,13 @@ class Encoder:
             for text in rest:
                 ids.append(IMAGE_ID)
                 ids += known[text]
-            answer, separator = self._answer(turn)
+            answer, separator = self.style.answer(turn)
             start = len(ids)
             ids += known[answer]
             ids += ends
             if number not in silent and len(ids) > start:
                 learned.append((start, len(ids)))
             ids += known[separator]
-            if not ends_with_token(self.template):
+            if not self.style.ends or self.style.bos == "once":
                 begins = ()
         return Encoded(ids=ids, learned=learned)
-
-    def _ends(self) -> tuple[int, ...]:
-        return self.tokenizer.eos if ends_with_token(self.template) else ()
-
-
-def ends_with_token(template: Template | None) -> bool:
-    """Whether the tokenizer's end token follows each answer, and its first token each such end."""
-    return template is None or not template.suffix_ends

@@ -29,18 +29,35 @@ class Fitted:
     change: Change = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How long a sample may be."""
+
+    ids: int | None = None
+    """A picture counted as one."""
+    positions: int | None = None
+    """A picture counted as its features."""
+    features: int = 1
+
+    def of(self, encoded: Encoded) -> int:
+        """Ids that a conversation with these pictures may have."""
+        room = len(encoded.ids) if self.ids is None else self.ids
+        if self.positions is None:
+            return room
+        return max(0, min(room, self.positions - (self.features - 1) * encoded.pictures))
+
+
 def fit(
-    encoder: Encoder, turns: Sequence[Turn], whole: Encoded, limit: int | None, *, pictures: bool = True
+    encoder: Encoder, turns: Sequence[Turn], whole: Encoded, limit: Limit, *, pictures: bool = True
 ) -> Fitted | Loss:
     """The conversation within the limit, or why it is left out. `whole` is all of it, encoded."""
     if not turns:
         return "no turn"
     if not whole.learned:
         return "nothing to learn"
-    if limit is None or len(whole.ids) <= limit:
+    if len(whole.ids) <= limit.of(whole):
         return Fitted(encoded=whole)
-    plain = whole.cut(limit)
-    if plain.learned and plain.pictures == whole.pictures:
+    if (plain := _cut(whole, limit)) is not None:
         return Fitted(encoded=plain, change="cut")
     return (
         _without_first(encoder, turns, limit, pictures)
@@ -49,21 +66,25 @@ def fit(
     )
 
 
-def _without_first(encoder: Encoder, turns: Sequence[Turn], limit: int, pictures: bool) -> Fitted | None:
+def _cut(whole: Encoded, limit: Limit) -> Encoded | None:
+    """Its beginning, where that holds every picture and something to learn."""
+    kept = whole.cut(limit.of(whole))
+    return kept if kept.learned and kept.pictures == whole.pictures else None
+
+
+def _without_first(encoder: Encoder, turns: Sequence[Turn], limit: Limit, pictures: bool) -> Fitted | None:
     for first in range(1, len(turns)):
         if pictures and IMAGE in turns[first - 1].question:
             return None
-        whole = encoder.encode(turns[first:], pictures=pictures)
-        kept = whole.cut(limit)
-        if kept.learned and kept.pictures == whole.pictures:
+        kept = _cut(encoder.encode(turns[first:], pictures=pictures), limit)
+        if kept is not None:
             return Fitted(encoded=kept, change="first turns dropped")
     return None
 
 
-def _without_last(encoder: Encoder, turns: Sequence[Turn], limit: int, pictures: bool) -> Fitted | None:
+def _without_last(encoder: Encoder, turns: Sequence[Turn], limit: Limit, pictures: bool) -> Fitted | None:
     for end in range(len(turns) - 1, 0, -1):
-        whole = encoder.encode(turns[:end], pictures=pictures)
-        kept = whole.cut(limit)
-        if kept.learned and kept.pictures == whole.pictures:
+        kept = _cut(encoder.encode(turns[:end], pictures=pictures), limit)
+        if kept is not None:
             return Fitted(encoded=kept, change="last pictures dropped")
     return None

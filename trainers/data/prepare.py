@@ -22,9 +22,9 @@ from vlmbench.data.disk import writing
 from vlmbench.data.home import home as default_home
 from vlmbench.data.locks import exclusive
 from vlmbench.errors import DataError
-from vlmbench.templates import Template
 
-from .encoding import Encoder
+from .encoding import Encoder, Style
+from .fitting import Limit
 from .json_stream import RawRecord, count_records, raw_records
 from .policy import Notes, Policy
 from .pool import cores, outcomes, selected
@@ -46,8 +46,8 @@ class TokenSpec:
 
     file: Path
     tokenizer: PieceTokenizer
-    template: Template | None
-    max_length: int | None
+    style: Style
+    limit: Limit
     placement: Placement = "first"
     subset: int | None = None
     """So many records, drawn before anything else."""
@@ -62,8 +62,8 @@ class TokenSpec:
             "schema": SCHEMA,
             "data": file_digest(self.file, "sha256"),
             "tokenizer": self.tokenizer.digest,
-            "template": None if self.template is None else asdict(self.template),
-            "max_length": self.max_length,
+            "style": asdict(self.style),
+            "limit": asdict(self.limit),
             "placement": self.placement,
             "subset": None if self.subset is None else [self.subset, self.seed],
             "bad_records": self.bad_records.action,
@@ -158,8 +158,8 @@ class _Maker:
     def _rules(self) -> Rules:
         spec = self._spec
         return Rules(
-            encoder=Encoder(tokenizer=spec.tokenizer, template=spec.template),
-            max_length=spec.max_length,
+            encoder=Encoder(tokenizer=spec.tokenizer, style=spec.style),
+            limit=spec.limit,
             placement=spec.placement,
             file=spec.file,
         )

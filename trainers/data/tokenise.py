@@ -14,7 +14,7 @@ from vlmbench.errors import DataError
 from vlmbench.templates import IMAGE, Turn
 
 from .encoding import Encoded, Encoder
-from .fitting import Fitted, fit
+from .fitting import Fitted, Limit, fit
 from .records import Placement, Record, read_record, turns_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Rules:
     """How records become tokens."""
 
     encoder: Encoder
-    max_length: int | None
+    limit: Limit
     placement: Placement = "first"
     file: Path
 
@@ -88,7 +88,7 @@ def tokenised(
     notes: list[tuple[str, str]] = []
     for one, encoded in zip(read, whole, strict=True):
         record, pictures = one.record, bool(one.record.images)
-        fitted = fit(rules.encoder, one.turns, encoded, rules.max_length, pictures=pictures)
+        fitted = fit(rules.encoder, one.turns, encoded, rules.limit, pictures=pictures)
         if not isinstance(fitted, Fitted):
             notes.append((f"left out: {fitted}", record.id))
             continue
@@ -116,7 +116,7 @@ def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Rea
             record = read_record(text, row, rules.file)
             # What has no picture cannot show one: `<image>` is text there.
             placement = rules.placement if record.images or rules.placement == "image_only" else "as_written"
-            turns = turns_of(record, placement, rules.file)
+            turns = rules.encoder.style.kept(turns_of(record, placement, rules.file))
             _count_pictures(record, rules)
         except DataError as error:
             bad.append((row, str(error)))
