@@ -70,6 +70,14 @@ def plain(chain: Chain) -> dict[str, Any]:
     return document
 
 
+def written(chain: Chain) -> str:
+    """Every value as YAML; reading it gives the same chain."""
+    import yaml
+
+    text: str = yaml.safe_dump(plain(chain), sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
 def _stages(
     entry: Entry, items: list[Any], asked: list[tuple[list[str], str]]
 ) -> tuple[Recipe | Evaluation, ...]:

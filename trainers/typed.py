@@ -103,11 +103,12 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 def made(kind: type[T], values: Mapping[str, Any], file: str | Path, prefix: str = "") -> T:
     """The object, once every layer is merged; a field without a value is named."""
+    known = hints(kind)  # type: ignore[arg-type]
     arguments = {}
     for field in fields(kind):  # type: ignore[arg-type]
         key = f"{prefix}.{field.name}" if prefix else field.name
         if field.name in values:
-            arguments[field.name] = _object(hints(kind)[field.name], values[field.name], file, key)
+            arguments[field.name] = _object(known[field.name], values[field.name], file, key)
         elif field.default is MISSING and field.default_factory is MISSING:
             raise UserError("is missing.", file=file, key=key)
     return kind(**arguments)

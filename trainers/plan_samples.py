@@ -1,0 +1,122 @@
+"""How many samples a mixture has and how long their text is: from files that are here, else as published."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.errors import DataError
+
+from .recipe import Data, Recipe, Source
+from .sizes import parts
+
+Told = Literal["file", "published", "drawn", "unknown"]
+
+_RECORD = re.compile(rb'"conversations"\s*:')
+_BLOCK = 1 << 24
+_SAMPLE = 1 << 20
+"""Bytes of a file from whose records the length of all is estimated."""
+BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """One source in numbers."""
+
+    name: str
+    samples: int
+    told: Told
+    text_tokens: float | None = None
+    """A record's, about, where its file is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Of one epoch."""
+
+    pictures: int
+    text: int
+    at_most: bool
+    """The text is not known and counted as long as the recipe lets it be."""
+
+    @property
+    def total(self) -> int:
+        """Positions in all."""
+        return self.pictures + self.text
+
+
+def source_plans(data: Data) -> tuple[SourcePlan, ...]:
+    """Every source of a mixture."""
+    return tuple(_planned(source) for source in data.sources)
+
+
+def tokens(recipe: Recipe, sources: tuple[SourcePlan, ...]) -> Tokens:
+    """Positions of an epoch; every sample is taken to have one picture."""
+    picture = parts(recipe)[1].picture_tokens
+    most = recipe.data.max_length - 1
+    if recipe.data.max_positions is not None:
+        most = min(most, recipe.data.max_positions - picture)
+    samples = sum(source.samples for source in sources)
+    text = sum(
+        source.samples * (most if source.text_tokens is None else min(most, source.text_tokens))
+        for source in sources
+    )
+    unknown = any(source.text_tokens is None for source in sources)
+    return Tokens(pictures=samples * picture, text=round(text), at_most=unknown)
+
+
+def _planned(source: Source) -> SourcePlan:
+    name = source.annotations or source.kind
+    if source.kind == "shapes":
+        return SourcePlan(name=name, samples=source.samples or 0, told="drawn")
+    path = Path(source.annotations or "").expanduser()
+    if source.kind == "llava" and path.is_file():
+        count = count_records(path)
+        samples = min(count, source.most or count)
+        return SourcePlan(name=name, samples=samples, told="file", text_tokens=text_tokens(path))
+    if source.samples is None:
+        return SourcePlan(name=name, samples=0, told="unknown")
+    return SourcePlan(name=name, samples=min(source.samples, source.most or source.samples), told="published")
+
+
+def count_records(path: Path) -> int:
+    """Records of a LLaVA file, counted by their key without reading them into memory."""
+    found, rest = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            text = rest + block
+            matches = list(_RECORD.finditer(text))
+            found += len(matches)
+            # What a block cuts in two is seen with the next one, and nothing twice.
+            rest = text[max(matches[-1].end() if matches else 0, len(text) - 256) :]
+    return found
+
+
+def text_tokens(path: Path) -> float | None:
+    """Tokens of a record, about: bytes over four of the first records' turns."""
+    with path.open("rb") as file:
+        head = file.read(_SAMPLE).decode("utf-8", "ignore")
+    lengths = [
+        sum(len(str(turn.get("value", "")).encode()) for turn in record.get("conversations", ()))
+        for record in _records(head, path)
+    ]
+    return sum(lengths) / len(lengths) / BYTES_PER_TOKEN if lengths else None
+
+
+def _records(head: str, path: Path) -> Iterator[dict[str, Any]]:
+    decoder = json.JSONDecoder()
+    place = len(head) - len(head.lstrip(" \t\r\n[\ufeff"))
+    while place < len(head):
+        try:
+            record, place = decoder.raw_decode(head, place)
+        except ValueError:
+            return
+        if not isinstance(record, dict):
+            raise DataError("must hold records with `conversations`.", file=path)
+        yield record
+        while place < len(head) and head[place] in " \t\r\n,]":
+            place += 1

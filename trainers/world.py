@@ -1,0 +1,80 @@
+"""How many processes on how many machines, in the words people know.
+
+A flag wins over NPROC_PER_NODE, NNODES, NODE_RANK, ADDR and PORT; these win over what Slurm says of a job
+with one task a machine; else it is the recipe's own number of devices on one machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vlmbench.errors import UsageError
+
+PORTS = (20000, 10000)
+"""The first, and how many: one for each Slurm job, the same on all its machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Where a training runs."""
+
+    nproc: int
+    nnodes: int = 1
+    node_rank: int = 0
+    addr: str = "127.0.0.1"
+    port: int | None = None
+    """None: any that is free."""
+
+    @property
+    def size(self) -> int:
+        """Processes in all."""
+        return self.nproc * self.nnodes
+
+
+def world(
+    environ: Mapping[str, str], *, processes: int, nproc: int | None = None, nnodes: int | None = None
+) -> World:
+    """The world of this command line; `processes` is what the recipe was published for."""
+    machines = nnodes or _number(environ, "NNODES") or _number(environ, "SLURM_JOB_NUM_NODES") or 1
+    each = nproc or _number(environ, "NPROC_PER_NODE") or _slurm_devices(environ)
+    if each is None and machines > 1:
+        each = max(1, processes // machines)
+    rank = _number(environ, "NODE_RANK", least=0)
+    if rank is None:
+        rank = _number(environ, "SLURM_NODEID", least=0) or 0
+    if rank >= machines:
+        raise UsageError(f"NODE_RANK is {rank}, and there are {machines} machines, counted from 0.")
+    return World(
+        nproc=each or processes,
+        nnodes=machines,
+        node_rank=rank,
+        addr=environ.get("ADDR") or first_host(environ.get("SLURM_JOB_NODELIST", "")) or "127.0.0.1",
+        port=_number(environ, "PORT") or _slurm_port(environ),
+    )
+
+
+def first_host(hosts: str) -> str | None:
+    """The first of Slurm's compressed list: `gpu[03-05,09],login1` begins with gpu03."""
+    found = re.match(r"([^,\[\]]+)(?:\[([^\],-]+)[^\]]*\])?([^,\[\]]*)", hosts)
+    return "".join(part or "" for part in found.groups()) if found else None
+
+
+def _slurm_devices(environ: Mapping[str, str]) -> int | None:
+    named = environ.get("SLURM_GPUS_ON_NODE", "")
+    return int(named) if named.isdigit() and int(named) > 0 else None
+
+
+def _slurm_port(environ: Mapping[str, str]) -> int | None:
+    job = environ.get("SLURM_JOB_ID", "")
+    return PORTS[0] + int(job) % PORTS[1] if job.isdigit() else None
+
+
+def _number(environ: Mapping[str, str], name: str, least: int = 1) -> int | None:
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < least:
+        raise UsageError(f"must be a whole number from {least}, not `{text}`.", key=name)
+    return int(text)

@@ -1,0 +1,168 @@
+"""A plan on a terminal, in a pipe, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from vlmbench.cli.common import stdout
+
+GIB = 2**30
+
+Rows = list[tuple[str, ...]]
+
+
+def document(plan: Any) -> dict[str, Any]:
+    """Everything a plan says, in bytes and whole numbers."""
+    counts, memory = plan.counts, plan.memory
+    return {
+        "recipe": plan.recipe.name,
+        "stage": plan.recipe.stage,
+        "devices": plan.devices,
+        "work_dir": str(plan.work_dir),
+        "sources": [asdict(source) for source in plan.sources],
+        "counts": asdict(counts),
+        "checkpoint": {"ours": counts.checkpoint, "published": counts.published_checkpoint},
+        "tokens": {**asdict(plan.tokens), "total": plan.tokens.total},
+        "parameters": {
+            part.name: {"how": part.how, "total": part.total, "trained": part.trained}
+            for part in memory.parts
+        },
+        "memory": {**asdict(memory), "total": memory.total},
+        "memory_by_zero": plan.by_zero,
+        "gpu_memory": plan.gpu_memory,
+        "fits": plan.fits,
+        "longest_that_fits": plan.longest_that_fits,
+        "advice": [asdict(change) for change in plan.advice],
+        "hours": plan.hours,
+        "missing": [asdict(thing) for thing in plan.missing],
+        "notes": list(plan.notes),
+    }
+
+
+def print_evaluation(stage: Any) -> None:
+    """The last line of a chain that ends in an evaluation."""
+    stdout().print(f"then evaluated on {', '.join(stage.evaluate)}", markup=False, soft_wrap=True)
+
+
+def print_plan(plan: Any) -> None:
+    """Tables: what will happen, what learns, what it takes, what is missing."""
+    from rich.text import Text
+
+    console = stdout()
+    console.print(Text(plan.recipe.name, style="bold"), soft_wrap=True)
+    if plan.recipe.about:
+        console.print(plan.recipe.about, markup=False, soft_wrap=True)
+    _table(("", ""), list(_course(plan)))
+    _table(("part", "trained as", "parameters", "trained", *_BYTES), _parts(plan))
+    _table(("a device holds", "GiB"), list(_memory(plan)))
+    if plan.advice:
+        _table(("what to change", "GiB", "fits", "at what price"), list(_advice(plan)))
+    if plan.missing:
+        _table(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    console.print()
+
+
+_BYTES = ("weights", "gradients", "optimizer", "activations")
+
+
+def _course(plan: Any) -> Iterator[tuple[str, ...]]:
+    counts, schedule = plan.counts, plan.recipe.schedule
+    told = " + ".join(dict.fromkeys(_TOLD[source.told] for source in plan.sources))
+    yield "samples", f"{counts.samples:,} ({told})"
+    yield (
+        "global batch",
+        f"{counts.global_batch} = {schedule.batch} × {schedule.accumulation} accumulated "
+        f"× {_many(plan.devices, 'device')}",
+    )
+    yield "an epoch", f"{counts.micro_batches:,} micro-batches, {counts.steps:,} optimizer steps"
+    course = f"{_many(counts.all_steps, 'step')} in {_many(schedule.epochs, 'epoch')}"
+    yield "in all", f"{course}, {counts.warmup_steps:,} of warm-up"
+    yield "checkpoints", f"every {counts.save_every:,} steps, the last is {plan.work_dir}/{counts.checkpoint}"
+    yield "", f"{counts.published_checkpoint} in the published counting, by micro-batches"
+    tokens = plan.tokens
+    most = "at most " if tokens.at_most else "about "
+    yield (
+        "tokens an epoch",
+        f"{most}{tokens.total:,}, {tokens.pictures:,} of them pictures",
+    )
+    if plan.hours is not None:
+        yield "time", f"{most}{plan.hours:,.1f} hours"
+
+
+_TOLD = {"file": "counted", "published": "as published", "drawn": "drawn", "unknown": "unknown"}
+
+
+def _parts(plan: Any) -> Rows:
+    parts = plan.memory.parts
+    rows = [
+        (p.name, p.how, f"{p.total:,}", f"{p.trained:,}", *(_gib(getattr(p, field)) for field in _BYTES))
+        for p in parts
+    ]
+    sums = (f"{sum(p.total for p in parts):,}", f"{sum(p.trained for p in parts):,}")
+    return [*rows, ("all", "", *sums, *(_gib(sum(getattr(p, field) for p in parts)) for field in _BYTES))]
+
+
+def _memory(plan: Any) -> Iterator[tuple[str, ...]]:
+    memory = plan.memory
+    batch = plan.recipe.schedule.batch
+    yield "the parts, as above", _gib(sum(getattr(p, field) for p in memory.parts for field in _BYTES))
+    yield f"logits of {batch} × {memory.positions:,} positions", _gib(memory.logits)
+    if memory.buckets:
+        yield "buckets of ZeRO", _gib(memory.buckets)
+    yield "reserve", _gib(memory.reserve)
+    yield f"in all, with {memory.zero}" if memory.zero != "none" else "in all", _gib(memory.total)
+    if memory.host:
+        yield "and on the host", _gib(memory.host)
+    if plan.recipe.parallelism.device == "gpu":
+        for name, total in plan.by_zero.items():
+            yield f"  with {name}", _gib(total)
+    if plan.fits is not None:
+        yield _verdict(plan), _gib(plan.gpu_memory)
+
+
+def _verdict(plan: Any) -> str:
+    if plan.fits:
+        return "fits into"
+    if plan.longest_that_fits:
+        return f"does not fit; samples of up to {plan.longest_that_fits:,} positions would, into"
+    return "does not fit, however short the samples, into"
+
+
+def _advice(plan: Any) -> Iterator[tuple[str, ...]]:
+    for change in plan.advice:
+        settings = " ".join(f"--set {setting}" for setting in change.settings)
+        yield settings, _gib(change.total), "yes" if change.fits else "no", change.why
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _gib(count: float) -> str:
+    if not count:
+        return "0"
+    return f"{count / GIB:.2f}" if count < GIB else f"{count / GIB:.1f}"
+
+
+def _table(head: tuple[str, ...], rows: Rows) -> None:
+    """Aligned on a terminal, tab separated in a pipe."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = stdout()
+    if not console.is_terminal:
+        lines = [head, *rows] if any(head) else rows
+        print("\n" + "\n".join("\t".join(line) for line in lines))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(head))
+    for name in head:
+        numeric = name in (*_BYTES, "GiB", "parameters", "trained")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print()
+    console.print(table)

@@ -1,0 +1,139 @@
+"""The training recipes: list them, show one with every value, copy one to change it.
+
+    vlmbench recipes list
+    vlmbench recipes list llama3
+    vlmbench recipes show llava_v15_7b_pretrain
+    vlmbench recipes show llava_v15_7b_pretrain --set schedule.lr=5e-4 --format json
+    vlmbench recipes copy llava_v15_7b_pretrain .
+
+A recipe may be a shipped name or a YAML file of your own; see docs/recipes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cli.common import add_format_argument, print_json
+from vlmbench.errors import UnknownName, UsageError, UserError
+
+ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
+
+
+def trainers(module: str) -> Any:
+    """A module of `vlmbench.trainers`, which nothing here imports by a written import."""
+    return importlib.import_module(f"vlmbench.trainers.{module}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `recipes`."""
+    wanted = ", ".join(f"{action} {words}" for action, words in ACTIONS.items())
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("words", nargs="*", metavar="WORD", help=wanted)
+    add_set_argument(parser)
+    add_format_argument(parser)
+
+
+def add_set_argument(parser: argparse.ArgumentParser) -> None:
+    """One value of a recipe changed."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="change a value: schedule.lr=1e-4, or of one stage of a chain: finetune.schedule.lr=1e-4",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """List, show or copy."""
+    return {"list": list_recipes, "show": show, "copy": copy}[args.action](args)
+
+
+def list_recipes(args: argparse.Namespace) -> int:
+    """Every recipe whose name or model has the pattern in it."""
+    from vlmbench.cli.list import print_rows
+
+    if len(args.words) > 1:
+        raise UsageError("`recipes list` takes one pattern.", fix="See `vlmbench recipes --help`.")
+    pattern = args.words[0] if args.words else "*"
+    rows = [row for row in map(_row, trainers("library").recipe_names()) if _has(row, pattern)]
+    if not rows:
+        raise UnknownName("recipe", pattern, trainers("library").recipe_names())
+    if args.format == "json":
+        print_json(rows)
+    else:
+        print_rows(rows)
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """Every value of one recipe, as YAML that can be saved and trained."""
+    chain = trainers("reading").read(_words(args, 1)[0], args.set)
+    if args.format == "json":
+        print_json(trainers("reading").plain(chain))
+    else:
+        sys.stdout.write(trainers("reading").written(chain))
+    return 0
+
+
+def copy(args: argparse.Namespace) -> int:
+    """A file of one's own with every value of a recipe."""
+    name, folder = _words(args, 2)
+    chain = trainers("reading").read(name, args.set)
+    path = Path(folder).expanduser() / f"{chain.name}.yaml"
+    if path.exists():
+        raise UserError("is there already.", file=path, fix="Move it away, or copy into another folder.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(trainers("reading").written(chain), "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror}).", file=path) from None
+    print(path)
+    print(f"vlmbench: change it, then `vlmbench train {path} --plan`", file=sys.stderr)
+    return 0
+
+
+def _words(args: argparse.Namespace, count: int) -> list[str]:
+    if len(args.words) != count:
+        raise UsageError(
+            f"`recipes {args.action}` takes {ACTIONS[args.action]}.", fix="See `vlmbench recipes --help`."
+        )
+    return [str(word) for word in args.words]
+
+
+def _row(name: str) -> dict[str, Any]:
+    chain = trainers("reading").read(name)
+    last = chain.recipes[-1]
+    model = last.model
+    stages = [getattr(stage, "stage", "evaluate") for stage in chain.stages]
+    return {
+        "name": name,
+        "stages": ", ".join(stages),
+        "language model": model.language.path or model.start,
+        "trained": _trained(model),
+        "data": " + ".join(dict.fromkeys(recipe.data.name for recipe in chain.recipes)),
+        "about": chain.about,
+    }
+
+
+def _trained(model: Any) -> str:
+    """What learns, of the last stage."""
+    parts = {"language": model.language, "vision": model.vision}
+    said = [
+        f"{name} {part.train}" + (" 4-bit" if getattr(part, "quantisation", None) else "")
+        for name, part in parts.items()
+        if part.train != "frozen"
+    ]
+    return ", ".join(said + ["projector"] * model.projector.train)
+
+
+def _has(row: dict[str, Any], pattern: str) -> bool:
+    wanted = pattern.lower() if any(c in pattern for c in "*?[") else f"*{pattern.lower()}*"
+    return any(
+        fnmatch.fnmatchcase(str(row[key]).lower(), wanted) for key in ("name", "language model", "about")
+    )
