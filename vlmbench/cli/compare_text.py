@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 WIDE = 100
 """From this width on there is room for intervals."""
@@ -46,10 +47,14 @@ class _Page:
 
     def line(self, text: str, style: str = "", indent: int = 0) -> None:
         """A line of text, whatever a stranger wrote into it."""
+        self.console.print(self.text(text, style, indent))
+
+    def text(self, text: str, style: str = "", indent: int = 0) -> Text:
+        """A text without markup, control characters, or what the terminal cannot write."""
         from rich.text import Text
 
-        shown = self.visible(text, 2000).encode(self.console.encoding, "replace")
-        self.console.print(Text(" " * indent + shown.decode(self.console.encoding), style))
+        shown = " " * indent + self.visible(text, 2000)
+        return Text(shown.encode(self.console.encoding, "replace").decode(self.console.encoding), style)
 
     def heading(self, text: str) -> None:
         """The same, bold, after an empty line."""
@@ -91,7 +96,7 @@ class _Page:
             ends = [words.interval(c, c.difference) for _ in wide]
             change, p = words.change(c, c.difference.value), words.chance(c.adjusted_p)
             cells = (*scores, change, *ends, p, c.verdict)
-            table.add_row(self.visible(c.benchmark), *cells, style=_COLOURS[c.verdict])
+            table.add_row(*map(self.text, (c.benchmark, *cells)), style=_COLOURS[c.verdict])
         self.console.print(table)
 
     def matrix(self, comparisons: Sequence[Any]) -> None:
@@ -136,16 +141,16 @@ class _Page:
                 table.add_section()
             level = part.level
             told = part.adjusted_p is not None and part.adjusted_p < 0.05
-            table.add_row(
-                self.visible(part.name),
+            cells = (
+                part.name,
                 str(part.difference.n),
                 words.score(comparison, part.first),
                 words.score(comparison, part.second),
                 words.change(comparison, part.difference.value),
                 *[words.interval(comparison, part.difference) for _ in wide],
                 words.chance(part.adjusted_p),
-                style="bold" if told else "",
             )
+            table.add_row(*map(self.text, cells), style="bold" if told else "")
         return table
 
     def flips(self, title: str, changed: Sequence[Any], most: int, comparison: Any) -> None:

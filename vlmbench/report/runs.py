@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vlmbench.domain import RULE_SETS, RuleSet, Sample, Score
-from vlmbench.errors import RunFolderError, UserError
+from vlmbench.errors import RunFolderError, UnknownName, UserError
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.files import PREDICTIONS, RESULTS, SCORES
 from vlmbench.report.results import SCHEMA_VERSION, results_schema
@@ -164,10 +164,16 @@ def _from_data(
     from vlmbench.data.table import open_table
     from vlmbench.registry import Registry
 
-    benchmark = Registry(plugins).benchmark(str(about["spec"].get("benchmark")))
     locked = about["facts"].get("dataset")
     if not isinstance(locked, dict):
         raise RunFolderError("run.json names no dataset.")
+    registry = Registry(plugins)
+    try:
+        benchmark = registry.benchmark(str(about["spec"].get("benchmark")))
+    except UnknownName:
+        if (path := _bare_file(about, locked, data_dir)) is None:
+            raise
+        benchmark = registry.benchmark(str(path))
     for accept in (False, True):
         path = require_file(benchmark.card.file, data_dir, accept_changed=accept)
         table = open_table(path, need_integer_index=benchmark.card.circular)
@@ -175,6 +181,16 @@ def _from_data(
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, card=benchmark.card, images=table.images)
     raise RunFolderError("the benchmark's file here is not the one this run was asked from.", file=path)
+
+
+def _bare_file(about: Mapping[str, Any], locked: Mapping[str, Any], data_dir: Path | None) -> Path | None:
+    """A benchmark without code is known by its file, whose path the command line of the run named."""
+    file = str(locked.get("file"))
+    commands = [sitting.get("command") for sitting in about["sittings"]]
+    words = [str(word) for command in commands if isinstance(command, list) for word in command]
+    named = [Path(word) for word in words if word.endswith(".tsv") and Path(word).name == file]
+    here = [data_dir / file] if data_dir and file.endswith(".tsv") else []
+    return next((path for path in (*here, *named) if path.is_file()), None)
 
 
 def _from_table(path: Path, groups: Mapping[str, str]) -> Iterator[Sample]:

@@ -1,0 +1,168 @@
+"""`vlmbench compare` from the outside, over runs of the echo model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from PIL import Image
+
+from vlmbench.cli.main import main
+
+OPTIONS = ["--bench", "Shapes_DEV_EN", "--limit", "12"]
+
+
+def run(model: str, out: Path, *more: str) -> Path:
+    assert main(["run", "--model", model, *OPTIONS, "--out", str(out), *more]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    run("echo:B", root / "b" / "Shapes_DEV_EN")
+    run("echo:A", root / "a" / "Shapes_DEV_EN")
+    run("demo", root / "demo" / "Shapes_DEV_EN", "--prompt", "vlmevalkit")
+    return root
+
+
+def compare(*arguments: object) -> int:
+    return main(["compare", *map(str, arguments)])
+
+
+def test_two_that_cannot_be_told_apart(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(runs / "a", runs / "b", "--fail-if", "regression") == 0
+    shown = capsys.readouterr().out
+    assert "A and B cannot be told apart on these 12 questions." in shown
+    assert "by McNemar exact" in shown
+    assert "smallest difference this set would show" in shown
+
+
+def test_a_regression_ends_with_3_and_is_written_down(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    files = ["--junit", tmp_path / "new" / "j.xml", "--markdown", tmp_path / "new" / "m.md"]
+    assert compare(runs / "demo", runs / "b", "--fail-if", "regression", *files) == 3
+    captured = capsys.readouterr()
+    assert "B is worse than A." in captured.out
+    assert "vlmbench show Shapes_DEV_EN --sample" in captured.out
+    assert "regression on Shapes_DEV_EN" in captured.err
+    assert ET.parse(tmp_path / "new" / "j.xml").find("testsuite/testcase/failure") is not None
+    page = (tmp_path / "new" / "m.md").read_text("utf-8")
+    assert "**worse**" in page
+    assert summary.read_text("utf-8") == f"before\n{page}"
+
+
+def test_the_gate_is_off_unless_asked_for(runs: Path) -> None:
+    assert compare(runs / "demo", runs / "b") == 0
+    assert compare(runs / "b", runs / "demo", "--gate", "0") == 0
+    assert compare(runs / "demo", runs / "b", "--gate", "99") == 3  # significant, whatever the gate
+
+
+def test_json_has_everything(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert compare(runs / "demo", runs / "b", "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (only,) = document["comparisons"]
+    assert only["difference"]["n"] == 12
+    assert {"category", "l2-category"} == {part["level"] for part in only["categories"]}
+    assert all(len(flip["pictures"]) == 1 and flip["question"] for flip in only["worse"])
+
+
+def test_three_runs_make_a_matrix(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(runs / "demo", runs / "a", runs / "b") == 0
+    assert "column less row" in capsys.readouterr().out
+
+
+def test_other_prompts_and_parts_are_refused(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = run("echo:B", tmp_path / "xtuner", "--prompt", "xtuner")
+    assert compare(runs / "b", other) == 1
+    assert "the prompts differ: style vlmevalkit" in capsys.readouterr().err
+    part = run("echo:A", tmp_path / "part", "--limit", "5")
+    assert compare(runs / "b", part) == 1
+    assert "--common" in capsys.readouterr().err
+    assert compare(runs / "b", part, "--common") == 0
+    assert "only rows with a score in both runs" in capsys.readouterr().out
+
+
+def test_a_models_folder_is_compared_benchmark_by_benchmark(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = []
+    for name in ("a", "b"):
+        side = shutil.copytree(runs / name, tmp_path / name)
+        for bench, style in (("Shapes_TEST_EN", "vlmevalkit"), ("Shapes_DEV_CN", "xtuner")):
+            options = ["--limit", "4", "--prompt", style if name == "a" else "vlmevalkit"]
+            command = ["run", "--model", f"echo:{name.upper()}", "--bench", bench, "--out", str(side / bench)]
+            assert main([*command, *options]) == 0
+        sides.append(side)
+    run("echo:B", sides[1] / "Shapes_DEV_EN-blind", "--blind")
+    capsys.readouterr()
+    junit = tmp_path / "j.xml"
+    assert compare(*sides, "--junit", junit) == 1
+    captured = capsys.readouterr()
+    assert "Shapes_DEV_EN" in captured.out
+    assert "Shapes_DEV_CN: " in captured.err
+    assert "the prompts differ" in captured.err
+    assert "answers are withheld" in captured.err
+    assert "not every side has them: Shapes_DEV_EN (blind)" in captured.err
+    suite = ET.parse(junit).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("errors")) == ("3", "2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["a"], 2, "two runs or more"),
+        (["a", "nowhere"], 1, "not a run folder"),
+        (["a", "."], 1, "two runs here|no benchmark is in all|there is no run"),
+        (["a", "b", "--gate", "-1"], 2, "0 or more"),
+        (["a", "b", "--gate", "nan"], 2, "0 or more"),
+    ],
+)
+def test_mistakes_are_told(
+    runs: Path, arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(runs)
+    assert main(["compare", *arguments]) == code
+    error = capsys.readouterr().err
+    assert any(part in error for part in said.split("|"))
+
+
+def picture(colour: str) -> str:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_rows_of_a_bare_file_are_clustered_by_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [picture(colour) for colour in ("red", "green", "blue", "white", "black", "grey")]
+    rows = [f"{i}\tWhich?\tx\ty\t{'AB'[i % 2]}\t{pictures[i // 4]}" for i in range(24)]
+    tsv = tmp_path / "mine.tsv"
+    tsv.write_text("\n".join(["index\tquestion\tA\tB\tanswer\timage", *rows]) + "\n")
+    for letter in "AB":
+        command = ["run", "--model", f"echo:{letter}", "--bench", str(tsv), "--out", str(tmp_path / letter)]
+        monkeypatch.setattr("sys.argv", ["vlmbench", *command])  # recorded in run.json
+        assert main(command) == 0
+    capsys.readouterr()
+    assert compare(tmp_path / "A", tmp_path / "B") == 0
+    shown = capsys.readouterr().out
+    assert "24 rows in 6 clusters" in shown
+    assert "cannot be told apart" in shown
+    tsv.unlink()
+    assert compare(tmp_path / "A", tmp_path / "B") == 0
+    assert "rows that share a picture are taken for" in capsys.readouterr().out
