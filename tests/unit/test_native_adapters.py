@@ -111,6 +111,12 @@ def test_whole_modules_saved_beside_the_lora_are_renamed() -> None:
     }
 
 
+def test_settings_of_a_llama_adapter_stay() -> None:
+    weights = in_memory({"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": torch.ones(1, 1)})
+    settings = {"target_modules": ["q_proj"], "alpha_pattern": {"q_proj": 4}}
+    assert split_fused_settings(settings, weights) == settings
+
+
 def test_an_adapter_of_another_size_is_refused() -> None:
     _, tensors = original("internlm2", kv_heads=4)
     mapped, _ = as_llama("internlm2", *_parts("internlm2"))

@@ -179,6 +179,30 @@ def test_tokens_that_a_user_added_keep_their_ids(tmp_path: Path) -> None:
     assert again("<img>hi<quad>", add_special_tokens=False)["input_ids"] == [851, 305, 852]
 
 
+def test_what_the_original_fast_class_left_behind_is_dropped(tmp_path: Path) -> None:
+    """It gave the six renamed pieces' old names new ids, for which the table has no rows."""
+    folder = save_original(tmp_path, "internlm2")
+    names = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))["added_tokens_decoder"]
+    old = {str(851 + n): {"content": f"[UNUSED_TOKEN_{141 + n}]", "special": False} for n in range(6)}
+    edit_json(folder / "tokenizer_config.json", added_tokens_decoder=names | old)
+    assert len(build_tokenizer(folder, "internlm2")) == 851
+
+
+def test_a_phi3_of_the_first_longrope_spelling_opens(tmp_path: Path) -> None:
+    """transformers cannot even read its config.json."""
+    factors = [1.0 + place / 10 for place in range(8)]
+    scaling = {"type": "su", "short_factor": factors, "long_factor": factors}
+    folder = save_original(
+        tmp_path, "phi3", model_type="phi3", rope_scaling=scaling, original_max_position_embeddings=32
+    )
+    edit_json(folder / "tokenizer_config.json", tokenizer_class="LlamaTokenizer")
+    language = open_language(folder)
+    assert language.config["rope_parameters"]["rope_type"] == "longrope"
+    assert language.config["rope_parameters"]["original_max_position_embeddings"] == 32
+    question = "What is in the picture?"
+    assert language.tokenizer(question)["input_ids"] == make_tokenizer("<|end|>")(question)["input_ids"]
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another architecture": (
         lambda f: edit_json(f / "config.json", architectures=["BaichuanForCausalLM"]),
@@ -189,7 +213,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "InternLM2ForRewardModel",
     ),
     "a LLaVA": (lambda f: edit_json(f / "config.json", vision_config={}), "takes pictures"),
-    "quantised": (lambda f: edit_json(f / "config.json", quantization_config={}), "quantised"),
+    "quantised": (lambda f: edit_json(f / "config.json", quantization_config={"bits": 4}), "quantised"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
     "a missing size": (lambda f: edit_json(f / "config.json", hidden_size=None), "hidden_size"),
     "heads that do not fit": (lambda f: edit_json(f / "config.json", num_attention_heads=5), "5 heads"),
@@ -203,19 +227,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a missing tensor": (
         lambda f: change(f, **{"model.layers.1.attention.wqkv.weight": None}),
-        "missing: model.layers.1.self_attn.q_proj.weight, .*k_proj.*v_proj",
+        "3 missing .model.layers.1.self_attn.k_proj.weight, .*q_proj.*v_proj",
     ),
     "an unexpected tensor": (
         lambda f: change(f, **{"model.layers.1.attention.extra": torch.ones(1)}),
-        "unexpected: model.layers.1.attention.extra",
+        "1 unexpected .model.layers.1.attention.extra",
     ),
     "a layer too many": (
         lambda f: edit_json(f / "config.json", num_hidden_layers=1),
-        "unexpected: model.layers.1.*and",
+        "9 unexpected .model.layers.1.*and 1 more",
     ),
     "biases that config.json denies": (
         lambda f: change(f, **{"model.layers.0.attention.wo.bias": torch.ones(64)}),
-        "unexpected: model.layers.0.self_attn.o_proj.bias",
+        "1 unexpected .model.layers.0.self_attn.o_proj.bias",
     ),
     "other KV heads": (
         lambda f: edit_json(f / "config.json", num_key_value_heads=4),
@@ -257,6 +281,14 @@ def test_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=words) as refused:
         open_language(folder)
     assert str(folder) in str(refused.value)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 64), ()])
+def test_a_fused_tensor_of_any_other_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    folder = save_original(tmp_path, "phi3")
+    change(folder, **{"model.layers.0.self_attn.qkv_proj.weight": torch.ones(shape)})
+    with pytest.raises(ModelError, match=r"qkv_proj\.weight` has the shape"):
+        open_language(folder)
 
 
 def test_an_adapter_is_no_language_model(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from vlmbench.checkpoints.native.llama import as_llama
 from vlmbench.checkpoints.native.skeleton import fitted, skeleton
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
 from vlmbench.checkpoints.nouns import LanguageModel, Weights
+from vlmbench.checkpoints.read_checks import refuse_quantised
+from vlmbench.checkpoints.shards import open_weights
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_folder import TOKENIZER_FILES, read_json
 
@@ -25,8 +27,6 @@ _EXPECTED = (
 
 def open_language(folder: Path) -> LanguageModel:
     """The model in a folder, its weights still on disk; what does not fit its class is refused."""
-    from vlmbench.checkpoints.shards import open_weights
-
     config = _read_config(folder)
     family, config, weights = _as_transformers(folder, config, open_weights(folder))
     tokenizer = _open_tokenizer(folder, family)
@@ -66,13 +66,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             "this model takes pictures; a language model is asked for.", file=file, fix=_EXPECTED
         )
-    if "quantization_config" in config:
-        raise ModelError(
-            "these weights are quantised, so the numbers that they stand for are lost.",
-            file=file,
-            key="quantization_config",
-            fix="Give the model that they were made from.",
-        )
+    refuse_quantised(config, folder, "--llm")
     return config
 
 
@@ -112,11 +106,10 @@ def _open_tokenizer(folder: Path, family: Family | None) -> Any:
 
     from vlmbench.models.hf_quiet import first_line, quiet
 
-    # InternLM's config.json names a class that only its own code has; its tokenizer.json needs none.
-    native = family in ("internlm", "internlm2")
+    # config.json of these families names classes, or says things, that transformers stumbles over.
     try:
         with quiet():
-            if native:
+            if family is not None:
                 return PreTrainedTokenizerFast.from_pretrained(folder)
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # tokenizers raises bare Exception for a broken file

@@ -72,6 +72,8 @@ def split_fused_settings(settings: Mapping[str, Any], weights: Weights) -> dict[
 
     Targets and patterns may be regular expressions of original names, so modules are named one by one.
     """
+    if not is_fused(weights):
+        return dict(settings)
     modules = dict.fromkeys(module for name in weights for module in _modules(name))
     mapped = dict(settings)
     if settings.get("target_modules"):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlmbench.checkpoints.nouns import Weights
+from vlmbench.checkpoints.read_checks import listed
 from vlmbench.errors import ModelError
 
-_SHOWN = 12
 _UNBUILDABLE = (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, RuntimeError)
 
 
@@ -67,14 +67,14 @@ def fitted(weights: Weights, bones: Skeleton) -> Weights:
         for name, tensor in kept.items()
         if name in bones.shapes and tensor.shape != bones.shapes[name]
     ]
-    parts = [
-        _listed("missing", missing),
-        _listed("unexpected", unexpected),
-        _listed("of another shape", wrong),
+    complaints = [
+        listed(names, what)
+        for names, what in ((missing, "missing"), (unexpected, "unexpected"), (wrong, "of another shape"))
+        if names
     ]
-    if any(parts):
+    if complaints:
         raise ModelError(
-            f"the weights are not those of {bones.name}: {'; '.join(part for part in parts if part)}.",
+            f"the weights are not those of {bones.name}: {'; '.join(complaints)}.",
             fix=(
                 "transformers converts stored weights of this class while loading, which is not done here."
                 if bones.converted
@@ -104,10 +104,3 @@ def _untied(weights: Weights, tied: Mapping[str, str]) -> Weights:
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(re.search(pattern, name) for pattern in patterns)
-
-
-def _listed(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{what}: {', '.join(names[:_SHOWN])}{more}"

@@ -87,7 +87,12 @@ def _added(
             for number, token in found.items()
             if token.text in _INTERNLM2_NAMES
         }
-    found |= _said(folder, settings)
+    # The original fast class, when saved, leaves the six old names with ids beyond the table.
+    found |= {
+        number: token
+        for number, token in _said(folder, settings).items()
+        if number < len(model.pieces) or token.text not in _INTERNLM2_NAMES
+    }
     return found | {n: Token(text=model.pieces[n].text, special=True) for n in range(3)}
 
 
