@@ -25,7 +25,12 @@ VERBS: dict[str, str] = {
     "list": "benchmarks, prompt styles, rule sets",
     "show": "one benchmark's card, a sample, and the prompt as sent",
     "data": "get and check benchmark files",
+    "recipes": "the training recipes: list, show, copy",
+    "train": "plan a training: steps, memory, what is missing",
     "doctor": "what is missing here; where two ways of asking a model differ",
+    "build": "an untrained LLaVA of a language model and an image encoder",
+    "convert": "a LLaVA checkpoint of any layout into another, proven alike",
+    "merge": "an adapter into the model it was trained on",
     "demo": "the whole story on a laptop: a small model, with and without its picture",
 }
 
