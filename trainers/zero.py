@@ -10,6 +10,10 @@ from typing import Any
 from vlmbench.errors import UnknownName, UserError
 
 
+PREFIX = "deepspeed_"
+"""People type it in front of a preset."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zero:
     """A stage of ZeRO; 0 shares nothing."""
@@ -40,7 +44,7 @@ STAGES = {
 
 def preset_name(named: str) -> str:
     """`deepspeed_zero2`, as people type it, is `zero2`; a file keeps its name."""
-    name = named.removeprefix("deepspeed_")
+    name = named.removeprefix(PREFIX)
     return name if name in STAGES and name != "none" else named
 
 
@@ -53,7 +57,9 @@ def zero_of(named: str | None) -> Zero:
         return STAGES[name]
     if not name.endswith(".json"):
         known = [stage for stage in STAGES if stage != "none"]
-        raise UnknownName("DeepSpeed preset", named, known, fix="A file of your own ends in .json.")
+        raise UnknownName(
+            "DeepSpeed preset", named.removeprefix(PREFIX), known, fix="A file of your own ends in .json."
+        )
     return _from_file(Path(name).expanduser())
 
 

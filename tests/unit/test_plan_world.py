@@ -1,0 +1,62 @@
+"""Where a training runs: flags, the words people know, and Slurm."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlmbench.errors import UsageError
+from vlmbench.trainers.world import World, first_host, world
+
+SLURM = {
+    "SLURM_JOB_ID": "123456",
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURM_NODEID": "1",
+    "SLURM_GPUS_ON_NODE": "4",
+    "SLURM_JOB_NODELIST": "gpu[03-05,09]",
+}
+
+
+def test_nothing_said_is_the_recipes_own_number_of_devices() -> None:
+    assert world({}, processes=8) == World(nproc=8)
+
+
+def test_the_words_people_know() -> None:
+    said = {"NPROC_PER_NODE": "4", "NNODES": "2", "NODE_RANK": "1", "ADDR": "10.0.0.1", "PORT": "29500"}
+    here = world(said, processes=8)
+    assert here == World(nproc=4, nnodes=2, node_rank=1, addr="10.0.0.1", port=29500)
+    assert here.size == 8
+
+
+def test_slurm_is_asked_where_nothing_else_is_said() -> None:
+    assert world(SLURM, processes=8) == World(nproc=4, nnodes=2, node_rank=1, addr="gpu03", port=23456)
+
+
+def test_flags_win_over_the_environment_and_that_over_slurm() -> None:
+    said = SLURM | {"NPROC_PER_NODE": "2", "ADDR": "head"}
+    here = world(said, processes=8, nnodes=3)
+    assert (here.nproc, here.nnodes, here.addr) == (2, 3, "head")
+    assert world(said, processes=8, nproc=1).nproc == 1
+
+
+def test_devices_are_spread_over_machines() -> None:
+    assert world({}, processes=8, nnodes=2) == World(nproc=4, nnodes=2)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [
+        ("gpu7", "gpu7"),
+        ("gpu7,gpu8", "gpu7"),
+        ("gpu[7-9]", "gpu7"),
+        ("a[01,05]-ib,b1", "a01-ib"),
+        ("", None),
+    ],
+)
+def test_the_first_host_of_a_list(hosts: str, first: str | None) -> None:
+    assert first_host(hosts) == first
+
+
+@pytest.mark.parametrize("said", [{"NNODES": "two"}, {"NPROC_PER_NODE": "0"}, {"NODE_RANK": "1"}])
+def test_nonsense_is_refused(said: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        world(said, processes=8)
