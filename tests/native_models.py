@@ -122,3 +122,33 @@ def as_model(config: Any, weights: Any) -> Any:
     assert not unexpected
     assert set(missing) == set(model.all_tied_weights_keys)
     return model
+
+
+def save_tower(folder: Path) -> Path:
+    """A tiny CLIP tower whose features differ widely between pictures."""
+    from tiny_models import _clip
+    from transformers import CLIPImageProcessorPil, CLIPVisionModel
+
+    from vlmbench.models.hf_quiet import quiet
+
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        CLIPVisionModel(_clip()).save_pretrained(folder)
+        sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+        CLIPImageProcessorPil(**sizes).save_pretrained(folder)
+    return folder
+
+
+def save_llava(folder: Path, family: str, **more: Any) -> Path:
+    """A LLaVA on such a language model, in Hugging Face's layout; the parts stand beside it."""
+    from vlmbench.checkpoints.build import untrained
+    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.checkpoints.language import open_language
+    from vlmbench.checkpoints.vision import open_vision
+
+    language = open_language(save_original(folder.with_name("llm"), family, vocabulary=896, **more))
+    template = "internlm2_chat" if family == "internlm2" else "internlm_chat"
+    llava = untrained(language, open_vision(save_tower(folder.with_name("tower"))), template=template)
+    folder.mkdir()
+    write_huggingface(llava, folder)
+    return folder
