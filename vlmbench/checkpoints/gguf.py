@@ -6,6 +6,7 @@ language model: the names under which people publish LLaVA models for llama.cpp.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from vlmbench.checkpoints.gguf_vision import vision_file
 from vlmbench.checkpoints.gguf_vocab import vocabulary
 from vlmbench.checkpoints.modelfile import modelfile, own_template
 from vlmbench.checkpoints.nouns import Llava
+from vlmbench.errors import ModelError
 
 MODELFILE = "Modelfile"
 
 
 def write_gguf(llava: Llava, folder: Path, *, kind: Kind = "f16", name: str | None = None) -> None:
     """Write the model to a folder; `kind` is what the language model's weights are kept in."""
+    _installed()
     called = file_name(name or "llava")
     config, tokenizer = llava.language.config, llava.language.tokenizer
     template = own_template(llava.chat_template)
@@ -38,6 +41,13 @@ def write_gguf(llava: Llava, folder: Path, *, kind: Kind = "f16", name: str | No
     write_file(vision, folder / names[1])
     eos = tokenizer.eos_token or ""
     (folder / MODELFILE).write_text(modelfile(*names, template, config, eos=eos), "utf-8")
+
+
+def _installed() -> None:
+    if importlib.util.find_spec("gguf") is None:
+        raise ModelError(
+            "writing GGUF needs the package gguf.", fix="Install it: pip install 'vlmbench[gguf]'."
+        )
 
 
 def file_name(name: str) -> str:
