@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "recipes": "the training recipes: list, show, copy",
     "train": "plan a training: steps, memory, what is missing",
     "doctor": "what is missing here; where two ways of asking a model differ",
+    "chat": "talk to a model about pictures: here, from a script, or in a browser",
     "build": "an untrained LLaVA of a language model and an image encoder",
     "convert": "a LLaVA checkpoint of any layout into another, proven alike",
     "merge": "an adapter into the model it was trained on",

@@ -1,0 +1,178 @@
+"""A Hugging Face model that talks: generation in a thread of its own, tokens through a queue.
+
+So whoever reads can stop at any token, and Ctrl-C reaches the reader and not the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vlmbench.chat.conversation import Conversation, Ending
+from vlmbench.chat.prompt import Prompter
+from vlmbench.chat.spoken import Speech
+from vlmbench.chat.talkers import ContextFull, Said
+from vlmbench.domain import Decoding
+from vlmbench.errors import ModelError
+from vlmbench.models.hf_batches import OutOfMemoryError
+from vlmbench.models.hf_generate import Generator as Generating
+from vlmbench.models.hf_quiet import quiet
+
+_NO_LIMIT = 10**9
+_random = threading.Lock()
+"""torch has one stream of random numbers; two models that draw from it at once would not repeat."""
+
+
+class HfTalker:
+    """A loaded model with its processor. Make one with `open_talker`."""
+
+    def __init__(self, name: str, model: Any, prompter: Prompter, stops: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self._model, self._prompter, self._stops = model, prompter, stops
+        self._generating = Generating(model, prompter.processor)
+        self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
+        self._busy = threading.Lock()
+
+    @property
+    def window(self) -> int:
+        """How many tokens the model was made for, question and answer together."""
+        config = self._model.config.get_text_config(decoder=True)
+        return int(getattr(config, "max_position_embeddings", None) or _NO_LIMIT)
+
+    def reply(self, conversation: Conversation, decoding: Decoding) -> Generator[Said, None, None]:
+        """The answer to the last question, growing; one conversation at a time."""
+        with self._busy:
+            inputs = self._inputs(conversation)
+            length = inputs["input_ids"].shape[1]
+            room = self.window - length
+            if room < 1:
+                raise ContextFull(
+                    f"the conversation takes {length:,} tokens, and the model was made for {self.window:,}.",
+                    fix="`/forget 1` drops the oldest question and answer, `/reset` all of them.",
+                )
+            yield from self._spoken(inputs, length, decoding, room)
+
+    def _spoken(self, inputs: Any, length: int, decoding: Decoding, room: int) -> Generator[Said, None, None]:
+        most = min(decoding.max_new_tokens, room)
+        ends = frozenset(self._generating.settings["eos_token_id"])
+        speech = Speech(self._prompter.processor.tokenizer, ends, self._stops)
+        text = ""
+        tokens = self._tokens(inputs, decoding, most)
+        try:
+            for some in tokens:
+                speech.hear(some)
+                text = speech.text()
+                if speech.is_over:
+                    break
+                yield Said(text=text, prompt_tokens=length, new_tokens=speech.count)
+        finally:
+            tokens.close()
+        full: Ending = "context" if room < decoding.max_new_tokens else "length"
+        yield Said(
+            text=speech.text(last=True),
+            prompt_tokens=length,
+            new_tokens=speech.count,
+            ending="stop" if speech.is_over else full,
+        )
+
+    def _inputs(self, conversation: Conversation) -> Any:
+        inputs = self._prompter.inputs(conversation)
+        if not self._takes_segments:
+            inputs.pop("token_type_ids", None)
+        return inputs.to(self._model.device, dtype=self._model.dtype)
+
+    def _tokens(self, inputs: Any, decoding: Decoding, most: int) -> Generator[list[int], None, None]:
+        """Tokens as they come. Closing this stops the model and waits until it has."""
+        heard: queue.SimpleQueue[list[int] | BaseException | None] = queue.SimpleQueue()
+        enough = threading.Event()
+
+        def work() -> None:
+            try:
+                self._generating.guarded(lambda: self._generate(inputs, decoding, most, heard, enough))
+                heard.put(None)
+            # Whatever goes wrong in there is told out here.
+            except BaseException as error:
+                heard.put(error)
+
+        worker = threading.Thread(target=work, name="answer", daemon=True)
+        worker.start()
+        try:
+            while (some := heard.get()) is not None:
+                if isinstance(some, OutOfMemoryError):
+                    raise _too_large(some) from some
+                if isinstance(some, BaseException):
+                    raise some
+                yield some
+        finally:
+            enough.set()
+            worker.join()
+
+    def _generate(
+        self, inputs: Any, decoding: Decoding, most: int, heard: Any, enough: threading.Event
+    ) -> None:
+        import torch
+        from transformers import GenerationConfig, StoppingCriteriaList
+
+        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            **self._generating.settings,
+            max_new_tokens=most,
+            do_sample=decoding.do_sample,
+            **(sampling if decoding.do_sample else {}),
+        )
+        with quiet(), torch.inference_mode(), _random_from(decoding):
+            self._model.generate(
+                **inputs,
+                generation_config=config,
+                streamer=_Listener(heard),
+                stopping_criteria=StoppingCriteriaList([_when(enough)]),
+            )
+
+
+class _Listener:
+    """What `generate` calls a streamer: the prompt first, then each token."""
+
+    def __init__(self, heard: queue.SimpleQueue[Any]) -> None:
+        self._heard, self._prompt_is_past = heard, False
+
+    def put(self, tokens: Any) -> None:
+        if self._prompt_is_past:
+            self._heard.put(tokens.flatten().tolist())
+        self._prompt_is_past = True
+
+    def end(self) -> None:
+        """`generate` returns right after this, which says it as well."""
+
+
+def _when(enough: threading.Event) -> Any:
+    """A stopping criterion that is met once the event is set."""
+    import torch
+
+    def is_enough(ids: Any, scores: Any, **more: Any) -> Any:
+        return torch.full((ids.shape[0],), enough.is_set(), device=ids.device, dtype=torch.bool)
+
+    return is_enough
+
+
+@contextmanager
+def _random_from(decoding: Decoding) -> Iterator[None]:
+    """Random numbers from the seed, for one answer at a time; nothing where none are drawn."""
+    import torch
+
+    if not decoding.do_sample:
+        yield
+        return
+    with _random:
+        torch.manual_seed(decoding.seed)
+        yield
+
+
+def _too_large(error: OutOfMemoryError) -> ModelError:
+    return ModelError(
+        f"the conversation does not fit on the device ({error}).",
+        fix="`/reset` starts anew; `--bits 4` or `--dtype bfloat16` leave more room.",
+    )

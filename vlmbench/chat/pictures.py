@@ -1,0 +1,106 @@
+"""From a file name or an address to a picture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from vlmbench.chat.conversation import Picture
+from vlmbench.errors import DataError
+from vlmbench.images import open_picture, picture_size
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_BYTES = 50 * 2**20
+SECONDS = 30.0
+"""How long a download may take in all."""
+
+
+def read_picture(where: str) -> Picture:
+    """The picture of a file or of an http(s) address, decoded once to know that it is one."""
+    data = _download(where) if "://" in where else _read(where)
+    try:
+        open_picture(data)
+        return Picture(name=where, data=data, size=picture_size(data))
+    except DataError as error:
+        raise DataError(error.what, file=where, fix="Open it in a viewer: is it a picture?") from None
+
+
+def _read(where: str) -> bytes:
+    path = Path(where).expanduser()
+    try:
+        if path.is_dir():
+            raise DataError("this is a folder, not a picture.", file=where, fix="Name one file in it.")
+        if path.stat().st_size > MOST_BYTES:
+            raise _too_much(where)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError("there is no such picture.", file=where, fix=f"Looked in {Path.cwd()}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"the picture cannot be read ({reason}).", file=where) from None
+
+
+def _download(where: str) -> bytes:
+    import httpx
+
+    scheme = urlsplit(where).scheme.lower()
+    if scheme not in ("http", "https"):
+        raise DataError(
+            f"pictures are fetched by http or https, not by `{scheme}`.",
+            file=where,
+            fix="Download it first and name the file.",
+        )
+    try:
+        with (
+            httpx.Client(follow_redirects=True, max_redirects=5, timeout=10.0) as client,
+            client.stream("GET", where, headers={"Accept": "image/*", "User-Agent": "vlmbench"}) as response,
+        ):
+            response.raise_for_status()
+            return _limited(response, where)
+    except httpx.HTTPStatusError as error:
+        status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
+        fix = "Open the address in a browser: does it show the picture alone, without a login?"
+        raise DataError(f"the server answered {status}.", file=where, fix=fix) from None
+    except httpx.TimeoutException:
+        raise _too_slow(where) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DataError(
+            f"the picture cannot be fetched ({error}).",
+            file=where,
+            fix="Check the address and the connection, or download it and name the file.",
+        ) from None
+
+
+def _limited(response: httpx.Response, where: str) -> bytes:
+    kind = response.headers.get("content-type", "")
+    if kind.startswith("text/html"):
+        raise DataError(
+            "this address shows a web page, not a picture.",
+            file=where,
+            fix="Copy the address of the picture itself.",
+        )
+    deadline = time.monotonic() + SECONDS
+    data = bytearray()
+    for chunk in response.iter_bytes():
+        data += chunk
+        if len(data) > MOST_BYTES:
+            raise _too_much(where)
+        if time.monotonic() > deadline:
+            raise _too_slow(where)
+    return bytes(data)
+
+
+def _too_much(where: str) -> DataError:
+    return DataError(f"the picture has more than {MOST_BYTES // 2**20} MB.", file=where, fix="Shrink it.")
+
+
+def _too_slow(where: str) -> DataError:
+    return DataError(
+        f"the picture did not come within {SECONDS:.0f} seconds.",
+        file=where,
+        fix="Try again, or download it and name the file.",
+    )

@@ -1,0 +1,13 @@
+"""Text of a model or a server as a terminal may have it."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What moves the cursor, recolours, rings, or turns the direction of what follows; not newline and tab."""
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out: an escape becomes `\\x1b`."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)

@@ -1,0 +1,119 @@
+"""The page in a browser: started here, laid out in `web_page`, answered by `web_answers`.
+
+Nothing on it comes from another host: fonts are the reader's own, analytics are off, and a content
+security policy holds the browser to it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from vlmbench.chat.pictures import MOST_BYTES
+from vlmbench.chat.talkers import Talker
+from vlmbench.domain import Decoding
+from vlmbench.errors import UserError
+
+FIRST_MAJOR = 6
+HOST = "127.0.0.1"
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+    )
+)
+"""Gradio's own scripts need the two `unsafe` words; no text of a model is ever put on the page as HTML."""
+
+
+def require_gradio() -> Any:
+    """Gradio, with its analytics off; or the command that installs it."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    fix = 'Run: pip install "vlmbench[web]"'
+    try:
+        gradio = importlib.import_module("gradio")
+    except ImportError:
+        raise UserError("the page needs Gradio, which is not installed.", key="--web", fix=fix) from None
+    if int(gradio.__version__.split(".")[0]) < FIRST_MAJOR:
+        raise UserError(
+            f"the page needs Gradio {FIRST_MAJOR} or newer; {gradio.__version__} is installed.",
+            key="--web",
+            fix=fix,
+        )
+    return gradio
+
+
+def serve(
+    talkers: Sequence[Talker],
+    decoding: Decoding,
+    *,
+    system: str | None,
+    port: int | None,
+    share: bool,
+    say: Callable[[str, str | None], None],
+) -> None:
+    """Open the page, `say` where it is, and stay until somebody presses Ctrl-C."""
+    gradio = require_gradio()
+    from vlmbench.chat.web_page import CSS, page, theme
+
+    made = page(gradio, talkers, decoding, system)
+    try:
+        _, local, public = made.launch(
+            server_name=HOST,
+            server_port=port,
+            share=share,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size=MOST_BYTES,
+            theme=theme(gradio),
+            css=CSS,
+            footer_links=[],
+            # A page on a server of Gradio's takes its scripts from there.
+            app_kwargs={} if share else {"middleware": [guard()]},
+        )
+    except OSError as error:
+        raise UserError(
+            f"no page can be opened there ({error}).", key="--port", fix="Choose another port."
+        ) from None
+    say(local, public)
+    threading.Event().wait()
+
+
+def guard() -> Any:
+    """Middleware that sends the policy along with every answer."""
+    from starlette.middleware import Middleware
+
+    return Middleware(_Guard)
+
+
+_Message = MutableMapping[str, Any]
+
+
+class _Guard:
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        async def with_policy(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"content-security-policy", POLICY.encode()),
+                    (b"referrer-policy", b"no-referrer"),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_policy)

@@ -1,0 +1,136 @@
+"""What happens when somebody asks on the page: one step after another, without Gradio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from vlmbench.chat.conversation import Conversation, Exchange, Picture
+from vlmbench.chat.printable import printable
+from vlmbench.chat.session import Session
+from vlmbench.chat.talkers import ContextFull, Talker
+from vlmbench.chat.transcript import ENDINGS
+from vlmbench.domain import Decoding
+from vlmbench.errors import UserError
+
+EVERY = 0.05
+"""Seconds between two looks at a growing answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One model's side of the page."""
+
+    conversation: Conversation = field(default_factory=Conversation)
+    said: str = ""
+    """An answer that is still growing."""
+    status: str = ""
+    """How the latest answer ended, or why there is none."""
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What is shown, as Gradio's chatbot takes it."""
+        shown = [message for exchange in self.conversation.exchanges for message in _messages(exchange)]
+        return [*shown, _message("assistant", self.said)] if self.said else shown
+
+
+def answers(
+    talkers: Sequence[Talker],
+    columns: Sequence[Column],
+    question: str,
+    pictures: tuple[Picture, ...],
+    decoding: Decoding,
+    enough: Event,
+) -> Generator[list[Column], None, None]:
+    """Every model's answer, growing side by side, until all are done or somebody has had enough."""
+    sides = [
+        _Side(talker, column.conversation, question, pictures, decoding)
+        for talker, column in zip(talkers, columns, strict=True)
+    ]
+    told = 0.0
+    try:
+        while not all(side.is_over for side in sides) and not enough.is_set():
+            if time.monotonic() - told >= EVERY:
+                yield [side.column() for side in sides]
+                told = time.monotonic()
+            for side in sides:
+                side.step()
+    finally:
+        for side in sides:
+            side.stop()
+    yield [side.column() for side in sides]
+
+
+class _Side:
+    """One model's answer as it grows."""
+
+    def __init__(
+        self,
+        talker: Talker,
+        conversation: Conversation,
+        question: str,
+        pictures: tuple[Picture, ...],
+        decoding: Decoding,
+    ) -> None:
+        self._session = Session(talker, decoding)
+        self._session.conversation, self._session.waiting = conversation, pictures
+        self._asked = conversation.asking(question, pictures)
+        self._answer = self._session.ask(question)
+        self._text = self._problem = ""
+        self.is_over = False
+
+    def step(self) -> None:
+        """A little further."""
+        if self.is_over:
+            return
+        try:
+            self._text = next(self._answer).text.strip()
+        except StopIteration:
+            self.is_over = True
+        except UserError as error:
+            self._problem = _problem(error)
+            self.is_over = True
+
+    def stop(self) -> None:
+        """No further; what was said is kept."""
+        self._answer.close()
+        self.is_over = True
+
+    def column(self) -> Column:
+        """How it stands."""
+        if not self.is_over:
+            return Column(conversation=self._asked, said=self._text, status="…")
+        kept = self._session.conversation
+        if self._problem or len(kept.exchanges) < len(self._asked.exchanges):
+            return Column(conversation=kept, status=self._problem or "stopped before the first word")
+        return Column(conversation=kept, status=_status(kept.exchanges[-1]))
+
+
+def _problem(error: UserError) -> str:
+    if isinstance(error, ContextFull):
+        return f"{error.what} “Clear” starts anew."
+    return str(error)
+
+
+def _status(exchange: Exchange) -> str:
+    tokens = f"{exchange.new_tokens} token{'s' * (exchange.new_tokens != 1)} in {exchange.seconds:.1f} s"
+    return f"{tokens} · {ENDINGS[exchange.ending]}" if exchange.ending in ENDINGS else tokens
+
+
+def _messages(exchange: Exchange) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = [
+        {"role": "user", "content": {"path": picture.name, "alt_text": Path(picture.name).name}}
+        for picture in exchange.pictures
+    ]
+    shown.append(_message("user", exchange.question))
+    if exchange.answer is not None:
+        # An answer may be nothing at all, and a bubble without text looks like one that is still to come.
+        shown.append(_message("assistant", exchange.answer.strip() or "(an empty answer)"))
+    return shown
+
+
+def _message(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": printable(text)}

@@ -1,0 +1,219 @@
+"""How the page is laid out, and what its buttons do."""
+
+from __future__ import annotations
+
+import html
+import random
+import tempfile
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from vlmbench.chat.pictures import read_picture
+from vlmbench.chat.talkers import Talker
+from vlmbench.chat.web_answers import Column, answers
+from vlmbench.domain import Decoding
+from vlmbench.errors import UserError
+
+CSS = """\
+.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
+#head h1 { font-size: 1.35rem; margin: .4rem 0 0; }
+#head p { color: var(--body-text-color-subdued); margin: 0 0 .2rem; }
+.status { min-height: 1.4rem; font-size: .82rem; color: var(--body-text-color-subdued); padding: 0 .3rem; }
+.message, .message * { white-space: pre-wrap; overflow-wrap: anywhere; }
+"""
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
+PLACEHOLDER = "Show a picture and ask about it."
+
+
+def theme(gradio: Any) -> Any:
+    """Quiet, and in the reader's own fonts."""
+    return gradio.themes.Soft(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=MONO)
+
+
+def page(gradio: Any, talkers: Sequence[Talker], decoding: Decoding, system: str | None) -> Any:
+    """The page for one model, or for two side by side."""
+    names = " · ".join(html.escape(talker.name) for talker in talkers)
+    with gradio.Blocks(
+        title=f"vlmbench · {' · '.join(t.name for t in talkers)}", analytics_enabled=False
+    ) as made:
+        gradio.HTML(f"<h1>{names}</h1><p>{_greeting(talkers)}</p>", elem_id="head")
+        with gradio.Row(equal_height=True):
+            chats, statuses = _columns(gradio, talkers)
+        box = gradio.MultimodalTextbox(
+            file_types=["image"],
+            file_count="multiple",
+            sources=["upload"],
+            placeholder="Ask something. The clip adds pictures, as does pasting one.",
+            show_label=False,
+            autofocus=True,
+            max_plain_text_length=100_000,
+            elem_id="question",
+        )
+        with gradio.Row():
+            stop = gradio.Button("Stop", elem_id="stop", size="sm")
+            clear = gradio.Button("Clear", elem_id="clear", size="sm")
+        gradio.Examples(examples=_examples(), inputs=box, label="Pictures to try", cache_examples=False)
+        settings = _settings(gradio, decoding, system)
+        _wire(gradio, made, talkers, box, (stop, clear), chats, statuses, settings)
+    return made
+
+
+def _greeting(talkers: Sequence[Talker]) -> str:
+    if len(talkers) == 1:
+        return "Answers are the model's own and can be wrong."
+    return "Both are asked the same question. Answers are the models' own and can be wrong."
+
+
+def _columns(gradio: Any, talkers: Sequence[Talker]) -> tuple[list[Any], list[Any]]:
+    chats, statuses = [], []
+    for place, talker in enumerate(talkers):
+        with gradio.Column(min_width=280):
+            chats.append(
+                gradio.Chatbot(
+                    label=talker.name,
+                    elem_id=f"chat-{place}",
+                    height=460,
+                    placeholder=PLACEHOLDER,
+                    # Text is shown as it is: no HTML, and no picture that a link would fetch.
+                    render_markdown=False,
+                    latex_delimiters=[],
+                    allow_tags=False,
+                    feedback_options=None,
+                    buttons=["copy"],
+                    group_consecutive_messages=True,
+                )
+            )
+            statuses.append(gradio.HTML("", elem_id=f"status-{place}", elem_classes="status"))
+    return chats, statuses
+
+
+def _settings(gradio: Any, decoding: Decoding, system: str | None) -> list[Any]:
+    with gradio.Accordion("Settings", open=False):
+        return [
+            gradio.Textbox(value=system or "", label="System text", lines=2),
+            gradio.Slider(
+                0,
+                2,
+                value=decoding.temperature if decoding.do_sample else 0,
+                step=0.05,
+                label="Temperature (0: the likeliest word each time)",
+            ),
+            gradio.Slider(0.05, 1, value=decoding.top_p, step=0.05, label="Top-p"),
+            gradio.Slider(
+                1,
+                max(4096, decoding.max_new_tokens),
+                value=decoding.max_new_tokens,
+                step=1,
+                label="Most tokens",
+            ),
+            gradio.Number(value=decoding.seed, precision=0, label="Seed"),
+        ]
+
+
+def _wire(
+    gradio: Any,
+    made: Any,
+    talkers: Sequence[Talker],
+    box: Any,
+    buttons: tuple[Any, Any],
+    chats: list[Any],
+    statuses: list[Any],
+    settings: list[Any],
+) -> None:
+    desk = Desk(gradio, talkers)
+    stop, clear = buttons
+    state = gradio.State([Column() for _ in talkers])
+    outputs = [box, state, *chats, *statuses]
+    asking = box.submit(
+        desk.ask,
+        [box, state, *settings],
+        outputs,
+        trigger_mode="once",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    stop.click(desk.stop, queue=False, api_visibility="private")
+    clear.click(desk.clear, None, outputs, cancels=[asking], queue=False, api_visibility="private")
+    made.unload(desk.leave)
+
+
+class Desk:
+    """What the buttons do, for everybody who has the page open."""
+
+    def __init__(self, gradio: Any, talkers: Sequence[Talker]) -> None:
+        self._gradio, self._talkers = gradio, talkers
+        self._enough: dict[str, Event] = {}
+        """Of every open page, whether its reader has pressed Stop."""
+        # The annotations of this module are strings, and Gradio tells by this one to hand in the request.
+        for method in (Desk.ask, Desk.stop, Desk.clear, Desk.leave):
+            method.__annotations__["request"] = gradio.Request
+
+    def ask(
+        self, message: dict[str, Any], columns: list[Column], *told: Any, request: Any
+    ) -> Generator[list[Any], None, None]:
+        """Every model's answer, growing."""
+        question = (message.get("text") or "").strip()
+        if not question:
+            raise self._gradio.Error("Type a question, too.", print_exception=False)
+        try:
+            pictures = tuple(read_picture(str(file)) for file in message.get("files") or ())
+        except UserError as error:
+            raise self._gradio.Error(html.escape(error.what), print_exception=False) from None
+        system, decoding = _told(*told)
+        before = [Column(conversation=column.conversation.with_system(system)) for column in columns]
+        enough = self._enough[request.session_hash] = Event()
+        for now in answers(self._talkers, before, question, pictures, decoding, enough):
+            yield _shown(now)
+
+    def stop(self, request: Any) -> None:
+        """The answer under way ends; what was said is kept."""
+        event = self._enough.get(request.session_hash)
+        if event is not None:
+            event.set()
+
+    def clear(self, request: Any) -> list[Any]:
+        """A new conversation."""
+        self.stop(request)
+        return _shown([Column() for _ in self._talkers])
+
+    def leave(self, request: Any) -> None:
+        """The page was closed; nobody is listening any more."""
+        self.stop(request)
+        self._enough.pop(request.session_hash, None)
+
+
+def _shown(columns: list[Column]) -> list[Any]:
+    statuses = [html.escape(column.status) for column in columns]
+    return [None, columns, *(column.messages() for column in columns), *statuses]
+
+
+def _told(
+    system: str, temperature: float, top_p: float, most: float, seed: float | None
+) -> tuple[str, Decoding]:
+    return system.strip(), Decoding(
+        max_new_tokens=int(most),
+        do_sample=temperature > 0,
+        temperature=temperature or 1.0,
+        top_p=top_p,
+        seed=int(seed or 0),
+    )
+
+
+def _examples() -> list[list[dict[str, Any]]]:
+    """Synthetic scenes with a question each; drawn here, so that they need no network and no licence."""
+    from PIL import Image
+
+    from vlmbench.shapes.scene import picture, random_scene
+
+    folder = Path(tempfile.mkdtemp(prefix="vlmbench-shapes-"))
+    asked = ("Describe the picture.", "How many shapes are there in the picture?", "图中有没有星形？")
+    examples = []
+    for number, question in enumerate(asked):
+        scene = random_scene(random.Random(number))  # noqa: S311 - pictures, not secrets
+        file = folder / f"shapes-{number + 1}.png"
+        picture(scene).resize((384, 384), Image.Resampling.NEAREST).save(file)
+        examples.append([{"text": question, "files": [str(file)]}])
+    return examples

@@ -1,0 +1,195 @@
+"""Talk to a model about pictures, in this terminal, from a script, or in a browser.
+
+    vlmbench chat --model demo --image shapes.png
+    vlmbench chat --model PATH --image FILE --image https://…/photo.jpg --temperature 0.7
+
+    printf 'What is it?\\nAnd its colour?\\n' | vlmbench chat --model PATH --image FILE
+    vlmbench chat --model PATH --web --against OTHER
+
+In a terminal: Ctrl-C stops an answer, once more leaves; `/help` lists what else can be typed. In a pipe each
+line is a question, and the answers are on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from vlmbench.cli.common import positive
+from vlmbench.domain import Decoding
+from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.chat import Talker
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `chat`."""
+    parser.add_argument("--model", required=True, help="a model folder, a hub id, or `demo`")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE|URL",
+        help="shown with the first question; may be given several times",
+    )
+    _add_model_arguments(parser)
+    _add_decoding_arguments(parser)
+    parser.add_argument("--system", metavar="TEXT", help="a system text, or the name of one (`alpaca`, …)")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="json: one line of JSON a turn"
+    )
+    _add_web_arguments(parser)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument(
+        "--bits", type=int, choices=(4, 8), help="hold the language model in so many bits (bitsandbytes)"
+    )
+    parser.add_argument(
+        "--template", metavar="NAME", help="ask in these words (vicuna, …) instead of the folder's own"
+    )
+    parser.add_argument(
+        "--trust-remote-code", action="store_true", help="run code that the model folder ships"
+    )
+
+
+def _add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--temperature",
+        type=_from_zero,
+        default=0.0,
+        metavar="T",
+        help="0, the default, takes the likeliest word each time; above it words are drawn",
+    )
+    parser.add_argument(
+        "--top-p", type=_share, default=1.0, metavar="P", help="draw from the likeliest words of this share"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for drawing (default: 0)")
+    parser.add_argument("--max-new-tokens", type=positive, default=1024, metavar="N", help="default: 1024")
+
+
+def _add_web_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--web", action="store_true", help="a page in the browser instead")
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help="of the page (default: 7860, or the next free)"
+    )
+    parser.add_argument("--against", metavar="MODEL", help="a second model beside the first, on the page")
+    parser.add_argument(
+        "--share", action="store_true", help="let anybody with the link in, through Gradio's servers"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Open the model and talk until there is nothing more to say."""
+    _check(args)
+    # Between two answers there is nothing to finish: a polite kill ends it like any other program.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if args.web:
+        return _web(args)
+    from vlmbench.chat import Session
+    from vlmbench.chat.pictures import read_picture
+    from vlmbench.cli.chat_loop import Chat
+    from vlmbench.cli.chat_screen import Screen
+
+    screen = Screen(as_json=args.format == "json")
+    pictures = [read_picture(where) for where in args.image]
+    talker = open_talker(args, args.model)
+    session = Session(talker, decoding_of(args), system=system_of(args))
+    screen.note(f"{talker.name} · {said_of(args)}")
+    for picture in pictures:
+        session.show(picture)
+        screen.show_picture(picture)
+    return Chat(session, screen, is_typed=sys.stdin.isatty()).run()
+
+
+def _check(args: argparse.Namespace) -> None:
+    for flag in ("port", "against", "share"):
+        if getattr(args, flag) and not args.web:
+            raise UsageError("this is about the page in the browser.", key=f"--{flag}", fix="Add `--web`.")
+    if args.web and args.format == "json":
+        raise UsageError("a page has no lines of JSON.", key="--format", fix="Leave out `--web`.")
+    if args.web and args.image:
+        raise UsageError("on the page pictures are uploaded.", key="--image", fix="Leave it out.")
+
+
+def _web(args: argparse.Namespace) -> int:
+    from vlmbench.chat.web import require_gradio, serve
+
+    require_gradio()
+    talkers = [open_talker(args, name) for name in (args.model, args.against) if name]
+
+    def say(url: str, public: str | None) -> None:
+        print(url, flush=True)
+        print(f"{' and '.join(t.name for t in talkers)} · Ctrl-C ends it", file=sys.stderr, flush=True)
+        if public:
+            print(f"open to anybody who has the link: {public}", file=sys.stderr, flush=True)
+
+    serve(talkers, decoding_of(args), system=system_of(args), port=args.port, share=args.share, say=say)
+    return 0
+
+
+def open_talker(args: argparse.Namespace, name: str) -> Talker:
+    """The model of that name, as the flags say."""
+    from vlmbench.chat.opening import open_talker as opened
+
+    return opened(
+        name,
+        device=args.device,
+        dtype=args.dtype,
+        bits=args.bits,
+        template=args.template,
+        trust_remote_code=args.trust_remote_code,
+    )
+
+
+def decoding_of(args: argparse.Namespace) -> Decoding:
+    """How answers are generated."""
+    return Decoding(
+        max_new_tokens=args.max_new_tokens,
+        do_sample=args.temperature > 0,
+        temperature=args.temperature or 1.0,
+        top_p=args.top_p,
+        seed=args.seed,
+    )
+
+
+def system_of(args: argparse.Namespace) -> str | None:
+    """The system text, spelled out where a known one is named."""
+    from vlmbench.templates import SYSTEM_TEXTS
+
+    text: str | None = args.system
+    return SYSTEM_TEXTS.get(text, text) if text else None
+
+
+def said_of(args: argparse.Namespace) -> str:
+    """How answers are generated, in words."""
+    held = f"{args.bits} bits, " if args.bits else ""
+    if args.temperature == 0:
+        return f"{held}greedy"
+    return f"{held}drawing at temperature {args.temperature:g}, top-p {args.top_p:g}, seed {args.seed}"
+
+
+def _from_zero(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number from 0")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not above 0 and at most 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a port from 1 to 65535")
+    return number

@@ -1,0 +1,196 @@
+"""Reading questions and commands, one after another, until there are none."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from vlmbench.chat import Session
+from vlmbench.chat.pictures import read_picture
+from vlmbench.chat.transcript import save
+from vlmbench.cli.chat_screen import Screen
+from vlmbench.errors import UnknownName, UserError
+
+HELP = """\
+/image FILE|URL …   show pictures with the next question
+/reset              start anew; the pictures shown so far stay
+/forget [N]         drop the oldest N questions and answers (1); their pictures stay
+/system [TEXT|off]  see, set or drop the system text
+/save FILE          write the conversation, as .md or .json
+/quit               leave; so does Ctrl-D
+\"\"\"                 begins and ends a question of several lines; so does \\ at the end of a line
+//…                 a question that begins with a slash"""
+
+_BLOCK = '"""'
+INTERRUPTED = 130
+
+
+class Chat:
+    """A session, and somebody or a script that asks."""
+
+    def __init__(self, session: Session, screen: Screen, *, is_typed: bool) -> None:
+        self._session, self._screen, self._is_typed = session, screen, is_typed
+        self._commands: dict[str, Callable[[str], None]] = {
+            "image": self._image,
+            "reset": self._reset,
+            "forget": self._forget,
+            "system": self._system,
+            "save": self._save,
+            "help": lambda _: screen.note(HELP),
+        }
+        self._interrupts = 0
+
+    def run(self) -> int:
+        """Until the end of the input; the exit code."""
+        lines = Lines(is_typed=self._is_typed)
+        if self._is_typed and not self._session.waiting:
+            self._screen.note("no picture yet: /image FILE shows one; /help lists what else can be typed")
+        while True:
+            try:
+                text = lines.question()
+                if text is None or text in ("/quit", "/exit"):
+                    return 0
+                self._interrupts = 0
+                if not self._turn(text):
+                    return 1
+            except KeyboardInterrupt:
+                if not self._is_typed or self._interrupts:
+                    self._screen.note("left")
+                    return INTERRUPTED
+                self._interrupts += 1
+                self._screen.note("Ctrl-C once more leaves")
+
+    def _turn(self, text: str) -> bool:
+        """One question or command. False where a script should not go on."""
+        try:
+            if text.startswith("/") and not text.startswith("//"):
+                self._command(text)
+            elif text:
+                self._ask(text[1:] if text.startswith("//") else text)
+        except UserError as error:
+            if text.startswith("/") and not text.startswith("//"):
+                self._screen.complain(error)
+            else:
+                self._screen.fail(text, error, len(self._session.conversation.exchanges) + 1)
+            return self._is_typed
+        return True
+
+    def _ask(self, question: str) -> None:
+        before = len(self._session.conversation.exchanges)
+        try:
+            with closing(self._session.ask(question)) as answer:
+                for said in answer:
+                    self._screen.say(said)
+        except KeyboardInterrupt:
+            if not self._is_typed:
+                raise
+            # The next one, unless something is asked in between, leaves.
+            self._interrupts = 1
+        exchanges = self._session.conversation.exchanges
+        self._screen.end(exchanges[-1] if len(exchanges) > before else None, len(exchanges))
+
+    def _command(self, text: str) -> None:
+        name, _, rest = text[1:].partition(" ")
+        if name not in self._commands:
+            raise UnknownName(
+                "command",
+                f"/{name}",
+                [f"/{known}" for known in (*self._commands, "quit")],
+                fix="A question that begins with a slash is typed with two.",
+            )
+        self._commands[name](rest.strip())
+
+    def _image(self, text: str) -> None:
+        if not text:
+            raise UserError("this command needs a file or an address.", key="/image")
+        for picture in [read_picture(where) for where in _places(text)]:
+            self._session.show(picture)
+            self._screen.show_picture(picture)
+
+    def _reset(self, _: str) -> None:
+        self._session.reset()
+        kept = len(self._session.waiting)
+        pictures = f"; {kept} picture{'s' * (kept > 1)} shown again with the next question" if kept else ""
+        self._screen.note(f"started anew{pictures}")
+
+    def _forget(self, text: str) -> None:
+        if text and not (text.isdecimal() and int(text) > 0):
+            raise UserError(f"`{text}` is no number of questions.", key="/forget")
+        gone = self._session.forget(int(text or 1))
+        self._screen.note(f"{gone} question{'s' * (gone != 1)} and answers dropped, no pictures")
+
+    def _system(self, text: str) -> None:
+        if text:
+            system = None if text == "off" else text
+            self._session.conversation = self._session.conversation.with_system(system)
+        now = self._session.conversation.system
+        self._screen.note(f"system text: {now}" if now else "no system text")
+
+    def _save(self, text: str) -> None:
+        if not text:
+            raise UserError("this command needs a file name.", key="/save", fix="Try `/save chat.md`.")
+        file = save(self._session.conversation, text, model=self._session.talker.name)
+        self._screen.note(f"written to {file}")
+
+
+class Lines:
+    """Questions from the keyboard or a pipe; several lines make one where they are marked so."""
+
+    def __init__(self, *, is_typed: bool) -> None:
+        self._is_typed = is_typed
+        if is_typed:
+            with suppress(ImportError):
+                import readline  # noqa: F401 - editing, and earlier questions at the up key
+        elif hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="replace")
+
+    def question(self) -> str | None:
+        """The next one, without outer spaces; None when there are no more."""
+        line = self._line("> ")
+        if line is None:
+            return None
+        if line.strip().startswith(_BLOCK):
+            return self._block(line.strip().removeprefix(_BLOCK))
+        lines = []
+        while line is not None and line.endswith("\\"):
+            lines.append(line[:-1])
+            line = self._line("… ")
+        return "\n".join([*lines, line or ""]).strip()
+
+    def _block(self, line: str | None) -> str:
+        lines = []
+        while line is not None and not line.rstrip().endswith(_BLOCK):
+            lines.append(line)
+            line = self._line("… ")
+        return "\n".join([*lines, (line or "").rstrip().removesuffix(_BLOCK)]).strip()
+
+    def _line(self, prompt: str) -> str | None:
+        if self._is_typed and sys.stdout.isatty():
+            try:
+                return _valid(input(prompt))
+            except EOFError:
+                print()
+                return None
+        if self._is_typed:
+            # The answers go elsewhere; the prompt is not one.
+            print(prompt, end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        return _valid(line.rstrip("\r\n")) if line else None
+
+
+def _valid(text: str) -> str:
+    """The text without halves of characters, which a terminal in the wrong encoding sends."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _places(text: str) -> list[str]:
+    """File names as a shell would take them apart, unless all of it is one that exists."""
+    if Path(text).expanduser().exists():
+        return [text]
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return [text]
