@@ -64,8 +64,8 @@ def qwen_folder(folder: Path, *, rows: int | None = 448, tied: bool = False) -> 
     tokenizer.pad_token, tokenizer.bos_token = "<|endoftext|>", None
     tokenizer.backend_tokenizer.post_processor = None
     config = Qwen2Config(
-        vocab_size=rows or len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, tie_word_embeddings=tied, bos_token_id=None,
+        vocab_size=rows or len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=tied, bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id, rope_theta=1e6,
     )  # fmt: skip
     save_seeded(Qwen2ForCausalLM(config), folder)

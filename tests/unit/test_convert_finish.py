@@ -70,15 +70,12 @@ def test_a_table_is_measured_by_its_count_and_not_by_the_last_id(tmp_path: Path)
     """With one row missing the old tool grew nothing: it compared the padding's id with the count."""
     before = unfinished(tmp_path)
     tokenizer = finished(before).language.tokenizer
-    one_short = {
-        name: kept
-        for name, kept in in_memory(
-            {
-                name: torch.cat([kept.load(), kept.load()[:1]]) if name in (EMBEDDING, HEAD) else kept.load()
-                for name, kept in before.language.weights.items()
-            }
-        ).items()
-    }
+    one_short = in_memory(
+        {
+            name: torch.cat([kept.load(), kept.load()[:1]]) if name in (EMBEDDING, HEAD) else kept.load()
+            for name, kept in before.language.weights.items()
+        }
+    )
     language = replace(before.language, weights=one_short, tokenizer=tokenizer)
     assert finished(replace(before, language=language)).language.weights[EMBEDDING].shape[0] == 384
 

@@ -58,11 +58,9 @@ def _added(tokenizer: Any, token: str) -> int:
 
 
 def _pads(tokenizer: Any) -> bool:
-    """Whether its padding token neither begins nor ends a text; that it may be the unknown token is harmless."""
-    return tokenizer.pad_token is not None and tokenizer.pad_token not in (
-        tokenizer.eos_token,
-        tokenizer.bos_token,
-    )
+    """Whether its padding token neither begins nor ends a text. The unknown token does neither."""
+    ends = (tokenizer.eos_token, tokenizer.bos_token)
+    return tokenizer.pad_token is not None and tokenizer.pad_token not in ends
 
 
 def _padding(language: LanguageModel, tokenizer: Any) -> LanguageModel:

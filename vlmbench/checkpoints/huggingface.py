@@ -16,6 +16,7 @@ from vlmbench.checkpoints.assemble import (
 from vlmbench.checkpoints.nouns import Llava, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.weights import cast
+from vlmbench.models.hf_folder import read_json
 
 _PROCESSOR = "LlavaProcessor"
 
@@ -50,13 +51,29 @@ def in_dtype(llava: Llava, dtype: str | None) -> Llava:
 
 
 def save_tokenizer(tokenizer: Any, folder: Path, *, chat_template: str | None) -> None:
-    """Tokenizer and chat template, the latter also where readers before chat_template.jinja look."""
-    import copy
+    """Tokenizer and chat template, the latter also where readers before chat_template.jinja look.
 
-    tokenizer = copy.deepcopy(tokenizer)
-    tokenizer.chat_template = None
+    Its class is the plain one that takes tokenizer.json as it stands. A family's own class builds parts of
+    the tokenizer anew from settings, and cuts text otherwise in one version of transformers than in another.
+    """
     tokenizer.save_pretrained(folder)
-    if chat_template is None:
-        return
-    (folder / "chat_template.jinja").write_text(chat_template, "utf-8")
-    save_json(folder / "chat_template.json", {"chat_template": chat_template})
+    # Of the source's, which may know of no pictures.
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    file = folder / "tokenizer_config.json"
+    settings = {key: value for key, value in read_json(file).items() if key not in _OF_THE_CLASS}
+    settings |= {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_input_names": ["input_ids", "attention_mask"],
+    }
+    if chat_template is not None:
+        settings["chat_template"] = chat_template
+        (folder / "chat_template.jinja").write_text(chat_template, "utf-8")
+        save_json(folder / "chat_template.json", {"chat_template": chat_template})
+    save_json(file, settings)
+
+
+_OF_THE_CLASS = (
+    "add_bos_token", "add_eos_token", "add_prefix_space", "backend", "chat_template", "is_local", "legacy",
+    "local_files_only", "sp_model_kwargs", "spaces_between_special_tokens", "use_default_system_prompt",
+)  # fmt: skip
+"""Settings that tokenizer.json already obeys, and notes of the version that wrote them."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.assemble import generation_settings, text_config, tower_settings, vision_config
+from vlmbench.checkpoints.assemble import (
+    generation_settings,
+    is_siglip,
+    text_config,
+    tower_settings,
+    vision_config,
+)
 from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
 from vlmbench.checkpoints.nouns import Llava, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
@@ -21,7 +27,7 @@ CLASSES = {
 }
 """What the original code and its successor call a LLaVA of each kind of language model."""
 TOWER = "vision_tower"
-"""A folder that describes the tower; config.json has no place for its sizes."""
+"""The tower by itself, in a folder inside: config.json has no place for its sizes."""
 
 
 def write_official(
@@ -32,15 +38,18 @@ def write_official(
     shard_size: int = SHARD_SIZE,
     tower_name: str | None = None,
 ) -> None:
-    """Write the model into an existing folder; `tower_name` is where the original code finds the tower."""
+    """Write the model into an existing folder.
+
+    The original code opens the tower that config.json names and then puts the weights of the folder in.
+    `tower_name` says which; without it the tower is written out once more, so that the folder is whole.
+    """
     whole = in_dtype(llava, dtype)
-    save_json(folder / "config.json", _config(whole, tower_name or known_tower(whole) or TOWER))
+    save_json(folder / "config.json", _config(whole, tower_name or TOWER))
     if whole.language.generation:
         save_json(folder / "generation_config.json", generation_settings(whole))
     save_json(folder / "preprocessor_config.json", whole.vision.processor)
-    (folder / TOWER).mkdir()
-    save_json(folder / TOWER / "config.json", tower_config(whole))
-    save_json(folder / TOWER / "preprocessor_config.json", whole.vision.processor)
+    if tower_name is None:
+        write_tower(whole, folder / TOWER, shard_size=shard_size)
     save_tokenizer(whole.language.tokenizer, folder, chat_template=whole.chat_template)
     save_weights(_weights(whole), folder, shard_size=shard_size)
 
@@ -85,20 +94,15 @@ def projector_type(llava: Llava) -> str:
     return "linear" if depth == 1 else f"mlp{depth}x_gelu"
 
 
-def known_tower(llava: Llava) -> str | None:
-    """The published tower of these sizes: the original code takes its configuration from there."""
-    settings = tower_settings(llava.vision)
-    sizes = (settings.model_type, settings.hidden_size, settings.patch_size, settings.image_size)
-    return {
-        ("clip_vision_model", 1024, 14, 336): "openai/clip-vit-large-patch14-336",
-        ("clip_vision_model", 1024, 14, 224): "openai/clip-vit-large-patch14",
-    }.get(sizes)
+def write_tower(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
+    """The image encoder by itself with its processor, as transformers has it."""
+    folder.mkdir()
+    save_json(folder / "config.json", tower_config(llava))
+    save_json(folder / "preprocessor_config.json", llava.vision.processor)
+    save_weights(llava.vision.weights, folder, shard_size=shard_size)
 
 
 def tower_config(llava: Llava) -> dict[str, Any]:
     """config.json of the tower alone."""
-    siglip = llava.vision.config["model_type"] == "siglip_vision_model"
-    return {
-        **vision_config(llava.vision),
-        "architectures": ["SiglipVisionModel" if siglip else "CLIPVisionModel"],
-    }
+    kind = "SiglipVisionModel" if is_siglip(llava.vision) else "CLIPVisionModel"
+    return {**vision_config(llava.vision), "architectures": [kind]}

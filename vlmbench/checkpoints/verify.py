@@ -90,7 +90,7 @@ def answer_of_folder(folder: Path, *, device: str = "cpu") -> Answer:
 def compare(source: Answer, result: Answer, where: Path, *, stored: str | None = None) -> str:
     """What was compared and how it came out, in a line; an error that says where they part.
 
-    `stored` is what the result is kept in, where that is no kind of number to compute in.
+    `stored` is what the result is kept in, where it is not computed in that.
     """
     kind = stored or result.dtype
     bound = 0.0 if kind == source.dtype else BOUNDS[kind]

@@ -8,7 +8,7 @@ from typing import Any
 from vlmbench.checkpoints.assemble import generation_settings, main_dtype, text_config, tower_settings
 from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
 from vlmbench.checkpoints.nouns import LanguageModel, Llava
-from vlmbench.checkpoints.official import tower_config
+from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.tables import width
 from vlmbench.checkpoints.weights import prefixed
@@ -25,7 +25,7 @@ def write_xtuner(
     whole = in_dtype(llava, dtype)
     write_language(whole, folder, shard_size=shard_size)
     write_tower(whole, folder / TOWER, shard_size=shard_size)
-    write_projector(whole, folder / PROJECTOR)
+    write_projector(whole, folder)
 
 
 def write_language(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
@@ -45,19 +45,12 @@ def architecture(language: LanguageModel) -> str:
     return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[language.config["model_type"]])
 
 
-def write_tower(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
-    """The image encoder with its processor, as transformers has it."""
-    folder.mkdir()
-    save_json(folder / "config.json", tower_config(llava))
-    save_json(folder / "preprocessor_config.json", llava.vision.processor)
-    save_weights(llava.vision.weights, folder, shard_size=shard_size)
-
-
 def write_projector(llava: Llava, folder: Path) -> None:
-    """The projector; xtuner knows its class, so no code is copied beside it."""
-    folder.mkdir()
-    save_json(folder / "config.json", _projector_config(llava))
-    save_weights(prefixed(llava.projector.weights, "model."), folder)
+    """The projector's own folder; xtuner knows its class, so no code is copied beside it."""
+    place = folder / PROJECTOR
+    place.mkdir()
+    save_json(place / "config.json", _projector_config(llava))
+    save_weights(prefixed(llava.projector.weights, "model."), place)
 
 
 def _projector_config(llava: Llava) -> dict[str, Any]:
