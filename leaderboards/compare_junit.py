@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from vlmbench.plain_text import visible
+
 from .compare_nouns import Comparison, Refusal
 from .compare_words import evidence, flipped, reach, score, verdict
-from .plain_text import visible
 
 
 def junit_xml(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from vlmbench.plain_text import markdown
+
 from .compare_nouns import Comparison, Flip, Refusal
 from .compare_words import (
     chance,
@@ -17,7 +19,6 @@ from .compare_words import (
     size,
     verdict,
 )
-from .plain_text import markdown
 
 
 def comparison_markdown(

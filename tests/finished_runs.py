@@ -57,7 +57,8 @@ def row_run(
 ) -> FinishedRun:
     """A row each, worth any value; rows of one picture number share that picture."""
     samples = [replace(sample(f"r{i}", answer="A"), images=(f"p{p}",)) for i, p in enumerate(pictures)]
-    headline: Metric = metric("accuracy", math.fsum(values) / len(values), n=len(values), rows=len(values))
+    mean, n, unit = math.fsum(values) / len(values), len(values), "points" if max(values) > 1 else "fraction"
+    headline: Metric = metric("accuracy", mean, n=n, rows=n, unit=unit, ci95=(mean, mean))
     run = made_run(samples, [headline], model=model)
     scores: dict[RuleSet, Any] = {
         rules: tuple(replace(s, value=v) for s, v in zip(run.scores[rules], values, strict=True))

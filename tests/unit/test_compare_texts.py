@@ -23,7 +23,7 @@ from vlmbench.leaderboards.compare_junit import junit_xml
 from vlmbench.leaderboards.compare_markdown import comparison_markdown
 from vlmbench.leaderboards.compare_nouns import Comparison, Refusal
 from vlmbench.leaderboards.comparing import compare, regressions
-from vlmbench.leaderboards.plain_text import markdown, visible
+from vlmbench.plain_text import markdown, visible
 
 HOSTILE = "<script>alert(1)</script>|`x`\x00\x1b[31m\u202e\ud800=cmd()\r\n![i](http://e.vil/i.png)\ufffe]]>"
 

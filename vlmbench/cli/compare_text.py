@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.plain_text import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -43,7 +45,6 @@ class _Page:
 
     def __init__(self, console: Console, words: Any, names: dict[str, str]) -> None:
         self.console, self.words, self.names = console, words, names
-        self.visible = importlib.import_module("vlmbench.leaderboards.plain_text").visible
 
     def line(self, text: str, style: str = "", indent: int = 0) -> None:
         """A line of text, whatever a stranger wrote into it."""
@@ -53,7 +54,7 @@ class _Page:
         """A text without markup, control characters, or what the terminal cannot write."""
         from rich.text import Text
 
-        shown = " " * indent + self.visible(text, 2000)
+        shown = " " * indent + visible(text, 2000)
         return Text(shown.encode(self.console.encoding, "replace").decode(self.console.encoding), style)
 
     def heading(self, text: str) -> None:
@@ -160,9 +161,9 @@ class _Page:
         self.heading(title)
         for flip in changed[:most]:
             right = ", ".join(flip.references)
-            self.line(f"{flip.row}: {self.visible(flip.question, 160)} [{right}]", indent=2)
+            self.line(f"{flip.row}: {visible(flip.question, 160)} [{right}]", indent=2)
             for side, answer in ((comparison.first, flip.first), (comparison.second, flip.second)):
-                said = self.visible(answer.text, 120) or "(nothing)"
+                said = visible(answer.text, 120) or "(nothing)"
                 self.line(f"{self.names[side.name]}: {said}", indent=6)
         if len(changed) > most:
             self.line(f"and {len(changed) - most} more (--flips N, --format json)", "dim", indent=2)

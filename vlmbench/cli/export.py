@@ -1,7 +1,11 @@
-"""Write a run's submission file from its stored answers, and look it over.
+"""Write a run's submission file from its stored answers, and look it over; or its figures for other tools.
 
 vlmbench export runs/demo/Shapes_TEST_EN --format mmbench
 vlmbench export runs/demo/MMMU_TEST --format mmmu
+vlmbench export runs/demo/Shapes_DEV_EN --format hub
+vlmbench export runs/demo/Shapes_DEV_EN --format eval-results --hub-dataset OWNER/NAME
+vlmbench export runs/demo/Shapes_DEV_EN --format every-eval-ever --model-id OWNER/MODEL
+vlmbench export runs/demo/Shapes_DEV_EN --format inspect
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from vlmbench.cli.common import (
     open_benchmark,
     stdout,
 )
+from vlmbench.cli.export_results import FORMATS, add_result_arguments, export_results
 from vlmbench.domain import Benchmark, RuleSet, Sample
 from vlmbench.errors import UsageError
 
@@ -30,17 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument(
         "--format",
-        choices=("mmbench", "mmmu", "predictions"),
+        choices=("mmbench", "mmmu", "predictions", *FORMATS),
         help="default: what the benchmark's server takes",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: beside the answers")
     parser.add_argument("--bench", metavar="NAME", help="default: as the run says; a path for a bare TSV")
     add_plugin_argument(parser)
     add_data_arguments(parser)
+    add_result_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Write, lint, and say where it is."""
+    if args.format in FORMATS:
+        return export_results(args)
     from vlmbench.evaluate import read_samples
     from vlmbench.store import read_responses, read_run
 

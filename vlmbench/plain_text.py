@@ -7,8 +7,14 @@ import re
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
 )
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _BLANKS = re.compile(r"[\s\u2028\u2029]+")
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$@:=])")
+
+
+def encodable(text: str) -> str:
+    """The whole text with every half of a broken pair, which no encoding holds, as `�`."""
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def visible(text: str, most: int = 200) -> str:

@@ -1,0 +1,228 @@
+"""Every Eval Ever (schema 0.3.0): one JSON of figures and one line a row, named as its datastore wants them.
+
+data/BENCHMARK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from vlmbench.domain import Response, Sample, Score
+from vlmbench.errors import UsageError
+from vlmbench.finished import FinishedRun
+from vlmbench.plain_text import encodable
+from vlmbench.report.ecosystem_facts import (
+    dataset_md5,
+    decoding_of,
+    library_version,
+    model_facts,
+    must_be_scored,
+    setup_line,
+    stable_id,
+    started,
+)
+
+VERSION = "0.3.0"
+_PART = re.compile(r"[A-Za-z0-9][\w.+=-]*")
+_ROWS = "row accuracy"
+
+
+def default_model_id(name: str) -> str:
+    """The name itself where it is a Hub id; of a local folder its last part, by the developer `local`."""
+    if name.count("/") == 1 and all(map(_PART.fullmatch, name.split("/"))):
+        return name
+    served = re.fullmatch(r"openai:(.+?)@https?://.*", name, re.IGNORECASE)
+    last = re.split(r"[/\\]", (served[1] if served else name).rstrip("/\\"))[-1]
+    return f"local/{_safe(last) or 'model'}"
+
+
+def every_eval_ever(
+    run: FinishedRun, *, model_id: str | None = None, organization: str = "unknown"
+) -> dict[PurePosixPath, str]:
+    """Both files by path."""
+    must_be_scored(run)
+    model = model_id or default_model_id(run.model)
+    if model.count("/") != 1 or not all(map(_PART.fullmatch, model.split("/"))):
+        raise UsageError(f"`{model}` is no DEVELOPER/MODEL.", key="--model-id")
+    folder = PurePosixPath("data", _safe(run.benchmark) or "benchmark", model)
+    moment = str(int(started(run).timestamp()))
+    uuid = stable_id(run.benchmark, model, moment, run.rules)
+    evaluation = encodable(f"{run.benchmark}/{model}/{moment}")
+    figures = [figure for figure in run.results["metrics"] if figure["value"] is not None]
+    joined = next((n for n, figure in enumerate(figures) if figure["name"] == _ROWS), 0)
+    keys = {"schema_version": VERSION, "evaluation_id": evaluation}
+    rows = [
+        {**keys, "model_id": model, "evaluation_result_id": f"{uuid}:{joined}", **row}
+        for row in _rows(run, figures[joined]["name"])
+    ]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    results = [_result(run, figure, f"{uuid}:{number}") for number, figure in enumerate(figures)]
+    document = {
+        **keys,
+        "evaluation_timestamp": started(run).isoformat(),
+        "retrieved_timestamp": moment,
+        "source_metadata": _source(run, organization),
+        "eval_library": {"name": "vlmbench", "version": library_version(run)},
+        "model_info": _model(run, model),
+        "evaluation_results": results,
+    }
+    files = {folder / f"{uuid}.json": document}
+    if rows:
+        document["detailed_evaluation_results"] = {
+            "format": "jsonl",
+            "file_path": str(folder / f"{uuid}_samples.jsonl"),
+            "hash_algorithm": "sha256",
+            "checksum": hashlib.sha256(lines.encode()).hexdigest(),
+            "total_rows": len(rows),
+        }
+    written = {path: json.dumps(text, ensure_ascii=False, indent=2) + "\n" for path, text in files.items()}
+    return written | ({folder / f"{uuid}_samples.jsonl": lines} if rows else {})
+
+
+def _safe(text: str) -> str:
+    """A text as part of a path."""
+    return re.sub(r"[^A-Za-z0-9_.+=-]+", "_", text).strip("._")
+
+
+def _source(run: FinishedRun, organization: str) -> dict[str, Any]:
+    return {
+        "source_name": "vlmbench",
+        "source_type": "evaluation_run",
+        "source_organization_name": organization,
+        "evaluator_relationship": "other",
+        "additional_details": {
+            "setup": setup_line(run),
+            "complete": str(run.whole).lower(),
+            "partial": str(run.results["partial"]).lower(),
+            "blind": str(run.results["blind"]).lower(),
+        },
+    }
+
+
+def _model(run: FinishedRun, model_id: str) -> dict[str, Any]:
+    facts = model_facts(run)
+    info: dict[str, Any] = {
+        "name": encodable(run.model),
+        "id": model_id,
+        "developer": model_id.split("/")[0],
+        "additional_details": {
+            "deployment_type": "self_deployed" if facts.get("files") else "unknown",
+            "model_availability": "unknown",
+            "facts": encodable(json.dumps(facts, ensure_ascii=False, sort_keys=True, default=str)),
+        },
+    }
+    if version := facts.get("transformers"):
+        info["inference_engine"] = {"name": "transformers", "version": str(version)}
+    return info
+
+
+def _result(run: FinishedRun, figure: Mapping[str, Any], key: str) -> dict[str, Any]:
+    fraction = figure["unit"] == "fraction"
+    decoding = decoding_of(run)
+    sampled = decoding.get("temperature") if decoding.get("do_sample") else 0.0
+    arguments = {
+        "temperature": sampled if decoding else None,
+        "max_tokens": decoding.get("max_new_tokens"),
+    }
+    return {
+        "evaluation_result_id": key,
+        "evaluation_name": encodable(run.benchmark if figure["level"] == "overall" else _named(run, figure)),
+        "source_data": {
+            "dataset_name": encodable(run.benchmark),
+            "source_type": "other",
+            "additional_details": {"md5": dataset_md5(run), "prompts": str(run.facts.get("prompts", ""))},
+        },
+        "metric_config": {
+            "metric_id": f"vlmbench.{_safe(figure['name']).lower() or 'score'}",
+            "metric_name": encodable(figure["name"]),
+            "metric_unit": "proportion" if fraction else encodable(figure["unit"]),
+            "lower_is_better": False,
+            "score_type": "continuous",
+            "min_score": 0.0 if fraction else "-Infinity",
+            "max_score": 1.0 if fraction else "Infinity",
+            "additional_details": {"rules": run.rules, "level": encodable(figure["level"])},
+        },
+        "score_details": {"score": figure["value"], "uncertainty": _uncertainty(figure)},
+        "generation_config": {
+            "generation_args": {name: value for name, value in arguments.items() if value is not None},
+            "additional_details": {"prompt_style": encodable(str(run.results["style"]))},
+        },
+    }
+
+
+def _named(run: FinishedRun, figure: Mapping[str, Any]) -> str:
+    return f"{run.benchmark}/{figure['name']}"
+
+
+def _uncertainty(figure: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"num_samples": figure["n"]}
+    if figure["stderr"] is not None:
+        found["standard_error"] = {"value": figure["stderr"], "method": "analytic"}
+    if figure["ci95"] is not None:
+        low, high = figure["ci95"]
+        found["confidence_interval"] = {"lower": low, "upper": high, "confidence_level": 0.95}
+    return found
+
+
+def _rows(run: FinishedRun, name: str) -> Iterator[dict[str, Any]]:
+    """Every row that has a score, as it was asked and answered."""
+    asked = {sample.id: sample for sample in run.questions.samples}
+    said = run.responses
+    for score in run.scores[run.rules]:
+        if score.value is not None and score.id in asked and score.id in said:
+            yield _row(score, asked[score.id], said[score.id], encodable(f"{run.benchmark}/{name}"))
+
+
+def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[str, Any]:
+    reference = list(map(encodable, sample.references))
+    question = encodable(question_text(sample))
+    return {
+        "evaluation_name": name,
+        "sample_id": encodable(sample.id),
+        "sample_hash": hashlib.sha256("".join((question, *reference)).encode()).hexdigest(),
+        "interaction_type": "single_turn",
+        "input": {
+            "raw": question,
+            "reference": reference,
+            "choices": [encodable(text) for text in sample.choices.values()] or None,
+        },
+        "output": {"raw": [encodable(response.text)]},
+        "messages": None,
+        "answer_attribution": _attribution(score),
+        "evaluation": {"score": score.value, "is_correct": score.value == 1},
+        "token_usage": _tokens(response),
+        "performance": None if response.seconds is None else {"latency_ms": response.seconds * 1000},
+        "metadata": {
+            "group": encodable(score.group),
+            "rules": score.rules,
+            "pictures": " ".join(sample.images),
+            **{encodable(level): encodable(text) for level, text in sample.categories.items()},
+        },
+    }
+
+
+def question_text(sample: Sample) -> str:
+    """Hint, question and options, a line each."""
+    options = [f"{letter}. {text}" for letter, text in sample.choices.items()]
+    parts: Sequence[str] = [*([sample.hint] if sample.hint else []), sample.question, *options]
+    return "\n".join(parts)
+
+
+def _attribution(score: Score) -> list[dict[str, Any]]:
+    if score.extracted is None:
+        return []
+    found = {"turn_idx": 0, "source": "output.raw", "extracted_value": encodable(score.extracted)}
+    method = "llm_judge" if score.judged else encodable(f"vlmbench {score.rules}: {score.reason}")
+    return [{**found, "extraction_method": method, "is_terminal": True}]
+
+
+def _tokens(response: Response) -> dict[str, int] | None:
+    if response.prompt_tokens is None or response.new_tokens is None:
+        return None
+    read, written = response.prompt_tokens, response.new_tokens
+    return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}

@@ -1,0 +1,149 @@
+"""A run as a log that inspect_ai reads (`read_eval_log`, `inspect view`): JSON, log version 2.
+
+Pictures stay out of it: a sample names them by digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlmbench.domain import Response, Sample, Score
+from vlmbench.finished import FinishedRun
+from vlmbench.plain_text import encodable
+from vlmbench.report.ecosystem_every import question_text
+from vlmbench.report.ecosystem_facts import (
+    dataset_md5,
+    decoding_of,
+    library_version,
+    stable_id,
+    started,
+)
+
+_STOP = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
+
+
+def inspect_log(run: FinishedRun) -> dict[str, Any]:
+    """The whole log, every rule set a scorer of its own."""
+    moment = started(run).isoformat()
+    uuid = stable_id(run.benchmark, run.model, moment)
+    samples = run.questions.samples
+    scores: dict[str, dict[str, Score]] = {}
+    for rules, rows in run.scores.items():
+        for row in rows:
+            scores.setdefault(row.id, {})[rules] = row
+    return {
+        "version": 2,
+        "status": "success" if run.whole else "error",
+        "eval": _spec(run, uuid, moment, samples),
+        "plan": {"name": "plan", "steps": [{"solver": "generate", "params": {}}], "config": _config(run)},
+        "results": _results(run),
+        "stats": {"started_at": moment, "completed_at": moment, "model_usage": {}},
+        "samples": [_sample(run, sample, scores.get(sample.id, {}), uuid) for sample in samples],
+    }
+
+
+def _spec(run: FinishedRun, uuid: str, moment: str, samples: tuple[Sample, ...]) -> dict[str, Any]:
+    results = run.results
+    return {
+        "eval_id": uuid,
+        "run_id": uuid,
+        "task_id": uuid,
+        "created": moment,
+        "task": encodable(run.benchmark),
+        "task_args": {"style": encodable(results["style"]), "rules": run.rules, "blind": results["blind"]},
+        "dataset": {
+            "name": encodable(run.benchmark),
+            "samples": len(samples),
+            "sample_ids": [encodable(sample.id) for sample in samples],
+        },
+        "model": encodable(run.model),
+        "model_generate_config": _config(run),
+        "config": {"limit": results["limit"], "epochs": 1},
+        "packages": {"vlmbench": library_version(run)},
+        "metadata": {"dataset md5": dataset_md5(run), "prompts": str(run.facts.get("prompts"))},
+    }
+
+
+def _config(run: FinishedRun) -> dict[str, Any]:
+    decoding = decoding_of(run)
+    if not decoding:
+        return {}
+    config = {"max_tokens": decoding.get("max_new_tokens"), "temperature": 0.0}
+    if decoding.get("do_sample"):
+        config |= {name: decoding.get(name) for name in ("temperature", "top_p", "seed")}
+    return config
+
+
+def _results(run: FinishedRun) -> dict[str, Any]:
+    rows = run.results["rows"]
+    return {
+        "total_samples": rows["asked"],
+        "completed_samples": rows["answered"],
+        "scores": [
+            {"name": rules, "scorer": rules, "reducer": None, "metrics": _metrics(part["metrics"])}
+            for rules, part in run.results["by_rules"].items()
+        ],
+    }
+
+
+def _metrics(figures: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """By name; a category that is called as another figure is has its level in front."""
+    found: dict[str, Any] = {}
+    for figure in figures:
+        name = encodable(figure["name"])
+        key = name if name not in found else encodable(f"{figure['level']}: {figure['name']}")
+        if figure["value"] is not None:
+            about = {key: figure[key] for key in ("level", "unit", "stderr", "ci95", "n")}
+            found[key] = {"name": key, "value": figure["value"], "metadata": about}
+    return found
+
+
+def _sample(run: FinishedRun, sample: Sample, scores: Mapping[str, Score], uuid: str) -> dict[str, Any]:
+    response = run.responses.get(sample.id)
+    question = encodable(question_text(sample))
+    document: dict[str, Any] = {
+        "id": encodable(sample.id),
+        "epoch": 1,
+        "uuid": stable_id(uuid, sample.id),
+        "input": question,
+        "choices": [encodable(text) for text in sample.choices.values()] or None,
+        "target": [encodable(text) for text in sample.references] or "",
+        "messages": [{"role": "user", "content": question}],
+        "scores": {rules: _score(score) for rules, score in scores.items() if score.value is not None},
+        "metadata": {
+            "group": encodable(sample.group),
+            "pictures": list(sample.images),
+            **{encodable(level): encodable(text) for level, text in sample.categories.items()},
+        },
+    }
+    if response is None or response.finish == "error":
+        why = encodable((response.error if response else sample.problem) or "not answered")
+        return document | {"error": {"message": why, "traceback": why, "traceback_ansi": why}}
+    said = {"role": "assistant", "content": encodable(response.text), "source": "generate"}
+    output = _output(run, response, said)
+    return document | {"messages": [*document["messages"], said], "output": output}
+
+
+def _output(run: FinishedRun, response: Response, said: Mapping[str, Any]) -> dict[str, Any]:
+    usage = None
+    if response.prompt_tokens is not None and response.new_tokens is not None:
+        total = response.prompt_tokens + response.new_tokens
+        usage = {"input_tokens": response.prompt_tokens, "output_tokens": response.new_tokens}
+        usage["total_tokens"] = total
+    return {
+        "model": encodable(run.model),
+        "choices": [{"message": said, "stop_reason": _STOP[response.finish]}],
+        "completion": said["content"],
+        "usage": usage,
+        "time": response.seconds,
+    }
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "value": score.value,
+        "answer": None if score.extracted is None else encodable(score.extracted),
+        "explanation": encodable(score.reason),
+        "metadata": {"judged": score.judged},
+    }
