@@ -9,7 +9,6 @@ from typing import Any
 
 from vlmbench.errors import UnknownName, UserError
 
-
 PREFIX = "deepspeed_"
 """People type it in front of a preset."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vlmbench.errors import ModelError, UnknownName, UserError
 from vlmbench.trainers.counting import warmup_steps
@@ -222,6 +225,16 @@ def test_records_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.M
     for block in (1, 7, 31, 300):
         monkeypatch.setattr("vlmbench.trainers.plan_samples._BLOCK", block)
         assert count_records(path) == 50
+
+
+@given(texts=st.lists(st.text(), max_size=20), indent=st.sampled_from([None, 1]))
+def test_whatever_a_record_says_it_is_counted_once(texts: list[str], indent: int | None) -> None:
+    records = [{"conversations": [{"from": "gpt", "value": text}]} for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.json"
+        path.write_text(json.dumps(records, ensure_ascii=False, indent=indent), "utf-8", "surrogatepass")
+        assert count_records(path) == len(texts)
+        assert (text_tokens(path) is None) == (not texts)
 
 
 def test_what_the_demo_needs_is_here(tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ def test_list_is_a_table_that_cut_understands(capsys: pytest.CaptureFixture[str]
     assert "Llama-3-70B" in row
 
 
+def test_list_can_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    pretrain, finetune, _ = printed(capsys, "recipes", "list", "llava_v15_7b_[pf]*", "--plan")
+    assert (pretrain["steps"], finetune["steps"]) == (2181, 5198)
+    assert (finetune["trained"], finetune["of"]) == ("6,759.4 M", "7,063 M")
+
+
 def test_show_tells_every_value_with_what_was_set(capsys: pytest.CaptureFixture[str]) -> None:
     document = printed(capsys, "recipes", "show", PRETRAIN, "--set", "schedule.lr=5e-4")
     assert document["schedule"]["lr"] == 5e-4

@@ -1,7 +1,7 @@
 """The training recipes: list them, show one with every value, copy one to change it.
 
     vlmbench recipes list
-    vlmbench recipes list llama3
+    vlmbench recipes list llama3 --plan
     vlmbench recipes show llava_v15_7b_pretrain
     vlmbench recipes show llava_v15_7b_pretrain --set schedule.lr=5e-4 --format json
     vlmbench recipes copy llava_v15_7b_pretrain .
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wanted = ", ".join(f"{action} {words}" for action, words in ACTIONS.items())
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("words", nargs="*", metavar="WORD", help=wanted)
+    parser.add_argument("--plan", action="store_true", help="list: each with its steps and its memory")
     add_set_argument(parser)
     add_format_argument(parser)
 
@@ -64,11 +65,34 @@ def list_recipes(args: argparse.Namespace) -> int:
     rows = [row for row in map(_row, trainers("library").recipe_names()) if _has(row, pattern)]
     if not rows:
         raise UnknownName("recipe", pattern, trainers("library").recipe_names())
+    if args.plan:
+        rows = [row for found in rows for row in _plan_rows(found["name"])]
     if args.format == "json":
         print_json(rows)
     else:
         print_rows(rows)
     return 0
+
+
+def _plan_rows(name: str) -> list[dict[str, Any]]:
+    """A recipe in short; a chain is told by the recipes it is made of."""
+    chain = trainers("reading").read(name)
+    if len(chain.stages) > 1:
+        return []
+    plans = trainers("plan").plan_chain(chain, trainers("plan").Machine())
+    return [
+        {
+            "name": plan.recipe.name,
+            "samples": plan.counts.samples,
+            "global batch": plan.counts.global_batch,
+            "steps": plan.counts.all_steps,
+            "published checkpoint": plan.counts.published_checkpoint,
+            "trained": f"{sum(part.trained for part in plan.memory.parts) / 1e6:,.1f} M",
+            "of": f"{sum(part.total for part in plan.memory.parts) / 1e6:,.0f} M",
+            "GiB a device": f"{plan.memory.total / 2**30:.1f}",
+        }
+        for plan in plans
+    ]
 
 
 def show(args: argparse.Namespace) -> int:
