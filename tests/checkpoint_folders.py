@@ -34,7 +34,8 @@ def config_text(mode: str) -> str:
         if "lora" in name and flags[name]
     }
     words = "".join(f"    {name}={value},\n" for name, value in lora.items())
-    return f"model = dict(\n{words}    visual_select_layer=-2)\nprompt_template = 'xtuner.utils.PROMPT_TEMPLATE.vicuna'\n"
+    wording = "prompt_template = 'xtuner.utils.PROMPT_TEMPLATE.vicuna'"
+    return f"model = dict(\n{words}    visual_select_layer=-2)\n{wording}\n"
 
 
 def pth(mode: str, file: Path, *, meta: bool = True) -> Path:

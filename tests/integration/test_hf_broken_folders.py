@@ -10,8 +10,9 @@ import pytest
 from asking import TinyModel
 from tiny_models import edit_json
 
-from vlmbench.errors import ModelError, UnknownName
+from vlmbench.errors import ModelError, UnknownName, UserError
 from vlmbench.models.hf import load_hf
+from vlmbench.models.hf_layouts import Parts
 
 
 def complaint(path: Path | str, **options: Any) -> ModelError:
@@ -153,7 +154,6 @@ def test_weights_of_another_shape_are_named(llava: Path) -> None:
         ({"model_type": "clip"}, "`clip` is not a model that answers"),
         ({"model_type": "llava_of_2031"}, "knows no model of the kind `llava_of_2031`"),
         ({"model_type": None}, "does not say what kind"),
-        ({"mm_vision_tower": "openai/clip-vit-large-patch14-336"}, "layout of the original LLaVA code"),
         ({"model_type": "foreign", "auto_map": {"AutoModel": "code.Model"}}, "foreign"),
     ],
 )
@@ -162,9 +162,26 @@ def test_another_kind_of_model_is_told_what_it_is(llava: Path, changes: dict[str
     assert told in complaint(llava).what
 
 
-def test_an_adapter_is_told_from_a_model(llava: Path) -> None:
+def test_an_adapter_without_its_base_asks_for_it(llava: Path) -> None:
     (llava / "config.json").rename(llava / "adapter_config.json")
-    assert "adapter" in complaint(llava).what
+    (llava / "model.safetensors").rename(llava / "adapter_model.safetensors")
+    told = complaint(llava)
+    assert "The model that this adapter was trained on is not part of this checkpoint" in told.what
+    assert "--llm DIR" in str(told.fix)
+
+
+def test_an_official_folder_without_its_tower_asks_for_it(llava: Path) -> None:
+    edit_json(
+        llava / "config.json", mm_vision_tower="openai/clip-vit-large-patch14-336", model_type="llava_llama"
+    )
+    told = complaint(llava)
+    assert "`openai/clip-vit-large-patch14-336`, which is not on this machine" in told.what
+    assert "--vision DIR" in str(told.fix)
+
+
+def test_a_whole_folder_takes_no_other_parts(llava: Path) -> None:
+    with pytest.raises(UserError, match="--llm"):
+        load_hf(str(llava), device="cpu", parts=Parts(llm=str(llava)))
 
 
 @pytest.mark.parametrize(

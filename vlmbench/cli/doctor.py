@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.cli.common import add_format_argument, positive, print_json, stdout
+from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="auto", help="of both sides (default: auto)")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="of both sides (default: auto)")
     parser.add_argument("--trust-remote-code", action="store_true", help="run code the model folder ships")
+    add_parts_arguments(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here, too")
     add_format_argument(parser)
 
@@ -114,6 +116,7 @@ def _look(side: Side, args: argparse.Namespace) -> tuple[list[View], bool]:
         dtype=side.dtype,
         batch_size=side.batch_size,
         trust_remote_code=args.trust_remote_code,
+        **(parts_of(args) if side.model.removeprefix("vllm:") == args.model.removeprefix("vllm:") else {}),
     )
     requests, pictures = items()
     try:

@@ -37,6 +37,7 @@ from vlmbench.cli.devices import add_devices_arguments, close_models, open_model
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.list import print_rows
 from vlmbench.cli.main import complain
+from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
@@ -48,7 +49,9 @@ INCOMPLETE = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `run`."""
-    parser.add_argument("--model", required=True, help="a model folder, a hub id, `demo` or `echo`")
+    parser.add_argument(
+        "--model", required=True, help="a model folder in any layout, a .pth file, a hub id, `demo` or `echo`"
+    )
     parser.add_argument(
         "--bench",
         required=True,
@@ -82,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """How the model is loaded."""
+    add_parts_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help="default: auto")
@@ -252,6 +256,7 @@ def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
         "batch_size": args.batch_size,
         "trust_remote_code": args.trust_remote_code,
         "requests_per_minute": args.rpm,
+        **parts_of(args),
     }
     model = open_model(args, options, onlooker)
     onlooker.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")

@@ -19,6 +19,7 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
+from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.domain import Benchmark, Request
 from vlmbench.errors import DataError, UnknownName
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
     )
     parser.add_argument("--model", help="render the prompt with this model's chat template")
+    add_parts_arguments(parser)
     add_plugin_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
@@ -69,7 +71,7 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     if args.model:
         from vlmbench.models.loading import load_model
 
-        model = load_model(args.model, device="cpu", dtype="auto", batch_size="auto", trust_remote_code=False)
+        model = load_model(args.model, device="cpu", **parts_of(args))
     style = args.prompt or (model.style if model else "vlmevalkit")
     request = benchmark.request(sample, style)
     return {

@@ -1,6 +1,7 @@
 """Hugging Face image-text-to-text models: any folder or hub id that AutoModelForImageTextToText loads.
 
     loading    hf_hub -> hf_folder -> hf_processor -> hf_loading
+               hf_hub -> hf_layouts, for a LLaVA in any other layout
     ahead      hf_render (text), hf_pictures (pixels), hf_units (what belongs together),
                hf_shared (one tree a unit), hf_jobs (all of that, in a thread of its own: hf_ahead)
     device     hf_batches (a budget of tokens), hf_grouped (trees), hf_generate (the plain way)
@@ -29,13 +30,13 @@ from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.models.hf_ahead import Ahead
 from vlmbench.models.hf_batches import Batcher, Job
 from vlmbench.models.hf_folder import check_folder, described_by, weight_files
-from vlmbench.models.hf_generate import Answer, Generator
+from vlmbench.models.hf_generate import Answer, Generator, end_answers
 from vlmbench.models.hf_grouped import GroupedGenerator
-from vlmbench.models.hf_hub import local_folder
 from vlmbench.models.hf_jobs import Workshop, weigh
+from vlmbench.models.hf_layouts import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf_loading import choose_device, choose_dtype, load_weights
 from vlmbench.models.hf_pictures import Pictures
-from vlmbench.models.hf_processor import load_processor, mean_colour
+from vlmbench.models.hf_processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf_render import Renderer
 from vlmbench.models.hf_shared import Sharer, takes_trees
 from vlmbench.models.hf_size import starting_budget
@@ -45,6 +46,7 @@ WINDOW = 512
 """Requests read at a time where no batch size is told."""
 AHEAD = 512
 """Prompts, and megabytes of their pictures, made ready before the device wants them."""
+NO_PARTS = Parts()
 LLAVA_KINDS = ("llava", "llava_next", "llava_onevision", "vipllava")
 """Families that published numbers ask in the LLaVA wrapper's words."""
 
@@ -56,28 +58,56 @@ def load_hf(
     dtype: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
+    parts: Parts = NO_PARTS,
 ) -> HfModel:
-    """The model of a folder or hub id, on a device, or an error that names the file that is wrong."""
+    """The model of a folder, file or hub id, on a device, or an error that names the file that is wrong."""
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
-    folder = local_folder(path, trust_remote_code=trust_remote_code)
-    check_folder(folder, trust_remote_code=trust_remote_code)
-    config = load_config(folder, trust_remote_code=trust_remote_code)
-    processor = load_processor(folder, config, trust_remote_code=trust_remote_code)
-    renderer = Renderer(processor, folder)
-    weights = load_weights(folder, device=place, dtype=kind, trust_remote_code=trust_remote_code)
-    name = path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    source = source_of(path, trust_remote_code=trust_remote_code)
+    reading = read_here(source, parts)
+    if reading is None:
+        files = {file.name: file for file in checked_files(source, trust_remote_code=trust_remote_code)}
+        config = load_config(source, trust_remote_code=trust_remote_code)
+        processor = load_processor(
+            source, config, trust_remote_code=trust_remote_code, template=parts.template
+        )
+        renderer = Renderer(processor, source)
+        weights = load_weights(source, device=place, dtype=kind, trust_remote_code=trust_remote_code)
+        end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
+    else:
+        from vlmbench.checkpoints.read import files_of
+
+        files = files_of(reading)
+        weights, processor = assembled(reading, device=place, dtype=kind)
+        renderer = Renderer(processor, source)
     rows = None if batch_size == "auto" else batch_size
-    return HfModel(name or folder.resolve().name, folder, weights, processor, renderer, rows)
+    return HfModel(name_of(path, source), files, weights, processor, renderer, rows)
+
+
+def name_of(path: str, source: Path) -> str:
+    """The last part of a path."""
+    return path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or source.resolve().name
+
+
+def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:
+    """The files that decide an answer, of a folder that holds all it needs."""
+    check_folder(folder, trust_remote_code=trust_remote_code)
+    return sorted({*described_by(folder), *weight_files(folder)})
 
 
 class HfModel:
     """A loaded model. Make one with `load_hf`."""
 
     def __init__(
-        self, name: str, folder: Path, weights: Any, processor: Any, renderer: Renderer, rows: int | None
+        self,
+        name: str,
+        files: Mapping[str, Path],
+        weights: Any,
+        processor: Any,
+        renderer: Renderer,
+        rows: int | None,
     ) -> None:
-        self._name, self._folder = name, folder
+        self._name, self._files = name, files
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor)
         self._grouped = GroupedGenerator(self._generator)
@@ -111,15 +141,12 @@ class HfModel:
         """Digests of every file that decides an answer, and what is read from them."""
         from transformers import __version__
 
-        from vlmbench.data.digests import file_digest
-
-        files = sorted({*described_by(self._folder), *weight_files(self._folder)})
         template = json.dumps(self._processor.chat_template, sort_keys=True)
         return {
             "kind": "hf",
             "architecture": type(self._weights).__name__,
             "dtype": str(self._weights.dtype).removeprefix("torch."),
-            "files": {file.name: file_digest(file, algorithm="sha256") for file in files},
+            "files": digests(self._files),
             "processor": type(self._processor).__name__,
             "image processor": type(self._processor.image_processor).__name__,
             "chat template": hashlib.sha256(template.encode()).hexdigest(),

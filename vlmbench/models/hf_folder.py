@@ -66,12 +66,6 @@ def check_kind(config: Mapping[str, Any], file: Path, *, trust_remote_code: bool
     """Refuse what is no image-text-to-text model, saying what it is."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-    if "mm_vision_tower" in config:
-        raise ModelError(
-            "this is a checkpoint in the layout of the original LLaVA code.",
-            file=file,
-            fix=f"Convert it to Hugging Face's layout first. {EXPECTED}",
-        )
     own_code = "AutoModelForImageTextToText" in config.get("auto_map", {})
     if config.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES or (
         own_code and trust_remote_code
@@ -207,14 +201,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if file.is_file():
         return read_json(file)
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            "this is an adapter (it has adapter_config.json) and not a whole model.",
-            file=folder,
-            fix="Merge it into its base model first.",
-        )
     raise ModelError(
-        "config.json is missing, so this is not a Hugging Face model folder.",
+        "config.json is missing, so this is not a Hugging Face model folder nor one of xtuner's.",
         file=file,
         fix="Check the path, or copy the file from the model's source.",
     )

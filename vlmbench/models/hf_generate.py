@@ -156,6 +156,14 @@ class Generator:
         )
 
 
+def end_answers(settings: Any, stops: Sequence[int]) -> None:
+    """Let these tokens end an answer, too."""
+    if stops:
+        told = settings.eos_token_id
+        known = told if isinstance(told, list) else [] if told is None else [told]
+        settings.eos_token_id = list(dict.fromkeys([*known, *stops]))
+
+
 def checkpoint_settings(model: Any, tokenizer: Any) -> dict[str, Any]:
     """The checkpoint's token ids for generation, and nothing else of its generation_config.json."""
     told = model.generation_config

@@ -80,23 +80,24 @@ def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
             )
     # Whatever is raised below here means that configuration and weights do not fit together.
     except Exception as error:
-        if _is_out_of_memory(error):
-            raise ModelError(
-                f"the model does not fit on `{device}` ({first_line(error)}).",
-                file=folder,
-                fix="Try `--dtype bfloat16`, a device with more memory, or a smaller model.",
-            ) from error
-        raise ModelError(
-            f"the weights cannot be loaded ({first_line(error)}).",
-            file=folder,
-            fix="Compare config.json and the weights with the model's source.",
-        ) from error
+        raise loading_error(error, folder, device) from error
     check_report(report, folder)
     return model.eval()
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    return "out of memory" in str(error).lower()
+def loading_error(error: Exception, folder: Path, device: str) -> ModelError:
+    """Why a model could not be put together: no room, or parts that do not fit."""
+    if "out of memory" in str(error).lower():
+        return ModelError(
+            f"the model does not fit on `{device}` ({first_line(error)}).",
+            file=folder,
+            fix="Try `--dtype bfloat16`, a device with more memory, or a smaller model.",
+        )
+    return ModelError(
+        f"the weights cannot be loaded ({first_line(error)}).",
+        file=folder,
+        fix="Compare config.json and the weights with the model's source.",
+    )
 
 
 def check_report(report: Mapping[str, Any], folder: Path) -> None:

@@ -12,13 +12,20 @@ from typing import Any
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_folder import read_json
 from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.templates import chat_template
+from vlmbench.templates import template as template_named
 
 _NAMED_IN = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 _LLAVA_KINDS = ("llava", "llava_next", "vipllava")
 
 
-def load_processor(folder: Path, config: Any, *, trust_remote_code: bool = False) -> Any:
-    """The processor, with a tokenizer that pads on the left and a chat template."""
+def load_processor(
+    folder: Path, config: Any, *, trust_remote_code: bool = False, template: str | None = None
+) -> Any:
+    """The processor, with a tokenizer that pads on the left and a chat template.
+
+    `template` names a wording to ask in instead of the folder's own.
+    """
     try:
         with quiet():
             processor = _load(folder, config, trust_remote_code)
@@ -32,12 +39,18 @@ def load_processor(folder: Path, config: Any, *, trust_remote_code: bool = False
             file=_where(folder),
             fix="Copy processor_config.json or preprocessor_config.json from the model's source.",
         )
+    _find_template(processor, folder, config, template)
+    _complete_llava(processor, config)
+    return ready(processor)
+
+
+def ready(processor: Any) -> Any:
+    """The processor, with a tokenizer that pads on the left."""
+    tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         # Never seen by the model: the attention mask leaves padding out.
         tokenizer.pad_token = tokenizer.eos_token
-    _find_template(processor, folder)
-    _complete_llava(processor, config)
     return processor
 
 
@@ -97,15 +110,22 @@ def _part(name: str, folder: Path, trust_remote_code: bool) -> Any:
     return auto.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
-def _find_template(processor: Any, folder: Path) -> None:
+def _find_template(processor: Any, folder: Path, config: Any, wanted: str | None) -> None:
+    if wanted is not None:
+        processor.chat_template = chat_template(template_named(wanted))
     if getattr(processor, "chat_template", None) is None:
         processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
     if processor.chat_template is None:
-        raise ModelError(
-            "the chat template is missing, so nothing says how this model is asked.",
-            file=folder / "chat_template.jinja",
-            fix="Copy it from the model's source, or write the template its authors describe.",
-        )
+        from vlmbench.models.hf_layouts import no_wording
+
+        raise no_wording(folder, processor, config)
+
+
+def stops_of(template: str | None, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer in a wording that was asked for."""
+    known = tokenizer.get_vocab()
+    words = () if template is None else template_named(template).stop_words
+    return [known[word] for word in words if word in known]
 
 
 def _complete_llava(processor: Any, config: Any) -> None:

@@ -2,7 +2,8 @@
 
 demo                the small LLaVA that ships with vlmbench
 echo, echo:TEXT     no weights, for tests
-PATH                a Hugging Face folder
+PATH                a Hugging Face folder; a LLaVA in the official or xtuner's layout, an adapter,
+                    a .pth file or a folder of DeepSpeed's, with --llm and --vision for what is not in it
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
 vllm:PATH           the same folders, hub ids and demo, answered by vLLM
 openai:NAME@URL     a model behind an OpenAI-compatible chat server
@@ -11,15 +12,21 @@ openai:NAME@URL     a model behind an OpenAI-compatible chat server
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vlmbench.domain import Model
-from vlmbench.errors import ModelError, UnknownName
+from vlmbench.errors import ModelError, UnknownName, UsageError
 
+if TYPE_CHECKING:
+    from vlmbench.models.hf_layouts import Parts
+
+FILES = (".pth", ".pt")
+"""What training tools leave in one file."""
 ACCEPTED = (
-    "A model is `demo`, `echo`, a Hugging Face folder, a hub id such as llava-hf/llava-1.5-7b-hf, "
-    "vllm:PATH, or openai:NAME@URL."
+    "A model is `demo`, `echo`, a folder (Hugging Face's, LLaVA's, xtuner's, an adapter), a .pth file, "
+    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, or openai:NAME@URL."
 )
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -34,12 +41,19 @@ def load_model(
     trust_remote_code: bool = False,
     requests_per_minute: float | None = None,
     tensor_parallel: int = 1,
+    llm: str | None = None,
+    vision: str | None = None,
+    template: str | None = None,
 ) -> Model:
     """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
 
-    `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM).
+    `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
+    `vision` are the models that a checkpoint was trained from; `template` is the wording to ask in.
     """
     kind = spec.partition(":")[0]
+    given = {"--llm": llm, "--vision": vision, "--template": template}
+    if kind == "echo" or kind.lower() == "openai":
+        _refuse_parts(kind, given)
     if kind == "echo":
         from vlmbench.models.echo import load_echo
 
@@ -59,14 +73,39 @@ def load_model(
             batch_size=batch_size,
             trust_remote_code=trust_remote_code,
             tensor_parallel=tensor_parallel,
+            parts=_parts(given),
         )
     if tensor_parallel > 1:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     from vlmbench.models.hf import load_hf
 
     return load_hf(
-        where(spec), device=device, dtype=dtype, batch_size=batch_size, trust_remote_code=trust_remote_code
+        where(spec),
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        trust_remote_code=trust_remote_code,
+        parts=_parts(given),
     )
+
+
+def _parts(given: Mapping[str, str | None]) -> Parts:
+    from vlmbench.models.hf_layouts import Parts
+
+    llm, vision = (
+        None if given[flag] is None else where(given[flag] or "") for flag in ("--llm", "--vision")
+    )
+    return Parts(llm=llm, vision=vision, template=given["--template"])
+
+
+def _refuse_parts(kind: str, given: Mapping[str, str | None]) -> None:
+    for flag, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"`{kind}:` models have their parts and their wording themselves.",
+                key=flag,
+                fix=f"Leave {flag} out.",
+            )
 
 
 def where(spec: str) -> str:
@@ -76,10 +115,10 @@ def where(spec: str) -> str:
 
         return str(demo_folder())
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if path.is_dir() or (path.is_file() and path.suffix in FILES):
         return str(path)
     if path.exists():
-        raise ModelError("a model is a folder, and this is a file.", file=path, fix=ACCEPTED)
+        raise ModelError("a model is a folder or a .pth file, and this is another.", file=path, fix=ACCEPTED)
     if path.is_absolute() or spec.startswith((".", "~")):
         raise ModelError("there is no such folder.", file=path, fix=ACCEPTED)
     if _HUB_ID.fullmatch(spec):

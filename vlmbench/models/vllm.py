@@ -1,6 +1,6 @@
 """The same folders as `hf`, answered by vLLM: continuous batching, cached prefixes and pictures.
 
-    vllm:PATH     a Hugging Face folder, a hub id, or demo
+    vllm:PATH     a Hugging Face folder, a hub id, or demo; any other layout is written as such a folder once
 
     vllm_engine     started, fed, stopped          vllm_sampling   a decoding in vLLM's words
 
@@ -18,18 +18,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmbench.checkpoints.read import files_of
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
-from vlmbench.models.hf import LLAVA_KINDS, load_config
+from vlmbench.models.hf import LLAVA_KINDS, NO_PARTS, checked_files, load_config, name_of
 from vlmbench.models.hf_batches import failure
-from vlmbench.models.hf_folder import check_folder, described_by, weight_files
-from vlmbench.models.hf_hub import local_folder
+from vlmbench.models.hf_layouts import Parts, converted, digests, in_parts, read_here, source_of
 from vlmbench.models.hf_loading import choose_dtype
 from vlmbench.models.hf_pictures import Pictures
-from vlmbench.models.hf_processor import load_processor, mean_colour
+from vlmbench.models.hf_processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf_quiet import quiet
 from vlmbench.models.hf_render import Renderer
 from vlmbench.models.vllm_engine import Engine, Setting, need_vllm, vllm_device
-from vlmbench.models.vllm_folder import check_names, stored_dtype
+from vlmbench.models.vllm_folder import check_names, is_unpublished, stored_dtype
 from vlmbench.models.vllm_sampling import check_decoding, sampling, settings_of
 
 
@@ -41,16 +41,24 @@ def load_vllm(
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
     tensor_parallel: int = 1,
+    parts: Parts = NO_PARTS,
 ) -> VllmModel:
     """The model of a folder or hub id in a vLLM engine, or an error that names the file that is wrong."""
     need_vllm()
     place = vllm_device(device)
     kind = choose_dtype(dtype, place)
-    folder = local_folder(path, trust_remote_code=trust_remote_code)
-    check_folder(folder, trust_remote_code=trust_remote_code)
-    check_names(folder)
+    source = source_of(path, trust_remote_code=trust_remote_code)
+    reading = read_here(source, parts)
+    if reading is None and is_unpublished(source):
+        reading = in_parts(source, parts)
+    if reading is None:
+        folder, template = source, parts.template
+        files = {file.name: file for file in checked_files(folder, trust_remote_code=trust_remote_code)}
+        check_names(folder)
+    else:
+        folder, template, files = converted(reading), None, files_of(reading)
     config = load_config(folder, trust_remote_code=trust_remote_code)
-    processor = load_processor(folder, config, trust_remote_code=trust_remote_code)
+    processor = load_processor(folder, config, trust_remote_code=trust_remote_code, template=template)
     setting = Setting(
         # vLLM's own `auto` would halve what is stored in float32.
         dtype=stored_dtype(folder, config) if kind == "auto" else kind,
@@ -59,10 +67,11 @@ def load_vllm(
         trust_remote_code=trust_remote_code,
     )
     renderer = Renderer(processor, folder)
-    settings = settings_of(folder, config, processor.tokenizer)
+    settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
     engine = Engine(folder, setting, place)
-    name = path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or folder.resolve().name
-    return VllmModel(name, folder, config, processor, renderer, settings, engine, setting.dtype)
+    return VllmModel(
+        name_of(path, source), files, config, processor, renderer, settings, engine, setting.dtype
+    )
 
 
 class VllmModel:
@@ -71,7 +80,7 @@ class VllmModel:
     def __init__(
         self,
         name: str,
-        folder: Path,
+        files: Mapping[str, Path],
         config: Any,
         processor: Any,
         renderer: Renderer,
@@ -79,7 +88,7 @@ class VllmModel:
         engine: Engine,
         dtype: str,
     ) -> None:
-        self._name, self._folder, self._config, self._dtype = name, folder, config, dtype
+        self._name, self._files, self._config, self._dtype = name, files, config, dtype
         self._processor, self._renderer, self._settings = processor, renderer, settings
         self._engine = engine
         self._asked = 0
@@ -99,15 +108,12 @@ class VllmModel:
         """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
         from transformers import __version__
 
-        from vlmbench.data.digests import file_digest
-
-        files = sorted({*described_by(self._folder), *weight_files(self._folder)})
         template = json.dumps(self._processor.chat_template, sort_keys=True)
         return {
             "kind": "vllm",
             "architecture": next(iter(self._config.architectures or ()), self._config.model_type),
             "dtype": self._dtype,
-            "files": {file.name: file_digest(file, algorithm="sha256") for file in files},
+            "files": digests(self._files),
             "processor": type(self._processor).__name__,
             "image processor": type(self._processor.image_processor).__name__,
             "chat template": hashlib.sha256(template.encode()).hexdigest(),

@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlmbench.checkpoints.layout import config_of
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_folder import weight_files
 
 _UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
 """How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""
+
+
+def is_unpublished(folder: Path) -> bool:
+    """Whether this is a LLaVA under other names than vLLM knows, which can be written anew."""
+    if config_of(folder).get("model_type") != "llava":
+        return False
+    names = (name for file in weight_files(folder) for name in _names(file))
+    return any(
+        name.startswith((*_UNPUBLISHED, "model.language_model.", "model.vision_tower.")) for name in names
+    )
 
 
 def check_names(folder: Path) -> None:
@@ -22,7 +33,7 @@ def check_names(folder: Path) -> None:
                     f"the weights are named as transformers 5 saves them (`{name}`), and vLLM reads only the "
                     "names of published checkpoints (`vision_tower.vision_model.…`).",
                     file=file,
-                    fix="Rename them, or run the model without `vllm:`.",
+                    fix="Run the model without `vllm:`.",
                 )
 
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from vlmbench.domain import Request
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_generate import checkpoint_settings
+from vlmbench.models.hf_generate import checkpoint_settings, end_answers
 
 _NEVER = -100.0
 _NO_COUNTERPART = ("begin_suppress_tokens", "forced_bos_token_id")
 
 
-def settings_of(folder: Path, config: Any, tokenizer: Any) -> dict[str, Any]:
-    """The checkpoint's token ids for generation, as `hf` reads them once the weights are loaded."""
+def settings_of(folder: Path, config: Any, tokenizer: Any, stops: Sequence[int] = ()) -> dict[str, Any]:
+    """The checkpoint's token ids for generation, as `hf` reads them once the weights are loaded.
+
+    `stops` end an answer, too.
+    """
     from transformers import GenerationConfig
 
     if (folder / "generation_config.json").is_file():
         told = GenerationConfig.from_pretrained(folder)
     else:
         told = GenerationConfig.from_model_config(config)
+    end_answers(told, stops)
     settings = checkpoint_settings(SimpleNamespace(generation_config=told, config=config), tokenizer)
     for name in _NO_COUNTERPART:
         if name in settings:

@@ -1,0 +1,130 @@
+"""Checkpoints that are no folder of transformers' own: read in parts and put together here.
+
+Official and xtuner folders, adapters, .pth files and DeepSpeed's folders of training. `--llm`, `--vision`
+and `--template` say what such a checkpoint does not hold itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench import __version__
+from vlmbench.errors import ModelError, UserError
+from vlmbench.models.hf_hub import local_folder
+
+if TYPE_CHECKING:
+    from vlmbench.checkpoints.read_parts import Reading
+
+READ_HERE = ("official", "xtuner", "pth", "deepspeed", "adapter")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is given besides the checkpoint, each a folder or a hub id, and the wording to ask in."""
+
+    llm: str | None = None
+    vision: str | None = None
+    template: str | None = None
+
+
+def source_of(path: str, *, trust_remote_code: bool) -> Path:
+    """The checkpoint on this machine: a file as it is, a folder, or a hub id downloaded."""
+    file = Path(path).expanduser()
+    return file if file.is_file() else local_folder(path, trust_remote_code=trust_remote_code)
+
+
+def read_here(source: Path, parts: Parts) -> Reading | None:
+    """The checkpoint in parts; None where transformers loads the folder as it is."""
+    from vlmbench.checkpoints.layout import guess
+
+    if guess(source) in READ_HERE:
+        return in_parts(source, parts)
+    for flag, given in (("--llm", parts.llm), ("--vision", parts.vision)):
+        if given is not None:
+            raise UserError(
+                "this folder is a whole model, which takes no other's parts.",
+                file=source,
+                key=flag,
+                fix=f"Leave {flag} out.",
+            )
+    return None
+
+
+def in_parts(source: Path, parts: Parts) -> Reading:
+    """The checkpoint in parts, whatever its layout."""
+    from vlmbench.checkpoints.read import read_llava
+
+    return read_llava(
+        source,
+        llm=None if parts.llm is None else local_folder(parts.llm),
+        vision=None if parts.vision is None else local_folder(parts.vision),
+        template=parts.template,
+        wording=True,
+    )
+
+
+def assembled(reading: Reading, *, device: str, dtype: str) -> tuple[Any, Any]:
+    """Model and processor in memory, ready to be asked."""
+    from vlmbench.checkpoints.assemble import assemble, main_dtype
+    from vlmbench.models.hf_loading import loading_error
+    from vlmbench.models.hf_processor import ready
+
+    stored = main_dtype(reading.llava.language.weights) if dtype == "auto" else dtype
+    try:
+        model, processor = assemble(reading.llava, device=device, dtype=stored)
+    except UserError:
+        raise
+    # As in load_weights: parts that do not fit each other, or not into memory.
+    except Exception as error:
+        raise loading_error(error, reading.sources[""], device) from error
+    return model, ready(processor)
+
+
+def digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of each file, remembered for as long as it is untouched."""
+    from vlmbench.data.digests import file_digest
+
+    return {name: file_digest(file, algorithm="sha256") for name, file in files.items()}
+
+
+def converted(reading: Reading) -> Path:
+    """The checkpoint as a Hugging Face folder in vlmbench's own place, written once for the same files."""
+    from vlmbench.checkpoints.aside import written_aside
+    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.checkpoints.read import files_of
+    from vlmbench.data.home import home
+    from vlmbench.data.locks import exclusive
+
+    llava = reading.llava
+    told = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]
+    decides = json.dumps([digests(files_of(reading)), told], sort_keys=True)
+    folder = home() / "converted" / hashlib.sha256(decides.encode()).hexdigest()[:16]
+    with exclusive(folder.with_suffix(".lock")):
+        if folder.is_dir():
+            return folder
+        source = reading.sources[""]
+        sys.stderr.write(f"vLLM reads Hugging Face's layout: {source} is written to {folder}, once\n")
+        with written_aside(folder) as aside:
+            write_huggingface(llava, aside)
+    return folder
+
+
+def no_wording(folder: Path, processor: Any, config: Any) -> ModelError:
+    """A folder without a chat template, with the flag that gives it its family's."""
+    from vlmbench.checkpoints.nouns import LanguageModel
+    from vlmbench.checkpoints.wording import family_template
+
+    text = config.get_text_config(decoder=True).to_dict()
+    guess = family_template(LanguageModel(config=text, weights={}, tokenizer=processor.tokenizer))
+    hint = f"--template {guess} asks in its family's wording." if guess else "--template NAME names one."
+    return ModelError(
+        "the chat template is missing, so nothing says how this model is asked.",
+        file=folder / "chat_template.jinja",
+        fix=f"Copy it from the model's source; or {hint}",
+    )
