@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -43,11 +43,6 @@ class Notes:
         listed = self.ids.setdefault(what, [])
         if len(listed) < LISTED:
             listed.append(name)
-
-    def extend(self, items: Iterable[tuple[str, str]]) -> None:
-        """Many more, as (what, id)."""
-        for what, name in items:
-            self.add(what, name)
 
     def as_json(self) -> dict[str, Any]:
         """For a facts file."""

@@ -183,7 +183,8 @@ class _Maker:
             self._bad += 1
             self._spec.bad_records.check(self._bad, DataError(complaint))
             self._notes.add(BAD, f"row {row}")
-        self._notes.extend(outcome.notes)
+        for note in outcome.notes:
+            self._notes.add(f"left out: {note.what}" if note.left_out else note.what, note.id)
         self._records += outcome.records
         self._tokens += outcome.tokens
         self._targets += outcome.targets

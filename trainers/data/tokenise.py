@@ -45,6 +45,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What was done to a record, or why it is left out."""
+
+    row: int
+    id: str
+    what: str
+    left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of some records."""
 
@@ -53,7 +63,7 @@ class Outcome:
     records: int
     tokens: int
     targets: int
-    notes: list[tuple[str, str]]
+    notes: list[Note]
     bad: list[tuple[int, str]]
     """Row and complaint: an error loses its parts on the way between processes."""
 
@@ -80,19 +90,19 @@ def tokenise(rules: Rules, texts: Sequence[tuple[int, str]]) -> Outcome:
 
 def tokenised(
     rules: Rules, texts: Sequence[tuple[int, str]]
-) -> tuple[list[Row], list[tuple[str, str]], list[tuple[int, str]]]:
+) -> tuple[list[Row], list[Note], list[tuple[int, str]]]:
     """The rows, what was done to which record, and the records that cannot be used."""
     read, bad = _read_all(rules, texts)
     whole = rules.encoder.encode_all([(r.turns, bool(r.record.images)) for r in read])
     rows: list[Row] = []
-    notes: list[tuple[str, str]] = []
+    notes: list[Note] = []
     for one, encoded in zip(read, whole, strict=True):
         record, pictures = one.record, bool(one.record.images)
         fitted = fit(rules.encoder, one.turns, encoded, rules.limit, pictures=pictures)
         if not isinstance(fitted, Fitted):
-            notes.append((f"left out: {fitted}", record.id))
+            notes.append(Note(row=record.row, id=record.id, what=fitted, left_out=True))
             continue
-        notes += [(what, record.id) for what in _remarks(one, fitted)]
+        notes += [Note(row=record.row, id=record.id, what=what) for what in _remarks(one, fitted)]
         shown = fitted.encoded.pictures
         rows.append(Row(record=record, encoded=fitted.encoded, images=record.images[:shown]))
     return rows, notes, bad
@@ -117,7 +127,7 @@ def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Rea
             # What has no picture cannot show one: `<image>` is text there.
             placement = rules.placement if record.images or rules.placement == "image_only" else "as_written"
             turns = rules.encoder.style.kept(turns_of(record, placement, rules.file))
-            _count_pictures(record, rules)
+            count_pictures(record, rules.placement, rules.file)
         except DataError as error:
             bad.append((row, str(error)))
         else:
@@ -125,20 +135,20 @@ def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Rea
     return read, bad
 
 
-def _count_pictures(record: Record, rules: Rules) -> None:
+def count_pictures(record: Record, placement: Placement, file: Path) -> None:
     """Raise where the text does not show as many pictures as there are; none at all is allowed."""
     if not record.images:
         return
     marks = [text.count(IMAGE) for speaker, text in record.messages if speaker == "human"]
-    shown = sum(marks) if rules.placement == "as_written" else sum(map(bool, marks))
+    shown = sum(marks) if placement == "as_written" else sum(map(bool, marks))
     if shown in (0, len(record.images)):
         return
     fix = "Give each picture one `<image>`."
-    if rules.placement != "as_written" and sum(marks) == len(record.images):
+    if placement != "as_written" and sum(marks) == len(record.images):
         fix = "The placement `as_written` allows several in one question."
     raise DataError(
         f"the questions show {shown} pictures, and `image` names {len(record.images)}.",
-        file=rules.file,
+        file=file,
         row=record.row,
         fix=fix,
     )

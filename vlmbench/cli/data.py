@@ -1,31 +1,87 @@
-"""Get benchmark files, and check the ones that are here.
+"""Data: get benchmark files, check what is here, see what training learns from.
 
 vlmbench data get MMBench_DEV_EN
 vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
+vlmbench data check llava_v15_7b_finetune
+vlmbench data check own.json --images pictures
+vlmbench data tokens own.json --template vicuna --tokenizer MODEL_DIR
+vlmbench data repeat own.json 200
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections import Counter
+from typing import Any
 
-from vlmbench.cli.common import add_data_arguments, add_plugin_argument, find_benchmarks, open_file, stdout
+from vlmbench.cli import data_check, data_repeat, data_tokens
+from vlmbench.cli.common import (
+    add_data_arguments,
+    add_format_argument,
+    add_plugin_argument,
+    find_benchmark,
+    find_benchmarks,
+    open_file,
+    print_json,
+    stdout,
+)
+from vlmbench.cli.data_training import is_recipe, is_training_file
+from vlmbench.cli.recipes import trainers
 from vlmbench.domain import Benchmark
+from vlmbench.errors import UnknownName
+
+INCOMPLETE = 4
+ACTIONS = ("get", "check", "tokens", "repeat")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `data`."""
-    parser.add_argument("action", choices=("get", "check"))
-    parser.add_argument("names", nargs="+", metavar="NAME", help="benchmarks, see `vlmbench list`")
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="benchmarks (`vlmbench list`), recipes, or files"
+    )
     add_plugin_argument(parser)
     add_data_arguments(parser)
+    add_format_argument(parser)
+    data_check.add_arguments(parser)
+    data_tokens.add_arguments(parser)
+    data_repeat.add_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Get or check each in turn."""
-    act = {"get": get, "check": check}[args.action]
-    return max(act(benchmark, args) for benchmark in find_benchmarks(args, args.names))
+    """Do it for each name in turn."""
+    if args.action == "tokens":
+        return data_tokens.tokens(args.names, args)
+    if args.action == "repeat":
+        return data_repeat.repeat(args.names, args)
+    if args.action == "get":
+        return max(get(benchmark, args) for benchmark in find_benchmarks(args, args.names))
+    return _check(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Files and recipes are training data, all else are benchmarks."""
+    training = [name for name in args.names if is_training_file(name) or is_recipe(name)]
+    benchmarks = [_benchmark(args, name) for name in args.names if name not in training]
+    found = [check(benchmark, args) for benchmark in benchmarks]
+    read = data_check.check(training, args)
+    if args.format == "json":
+        print_json([*found, *read])
+    if any(report["problems"] for report in found):
+        return 1
+    return 0 if all(report["complete"] for report in read) else INCOMPLETE
+
+
+def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
+    try:
+        return find_benchmark(args, name)
+    except UnknownName as error:
+        recipes = trainers("library").recipe_names()
+        if not difflib.get_close_matches(name, recipes, n=1):
+            raise
+        raise UnknownName("benchmark or recipe", name, recipes) from error
 
 
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
@@ -44,7 +100,7 @@ def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
     return 0
 
 
-def check(benchmark: Benchmark, args: argparse.Namespace) -> int:
+def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     """Verify the checksum, read every row, and list the rows that cannot be asked."""
     from vlmbench.data.locate import checksum_state, require_file
 
@@ -52,15 +108,18 @@ def check(benchmark: Benchmark, args: argparse.Namespace) -> int:
     path = require_file(file, args.data_dir, accept_changed=args.accept_local_data)
     samples = list(benchmark.samples(open_file(benchmark.card, path).rows()))
     problems = [s for s in samples if s.problem]
-    console = stdout()
     groups = len(Counter(s.group for s in samples))
     state = "bundled" if file.bundled else f"checksum {checksum_state(file, path)}"
-    console.print(f"{path}: {len(samples)} rows, {groups} groups, {state}", markup=False, soft_wrap=True)
-    for sample in problems[:20]:
-        console.print(f"row {sample.id}: {sample.problem}", markup=False, soft_wrap=True)
-    if problems:
-        console.print(f"{len(problems)} rows cannot be asked")
-    return int(bool(problems))
+    report: dict[str, Any] = {"file": str(path), "rows": len(samples), "groups": groups, "state": state}
+    report["problems"] = {sample.id: sample.problem for sample in problems}
+    if args.format != "json":
+        console = stdout()
+        console.print(f"{path}: {len(samples)} rows, {groups} groups, {state}", markup=False, soft_wrap=True)
+        for sample in problems[:20]:
+            console.print(f"row {sample.id}: {sample.problem}", markup=False, soft_wrap=True)
+        if problems:
+            console.print(f"{len(problems)} rows cannot be asked")
+    return report
 
 
 class _Bar:

@@ -1,0 +1,101 @@
+"""Mend what the guides leave to people: the endings of OCR-VQA's pictures, and links between trees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from vlmbench.errors import DataError
+from vlmbench.images import open_picture
+
+from .checking import Pair
+from .folders import places
+from .json_stream import raw_records
+from .records import read_record
+
+OCR_VQA = PurePosixPath("ocr_vqa/images")
+JPEG = b"\xff\xd8\xff"
+
+
+@dataclass(slots=True, kw_only=True)
+class Mended:
+    """What was done, as names seen from the folder of pictures."""
+
+    linked: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    converted: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        said = (
+            ("made {} links to other trees", self.linked),
+            ("renamed {} pictures of OCR-VQA that were JPEG under another ending to .jpg", self.renamed),
+            ("wrote {} pictures of OCR-VQA anew as .jpg; the originals stay beside them", self.converted),
+            ("could not mend {}", self.failed),
+        )
+        return [text.format(len(names)) + f" ({', '.join(names[:3])})" for text, names in said if names]
+
+
+def mend(pair: Pair) -> Mended:
+    """Make missing links whose targets are here; give OCR-VQA's pictures the ending that is asked for."""
+    mended = Mended()
+    _link(pair, mended)
+    folder = pair.images / OCR_VQA
+    others = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix != ".jpg"}
+    for name in _wanted(pair) if others else ():
+        target, other = pair.images / name, others.get(PurePosixPath(name).stem)
+        if other is not None and not target.exists():
+            _give_ending(other, target, name, mended)
+    return mended
+
+
+def _link(pair: Pair, mended: Mended) -> None:
+    for place in places(pair.annotations, pair.images):
+        if place.target is None or place.state != "missing":
+            continue
+        if (place.path.parent / place.target).is_dir():
+            try:
+                place.path.parent.mkdir(parents=True, exist_ok=True)
+                place.path.symlink_to(place.target, target_is_directory=True)
+            except OSError as error:
+                mended.failed.append(f"{place.below}: {error.strerror}")
+            else:
+                mended.linked.append(place.below)
+
+
+def _wanted(pair: Pair) -> Iterator[str]:
+    """Pictures of OCR-VQA that the annotations name, each once."""
+    seen = set()
+    for raw in raw_records(pair.annotations):
+        with suppress(DataError):
+            for name in read_record(raw.text, raw.row).images:
+                path = PurePosixPath(name)
+                if path.parent == OCR_VQA and path.suffix == ".jpg" and name not in seen:
+                    seen.add(name)
+                    yield name
+
+
+def _give_ending(other: Path, target: Path, name: str, mended: Mended) -> None:
+    try:
+        data = other.read_bytes()
+        if data.startswith(JPEG):
+            other.rename(target)
+            mended.renamed.append(name)
+        else:
+            _convert(data, target)
+            mended.converted.append(name)
+    except (OSError, DataError) as error:
+        mended.failed.append(f"{name}: {error}")
+
+
+def _convert(data: bytes, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        open_picture(data).save(aside, "JPEG", quality=95, subsampling=0)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""`vlmbench data tokens`: the ids of each record, and exactly which of them are learned.
+
+Learned ids stand in brackets, green on a terminal; a picture is the one id -200.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.cli.common import positive, stdout
+from vlmbench.cli.data_check import one_line
+from vlmbench.cli.recipes import trainers
+from vlmbench.errors import UsageError
+from vlmbench.templates import template
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_CHUNK = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `data tokens`."""
+    group = parser.add_argument_group("tokens FILE.json: which tokens are learned")
+    group.add_argument("--template", metavar="NAME", help="the wording, or `none`")
+    group.add_argument("--tokenizer", metavar="DIR", help="a model folder with a tokenizer")
+    group.add_argument(
+        "--max-length", type=positive, metavar="N", help="ids of a sample, a picture being one"
+    )
+    group.add_argument("--limit", type=positive, metavar="N", help="the first N records only")
+    group.add_argument(
+        "--placement",
+        choices=("first", "as_written", "image_only"),
+        default="first",
+        help="where pictures go in a question (default: first, one each)",
+    )
+
+
+def tokens(names: list[str], args: argparse.Namespace) -> int:
+    """Print every record of the files."""
+    if args.template is None or args.tokenizer is None:
+        raise UsageError(
+            "`data tokens` needs --template and --tokenizer.",
+            fix="Example: vlmbench data tokens --template vicuna --tokenizer DIR FILE.json",
+        )
+    tokenizer = trainers("data.tokenizing").load_tokenizer(args.tokenizer)
+    records = (record for name in names for record in _records(Path(name).expanduser(), tokenizer, args))
+    if args.format == "json":
+        _print_json(records)
+        return 0
+    console = stdout()
+    for record in records:
+        console.print(_shown(record, tokenizer), soft_wrap=True)
+    return 0
+
+
+def _records(file: Path, tokenizer: Any, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    encoding, work = trainers("data.encoding"), trainers("data.tokenise")
+    style = encoding.Style(template=None if args.template == "none" else template(args.template))
+    rules = work.Rules(
+        encoder=encoding.Encoder(tokenizer=tokenizer, style=style),
+        limit=trainers("data.fitting").Limit(ids=args.max_length),
+        placement=args.placement,
+        file=file,
+    )
+    raw = islice(trainers("data.json_stream").raw_records(file), args.limit)
+    while some := [(record.row, record.text) for record in islice(raw, _CHUNK)]:
+        yield from _in_order(*work.tokenised(rules, some))
+
+
+def _in_order(rows: Any, notes: Any, bad: Any) -> Iterator[dict[str, Any]]:
+    """Rows and what was left out, by their place in the file."""
+    remarks: dict[int, list[str]] = {}
+    for note in notes:
+        if not note.left_out:
+            remarks.setdefault(note.row, []).append(note.what)
+    kept = [
+        {
+            "row": row.record.row,
+            "id": row.record.id,
+            "input_ids": row.encoded.ids,
+            "labels": row.encoded.labels,
+            "learned": row.encoded.targets,
+            "images": list(row.images),
+            "notes": remarks.get(row.record.row, []),
+        }
+        for row in rows
+    ]
+    out = [{"row": note.row, "id": note.id, "left_out": note.what} for note in notes if note.left_out]
+    wrong = [{"row": row, "id": f"row {row}", "left_out": complaint} for row, complaint in bad]
+    yield from sorted([*kept, *out, *wrong], key=lambda record: int(record["row"]))
+
+
+def _print_json(records: Iterator[dict[str, Any]]) -> None:
+    """A JSON list, a line a record, so that any number of them takes little memory."""
+    first = True
+    print("[", end="")
+    for record in records:
+        print("\n" if first else ",\n", json.dumps(record), sep="", end="")
+        first = False
+    print("\n]")
+
+
+def _shown(record: dict[str, Any], tokenizer: Any) -> Text:
+    from rich.text import Text
+
+    head = Text(one_line(f"{record['id']} (row {record['row']}): "), style="bold")
+    if "left_out" in record:
+        return head.append(one_line(f"left out: {record['left_out']}"), style="not bold yellow").append("\n")
+    ids, pictures = record["input_ids"], len(record["images"])
+    notes = "".join(f"; {note}" for note in record["notes"])
+    head.append(
+        f"{len(ids)} ids, {record['learned']} learned, {pictures} picture{'s' * (pictures != 1)}{notes}\n",
+        style="not bold",
+    )
+    numbers, words = Text(), Text()
+    for learned, run in _runs(ids, record["labels"]):
+        style = "bold green" if learned else "dim"
+        told = " ".join(map(str, run))
+        numbers.append(f"[{told}]" if learned else told, style=style).append(" ")
+        text = one_line(_decoded(run, tokenizer))
+        words.append(f"[{text}]" if learned else text, style=style)
+    return head + numbers + Text("\n") + words + Text("\n")
+
+
+def _runs(ids: list[int], labels: list[int]) -> Iterator[tuple[bool, list[int]]]:
+    for learned, run in groupby(zip(ids, labels, strict=True), key=lambda pair: pair[1] >= 0):
+        yield learned, [number for number, _ in run]
+
+
+def _decoded(ids: list[int], tokenizer: Any) -> str:
+    text, run = "", list[int]()
+    for number in [*ids, None]:
+        if number is None or number < 0:
+            text += tokenizer.engine.decode(run, skip_special_tokens=False) if run else ""
+            text += "" if number is None else f"<{number}>"
+            run = []
+        else:
+            run.append(number)
+    return text

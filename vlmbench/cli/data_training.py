@@ -1,0 +1,55 @@
+"""What a name given to `vlmbench data check` stands for, and how the looking goes on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cli.recipes import trainers
+
+
+def is_training_file(name: str) -> bool:
+    """Whether a name given to `data check` is an annotation file."""
+    return name.endswith((".json", ".jsonl"))
+
+
+def is_recipe(name: str) -> bool:
+    """Whether it is a recipe, shipped or in a file."""
+    return name.endswith((".yaml", ".yml")) or name in trainers("library").recipe_names()
+
+
+def pairs_of(name: str, images: Path | None) -> list[Any]:
+    """Annotation files with their folders of pictures: of a file, or all those of a recipe."""
+    pair = trainers("data.checking").Pair
+    if is_training_file(name):
+        file = Path(name).expanduser()
+        return [pair(annotations=file, images=images or file.parent)]
+    found = [
+        trainers("data.mixture").files_of(source)
+        for recipe in trainers("reading").read(name).recipes
+        for source in recipe.data.sources
+        if source.kind == "llava"
+    ]
+    return [pair(annotations=file, images=folder) for file, folder in dict.fromkeys(found)]
+
+
+class Looked:
+    """How many pictures were looked at, on stderr: one line that moves, or one every ten seconds."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._live = name, sys.stderr.isatty()
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say it when it is time."""
+        now = time.monotonic()
+        if now - self._told < (0.2 if self._live else 10.0) and not (self._live and done == total):
+            return
+        self._told = now
+        rate = done / max(now - self._started, 1e-9)
+        left = (total - done) / max(rate, 1e-9)
+        line = f"{self._name}: {done:,}/{total:,} pictures, {rate:,.0f} pictures/s, {left:.0f} s left"
+        end = "\n" if done == total or not self._live else ""
+        print(f"\r{line}\033[K" if self._live else line, end=end, file=sys.stderr, flush=True)
