@@ -40,6 +40,7 @@ from vlmbench.cli.main import complain
 from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
+from vlmbench.cli.tracking import add_log_argument, log_run
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import ModelError, UsageError, UserError
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_devices_arguments(parser)
     add_judge_arguments(parser)
+    add_log_argument(parser)
     add_format_argument(parser)
 
 
@@ -114,6 +116,10 @@ def execute(args: argparse.Namespace) -> int:
         from vlmbench.prompts import prompt_style
 
         prompt_style(args.prompt)
+    if args.log:
+        from vlmbench.report.trackers import require_tracker
+
+        require_tracker(args.log)
     onlooker = watch()
     models: dict[str, Model] = {}
     try:
@@ -177,6 +183,8 @@ def run_benchmark(
                 f"{len(cut)} cells are longer than Excel allows and were cut in the xlsx files "
                 f"(row {cut[0].index} first); responses.jsonl has them whole."
             )
+    if args.log:
+        log_run(args.log, folder.path)
     return run, folder.path
 
 
