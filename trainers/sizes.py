@@ -66,8 +66,8 @@ def parts(recipe: Recipe) -> tuple[Part, Part]:
     start = recipe.model.start
     language, vision = recipe.model.language, recipe.model.vision
     return (
-        language_part(replace(language, path=language.path or start)),
-        vision_part(replace(vision, path=vision.path or start)),
+        language_part(replace(language, path=start or language.path)),
+        vision_part(replace(vision, path=start or vision.path)),
     )
 
 
@@ -84,16 +84,30 @@ def vision_part(vision: VisionTower) -> Part:
 def config_of(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
     """config.json of the folder if it is here, else the shape that ships under its name."""
     file = folder_of(part.path) / "config.json" if part.path else None
-    if file is not None and file.is_file():
-        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        inner = "text_config" if isinstance(part, LanguageModel) else "vision_config"
-        return dict(document.get(inner, document))
+    found = _written(file, part) if file is not None and file.is_file() else None
+    if found is not None:
+        return found
     if part.shape is None:
         raise ModelError(
             f"nothing is known of the size of `{part.path}`.",
             fix=f"Give the folder of a download as its path, or a shape: {', '.join(shape_names())}.",
         )
     return shape(part.shape)
+
+
+def _written(file: Path, part: LanguageModel | VisionTower) -> Mapping[str, Any] | None:
+    """What a config.json says of this part; None of a tower that it only names."""
+    try:
+        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"is no JSON ({error}).", file=file) from None
+    is_language = isinstance(part, LanguageModel)
+    inner: Mapping[str, Any] = document.get("text_config" if is_language else "vision_config", document)
+    # The official layout has the language model's values under a name of its own, and of the tower its name.
+    family = str(inner.get("model_type", ""))
+    if not family.startswith("llava"):
+        return inner
+    return {**inner, "model_type": family.removeprefix("llava_")} if is_language else None
 
 
 def folder_of(path: str) -> Path:
@@ -155,7 +169,7 @@ def _language(text: str) -> Part:
     width = getattr(model.config, "head_dim", None) or model.config.hidden_size // heads
     total = sum(p.numel() for p in model.parameters())
     return Part(
-        kind=config["model_type"],
+        kind=str(config.get("model_type")),
         total=total,
         used=total,
         linears=_linears(model),
@@ -179,9 +193,10 @@ def _vision(text: str, select_layer: int, strategy: str) -> Part:
         return not any(mark in f".{name}." for mark in idle)
 
     side = (model.config.image_size // model.config.patch_size) ** 2
-    class_token = int(config["model_type"].startswith("clip"))
+    kind = str(config.get("model_type"))
+    class_token = int(kind.startswith("clip"))
     return Part(
-        kind=config["model_type"],
+        kind=kind,
         total=sum(p.numel() for p in model.parameters()),
         used=sum(p.numel() for name, p in model.named_parameters() if learns(name)),
         linears=tuple(linear for linear in _linears(model) if learns(linear.name)),
@@ -196,7 +211,7 @@ def _vision(text: str, select_layer: int, strategy: str) -> Part:
 
 def _known(config: dict[str, Any]) -> dict[str, Any]:
     """InternLM and InternLM2 in the words of transformers' Llama, whose mathematics they have."""
-    if config["model_type"] not in ("internlm", FUSED):
+    if config.get("model_type") not in ("internlm", FUSED):
         return config
     named = {
         k: v for k, v in config.items() if k not in ("bias", "auto_map", "architectures", "rope_scaling")
@@ -211,7 +226,11 @@ def _on_meta(config: dict[str, Any], *, causal: bool) -> Any:
     values = {
         key: value for key, value in config.items() if key not in ("model_type", "transformers_version")
     }
-    made = AutoConfig.for_model(config["model_type"], **values)
+    kind = config.get("model_type")
+    try:
+        made = AutoConfig.for_model(str(kind), **values)
+    except ValueError:
+        raise ModelError(f"transformers knows no model of the kind `{kind}`.") from None
     factory: Any = AutoModelForCausalLM if causal else AutoModel
     with torch.device("meta"):
         return factory.from_config(made)

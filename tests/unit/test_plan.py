@@ -248,6 +248,32 @@ def test_the_demo_is_as_large_as_its_shapes_say() -> None:
     assert vision_part(VisionTower(path="demo")) == vision_part(VisionTower(shape="demo-vision"))
 
 
+def test_a_folder_that_is_here_wins_over_the_shape(tmp_path: Path) -> None:
+    sizes = {"model_type": "llava_llama", "hidden_size": 64, "intermediate_size": 128, "vocab_size": 100}
+    sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4, "mm_vision_tower": "openai/clip"}
+    (tmp_path / "config.json").write_text(json.dumps(sizes), "utf-8")
+    found = planned(
+        "llava_v15_7b_original_finetune_task", f"model.start={tmp_path}", "model.language.path=none"
+    )
+    language, vision, _ = found.memory.parts
+    assert language.total == 2 * 100 * 64 + 2 * (4 * 64 * 64 + 3 * 64 * 128 + 2 * 64) + 64
+    assert vision.total == 303_507_456
+    assert "weights" not in {thing.kind for thing in found.missing}
+
+
+@pytest.mark.parametrize(("text", "said"), [('{"model_type": "mine"}', "kind `mine`"), ("{", "no JSON")])
+def test_a_folder_that_cannot_be_understood(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text, "utf-8")
+    with pytest.raises(ModelError, match=said):
+        planned("llava_v15_7b_pretrain", f"model.language.path={tmp_path}")
+
+
+def test_a_whole_llava_is_planned_from_its_folder(llava: Path) -> None:
+    found = planned("demo_full", f"model.start={llava}")
+    assert {thing.kind for thing in found.missing} == set()
+    assert found.memory.parts[0].total == language_part(LanguageModel(path=str(llava))).total
+
+
 def test_a_model_of_unknown_size_is_asked_for() -> None:
     with pytest.raises(ModelError, match="nothing is known of the size"):
         planned("llava_v15_7b_pretrain", "model.language.path=me/mine", "model.language.shape=null")
