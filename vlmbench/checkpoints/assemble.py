@@ -177,12 +177,12 @@ def generation_of(llava: Llava) -> Any:
     """The generation settings of a finished LLaVA."""
     from transformers import GenerationConfig
 
-    return GenerationConfig.from_dict(generation_settings(llava))
+    return GenerationConfig.from_dict(generation_settings(llava.language))
 
 
-def generation_settings(llava: Llava) -> dict[str, Any]:
+def generation_settings(language: LanguageModel) -> dict[str, Any]:
     """generation_config.json."""
-    return {key: value for key, value in llava.language.generation.items() if key not in _NOT_OURS}
+    return {key: value for key, value in language.generation.items() if key not in _NOT_OURS}
 
 
 def _check(report: Mapping[str, Any]) -> None:

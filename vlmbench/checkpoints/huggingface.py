@@ -27,7 +27,7 @@ def write_huggingface(
     """Write the model into an existing folder; `dtype` None keeps every tensor as it is stored."""
     whole = in_dtype(finished(llava), dtype)
     save_json(folder / "config.json", llava_config(whole))
-    save_json(folder / "generation_config.json", generation_settings(whole))
+    save_json(folder / "generation_config.json", generation_settings(whole.language))
     save_json(folder / "preprocessor_config.json", {**whole.vision.processor, "processor_class": _PROCESSOR})
     save_json(folder / "processor_config.json", {**processor_settings(whole), "processor_class": _PROCESSOR})
     save_tokenizer(whole.language.tokenizer, folder, chat_template=whole.chat_template)

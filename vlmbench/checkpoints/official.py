@@ -13,7 +13,7 @@ from vlmbench.checkpoints.assemble import (
     vision_config,
 )
 from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
-from vlmbench.checkpoints.nouns import Llava, Weights
+from vlmbench.checkpoints.nouns import Llava, VisionTower, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.weights import prefixed
 from vlmbench.errors import ModelError
@@ -46,10 +46,10 @@ def write_official(
     whole = in_dtype(llava, dtype)
     save_json(folder / "config.json", _config(whole, tower_name or TOWER))
     if whole.language.generation:
-        save_json(folder / "generation_config.json", generation_settings(whole))
+        save_json(folder / "generation_config.json", generation_settings(whole.language))
     save_json(folder / "preprocessor_config.json", whole.vision.processor)
     if tower_name is None:
-        write_tower(whole, folder / TOWER, shard_size=shard_size)
+        write_tower(whole.vision, folder / TOWER, shard_size=shard_size)
     save_tokenizer(whole.language.tokenizer, folder, chat_template=whole.chat_template)
     save_weights(_weights(whole), folder, shard_size=shard_size)
 
@@ -94,15 +94,10 @@ def projector_type(llava: Llava) -> str:
     return "linear" if depth == 1 else f"mlp{depth}x_gelu"
 
 
-def write_tower(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
+def write_tower(vision: VisionTower, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
     """The image encoder by itself with its processor, as transformers has it."""
-    folder.mkdir()
-    save_json(folder / "config.json", tower_config(llava))
-    save_json(folder / "preprocessor_config.json", llava.vision.processor)
-    save_weights(llava.vision.weights, folder, shard_size=shard_size)
-
-
-def tower_config(llava: Llava) -> dict[str, Any]:
-    """config.json of the tower alone."""
-    kind = "SiglipVisionModel" if is_siglip(llava.vision) else "CLIPVisionModel"
-    return {**vision_config(llava.vision), "architectures": [kind]}
+    kind = "SiglipVisionModel" if is_siglip(vision) else "CLIPVisionModel"
+    folder.mkdir(exist_ok=True)
+    save_json(folder / "config.json", {**vision_config(vision), "architectures": [kind]})
+    save_json(folder / "preprocessor_config.json", vision.processor)
+    save_weights(vision.weights, folder, shard_size=shard_size)

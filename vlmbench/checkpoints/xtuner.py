@@ -23,18 +23,19 @@ def write_xtuner(
 ) -> None:
     """Write the model into an existing folder: all three parts in full."""
     whole = in_dtype(llava, dtype)
-    write_language(whole, folder, shard_size=shard_size)
-    write_tower(whole, folder / TOWER, shard_size=shard_size)
+    write_language(whole.language, folder, chat_template=whole.chat_template, shard_size=shard_size)
+    write_tower(whole.vision, folder / TOWER, shard_size=shard_size)
     write_projector(whole, folder)
 
 
-def write_language(llava: Llava, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
-    """The language model with its tokenizer, as transformers has it."""
-    language = llava.language
+def write_language(
+    language: LanguageModel, folder: Path, *, chat_template: str | None, shard_size: int = SHARD_SIZE
+) -> None:
+    """The language model by itself with its tokenizer, as transformers has it."""
     save_json(folder / "config.json", {**text_config(language), "architectures": [architecture(language)]})
     if language.generation:
-        save_json(folder / "generation_config.json", generation_settings(llava))
-    save_tokenizer(language.tokenizer, folder, chat_template=llava.chat_template)
+        save_json(folder / "generation_config.json", generation_settings(language))
+    save_tokenizer(language.tokenizer, folder, chat_template=chat_template)
     save_weights(language.weights, folder, shard_size=shard_size)
 
 

@@ -93,7 +93,7 @@ def write_trained(
         settings = {"task_type": "CAUSAL_LM", "auto_mapping": None, "base_model_name_or_path": str(run.llm)}
         _write_adapter(run.language, run.told.llm_alpha, settings, folder / "llm_adapter", dtype)
     elif run.language:
-        write_language(whole, folder, shard_size=shard_size)
+        write_language(whole.language, folder, chat_template=whole.chat_template, shard_size=shard_size)
     if is_adapter(run.vision):
         settings = {
             "task_type": None,
@@ -102,7 +102,7 @@ def write_trained(
         }
         _write_adapter(run.vision, run.told.vision_alpha, settings, folder / "visual_encoder_adapter", dtype)
     elif run.vision:
-        write_tower(whole, folder / TOWER, shard_size=shard_size)
+        write_tower(whole.vision, folder / TOWER, shard_size=shard_size)
     write_projector(whole, folder)
 
 
