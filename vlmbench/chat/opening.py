@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vlmbench.chat.prompt import Prompter
 from vlmbench.chat.talkers import EchoTalker, Talker
 from vlmbench.domain import ImageFit
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import where
+
+if TYPE_CHECKING:
+    from vlmbench.checkpoints.read_parts import Reading
+    from vlmbench.models.hf_layouts import Parts
 
 _SERVED = ("openai", "vllm")
 
@@ -19,49 +26,87 @@ def open_talker(
     device: str = "auto",
     dtype: str = "auto",
     bits: int | None = None,
-    template: str | None = None,
     trust_remote_code: bool = False,
+    llm: str | None = None,
+    vision: str | None = None,
+    template: str | None = None,
 ) -> Talker:
     """The model of that name, ready to talk; or an error that names what is wrong."""
-    kind, _, rest = spec.partition(":")
+    kind = spec.partition(":")[0]
     if kind == "echo":
-        return EchoTalker(rest or "A")
+        from vlmbench.models.echo import load_echo
+
+        echo = load_echo(spec)
+        return EchoTalker(echo.text, pause=echo.sleep)
     if kind.lower() in _SERVED:
         raise UsageError(
             f"`{kind}:` models answer one question at a time and hold no conversation here.",
             key="--model",
             fix="Chat with a folder, a hub id or `demo`.",
         )
-    return _open_hf(spec, device, dtype, bits, template, trust_remote_code)
+    from vlmbench.models.hf_layouts import Parts
+
+    parts = Parts(llm=llm and where(llm), vision=vision and where(vision), template=template)
+    return _open_hf(spec, parts, device=device, dtype=dtype, bits=bits, trust_remote_code=trust_remote_code)
 
 
 def _open_hf(
-    spec: str, device: str, dtype: str, bits: int | None, template_name: str | None, trust_remote_code: bool
+    spec: str, parts: Parts, *, device: str, dtype: str, bits: int | None, trust_remote_code: bool
 ) -> Talker:
     from vlmbench.templates import template
 
-    wording = template(template_name) if template_name else None
+    wording = template(parts.template) if parts.template else None
     from vlmbench.chat.hf import HfTalker
-    from vlmbench.chat.quantised import load_quantised
-    from vlmbench.models.hf import LLAVA_KINDS, load_config
-    from vlmbench.models.hf_folder import check_folder
-    from vlmbench.models.hf_hub import local_folder
-    from vlmbench.models.hf_loading import choose_device, choose_dtype, load_weights
-    from vlmbench.models.hf_processor import load_processor
+    from vlmbench.chat.prompt import Prompter
+    from vlmbench.models.hf import LLAVA_KINDS, name_of
+    from vlmbench.models.hf_layouts import assembled, read_here, source_of
+    from vlmbench.models.hf_loading import choose_device, choose_dtype
 
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     path = where(spec)
-    folder = local_folder(path, trust_remote_code=trust_remote_code)
+    source = source_of(path, trust_remote_code=trust_remote_code)
+    reading = read_here(source, parts)
+    if reading is None:
+        model, processor = _loaded(source, place, kind, bits, trust_remote_code, parts.template)
+    elif bits is None:
+        model, processor = assembled(reading, device=place, dtype=kind)
+    else:
+        with _as_folder(reading) as folder:
+            model, processor = _loaded(folder, place, kind, bits, trust_remote_code, parts.template)
+    # The families that were trained on padded squares are shown padded squares, as in evaluation.
+    fit: ImageFit = "square" if model.config.model_type in LLAVA_KINDS else "native"
+    prompter = Prompter(processor, source, fit=fit, template=wording)
+    return HfTalker(name_of(path, source), model, prompter, wording.stop_words if wording else ())
+
+
+def _loaded(
+    folder: Path, device: str, dtype: str, bits: int | None, trust_remote_code: bool, template: str | None
+) -> tuple[Any, Any]:
+    """A folder as transformers loads it, whole or in few bits."""
+    from vlmbench.chat.quantised import load_quantised
+    from vlmbench.models.hf import load_config
+    from vlmbench.models.hf_folder import check_folder
+    from vlmbench.models.hf_loading import load_weights
+    from vlmbench.models.hf_processor import load_processor
+
     check_folder(folder, trust_remote_code=trust_remote_code)
     config = load_config(folder, trust_remote_code=trust_remote_code)
-    processor = load_processor(folder, config, trust_remote_code=trust_remote_code)
-    # The families that were trained on padded squares are shown padded squares, as in evaluation.
-    fit: ImageFit = "square" if config.model_type in LLAVA_KINDS else "native"
-    prompter = Prompter(processor, folder, fit=fit, template=wording)
+    processor = load_processor(folder, config, trust_remote_code=trust_remote_code, template=template)
     if bits is None:
-        model = load_weights(folder, device=place, dtype=kind, trust_remote_code=trust_remote_code)
+        model = load_weights(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     else:
-        model = load_quantised(folder, config, bits=bits, device=place, dtype=kind)
-    name = spec if spec == "demo" else Path(path).name or folder.name
-    return HfTalker(name, model, prompter, wording.stop_words if wording else ())
+        model = load_quantised(folder, config, bits=bits, device=device, dtype=dtype)
+    return model, processor
+
+
+@contextmanager
+def _as_folder(reading: Reading) -> Iterator[Path]:
+    """A checkpoint in parts as a folder, which is what transformers quantises from; gone afterwards."""
+    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.data.home import home
+
+    home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="chat-", dir=home()) as name:
+        write_huggingface(reading.llava, Path(name))
+        yield Path(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -133,4 +134,5 @@ def _messages(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def _message(role: str, text: str) -> dict[str, Any]:
-    return {"role": role, "content": printable(text)}
+    # The chatbot takes what it is given for HTML, even with Markdown off, and would load a picture in it.
+    return {"role": role, "content": html.escape(printable(text), quote=False)}

@@ -20,8 +20,10 @@ CSS = """\
 .gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
 #head h1 { font-size: 1.35rem; margin: .4rem 0 0; }
 #head p { color: var(--body-text-color-subdued); margin: 0 0 .2rem; }
-.status { min-height: 1.4rem; font-size: .82rem; color: var(--body-text-color-subdued); padding: 0 .3rem; }
-.message, .message * { white-space: pre-wrap; overflow-wrap: anywhere; }
+.status { min-height: 1.4rem; font-size: .82rem; color: var(--body-text-color-subdued); }
+.chat .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere; }
+.chat .message-content .md br { display: none; }
+.chat .message-buttons, .chat [aria-label="Share"], .chat [aria-label="Clear"] { display: none !important; }
 """
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
@@ -53,8 +55,8 @@ def page(gradio: Any, talkers: Sequence[Talker], decoding: Decoding, system: str
             elem_id="question",
         )
         with gradio.Row():
-            stop = gradio.Button("Stop", elem_id="stop", size="sm")
-            clear = gradio.Button("Clear", elem_id="clear", size="sm")
+            stop = gradio.Button("Stop", elem_id="stop", size="sm", scale=0, min_width=110)
+            clear = gradio.Button("Clear", elem_id="clear", size="sm", scale=0, min_width=110)
         gradio.Examples(examples=_examples(), inputs=box, label="Pictures to try", cache_examples=False)
         settings = _settings(gradio, decoding, system)
         _wire(gradio, made, talkers, box, (stop, clear), chats, statuses, settings)
@@ -75,14 +77,16 @@ def _columns(gradio: Any, talkers: Sequence[Talker]) -> tuple[list[Any], list[An
                 gradio.Chatbot(
                     label=talker.name,
                     elem_id=f"chat-{place}",
-                    height=460,
+                    elem_classes="chat",
+                    height=420,
                     placeholder=PLACEHOLDER,
-                    # Text is shown as it is: no HTML, and no picture that a link would fetch.
+                    # Text is shown as it is, and no picture that a link in it would fetch.
                     render_markdown=False,
                     latex_delimiters=[],
                     allow_tags=False,
                     feedback_options=None,
-                    buttons=["copy"],
+                    # A copy would have `&lt;` in the place of `<`.
+                    buttons=[],
                     group_consecutive_messages=True,
                 )
             )
@@ -152,7 +156,7 @@ class Desk:
             method.__annotations__["request"] = gradio.Request
 
     def ask(
-        self, message: dict[str, Any], columns: list[Column], *told: Any, request: Any
+        self, request: Any, message: dict[str, Any], columns: list[Column], *told: Any
     ) -> Generator[list[Any], None, None]:
         """Every model's answer, growing."""
         question = (message.get("text") or "").strip()

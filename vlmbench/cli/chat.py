@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from vlmbench.cli.common import positive
+from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.domain import Decoding
 from vlmbench.errors import UsageError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `chat`."""
-    parser.add_argument("--model", required=True, help="a model folder, a hub id, or `demo`")
+    parser.add_argument("--model", required=True, help="a model in any layout, a hub id, or `demo`")
     parser.add_argument(
         "--image",
         action="append",
@@ -50,9 +51,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bits", type=int, choices=(4, 8), help="hold the language model in so many bits (bitsandbytes)"
     )
-    parser.add_argument(
-        "--template", metavar="NAME", help="ask in these words (vicuna, …) instead of the folder's own"
-    )
+    add_parts_arguments(parser)
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that the model folder ships"
     )
@@ -142,8 +141,8 @@ def open_talker(args: argparse.Namespace, name: str) -> Talker:
         device=args.device,
         dtype=args.dtype,
         bits=args.bits,
-        template=args.template,
         trust_remote_code=args.trust_remote_code,
+        **parts_of(args),
     )
 
 

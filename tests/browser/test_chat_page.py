@@ -1,0 +1,186 @@
+"""The page to talk to a model, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from watched_page import Watched
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = (
+    "<img src=x onerror=\"document.title='owned'\"> <script>document.title='owned'</script> "
+    "![](http://127.0.0.2:9/beacon.png) &lt;b&gt;"
+)
+SLOW = " ".join(f"word{number}" for number in range(40))
+WAIT = 30_000
+
+
+@contextmanager
+def program(*command: str, **env: str) -> Iterator[str]:
+    """A program that says where its page is on its first line."""
+    quiet = {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1", **env}
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout is not None
+        line = running.stdout.readline()
+        while line and "http://" not in line:
+            line = running.stdout.readline()
+        if not line:
+            raise AssertionError(running.communicate()[1])
+        yield line[line.index("http://") :].strip()
+    finally:
+        running.terminate()
+        running.communicate(timeout=20)
+
+
+def chat(*flags: str) -> Any:
+    return program(sys.executable, "-m", "vlmbench", "chat", "--web", *flags)
+
+
+@pytest.fixture(scope="module")
+def two_models() -> Iterator[str]:
+    with chat("--model", "demo", "--against", f"echo:{HOSTILE}") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import random
+
+    from vlmbench.shapes.scene import picture, random_scene
+
+    file = tmp_path_factory.mktemp("pictures") / "shapes.png"
+    picture(random_scene(random.Random(3))).resize((288, 288), 0).save(file)
+    return file
+
+
+def ask(seen: Watched, question: str, *files: Path) -> None:
+    page = seen.page
+    page.wait_for_selector("#question textarea", timeout=WAIT)
+    if files:
+        page.set_input_files("#question input[type=file]", [str(file) for file in files])
+        page.wait_for_selector("#question img", timeout=WAIT)
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Enter")
+
+
+def answered(seen: Watched, count: int, side: int = 0) -> str:
+    """The `count`-th answer, once it is complete."""
+    page = seen.page
+    page.wait_for_function(
+        "([side, count]) => document.querySelectorAll(`#chat-${side} [data-testid=bot]`).length === count"
+        " && /token/.test(document.querySelector(`#status-${side}`).innerText)",
+        arg=[side, count],
+        timeout=WAIT,
+    )
+    return str(page.locator(f"#chat-{side} [data-testid=bot]").last.inner_text()).strip()
+
+
+def test_a_picture_two_turns_and_two_models(
+    two_models: str, watched: Callable[..., Watched], shapes: Path
+) -> None:
+    seen = watched(two_models)
+    ask(seen, "Describe the picture.", shapes)
+    assert "green star" in answered(seen, 1)
+    assert answered(seen, 1, side=1) == HOSTILE
+    assert seen.page.locator("#chat-0 [data-testid=user] img").count() == 1
+    seen.see("two-models")
+    ask(seen, "How many shapes are there in the picture?")
+    assert answered(seen, 2)
+    assert answered(seen, 2, side=1) == HOSTILE
+    assert seen.page.locator("#chat-0 [data-testid=user] img").count() == 1
+    seen.see("second-turn")
+    assert seen.complaints == []
+    assert seen.page.title() == "vlmbench · demo · echo"
+
+
+def test_what_a_model_or_a_reader_writes_is_text(two_models: str, watched: Callable[..., Watched]) -> None:
+    seen = watched(two_models)
+    ask(seen, HOSTILE)
+    assert answered(seen, 1, side=1) == HOSTILE
+    asked = seen.page.locator("#chat-1 [data-testid=user]").last.inner_text().strip()
+    assert asked == HOSTILE
+    assert seen.page.locator("#chat-1 .message-content img, #chat-1 .message-content script").count() == 0
+    seen.see("hostile")
+    assert seen.complaints == []
+    assert "owned" not in seen.page.title()
+
+
+def test_nothing_comes_from_another_host(
+    two_models: str, watched: Callable[..., Watched], shapes: Path
+) -> None:
+    seen = watched(two_models)
+    ask(seen, "Describe the picture.", shapes)
+    answered(seen, 1)
+    hosts = {urlsplit(url).netloc for url in seen.requests if not url.startswith(("data:", "blob:"))}
+    assert hosts == {urlsplit(two_models).netloc}
+    # And were something to ask for more, the browser would refuse.
+    blocked = seen.page.evaluate("fetch('http://127.0.0.2:9/').then(() => 'got it', () => 'refused')")
+    assert blocked == "refused"
+    assert any("Content Security Policy" in complaint for complaint in seen.complaints)
+
+
+def test_answers_stream_and_can_be_stopped_and_cleared(watched: Callable[..., Watched]) -> None:
+    with chat("--model", f"echo:{SLOW},!sleep=0.1") as address:
+        seen = watched(address)
+        ask(seen, "Count.")
+        seen.page.wait_for_selector("#chat-0 [data-testid=bot]:has-text('word3')", timeout=WAIT)
+        growing = seen.page.locator("#chat-0 [data-testid=bot]").last.inner_text()
+        assert "word39" not in growing
+        seen.page.click("#stop button, button#stop")
+        seen.page.wait_for_selector("#status-0:has-text('stopped')", timeout=WAIT)
+        kept = answered(seen, 1)
+        assert kept.startswith("word0")
+        assert "word39" not in kept
+        seen.see("stopped")
+        ask(seen, "Again.")
+        seen.page.wait_for_selector("#status-0:has-text('…')", timeout=WAIT)
+        seen.page.click("#clear button, button#clear")
+        seen.page.wait_for_selector("#chat-0 >> text=Show a picture", timeout=WAIT)
+        assert seen.page.locator("#chat-0 [data-testid=bot]").count() == 0
+        assert seen.complaints == []
+
+
+def test_an_example_is_one_click(two_models: str, watched: Callable[..., Watched]) -> None:
+    seen = watched(two_models)
+    seen.page.click("text=Describe the picture.", timeout=WAIT)
+    seen.page.wait_for_selector("#question img", timeout=WAIT)
+    seen.page.press("#question textarea", "Enter")
+    assert "yellow" in answered(seen, 1)
+    assert seen.complaints == []
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(
+    two_models: str, watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    file = tmp_path / "drawing.png"
+    file.write_text("<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=1'></svg>")
+    seen = watched(two_models)
+    seen.page.wait_for_selector("#question textarea", timeout=WAIT)
+    seen.page.set_input_files("#question input[type=file]", str(file))
+    ask(seen, "What is it?")
+    seen.page.wait_for_selector("text=no picture in any known format", timeout=WAIT)
+    seen.see("no-picture")
+    assert seen.page.locator("#chat-0 [data-testid=bot]").count() == 0
+
+
+def test_a_narrow_screen_has_both_models_and_the_question(
+    two_models: str, watched: Callable[..., Watched]
+) -> None:
+    seen = watched(two_models)
+    seen.page.set_viewport_size({"width": 390, "height": 844})
+    seen.page.wait_for_selector("#question textarea", timeout=WAIT)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
+    seen.see("narrow")
