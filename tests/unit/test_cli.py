@@ -52,7 +52,7 @@ def test_every_verb_has_a_help_page_with_an_example(verb: str, capsys: pytest.Ca
 
 def test_an_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scroe"]) == 2
-    assert "Did you mean score?" in capsys.readouterr().err
+    assert "Did you mean score" in capsys.readouterr().err
 
 
 def test_an_unknown_benchmark_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
