@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from watched_page import Watched
 
@@ -26,23 +29,33 @@ WAIT = 30_000
 
 
 @contextmanager
-def program(*command: str, **env: str) -> Iterator[str]:
-    """A program that says where its page is on its first line."""
+def program(*command: str, at: str | None = None, **env: str) -> Iterator[str]:
+    """A program with a page, at a known address or at the one it says."""
     quiet = {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1", **env}
     running = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert running.stdout is not None
-        line = running.stdout.readline()
-        while line and "http://" not in line:
-            line = running.stdout.readline()
+        line = at or running.stdout.readline()
         if not line:
             raise AssertionError(running.communicate()[1])
-        yield line[line.index("http://") :].strip()
+        until_open(line.strip(), running)
+        yield line.strip()
     finally:
         running.terminate()
         running.communicate(timeout=20)
+
+
+def until_open(address: str, running: subprocess.Popen[str]) -> None:
+    for _ in range(600):
+        assert running.poll() is None, running.communicate()[1]
+        try:
+            httpx.get(address, timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def chat(*flags: str) -> Any:
@@ -184,3 +197,16 @@ def test_a_narrow_screen_has_both_models_and_the_question(
     seen.page.wait_for_selector("#question textarea", timeout=WAIT)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
     seen.see("narrow")
+
+
+def test_the_space_answers(watched: Callable[..., Watched], shapes: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    address = f"http://127.0.0.1:{port}/"
+    app = str(ROOT / "examples" / "space" / "app.py")
+    with program(sys.executable, app, at=address, GRADIO_SERVER_PORT=port):
+        seen = watched(address)
+        ask(seen, "Describe the picture.", shapes)
+        assert "green star" in answered(seen, 1)
+        assert seen.complaints == []

@@ -18,7 +18,6 @@ from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 
 FIRST_MAJOR = 6
-HOST = "127.0.0.1"
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -55,22 +54,28 @@ def serve(
     talkers: Sequence[Talker],
     decoding: Decoding,
     *,
-    system: str | None,
-    port: int | None,
-    share: bool,
-    say: Callable[[str, str | None], None],
+    system: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    say: Callable[[str, str | None], None] = lambda local, public: None,
 ) -> None:
-    """Open the page, `say` where it is, and stay until somebody presses Ctrl-C."""
+    """Open the page, `say` where it is, and stay until somebody presses Ctrl-C.
+
+    Where no host and port are told, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT count, as on the platforms
+    that host such pages; without them, this machine alone and the first free port from 7860.
+    """
     gradio = require_gradio()
     from vlmbench.chat.web_page import CSS, page, theme
 
     made = page(gradio, talkers, decoding, system)
     try:
         _, local, public = made.launch(
-            server_name=HOST,
+            server_name=host,
             server_port=port,
             share=share,
             quiet=True,
+            ssr_mode=False,
             prevent_thread_lock=True,
             max_file_size=MOST_BYTES,
             theme=theme(gradio),

@@ -117,7 +117,7 @@ def _problem(error: UserError) -> str:
 
 
 def _status(exchange: Exchange) -> str:
-    tokens = f"{exchange.new_tokens} token{'s' * (exchange.new_tokens != 1)} in {exchange.seconds:.1f} s"
+    tokens = f"{exchange.new_tokens} token{'s' * (exchange.new_tokens != 1)} in {exchange.seconds:.2f} s"
     return f"{tokens} · {ENDINGS[exchange.ending]}" if exchange.ending in ENDINGS else tokens
 
 

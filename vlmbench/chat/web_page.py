@@ -21,12 +21,16 @@ CSS = """\
 #head h1 { font-size: 1.35rem; margin: .4rem 0 0; }
 #head p { color: var(--body-text-color-subdued); margin: 0 0 .2rem; }
 .status { min-height: 1.4rem; font-size: .82rem; color: var(--body-text-color-subdued); }
+.chat .message img { max-height: 180px; width: auto; object-fit: contain; }
 .chat .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere; }
 .chat .message-content .md br { display: none; }
 .chat .message-buttons, .chat [aria-label="Share"], .chat [aria-label="Clear"] { display: none !important; }
+@media (max-width: 640px) { .chat { height: 300px !important; } }
 """
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Consolas", "monospace"]
+HOUR, DAY = 3600, 24 * 3600
+"""Every hour, what nobody has touched for a day is forgotten: uploads and conversations."""
 PLACEHOLDER = "Show a picture and ask about it."
 
 
@@ -39,7 +43,9 @@ def page(gradio: Any, talkers: Sequence[Talker], decoding: Decoding, system: str
     """The page for one model, or for two side by side."""
     names = " · ".join(html.escape(talker.name) for talker in talkers)
     with gradio.Blocks(
-        title=f"vlmbench · {' · '.join(t.name for t in talkers)}", analytics_enabled=False
+        delete_cache=(HOUR, DAY),
+        title=f"vlmbench · {' · '.join(t.name for t in talkers)}",
+        analytics_enabled=False,
     ) as made:
         gradio.HTML(f"<h1>{names}</h1><p>{_greeting(talkers)}</p>", elem_id="head")
         with gradio.Row(equal_height=True):
@@ -90,7 +96,7 @@ def _columns(gradio: Any, talkers: Sequence[Talker]) -> tuple[list[Any], list[An
                     group_consecutive_messages=True,
                 )
             )
-            statuses.append(gradio.HTML("", elem_id=f"status-{place}", elem_classes="status"))
+            statuses.append(gradio.HTML("", elem_id=f"status-{place}", elem_classes="status", padding=False))
     return chats, statuses
 
 
@@ -129,7 +135,7 @@ def _wire(
 ) -> None:
     desk = Desk(gradio, talkers)
     stop, clear = buttons
-    state = gradio.State([Column() for _ in talkers])
+    state = gradio.State([Column() for _ in talkers], time_to_live=DAY)
     outputs = [box, state, *chats, *statuses]
     asking = box.submit(
         desk.ask,
@@ -160,12 +166,13 @@ class Desk:
     ) -> Generator[list[Any], None, None]:
         """Every model's answer, growing."""
         question = (message.get("text") or "").strip()
-        if not question:
-            raise self._gradio.Error("Type a question, too.", print_exception=False)
         try:
+            if not question:
+                raise UserError("Type a question, too.")
             pictures = tuple(read_picture(str(file)) for file in message.get("files") or ())
         except UserError as error:
-            raise self._gradio.Error(html.escape(error.what), print_exception=False) from None
+            self._gradio.Warning(html.escape(error.what), title="Not asked")
+            return
         system, decoding = _told(*told)
         before = [Column(conversation=column.conversation.with_system(system)) for column in columns]
         enough = self._enough[request.session_hash] = Event()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vlmbench.cli.common import positive
@@ -89,7 +90,9 @@ def execute(args: argparse.Namespace) -> int:
     # Between two answers there is nothing to finish: a polite kill ends it like any other program.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if args.web:
-        return _web(args)
+        with suppress(KeyboardInterrupt):
+            _web(args)
+        return 130
     from vlmbench.chat import Session
     from vlmbench.chat.pictures import read_picture
     from vlmbench.cli.chat_loop import Chat
@@ -116,7 +119,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("on the page pictures are uploaded.", key="--image", fix="Leave it out.")
 
 
-def _web(args: argparse.Namespace) -> int:
+def _web(args: argparse.Namespace) -> None:
     from vlmbench.chat.web import require_gradio, serve
 
     require_gradio()
@@ -128,8 +131,16 @@ def _web(args: argparse.Namespace) -> int:
         if public:
             print(f"open to anybody who has the link: {public}", file=sys.stderr, flush=True)
 
-    serve(talkers, decoding_of(args), system=system_of(args), port=args.port, share=args.share, say=say)
-    return 0
+    # On this machine only, whatever Gradio's own variables say.
+    serve(
+        talkers,
+        decoding_of(args),
+        system=system_of(args),
+        host="127.0.0.1",
+        port=args.port,
+        share=args.share,
+        say=say,
+    )
 
 
 def open_talker(args: argparse.Namespace, name: str) -> Talker:

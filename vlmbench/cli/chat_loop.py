@@ -11,7 +11,7 @@ from pathlib import Path
 from vlmbench.chat import Session
 from vlmbench.chat.pictures import read_picture
 from vlmbench.chat.transcript import save
-from vlmbench.cli.chat_screen import Screen
+from vlmbench.cli.chat_screen import INTERRUPTED, Screen
 from vlmbench.errors import UnknownName, UserError
 
 HELP = """\
@@ -25,7 +25,6 @@ HELP = """\
 //…                 a question that begins with a slash"""
 
 _BLOCK = '"""'
-INTERRUPTED = 130
 
 
 class Chat:

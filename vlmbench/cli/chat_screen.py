@@ -15,6 +15,7 @@ from vlmbench.errors import UserError
 if TYPE_CHECKING:
     from vlmbench.chat import Exchange, Picture, Said
 
+INTERRUPTED = 130
 _COLUMNS, _ROWS = 40, 14
 """Of a preview, at most."""
 
