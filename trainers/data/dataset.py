@@ -48,6 +48,8 @@ class LlavaDataset:
 
         So batches keep their size, ranks keep step, and the same data gives the same batches again.
         """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         skipped: list[str] = []
         for step in range(min(len(self), _TRIES)):
             row, folder = self.row((index + step) % len(self))

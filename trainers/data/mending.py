@@ -57,7 +57,8 @@ def _link(pair: Pair, mended: Mended) -> None:
     for place in places(pair.annotations, pair.images):
         if place.target is None or place.state != "missing":
             continue
-        if (place.path.parent / place.target).is_dir():
+        # By name, since the folder that the link will stand in may not be there yet.
+        if Path(os.path.normpath(place.path.parent / place.target)).is_dir():
             try:
                 place.path.parent.mkdir(parents=True, exist_ok=True)
                 place.path.symlink_to(place.target, target_is_directory=True)

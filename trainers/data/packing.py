@@ -20,6 +20,8 @@ from .encoding import IGNORE
 if TYPE_CHECKING:
     import torch
 
+    from .dataset import LlavaDataset
+
 
 def pack(lengths: Sequence[int] | NDArray[np.int64], room: int) -> list[list[int]]:
     """Which samples share a row of `room` tokens: the longest first, each into the first row where it fits.
@@ -66,15 +68,33 @@ class _Rooms:
         return node - self._leaves
 
 
+class PackedDataset:
+    """Rows of samples instead of samples; shuffle these."""
+
+    def __init__(self, data: LlavaDataset, features: int, room: int) -> None:
+        self._data = data
+        self.rows = pack(data.expanded_lengths(features), room)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> list[Sample]:
+        """The samples of one row."""
+        return [self._data[number] for number in self.rows[index]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedCollator:
     """Rows of samples to the arguments of `LlavaForConditionalGeneration`."""
 
     plain: Collator
-    mask: Literal["blocks", "positions"] = "blocks"
-    """blocks: a mask (rows, 1, length, length), right for eager and SDPA attention.
-    positions: no mask; transformers tells samples apart where positions start anew, also for flash attention.
-    It does so only without a cache, so `use_cache` is switched off in the batch."""
+    mask: Literal["positions", "blocks"] = "positions"
+    """positions: no mask. transformers tells samples apart where positions start anew, for eager, SDPA and
+    flash attention alike; it does so only without a cache, so the batch switches `use_cache` off.
+    blocks: a mask of (rows, 1, length, length), for models that do not look at positions."""
+    added: torch.dtype | None = None
+    """Of a mask of blocks: None makes it True and False, which SDPA takes and eager attention silently
+    misreads; a float type makes it numbers to be added to scores, which eager attention needs."""
 
     def __call__(self, rows: Iterable[Sequence[Sample]]) -> dict[str, Any]:
         """One batch."""
@@ -102,7 +122,14 @@ class PackedCollator:
             return {**batch, "use_cache": False}
         more = batch["input_ids"].shape[1] - numbers.shape[1]
         numbers = torch.nn.functional.pad(numbers, (0, more), value=-1)
-        return {**batch, "attention_mask": block_mask(numbers)}
+        allowed = block_mask(numbers)
+        if self.added is None:
+            return {**batch, "attention_mask": allowed}
+        lowest = torch.finfo(self.added).min
+        return {
+            **batch,
+            "attention_mask": torch.zeros(allowed.shape).masked_fill(~allowed, lowest).to(self.added),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
