@@ -18,6 +18,7 @@ CONVERT = GOLDEN / "convert"
 BASE = CONVERT / "inputs" / "base"
 TOKENIZER = GOLDEN / "encode" / "tokenizers" / "llamalike"
 MODES = ("pretrain", "llm_full", "llm_full_vit_lora", "llm_lora", "llm_lora_vit_lora")
+ALL_MODES = (*MODES, "llm_full_vit_full")
 
 
 def language_folder(name: str, folder: Path) -> Path:
@@ -55,7 +56,7 @@ def siglip_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def qwen_folder(folder: Path, *, rows: int | None = 448, tied: bool = False) -> Path:
+def qwen_folder(folder: Path, *, rows: int | None = 448, tied: bool = False, width: int = 32) -> Path:
     """A tiny Qwen2 whose table, as the real one's, has rows to spare; None gives it none."""
     from tiny_models import make_tokenizer
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -64,7 +65,7 @@ def qwen_folder(folder: Path, *, rows: int | None = 448, tied: bool = False) -> 
     tokenizer.pad_token, tokenizer.bos_token = "<|endoftext|>", None
     tokenizer.backend_tokenizer.post_processor = None
     config = Qwen2Config(
-        vocab_size=rows or len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        vocab_size=rows or len(tokenizer), hidden_size=width, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=tied, bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id, rope_theta=1e6,
     )  # fmt: skip
@@ -89,3 +90,30 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON object."""
     document: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return document
+
+
+ALPHAS = "model = dict(llm_lora=dict(lora_alpha=8), visual_encoder_lora=dict(lora_alpha=4))\n"
+"""What the golden adapters were trained with, as xtuner's configuration says it."""
+
+
+def state_of(mode: str) -> dict[str, Any]:
+    """What a way of training leaves behind; of the sixth, the golden data holds only what was made of it."""
+    from safetensors.torch import load_file
+
+    if mode != "llm_full_vit_full":
+        return load_file(CONVERT / "inputs" / f"{mode}.state_dict.safetensors")
+    tower = load_file(BASE / "clip" / "model.safetensors")
+    changed = {f"visual_encoder.{name}": tensor * 1.01 for name, tensor in tower.items()}
+    return state_of("llm_full") | changed
+
+
+def training_run(folder: Path) -> dict[str, Path]:
+    """A .pth file of every way of training, and what it began with."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    language_folder("llm_tight", folder / "llm")
+    (folder / "recipe.py").write_text(f"{ALPHAS}prompt_template = 'vicuna'\n")
+    for mode in ALL_MODES:
+        torch.save({"state_dict": state_of(mode), "meta": {}}, folder / f"{mode}.pth")
+    return {mode: folder / f"{mode}.pth" for mode in ALL_MODES}

@@ -87,10 +87,12 @@ def _as(
     tensor = found[name]
 
     def load() -> torch.Tensor:
+        import numpy as np
         import torch
         from gguf import dequantize
 
-        numbers = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type)).reshape(kept.shape)
+        # A copy: the file is mapped, and nobody may write into it.
+        numbers = torch.from_numpy(np.array(dequantize(tensor.data, tensor.tensor_type))).reshape(kept.shape)
         return numbers if change is None else change(numbers)
 
     return Stored(shape=kept.shape, dtype="float32", load=load)
