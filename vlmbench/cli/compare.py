@@ -160,8 +160,11 @@ def _write(
         make_folder(args.markdown.parent)
         write_text(args.markdown, text)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as page:
-            page.write(text)
+        try:
+            with Path(summary).open("a", encoding="utf-8") as page:
+                page.write(text)
+        except OSError as error:
+            complain(f"GITHUB_STEP_SUMMARY cannot be written: {error}")
     if args.junit:
         make_folder(args.junit.parent)
         write_text(args.junit, _module("compare_junit").junit_xml(comparisons, refused, regressed))
