@@ -202,7 +202,7 @@ def test_loading_processes_give_what_this_one_gives(
         assert batch["input_ids"].equal(other["input_ids"])
         assert batch["pixel_values"].equal(other["pixel_values"])
         assert model(**to_model(batch)).loss > 0
-    assert broken.count == 4
+    assert broken.count == 2  # each once, in whichever process and epoch
 
 
 def test_packed_rows_hold_every_sample_once(

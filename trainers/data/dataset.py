@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,8 @@ class LlavaDataset:
         self.broken = broken or BrokenPictures(policy=Policy())
         self._pictures = pictures
         self._ends = list(accumulate(len(part.tokens) for part in parts))
+        # Shared with the loading processes, so that each broken record is read and counted once.
+        self._known_broken: Any = multiprocessing.get_context("spawn").RawArray("b", max(len(self), 1))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -52,15 +56,19 @@ class LlavaDataset:
             raise IndexError(index)
         skipped: list[str] = []
         for step in range(min(len(self), _TRIES)):
-            row, folder = self.row((index + step) % len(self))
+            place = (index + step) % len(self)
+            if self._known_broken[place]:
+                continue
+            row, folder = self.row(place)
             try:
                 pixels = self._pictures.load(folder, row.images) if row.images else None
             except DataError as error:
                 skipped.append(self.broken.take(row.id, error))
+                self._known_broken[place] = 1
                 continue
             ids, labels = row.ids.astype(np.int64), row.labels.astype(np.int64)
             return Sample(id=row.id, ids=ids, labels=labels, pixels=pixels, skipped=tuple(skipped))
-        raise DataError(f"{_TRIES} records in a row have broken pictures; the last: {skipped[-1]}")
+        raise DataError(f"{_TRIES} records in a row, from record {index} on, have broken pictures.")
 
     def row(self, index: int) -> tuple[TokenRow, Path]:
         """The tokens, and where the pictures lie."""
