@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vlmbench.checkpoints.aside import refuse_existing, written_aside
+from vlmbench.checkpoints.assemble import main_dtype
 from vlmbench.checkpoints.huggingface import in_dtype, write_huggingface
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.official import write_official
 from vlmbench.checkpoints.read import layout_of, open_llava, read_llava
 from vlmbench.checkpoints.save import SHARD_SIZE
-from vlmbench.checkpoints.verify import Answer, answer, answer_of_folder, compare
+from vlmbench.checkpoints.verify import Answer, answer, answer_of_folder, compare, computed_in
 from vlmbench.checkpoints.wording import no_template
 from vlmbench.checkpoints.xtuner import write_xtuner
 from vlmbench.checkpoints.xtuner_trained import open_trained, write_trained
@@ -107,17 +108,24 @@ def _convert_trained(
 
 def _proven(llava: Llava, folder: Path, target: Target, options: Options, parts: Mapping[str, Path]) -> str:
     """Compute the source, then the result: their answers are kept, and the models are not."""
-    ours = answer(llava, device=options.device)
-    stored = {"f16": "float16", "q8_0": "q8_0"}[options.gguf_kind] if target == "gguf" else None
-    return compare(ours, _result(llava, folder, target, options.device, parts), folder, stored=stored)
+    before = main_dtype(llava.language.weights)
+    after = options.dtype or before
+    dtype = computed_in(before, after)
+    ours = answer(llava, dtype, device=options.device)
+    theirs = _result(llava, folder, target, dtype, options.device, parts)
+    if target == "gguf":
+        after = {"f16": "float16", "q8_0": "q8_0"}[options.gguf_kind]
+    return compare(ours, theirs, folder, (before, after))
 
 
-def _result(llava: Llava, folder: Path, target: Target, device: str, parts: Mapping[str, Path]) -> Answer:
+def _result(
+    llava: Llava, folder: Path, target: Target, dtype: str, device: str, parts: Mapping[str, Path]
+) -> Answer:
     if target == "huggingface":
-        return answer_of_folder(folder, device=device)
+        return answer_of_folder(folder, dtype, device=device)
     if target == "gguf":
         from vlmbench.checkpoints.gguf_back import read_back
 
-        return answer(read_back(llava, folder), device=device)
+        return answer(read_back(llava, folder), dtype, device=device)
     back = open_llava(folder, llm=parts.get("llm"), vision=parts.get("vision"), wording=False)
-    return answer(back, device=device)
+    return answer(back, dtype, device=device)

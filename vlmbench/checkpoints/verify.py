@@ -1,7 +1,7 @@
 """The proof of a conversion: source and result answer one prompt on one picture, and are compared.
 
-Each side is computed in the kind of number that its language model is stored in. Where that is the
-same, every logit has to be the same to the last bit.
+Both are computed in the same kind of number, the source's, or the result's where that is wider. So what
+is compared is what is stored: where nothing was rounded, every logit is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from vlmbench.checkpoints.assemble import (
     finished,
     image_processor_of,
     is_siglip,
-    main_dtype,
     tower_settings,
 )
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
+from vlmbench.checkpoints.tables import row_count
 from vlmbench.checkpoints.weights import cast, loaded
 from vlmbench.errors import ModelError
 from vlmbench.images import pad_to_square
@@ -29,38 +29,44 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PROMPT = "USER: {image}\nWhat is in the picture? ASSISTANT:"
-BOUNDS = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1, "q8_0": 0.1}
-"""How far the logits may be apart where the result is stored in this and the source is not, as a share
-of the largest logit."""
+BOUNDS = {"float16": 0.02, "bfloat16": 0.1, "q8_0": 0.1}
+"""How far apart the logits may be where the result rounds to this, as a share of the largest logit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a model makes of the prompt and the picture, step by step."""
 
-    dtype: str
     ids: torch.Tensor
     features: torch.Tensor
     """The picture, as the language model is shown it."""
     logits: torch.Tensor
     """For every position, over the tokens."""
+    rows: int
+    """How many tokens the folder itself has rows for."""
 
 
-def answer(llava: Llava, *, device: str = "cpu") -> Answer:
+def computed_in(source: str, result: str) -> str:
+    """The kind of number that both sides are computed in."""
+    return result if result == "float32" else source
+
+
+def answer(llava: Llava, dtype: str, *, device: str = "cpu") -> Answer:
     """Computed part by part, so that one part at a time is in memory."""
     import torch
 
     whole = finished(llava)
-    dtype = main_dtype(whole.language.weights)
     with torch.inference_mode():
         features = _projected(whole.projector, _seen(whole, dtype, device))
         ids = _ids(whole)
         pictures = torch.isin(ids, torch.tensor(whole.image_token_id))
         logits = _spoken(whole.language, ids, pictures, features, dtype)
-    return Answer(dtype=dtype, ids=ids, features=features.float().cpu(), logits=logits.float().cpu())
+    return Answer(
+        ids=ids, features=features.float().cpu(), logits=logits.float().cpu(), rows=row_count(llava.language)
+    )
 
 
-def answer_of_folder(folder: Path, *, device: str = "cpu") -> Answer:
+def answer_of_folder(folder: Path, dtype: str, *, device: str = "cpu") -> Answer:
     """As transformers alone loads a Hugging Face folder and computes it."""
     import torch
     from transformers import AutoConfig
@@ -69,7 +75,6 @@ def answer_of_folder(folder: Path, *, device: str = "cpu") -> Answer:
     from vlmbench.models.hf_processor import load_processor, mean_colour
 
     config = AutoConfig.from_pretrained(folder)
-    dtype = str(config.text_config.dtype).removeprefix("torch.")
     processor = load_processor(folder, config)
     picture = pad_to_square(fixed_picture(), mean_colour(processor))
     text = PROMPT.format(image=processor.image_token)
@@ -78,47 +83,46 @@ def answer_of_folder(folder: Path, *, device: str = "cpu") -> Answer:
     with torch.inference_mode():
         model = load_weights(folder, device=device, dtype=dtype)
         features = torch.stack(list(model.get_image_features(inputs["pixel_values"]).pooler_output))
-        logits = model(**inputs).logits
+        logits = model(**inputs).logits.float().cpu()
     return Answer(
-        dtype=dtype,
-        ids=inputs["input_ids"].cpu(),
-        features=features.float().cpu(),
-        logits=logits.float().cpu(),
+        ids=inputs["input_ids"].cpu(), features=features.float().cpu(), logits=logits, rows=logits.shape[-1]
     )
 
 
-def compare(source: Answer, result: Answer, where: Path, *, stored: str | None = None) -> str:
+def compare(source: Answer, result: Answer, where: Path, kinds: tuple[str, str]) -> str:
     """What was compared and how it came out, in a line; an error that says where they part.
 
-    `stored` is what the result is kept in, where it is not computed in that.
+    `kinds` is what source and result are stored in.
     """
-    kind = stored or result.dtype
-    bound = 0.0 if kind == source.dtype else BOUNDS[kind]
+    before, after = kinds
+    bound = 0.0 if after in (before, "float32") else BOUNDS[after]
     if source.ids.tolist() != result.ids.tolist():
         raise _apart("the tokens of the prompt: tokenizer or processor", where)
-    if source.features.shape != result.features.shape or _distance(source.features, result.features) > bound:
+    if (
+        source.features.shape != result.features.shape
+        or not _distance(source.features, result.features) <= bound
+    ):
         raise _apart("the features of the picture: image processor, tower or projector", where)
-    rows = min(source.logits.shape[-1], result.logits.shape[-1])
+    rows = min(source.logits.shape[-1], result.rows)
     ours, theirs = source.logits[..., :rows], result.logits[..., :rows]
     far = _distance(ours, theirs)
     if not far <= bound:
         raise _apart(
             f"the logits, by {far:.2g} of the largest where {bound:.2g} is allowed: the language model", where
         )
-    said = f"{ours.shape[1]} positions x {rows} tokens"
+    said = f"source and result answer alike: {ours.shape[1]} positions x {rows} tokens"
+    stored = before if before == after else f"{before} to {after}"
     if bound == 0:
-        return f"source and result answer alike: {said}, every logit equal ({kind})"
+        return f"{said}, every logit equal ({stored})"
     same = "the same" if bool((ours[:, -1].argmax(-1) == theirs[:, -1].argmax(-1)).all()) else "another"
     return (
-        f"source and result answer alike: {said}, logits {far:.2g} of the largest apart at most "
-        f"({source.dtype} to {kind}, {bound:.2g} allowed), {same} next token"
+        f"{said}, logits {far:.2g} of the largest apart at most ({stored}, {bound:.2g} allowed), "
+        f"{same} next token"
     )
 
 
 def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The largest difference, as a share of the largest number."""
-    if not bool(ours.isfinite().all() and theirs.isfinite().all()):
-        return float("nan") if not bool((ours.nan_to_num() == theirs.nan_to_num()).all()) else 0.0
+    """The largest difference, as a share of the largest number; not a number where either holds none."""
     return float((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-30))
 
 
