@@ -32,7 +32,9 @@ class HfTalker:
 
     def __init__(self, name: str, model: Any, prompter: Prompter, stops: tuple[str, ...] = ()) -> None:
         self.name = name
-        self._model, self._prompter, self._stops = model, prompter, stops
+        self.model, self._prompter = model, prompter
+        self.stops = stops
+        """Words that end an answer, besides the tokens that do."""
         self._generating = Generating(model, prompter.processor)
         self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
         self._busy = threading.Lock()
@@ -40,7 +42,7 @@ class HfTalker:
     @property
     def window(self) -> int:
         """How many tokens the model was made for, question and answer together."""
-        config = self._model.config.get_text_config(decoder=True)
+        config = self.model.config.get_text_config(decoder=True)
         return int(getattr(config, "max_position_embeddings", None) or _NO_LIMIT)
 
     def reply(self, conversation: Conversation, decoding: Decoding) -> Generator[Said, None, None]:
@@ -59,7 +61,7 @@ class HfTalker:
     def _spoken(self, inputs: Any, length: int, decoding: Decoding, room: int) -> Generator[Said, None, None]:
         most = min(decoding.max_new_tokens, room)
         ends = frozenset(self._generating.settings["eos_token_id"])
-        speech = Speech(self._prompter.processor.tokenizer, ends, self._stops)
+        speech = Speech(self._prompter.processor.tokenizer, ends, self.stops)
         text = ""
         tokens = self._tokens(inputs, decoding, most)
         try:
@@ -83,7 +85,7 @@ class HfTalker:
         inputs = self._prompter.inputs(conversation)
         if not self._takes_segments:
             inputs.pop("token_type_ids", None)
-        return inputs.to(self._model.device, dtype=self._model.dtype)
+        return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def _tokens(self, inputs: Any, decoding: Decoding, most: int) -> Generator[list[int], None, None]:
         """Tokens as they come. Closing this stops the model and waits until it has."""
@@ -125,7 +127,7 @@ class HfTalker:
             **(sampling if decoding.do_sample else {}),
         )
         with quiet(), torch.inference_mode(), _random_from(decoding):
-            self._model.generate(
+            self.model.generate(
                 **inputs,
                 generation_config=config,
                 streamer=_Listener(heard),

@@ -10,6 +10,9 @@ from vlmbench.errors import ModelError, UserError
 from vlmbench.models.hf_loading import check_report
 from vlmbench.models.hf_quiet import first_line, quiet
 
+PACKED = 32
+"""On a CPU bitsandbytes packs the outputs of a layer by so many."""
+
 
 def load_quantised(folder: Path, config: Any, *, bits: int, device: str, dtype: str) -> Any:
     """The model with its language model's linear layers in `bits` bits.
@@ -53,7 +56,7 @@ def load_quantised(folder: Path, config: Any, *, bits: int, device: str, dtype: 
 
 
 def kept_whole(config: Any) -> list[str]:
-    """The linear layers that are not the language model's, and its output layer."""
+    """Linear layers that are not the language model's, the output layer, and what is too small to pack."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -64,7 +67,7 @@ def kept_whole(config: Any) -> list[str]:
     return [
         name
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and id(module) not in decoder
+        if isinstance(module, torch.nn.Linear) and (id(module) not in decoder or module.out_features % PACKED)
     ]
 
 

@@ -1,0 +1,73 @@
+"""What the page does when somebody asks, without a browser; and what it says where it cannot be opened."""
+
+from __future__ import annotations
+
+import importlib
+from threading import Event
+
+import pytest
+
+from vlmbench.chat import Picture
+from vlmbench.chat.talkers import ContextFull, EchoTalker
+from vlmbench.chat.web import POLICY, require_gradio
+from vlmbench.chat.web_answers import Column, answers
+from vlmbench.cli.main import main
+from vlmbench.domain import Decoding
+from vlmbench.errors import UserError
+
+BUS = Picture(name="/tmp/uploads/bus.png", data=b"", size=(4, 3))
+
+
+class Full(EchoTalker):
+    def reply(self, conversation, decoding):  # type: ignore[no-untyped-def]
+        raise ContextFull("no room.", fix="`/forget 1` drops the oldest.")
+        yield
+
+
+def test_two_models_answer_side_by_side_and_each_keeps_its_own() -> None:
+    talkers = [EchoTalker("a red bus"), EchoTalker("<b>no</b>")]
+    columns = [Column(), Column()]
+    for question, shown in (("What?", (BUS,)), ("Sure?", ())):
+        *_, columns = answers(talkers, columns, question, shown, Decoding(), Event())
+    left, right = (column.messages() for column in columns)
+    assert left[0]["content"] == {"path": BUS.name, "alt_text": "bus.png"}
+    assert [m["content"] for m in left[1:]] == ["What?", "a red bus", "Sure?", "a red bus"]
+    assert [m["content"] for m in right[2::2]] == ["&lt;b&gt;no&lt;/b&gt;"] * 2
+    assert columns[0].status.startswith("3 tokens in ")
+
+
+def test_one_model_that_cannot_answer_does_not_silence_the_other() -> None:
+    *_, (left, right) = answers(
+        [Full(""), EchoTalker("yes")], [Column()] * 2, "What?", (), Decoding(), Event()
+    )
+    assert (left.messages(), left.status) == ([], "no room. “Clear” starts anew.")
+    assert right.messages()[-1]["content"] == "yes"
+
+
+def test_stopping_keeps_what_was_said() -> None:
+    enough = Event()
+    growing = answers([EchoTalker("one two three", pause=0.06)], [Column()], "Count.", (), Decoding(), enough)
+    for (column,) in growing:
+        if column.said:
+            enough.set()
+    assert column.status.endswith("stopped")
+    assert column.conversation.exchanges[0].answer in ("one", "one two")
+
+
+def test_without_gradio_there_is_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError) as error:
+        patch.setattr(importlib, "import_module", missing)
+        require_gradio()
+    assert 'pip install "vlmbench[web]"' in str(error.value)
+    assert main(["chat", "--model", "echo", "--web", "--image", "x.png"]) == 2
+    assert "pictures are uploaded" in capsys.readouterr().err
+
+
+def test_the_policy_names_no_other_host() -> None:
+    assert "http" not in POLICY
+    assert "*" not in POLICY
