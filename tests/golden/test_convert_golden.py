@@ -75,7 +75,7 @@ def files(folder: Path) -> set[str]:
 
 
 def same(found: torch.Tensor, golden: Mapping[str, Any], *, exactly: bool) -> bool:
-    """The same bytes in the golden data's kind of number, or, out of a merge, the same sum but for rounding."""
+    """The same bytes in the golden data's kind of number; out of a merge, the same sum but for rounding."""
     turned = found.to(getattr(torch, golden["dtype"])).contiguous()
     if list(turned.shape) != golden["shape"]:
         return False
