@@ -1,0 +1,165 @@
+"""What a recipe begins with: a whole LLaVA as one noun, its weights on disk, and its tokenizer for pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vlmbench.checkpoints.build import untrained
+from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.language import open_language
+from vlmbench.checkpoints.layout import config_of
+from vlmbench.checkpoints.nouns import LanguageModel, Llava, VisionTower
+from vlmbench.checkpoints.read import read_llava
+from vlmbench.checkpoints.vision import open_vision, published
+from vlmbench.checkpoints.weights import in_memory
+from vlmbench.errors import ModelError, UserError
+from vlmbench.models.hf_hub import local_folder
+
+from ..data.tokenizing import PieceTokenizer, from_transformers
+from ..recipe import Recipe
+from ..sizes import folder_of
+from .job import MODEL
+from .wording import worded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The model before its first step."""
+
+    llava: Llava
+    tokenizer: PieceTokenizer
+    sources: Mapping[str, Path]
+    """Where its parts came from."""
+
+
+def begin(recipe: Recipe, work_dir: Path) -> Start:
+    """The stage before, a whole model, or the parts: whichever the recipe names first."""
+    if recipe.pretrained is not None:
+        start = _of_whole(before(recipe.pretrained, work_dir), recipe)
+    elif recipe.model.start is not None:
+        start = _of_whole(_folder(recipe.model.start), recipe)
+    else:
+        start = _of_parts(recipe)
+    return replace(start, llava=worded(start.llava, recipe.wording))
+
+
+def before(named: str, work_dir: Path) -> Path:
+    """What the stage before left: a folder or file as named, or the work folder of that recipe."""
+    path = Path(named).expanduser()
+    found = path if path.exists() else work_dir.parent / named
+    if (found / MODEL).is_dir():
+        return found / MODEL
+    if found.exists() and (found.is_file() or config_of(found)):
+        return found
+    raise UserError(
+        "the stage before has left no finished model here.",
+        file=found,
+        fix=f"vlmbench train {named}, or --set pretrained=FOLDER.",
+    )
+
+
+def _of_whole(path: Path, recipe: Recipe) -> Start:
+    """Every weight is accounted for: what is missing, unknown or of another shape is listed."""
+    parts = recipe.model
+    llm = _folder(parts.language.path) if path.is_file() and parts.language.path else None
+    tower = _folder(parts.vision.path) if path.is_file() and parts.vision.path else None
+    reading = read_llava(path, llm=llm, vision=tower, template=recipe.wording.template if llm else None)
+    places = [place for role in ("", "base", "llm") if (place := reading.sources.get(role)) is not None]
+    tokenizer = _pieces(reading.llava.language.tokenizer, *places)
+    llava = finished(_fresh(reading.llava, recipe), seed=recipe.seed)
+    return Start(llava=llava, tokenizer=tokenizer, sources=reading.sources)
+
+
+def _of_parts(recipe: Recipe) -> Start:
+    model = recipe.model
+    if model.language.path is None or model.vision.path is None:
+        raise UserError("names neither a whole model nor both its parts.", key="model")
+    llm, tower = _folder(model.language.path), _folder(model.vision.path)
+    language, vision = _language(llm), _vision(tower)
+    tokenizer = _pieces(language.tokenizer, llm)
+    llava = untrained(
+        language,
+        vision,
+        template=recipe.wording.template,
+        select_layer=model.vision.select_layer,
+        seed=recipe.seed,
+    )
+    llava = replace(llava, square=recipe.data.square)
+    return Start(llava=_fresh(llava, recipe), tokenizer=tokenizer, sources={"llm": llm, "vision": tower})
+
+
+def _folder(named: str) -> Path:
+    """A folder as named, `demo`, or a model of the hub."""
+    here = folder_of(named)
+    return here if here.exists() else local_folder(named)
+
+
+def _language(folder: Path) -> LanguageModel:
+    whole = "text_config" in config_of(folder)
+    return read_llava(folder).llava.language if whole else open_language(folder)
+
+
+def _vision(folder: Path) -> VisionTower:
+    whole = "text_config" in config_of(folder) and config_of(folder).get("model_type") == "llava"
+    return read_llava(folder).llava.vision if whole else open_vision(folder)
+
+
+def _pieces(tokenizer: Any, *folders: Path) -> PieceTokenizer:
+    files = [folder / "tokenizer.json" for folder in folders]
+    return from_transformers(tokenizer, next((file for file in files if file.is_file()), None))
+
+
+def _fresh(llava: Llava, recipe: Recipe) -> Llava:
+    """Parts that the recipe wants anew, drawn from its seed."""
+    if recipe.pretrained is not None:
+        return llava
+    if recipe.model.language.fresh:
+        llava = replace(llava, language=_drawn_language(llava.language, recipe.seed))
+    if recipe.model.vision.fresh:
+        llava = replace(llava, vision=_drawn_vision(llava.vision, recipe.seed))
+    return llava
+
+
+def _drawn_language(language: LanguageModel, seed: int) -> LanguageModel:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = dict(language.config)
+    made = AutoConfig.for_model(config.pop("model_type"), **_plain(config))
+    auto: Any = AutoModelForCausalLM
+    drawn = _drawn(lambda: auto.from_config(made), seed)
+    return replace(language, weights=in_memory(_like(drawn, language.weights)))
+
+
+def _drawn_vision(vision: VisionTower, seed: int) -> VisionTower:
+    from transformers import AutoConfig, AutoModel
+
+    config = dict(vision.config)
+    made = AutoConfig.for_model(config.pop("model_type"), **_plain(config))
+    auto: Any = AutoModel
+    drawn = {published(name): tensor for name, tensor in _drawn(lambda: auto.from_config(made), seed).items()}
+    return replace(vision, weights=in_memory(_like(drawn, vision.weights)))
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("dtype", "torch_dtype", "architectures", "transformers_version")
+    return {key: value for key, value in config.items() if key not in kept}
+
+
+def _drawn(make: Any, seed: int) -> dict[str, Any]:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state: dict[str, Any] = make().float().state_dict()
+    return state
+
+
+def _like(drawn: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the model had; a tied head is left out as it was."""
+    absent = wanted.keys() - drawn.keys()
+    if absent:
+        raise ModelError(f"{len(absent)} weights cannot be drawn anew: {', '.join(sorted(absent)[:3])}, …")
+    return {name: drawn[name] for name in wanted}

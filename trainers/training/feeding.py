@@ -1,0 +1,181 @@
+"""From a recipe's mixture to batches: tokens, pictures, an order over ranks, and a loader for each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from vlmbench.checkpoints.assemble import feature_count, image_processor_of
+from vlmbench.errors import VlmbenchError
+
+from ..data.collate import Collator, Sample
+from ..data.dataset import LlavaDataset
+from ..data.mixture import mixture, token_specs
+from ..data.packing import PackedCollator, pack
+from ..data.pictures import Pictures
+from ..data.prepare import TokenSpec
+from ..data.progress import StderrProgress, quiet
+from ..data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
+from ..data.waiting import shared_tokens
+from ..recipe import Recipe
+from .begin import Start
+from .computing import Computing
+
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Everything that the loop draws batches from."""
+
+    dataset: LlavaDataset
+    specs: tuple[TokenSpec, ...]
+    pictures: Pictures
+    features: int
+    loader: EpochLoader
+
+    @property
+    def micro_batches(self) -> int:
+        """Of an epoch, on each rank."""
+        return len(self.loader)
+
+
+def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Path | None) -> Feed:
+    """The loader of this rank; the first tokenises, the others wait for its file."""
+    features = feature_count(start.llava)
+    specs = tuple(token_specs(recipe, start.tokenizer, features))
+    sets = [
+        shared_tokens(
+            spec,
+            leader=how.first,
+            home=home,
+            progress=StderrProgress(spec.file.name) if how.first else quiet,
+        )
+        for spec in specs
+    ]
+    pictures = Pictures(processor=image_processor_of(start.llava.vision), square=recipe.data.square)
+    dataset = mixture(recipe, sets, pictures, work_dir / "broken_pictures.jsonl")
+    token = start.llava.image_token_id
+    pad = start.llava.language.tokenizer.pad_token_id
+    plain = Collator(
+        pad_id=start.tokenizer.pad if pad is None else pad,
+        image_token=-1 if token is None else token,
+        features=features,
+        blank=pictures.blank(),
+    )
+    loader = _loader(recipe, dataset, plain, how)
+    return Feed(dataset=dataset, specs=specs, pictures=pictures, features=features, loader=loader)
+
+
+def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: Computing) -> EpochLoader:
+    import torch
+
+    schedule, data = recipe.schedule, recipe.data
+    spread = Spread(
+        batch=schedule.batch * schedule.accumulation, world=how.world, rank=how.rank, seed=recipe.seed
+    )
+    samples: Any = Told(dataset)
+    collate: Any = plain
+    sampler: ShuffledSampler
+    if data.packing:
+        rows = pack(dataset.expanded_lengths(plain.features), room(recipe, plain.features))
+        samples, collate = PackedRows(samples, rows), PackedCollator(plain=plain)
+        sampler = ShuffledSampler(len(rows), spread)
+    elif data.sampler == "length-grouped":
+        sampler = LengthGroupedSampler(dataset.modality_lengths(), spread)
+    else:
+        sampler = ShuffledSampler(len(dataset), spread)
+    return EpochLoader(
+        samples,
+        batch_sampler=Batches(sampler, schedule.batch),
+        collate_fn=ToldCollator(collate),
+        num_workers=data.workers,
+        pin_memory=data.pin_memory and not how.cpu,
+        persistent_workers=data.workers > 0,
+        # The default generator is the model's own, for dropout.
+        generator=torch.Generator().manual_seed(recipe.seed),
+    )
+
+
+def room(recipe: Recipe, features: int) -> int:
+    """Tokens of a packed row: as long as the longest sample may become."""
+    return recipe.data.max_positions or recipe.data.max_length - 1 + features
+
+
+class Batches:
+    """A sampler's indices in batches; the loop sets the epoch through it."""
+
+    def __init__(self, sampler: ShuffledSampler, batch: int) -> None:
+        self.sampler, self.batch_size, self.drop_last = sampler, batch, False
+
+    @property
+    def batch_sampler(self) -> Batches:
+        """Itself, where the loop looks for what it wrapped to skip batches."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """The order of that epoch."""
+        self.sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        indices = list(self.sampler)
+        return (indices[at : at + self.batch_size] for at in range(0, len(indices), self.batch_size))
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.batch_size)
+
+
+class EpochLoader(DataLoader[Any]):
+    """torch's loader, which the loop tells of each epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """The order of that epoch."""
+        batches: Any = self.batch_sampler
+        batches.set_epoch(epoch)
+
+
+class Told:
+    """The data set, with what the user can mend as a value: raised in a worker, it would lose its form."""
+
+    def __init__(self, dataset: LlavaDataset) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Sample | VlmbenchError:
+        try:
+            return self._dataset[index]
+        except VlmbenchError as error:
+            return error
+
+
+class PackedRows:
+    """Rows of several samples."""
+
+    def __init__(self, samples: Told, rows: Sequence[Sequence[int]]) -> None:
+        self._samples, self._rows = samples, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> list[Sample | VlmbenchError]:
+        return [self._samples[place] for place in self._rows[index]]
+
+
+class ToldCollator:
+    """A batch, or the first failure among its samples."""
+
+    def __init__(self, collate: Any) -> None:
+        self._collate = collate
+
+    def __call__(self, samples: Sequence[Any]) -> dict[str, Any]:
+        """One batch."""
+        flat = [one for sample in samples for one in (sample if isinstance(sample, list) else [sample])]
+        failed = next((one for one in flat if isinstance(one, VlmbenchError)), None)
+        batch: dict[str, Any] = {FAILED: failed} if failed is not None else self._collate(samples)
+        return batch

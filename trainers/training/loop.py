@@ -1,0 +1,211 @@
+"""Hugging Face's Trainer, with the recipe's order, optimizer, curve and checkpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainingArguments
+
+from ..counting import save_every
+from ..data.collate import to_model
+from ..recipe import Recipe
+from . import checkpoints, weights
+from .computing import Computing
+from .feeding import FAILED, Feed
+from .groups import optimizer
+from .guard import Guard
+from .job import Job, Saved
+from .schedule import curve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """How far a run goes, in optimizer steps."""
+
+    epoch: int
+    """In one."""
+    all: int
+    save: int
+    log: int
+
+
+def steps_of(recipe: Recipe, micro_batches: int) -> Steps:
+    """From the length of the loader."""
+    schedule, saving = recipe.schedule, recipe.saving
+    epoch = math.ceil(micro_batches / schedule.accumulation)
+    every = saving.log_every // schedule.accumulation if saving.unit == "micro-batch" else saving.log_every
+    whole = epoch * schedule.epochs
+    return Steps(
+        epoch=epoch,
+        all=whole if schedule.max_steps is None else min(whole, schedule.max_steps),
+        save=save_every(saving, schedule, epoch),
+        log=max(1, every),
+    )
+
+
+def arguments(recipe: Recipe, how: Computing, steps: Steps, work_dir: Path) -> Any:
+    """The Trainer's settings."""
+    schedule = recipe.schedule
+    return TrainingArguments(
+        output_dir=str(work_dir),
+        per_device_train_batch_size=schedule.batch,
+        gradient_accumulation_steps=schedule.accumulation,
+        num_train_epochs=schedule.epochs,
+        max_steps=steps.all,
+        learning_rate=schedule.lr,
+        max_grad_norm=schedule.clip,
+        weight_decay=schedule.weight_decay,
+        bf16=how.precision == "bf16",
+        fp16=how.precision == "fp16",
+        use_cpu=how.cpu,
+        ddp_backend="gloo" if how.cpu and how.world > 1 else None,
+        # Parameters without gradients are out of DDP's sight, and every batch shows a picture.
+        ddp_find_unused_parameters=False if how.world > 1 else None,
+        deepspeed=how.deepspeed,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        save_strategy="steps",
+        save_steps=steps.save,
+        logging_steps=1,
+        logging_strategy="steps",
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        gradient_checkpointing=False,
+        log_level="error",
+        log_level_replica="error",
+    )
+
+
+class Loop(Trainer):
+    """One stage on this rank."""
+
+    def __init__(self, model: Any, job: Job, how: Computing, feed: Feed, steps: Steps) -> None:
+        self._job, self._how, self._feed, self._steps = job, how, feed, steps
+        self._guard = Guard()
+        self._losses: list[torch.Tensor] = []
+        self.records: list[str] = []
+        self.tokens = self.rows = 0
+        self.skipped = 0
+        super().__init__(
+            model=model, args=arguments(job.recipe, how, steps, job.work_dir), train_dataset=feed.dataset
+        )
+
+    def get_train_dataloader(self) -> Any:
+        """Dealt to the ranks already."""
+        return self._feed.loader
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """By part."""
+        if self.optimizer is None:
+            schedule = self._job.recipe.schedule
+            self.optimizer = optimizer(self.model, schedule, on_gpu=not self._how.cpu)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The recipe's curve over all steps, whatever was done before."""
+        if self.lr_scheduler is None:
+            share = curve(self._job.recipe.schedule, self._steps.all)
+            stepped: Any = self.optimizer if optimizer is None else optimizer
+            inner: Any = getattr(stepped, "optimizer", stepped)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(inner, share)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """Forward and back; the batch's names are kept until the step is taken."""
+        self.records += inputs.pop("record_ids")
+        self.skipped += len(inputs.pop("skipped"))
+        self.rows += len(inputs["input_ids"])
+        self.tokens += int((inputs["labels"] != -100).sum())
+        loss = super().training_step(model, to_model(inputs), num_items_in_batch)
+        self._losses.append(loss)
+        return loss
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """A step's batches; what a loading process could not do is raised here."""
+        self.records, self._losses = [], []
+        found = super().get_batch_samples(epoch_iterator, num_batches, device)
+        failed = next((batch[FAILED] for batch in found[0] if FAILED in batch), None)
+        if failed is not None:
+            raise failed
+        return found
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The last word before the step is taken."""
+        trainer: Any = super()
+        norm = trainer._get_grad_norm(model, grad_norm)
+        known = None if norm is None or self.accelerator.scaler is not None else float(norm)
+        # Under DeepSpeed the norm is of the step before.
+        known = None if self.is_deepspeed_enabled else known
+        losses = torch.stack(self._losses).float().tolist() if self._losses else []
+        # Each is its share of the global batch's mean.
+        self._guard.check(self.state.global_step + 1, [sum(losses)], known, self.records)
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Written aside by all ranks, renamed by the first."""
+        step, work_dir = self.state.global_step, self._job.work_dir
+        if self._how.first:
+            checkpoints.open_aside(work_dir, step)
+        self.accelerator.wait_for_everyone()
+        self._write(checkpoints.aside(work_dir, step))
+        self.accelerator.wait_for_everyone()
+        if self._how.first:
+            facts = checkpoints.facts_of(self._job.recipe, self._how, step)
+            folder = checkpoints.settle(work_dir, step, facts, self._job.recipe.saving.keep)
+            self._tell(folder, step)
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, folder: Path) -> None:
+        tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
+        if self._how.first:
+            weights.save(tensors, folder / checkpoints.TRAINED)
+        if self.is_deepspeed_enabled:
+            engine: Any = self.model_wrapped
+            engine.save_checkpoint(str(folder), exclude_frozen_parameters=True)
+            if self._how.first:
+                torch.save(self._curve().state_dict(), folder / "scheduler.pt")
+        else:
+            self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
+        self._save_rng_state(str(folder))
+        if self._how.first:
+            self.state.save_to_json(str(folder / "trainer_state.json"))
+
+    def _tell(self, folder: Path, step: int) -> None:
+        if self._job.on_checkpoint is not None:
+            last = step >= self._steps.all
+            self._job.on_checkpoint(
+                Saved(folder=folder, step=step, epoch=float(self.state.epoch or 0), last=last)
+            )
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        weights.load(self.model, Path(resume_from_checkpoint) / checkpoints.TRAINED)
+
+    def _prepare_for_training(
+        self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any
+    ) -> Any:
+        """As ever; then what the checkpoint holds, where only what is trained is in it."""
+        trainer: Any = super()
+        prepared = trainer._prepare_for_training(max_steps, train_dataloader, None)
+        if resume_from_checkpoint is not None:
+            if self.is_deepspeed_enabled:
+                self._load_deepspeed(Path(resume_from_checkpoint))
+            else:
+                self._load_optimizer_and_scheduler(resume_from_checkpoint)
+            self._load_scaler(resume_from_checkpoint)
+        return prepared
+
+    def _load_deepspeed(self, folder: Path) -> None:
+        engine: Any = self.model_wrapped
+        engine.load_checkpoint(str(folder), load_module_strict=False)
+        self._curve().load_state_dict(torch.load(folder / "scheduler.pt", weights_only=True))
+
+    def _curve(self) -> Any:
+        return self.lr_scheduler

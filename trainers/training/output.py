@@ -1,0 +1,96 @@
+"""The finished model: what was trained put into what it began with, as a Hugging Face folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.lora import trained as adapter_of
+from vlmbench.checkpoints.nouns import Llava, Stored, Weights
+from vlmbench.checkpoints.read_adapter import adapted
+from vlmbench.checkpoints.save import save_json, save_safetensors
+from vlmbench.checkpoints.weights import open_safetensors
+
+from ..recipe import Recipe
+from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name
+
+if TYPE_CHECKING:
+    import torch
+
+ADAPTER = "adapter"
+
+
+def finished_llava(llava: Llava, recipe: Recipe, tensors: Weights, where: Path) -> Llava:
+    """The whole model; adapters are merged, every weight in the numbers that it came in."""
+    language, vision = recipe.model.language.lora, recipe.model.vision.lora
+    settings: dict[str, Any] = {"lora_alpha": language.alpha if language else 1}
+    if vision is not None:
+        settings["alpha_pattern"] = {r"vision_model\..*": vision.alpha}
+    done = adapted(llava, adapter_of(tensors, settings, where))
+    return replace(
+        done,
+        language=replace(done.language, weights=_as_before(done.language.weights, llava.language.weights)),
+        vision=replace(done.vision, weights=_as_before(done.vision.weights, llava.vision.weights)),
+        square=recipe.data.square,
+    )
+
+
+def write(llava: Llava, recipe: Recipe, file: Path, folder: Path, *, base: str | None) -> None:
+    """Into an existing folder; adapters also by themselves, as PEFT keeps them."""
+    tensors = open_safetensors(file)
+    write_huggingface(finished_llava(llava, recipe, tensors, file), folder)
+    if any(is_adapter(name) for name in tensors):
+        _write_adapter(tensors, recipe, folder / ADAPTER, base)
+
+
+def _as_before(weights: Weights, before: Weights) -> dict[str, Stored]:
+    return {name: _cast(kept, before[name].dtype) for name, kept in weights.items()}
+
+
+def _cast(kept: Stored, dtype: str) -> Stored:
+    if kept.dtype == dtype:
+        return kept
+
+    def read() -> torch.Tensor:
+        import torch
+
+        return kept.load().to(getattr(torch, dtype))
+
+    return Stored(shape=kept.shape, dtype=dtype, load=read)
+
+
+def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path, base: str | None) -> None:
+    """A PEFT adapter over the whole LLaVA that training began with; the projector lies in it whole."""
+    folder.mkdir()
+    plain = {f"base_model.model.{without_adapter_name(name)}": kept for name, kept in tensors.items()}
+    modules = sorted({name.split(".lora_")[0] for name in tensors if is_adapter(name)})
+    loras = {"language": recipe.model.language.lora, "vision": recipe.model.vision.lora}
+    main = loras["language"] or loras["vision"]
+    other = loras["vision"] if main is loras["language"] else None
+    document: dict[str, Any] = {
+        "peft_type": "LORA",
+        "task_type": None,
+        "base_model_name_or_path": base,
+        "bias": "none",
+        "r": main.r if main else 1,
+        "lora_alpha": main.alpha if main else 1,
+        "lora_dropout": main.dropout if main else 0.0,
+        "target_modules": modules,
+        "modules_to_save": [PROJECTOR.rstrip(".").rpartition(".")[2]] if _has_projector(tensors) else None,
+        "rank_pattern": _pattern(other.r) if other else {},
+        "alpha_pattern": _pattern(other.alpha) if other else {},
+        "inference_mode": True,
+    }
+    save_json(folder / "adapter_config.json", document)
+    save_safetensors(plain, folder / "adapter_model.safetensors")
+
+
+def _has_projector(tensors: Mapping[str, object]) -> bool:
+    return any(part_of(name) == "projector" for name in tensors)
+
+
+def _pattern(value: int) -> dict[str, int]:
+    return {TOWER.replace(".", r"\.") + ".*": value}
