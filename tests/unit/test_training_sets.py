@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,23 +120,55 @@ def test_nothing_to_train_on_is_said(wanted: TokenSpec, tokenizer: PieceTokenize
         prepare(spec(file, tokenizer))
 
 
+def test_a_file_that_changes_meanwhile_is_not_kept(wanted: TokenSpec) -> None:
+    def meddle(pace: Pace, *, done: bool = False) -> None:
+        if not done:
+            wanted.file.write_text(wanted.file.read_text("utf-8") + " ", "utf-8")
+
+    with pytest.raises(DataError, match="changed while it was being read"):
+        prepare(wanted, progress=meddle)
+    assert open_tokens(wanted) is None
+
+
 # Waiting ---------------------------------------------------------------------------------------------
 
 
-def lead(wanted: TokenSpec, delay: float) -> None:
+def lead(wanted: TokenSpec, delay: float, workers: int = 1) -> None:
     """A first rank that takes its time."""
 
     def slowly(pace: Pace, *, done: bool = False) -> None:
         if not done:
             time.sleep(delay)
 
-    shared_tokens(wanted, leader=True, workers=1, progress=slowly)
+    shared_tokens(wanted, leader=True, workers=workers, progress=slowly)
 
 
 def in_a_process(*args: Any) -> Any:
     process = multiprocessing.get_context("fork").Process(target=lead, args=args)
     process.start()
     return process
+
+
+def children(process: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+            if parent == process and b"spawn_main" in status.with_name("cmdline").read_bytes():
+                found.append(int(status.parent.name))
+    return found
+
+
+def gone(process: int) -> bool:
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_others_wait_for_the_first(wanted: TokenSpec) -> None:
@@ -146,16 +179,19 @@ def test_others_wait_for_the_first(wanted: TokenSpec) -> None:
     assert not list(folder_of(wanted).parent.glob(".*.beat"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
 def test_a_killed_first_process_is_noticed(wanted: TokenSpec) -> None:
-    first = in_a_process(wanted, 60.0)
-    beat = folder_of(wanted).with_name(f".{wanted.key}.beat")
-    while not beat.exists():
+    first = in_a_process(wanted, 60.0, 2)
+    patience = time.monotonic() + 30
+    while len(workers := children(first.pid)) < 2 and time.monotonic() < patience:
         time.sleep(0.02)
     os.kill(first.pid, signal.SIGKILL)
     first.join()
+    assert len(workers) == 2
     with pytest.raises(DataError, match="no sign of life"):
         shared_tokens(wanted, leader=False, patience=0.5)
-    # What it left behind is in nobody's way.
+    # What it left behind is in nobody's way, and no process of its own goes on.
+    assert all(gone(worker) for worker in workers)
     assert len(shared_tokens(wanted, leader=True)) == 2000
 
 

@@ -17,8 +17,6 @@ from .encoding import Encoded, Encoder
 
 Change = Literal["", "cut", "first turns dropped", "last pictures dropped"]
 Loss = Literal["no turn", "nothing learned within the limit", "nothing to learn"]
-CHANGES: tuple[Change, ...] = ("cut", "first turns dropped", "last pictures dropped")
-LOSSES: tuple[Loss, ...] = ("no turn", "nothing learned within the limit", "nothing to learn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

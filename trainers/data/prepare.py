@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,11 +57,16 @@ class TokenSpec:
     bad_records: Policy = field(default_factory=Policy)
 
     @cached_property
+    def digest(self) -> str:
+        """Of the data file."""
+        return file_digest(self.file, "sha256")
+
+    @cached_property
     def key(self) -> str:
         """The name of the set."""
         facts = {
             "schema": SCHEMA,
-            "data": file_digest(self.file, "sha256"),
+            "data": self.digest,
             "tokenizer": self.tokenizer.digest,
             "style": asdict(self.style),
             "limit": asdict(self.limit),
@@ -116,6 +122,11 @@ def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: Progress
         try:
             aside.mkdir(parents=True)
             facts = _Maker(spec, aside / ROWS, size, progress).run(workers)
+            if file_digest(spec.file, "sha256") != spec.digest:
+                # It must not be kept under the digest of what it was a moment ago.
+                raise DataError(
+                    "the file changed while it was being read.", file=spec.file, fix="Start again."
+                )
             (aside / FACTS).write_text(json.dumps(facts), "utf-8")
             shutil.rmtree(folder, ignore_errors=True)  # an older one that is not whole
             aside.rename(folder)
@@ -164,11 +175,11 @@ class _Maker:
             file=spec.file,
         )
 
-    def _records_wanted(self) -> Any:
+    def _records_wanted(self) -> Iterator[RawRecord]:
         records = raw_records(self._spec.file)
         return records if self._spec.subset is None else self._drawn(records, self._spec.subset)
 
-    def _drawn(self, records: Any, count: int) -> Any:
+    def _drawn(self, records: Iterator[RawRecord], count: int) -> Iterator[RawRecord]:
         """A subset that seed and file decide, in the order of the file."""
         import numpy as np
 
@@ -204,6 +215,3 @@ class _Maker:
             "batches": self._batches,
             "notes": self._notes.as_json(),
         }
-
-
-__all__ = ["RawRecord", "TokenSpec", "folder_of", "open_tokens", "prepare"]
