@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check vllm slow wheel perf clean
+.PHONY: demo test check vllm formats browser slow wheel perf clean
 
 demo: $(READY)
 	$(BIN)/vlmbench demo
@@ -19,6 +19,10 @@ test: $(READY)
 vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pytest -W default --no-header tests/vllm_lane
+
+formats:
+	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
+	$(VENV)-formats/bin/python -m pytest -W default --no-header tests/formats_lane
 
 slow: $(READY)
 	$(BIN)/pytest -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
@@ -46,4 +50,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-vllm $(VENV)-formats build dist *.egg-info

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from finished_runs import circular_run, finished, row_run
+from ecosystem_runs import HOSTILE, SITTING, good_run, hostile_run
 from huggingface_hub import ModelCard, parse_eval_result_entries
-from samples import metric, rotated
-from samples import run as made_run
 
 from vlmbench.errors import RunFolderError, UsageError
 from vlmbench.finished import FinishedRun
@@ -22,26 +20,16 @@ from vlmbench.report.ecosystem_inspect import inspect_log
 from vlmbench.report.results import results_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
-HOSTILE = "<b>&\x00\ud800=cmd()\n---\n| `x` 'y': {z}"
-SITTING = {"started": "2026-02-03T04:05:06+00:00", "versions": {"vlmbench": "0.1.0"}}
-
-
-def dated(run: FinishedRun) -> FinishedRun:
-    return replace(run, sittings=(SITTING,))
 
 
 @pytest.fixture
 def run() -> FinishedRun:
-    decoding = [{"max_new_tokens": 512, "do_sample": False, "temperature": 1.0}]
-    return dated(circular_run([i % 3 > 0 for i in range(30)], decoding=decoding))
+    return good_run()
 
 
 @pytest.fixture
 def hostile() -> FinishedRun:
-    samples = [replace(s, question=HOSTILE, categories={"category": HOSTILE}) for s in rotated(3, answer="A")]
-    figures = [metric("circular accuracy", 0.5, n=2), metric(HOSTILE, 0.5, level="category")]
-    texts: dict[str, str | None] = {s.id: HOSTILE for s in samples} | {"0": "A", "1": None, "2": "?"}
-    return dated(finished(made_run(samples, figures, texts, name=HOSTILE, model=HOSTILE), "runs/hostile"))
+    return hostile_run()
 
 
 def test_the_schema_in_docs_is_the_packaged_one() -> None:
@@ -112,28 +100,6 @@ def test_equal_runs_make_equal_files(run: FinishedRun) -> None:
     assert inspect_log(run) == inspect_log(run)
 
 
-@pytest.mark.parametrize("which", ["run", "hostile", "rows"])
-def test_every_eval_ever_accepts_what_is_written(
-    which: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    core = pytest.importorskip("every_eval_ever.validator.validation_core")
-    found = dated(row_run([40.0, 70.5], [0, 1])) if which == "rows" else request.getfixturevalue(which)
-    files = {str(path): text for path, text in every_eval_ever(found, model_id="me/mine").items()}
-    assert len(files) == 2
-    for path, text in files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text, "utf-8")
-    for path in files:
-        report = core.validate_file(
-            tmp_path / path,
-            repo_path=path,
-            available_files=frozenset(files),
-            read_repo_file=files.__getitem__,
-            run_semantic_checks=True,
-        )
-        assert (report.valid, report.errors, report.warnings) == (True, [], [])
-
-
 def test_every_eval_ever_has_a_line_for_every_scored_row(run: FinishedRun, hostile: FinishedRun) -> None:
     (document, lines) = every_eval_ever(run).values()
     rows = [json.loads(line) for line in lines.splitlines()]
@@ -141,19 +107,6 @@ def test_every_eval_ever_has_a_line_for_every_scored_row(run: FinishedRun, hosti
     assert rows[0]["input"]["raw"] == "What is it?\nA. a cat\nB. a dog"
     assert sum(row["evaluation"]["is_correct"] for row in rows) == 50
     assert len(list(every_eval_ever(hostile).values())[1].splitlines()) == 5  # one request failed
-
-
-@pytest.mark.parametrize("which", ["run", "hostile"])
-def test_inspect_reads_the_log(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    log = pytest.importorskip("inspect_ai.log")
-    found = request.getfixturevalue(which)
-    file = tmp_path / "log.json"
-    file.write_text(json.dumps(inspect_log(found), allow_nan=False, ensure_ascii=False), "utf-8")
-    read = log.read_eval_log(str(file))
-    assert read.status == ("success" if found.whole else "error")
-    assert len(read.samples) == read.results.total_samples == len(found.questions.samples)
-    headline = found.results["headline"]
-    assert read.results.scores[0].metrics[headline["name"]].value == headline["value"]
 
 
 def test_an_inspect_sample_has_question_answer_and_every_rule_set(run: FinishedRun) -> None:

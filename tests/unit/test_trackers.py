@@ -36,7 +36,8 @@ def test_every_figure_has_a_name_that_trackers_take() -> None:
 
 
 def test_mlflow_keeps_figures_settings_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("mlflow")
+    import mlflow
+
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
@@ -51,7 +52,6 @@ def test_mlflow_keeps_figures_settings_and_the_file(tmp_path: Path, monkeypatch:
 
 
 def test_wandb_keeps_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     log_results("wandb", results(), ())
@@ -71,7 +71,6 @@ def test_a_tracker_that_is_not_installed_is_told_before_anything_is_asked(
 def test_a_tracker_that_fails_costs_no_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
     assert main([*ECHO, "--out", str(tmp_path), "--log", "mlflow"]) == 0
     assert "mlflow was not told" in capsys.readouterr().err
