@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from asking import answers, questions
 from checkpoint_folders import CLIP, language, official, pth, xtuner
 from tiny_models import edit_json
 
+from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.huggingface import write_huggingface
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.cli.main import main
@@ -160,3 +162,93 @@ def test_memory_stays_near_one_copy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MEASURED, *map(str, folders)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     assert int(done.stdout) < 1.6 * size, f"{int(done.stdout) / size:.2f} copies"
+
+
+@pytest.mark.slow
+def test_workers_read_the_same_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths mean the same to a worker, and the replicas' facts are compared."""
+    pytest.importorskip("ray")
+    monkeypatch.chdir(tmp_path)
+    language(tmp_path / "llm")
+    xtuner("llm_lora", tmp_path / "tuned")
+    parts = ["--model", "tuned", "--llm", "llm", "--vision", str(CLIP), "--template", "vicuna"]
+    command = ["run", *parts, "--bench", "Shapes_DEV_EN", "--limit", "2", "--max-new-tokens", "4"]
+    assert main([*command, "--devices", "2", "--device", "cpu", "--out", "two"]) == 0
+    assert main([*command, "--out", "one"]) == 0
+    two, one = (json.loads((tmp_path / out / "results.json").read_text("utf-8")) for out in ("two", "one"))
+    assert two["headline"] == one["headline"]
+
+
+TRAINED = """
+import sys
+import deepspeed, torch
+from safetensors.torch import load_file, save_file
+
+out, stage, source = sys.argv[1:4]
+torch.set_num_threads(1)
+held = load_file(source)
+
+
+class Trained(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name, kept in held.items():
+            place = self
+            for step in name.split(".")[:-1]:
+                if not hasattr(place, step):
+                    place.add_module(step, torch.nn.Module())
+                place = getattr(place, step)
+            place.register_parameter(name.split(".")[-1], torch.nn.Parameter(kept))
+
+    def forward(self):
+        return sum(kept.float().pow(2).sum() for kept in self.parameters())
+
+
+settings = {
+    "train_micro_batch_size_per_gpu": 1,
+    "bf16": {"enabled": True},
+    "zero_optimization": {"stage": int(stage)},
+    "optimizer": {"type": "AdamW", "params": {"lr": 1e-3, "torch_adam": True}},
+}
+model = Trained()
+engine, *_ = deepspeed.initialize(model=model, model_parameters=model.parameters(), config=settings)
+engine.backward(engine())
+engine.step()
+engine.save_checkpoint(out, tag="iter_1.pth", client_state={"meta": {"seed": 0}})
+if engine.global_rank == 0:
+    from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
+
+    save_file(
+        {name: kept.contiguous() for name, kept in get_fp32_state_dict_from_zero_checkpoint(out).items()},
+        out + "/wanted.safetensors",
+    )
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["2", "3"])
+def test_deepspeeds_own_files_are_put_together_as_deepspeed_does(tmp_path: Path, stage: str) -> None:
+    """Two real processes write them; DeepSpeed's own script says what they hold."""
+    pytest.importorskip("deepspeed")
+    from llava_parts import CONVERT
+    from safetensors.torch import load_file
+
+    script = tmp_path / "train.py"
+    script.write_text(TRAINED, "utf-8")
+    source = CONVERT / "inputs" / "llm_full.state_dict.safetensors"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*launcher, str(script), str(tmp_path / "out"), stage, str(source)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
+    )
+    wanted = load_file(tmp_path / "out" / "wanted.safetensors")
+    weights, notes = open_deepspeed(tmp_path / "out" / "iter_1.pth")
+    assert notes["meta"] == {"seed": 0}
+    assert weights.keys() == wanted.keys()
+    assert all(torch.equal(weights[name].load(), kept) for name, kept in wanted.items())
+    llm = language(tmp_path / "llm")
+    model = load(tmp_path / "out" / "iter_1.pth", llm=str(llm), vision=str(CLIP), template="vicuna")
+    assert said(answers(model, questions()))

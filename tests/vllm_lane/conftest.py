@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,6 +40,22 @@ def engine(tiny: Path) -> Iterator[Any]:
     model: Any = load_model(f"vllm:{tiny}")
     yield model
     model.close()
+
+
+@pytest.fixture(scope="session")
+def layouts(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same LLaVA in a layout that vLLM does not read, and under names that it does not know."""
+    from lane_models import rename_newest
+
+    from vlmbench.checkpoints.read import open_llava
+    from vlmbench.checkpoints.xtuner import write_xtuner
+
+    root = tmp_path_factory.mktemp("layouts")
+    newest = shutil.copytree(tiny, root / "newest")
+    rename_newest(newest / "model.safetensors")
+    (root / "xtuner").mkdir()
+    write_xtuner(open_llava(tiny), root / "xtuner")
+    return {"newest": newest, "xtuner": root / "xtuner"}
 
 
 @pytest.fixture(scope="session")

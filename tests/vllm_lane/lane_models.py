@@ -32,6 +32,14 @@ def _wider(model: Any) -> Any:
     return type(model)(config)
 
 
+def rename_newest(file: Path) -> None:
+    """From the published names to those that transformers saves."""
+    from safetensors.torch import load_file, save_file
+
+    weights = {name.replace(PUBLISHED, SAVED, 1): tensor for name, tensor in load_file(file).items()}
+    save_file(weights, file, metadata={"format": "pt"})
+
+
 def publish(file: Path) -> None:
     """Rename the picture tower's weights; vLLM knows no other names."""
     from safetensors.torch import load_file, save_file
