@@ -223,6 +223,12 @@ def test_ctrl_c_stops_a_real_model() -> None:
     assert "Traceback" not in screen.raw
 
 
+def test_without_any_input_there_is_nothing_to_answer(piped: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert piped("", "--model", "echo:yes")[0] == ""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["chat", "--model", "echo:yes"]) == 0
+
+
 def test_what_a_model_says_cannot_move_the_cursor(piped: Piped) -> None:
     out, _ = piped("Hi\n", "--model", "echo:a\x1b[2Jb\x07")
     assert out == "a\\x1b[2Jb\\x07\n"

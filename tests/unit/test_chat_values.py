@@ -14,7 +14,7 @@ from tiny_models import picture
 
 from vlmbench.chat import Conversation, Picture, Session
 from vlmbench.chat.preview import preview
-from vlmbench.chat.printable import printable
+from vlmbench.chat.printable import json_line, printable
 from vlmbench.chat.spoken import settled, until_stop
 from vlmbench.chat.talkers import EchoTalker
 from vlmbench.chat.transcript import save
@@ -138,6 +138,15 @@ def test_shown_text_only_grows_and_never_holds_a_stop_word(text: str, stops: lis
 
 def test_a_model_cannot_move_the_cursor_or_turn_the_text_around() -> None:
     assert printable("a\x1b[2J\x07b\r\u202ec\n\td") == "a\\x1b[2J\\x07b\\r\\u202ec\n\td"
+
+
+def test_a_line_of_json_is_json_in_any_encoding_and_moves_no_cursor() -> None:
+    document = {"answer": "颜色 🚌 \x9b2J \u202e\n"}
+    for encoding in ("utf-8", "ascii"):
+        line = json_line(document, encoding)
+        assert json.loads(line) == document
+        assert line.encode(encoding).decode(encoding) == printable(line)
+    assert "颜色" in json_line(document, "UTF-8")
 
 
 def test_a_saved_conversation_is_text_in_any_viewer(tmp_path: Path) -> None:

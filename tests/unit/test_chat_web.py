@@ -60,9 +60,10 @@ def test_without_gradio_there_is_the_command_that_installs_it(
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    with monkeypatch.context() as patch, pytest.raises(UserError) as error:
+    with monkeypatch.context() as patch:
         patch.setattr(importlib, "import_module", missing)
-        require_gradio()
+        with pytest.raises(UserError) as error:
+            require_gradio()
     assert 'pip install "vlmbench[web]"' in str(error.value)
     assert main(["chat", "--model", "echo", "--web", "--image", "x.png"]) == 2
     assert "pictures are uploaded" in capsys.readouterr().err

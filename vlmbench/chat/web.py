@@ -84,10 +84,8 @@ def serve(
             # A page on a server of Gradio's takes its scripts from there.
             app_kwargs={} if share else {"middleware": [guard()]},
         )
-    except OSError as error:
-        raise UserError(
-            f"no page can be opened there ({error}).", key="--port", fix="Choose another port."
-        ) from None
+    except OSError:
+        raise UserError("this port is taken.", key="--port", fix="Choose another.") from None
     say(local, public)
     threading.Event().wait()
 

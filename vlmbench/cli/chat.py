@@ -106,7 +106,7 @@ def execute(args: argparse.Namespace) -> int:
     for picture in pictures:
         session.show(picture)
         screen.show_picture(picture)
-    return Chat(session, screen, is_typed=sys.stdin.isatty()).run()
+    return Chat(session, screen, is_typed=sys.stdin is not None and sys.stdin.isatty()).run()
 
 
 def _check(args: argparse.Namespace) -> None:

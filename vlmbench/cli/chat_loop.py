@@ -119,7 +119,9 @@ class Chat:
         if text and not (text.isdecimal() and int(text) > 0):
             raise UserError(f"`{text}` is no number of questions.", key="/forget")
         gone = self._session.forget(int(text or 1))
-        self._screen.note(f"{gone} question{'s' * (gone != 1)} and answers dropped, no pictures")
+        self._screen.note(
+            f"dropped {gone} question{'s' * (gone != 1)} with what was answered, and no picture"
+        )
 
     def _system(self, text: str) -> None:
         if text:
@@ -176,7 +178,7 @@ class Lines:
         if self._is_typed:
             # The answers go elsewhere; the prompt is not one.
             print(prompt, end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline()
+        line = sys.stdin.readline() if sys.stdin else ""
         return _valid(line.rstrip("\r\n")) if line else None
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from vlmbench.chat.printable import printable
+from vlmbench.chat.printable import json_line, printable
 from vlmbench.chat.transcript import ENDINGS, exchange_record
 from vlmbench.cli.main import complain
 from vlmbench.errors import UserError
@@ -45,7 +44,7 @@ class Screen:
             from vlmbench.chat.preview import preview
 
             columns = min(_COLUMNS, self._answers.width)
-            self._answers.print(preview(picture.data, columns=columns, rows=_ROWS))
+            self._answers.print(preview(picture.data, columns=columns, rows=_ROWS), end="")
         width, height = picture.size
         self.note(f"{picture.name}, {width} × {height}")
 
@@ -73,6 +72,8 @@ class Screen:
             self.note("stopped before the first word; the question is not kept")
         elif exchange.ending in ENDINGS:
             self.note(ENDINGS[exchange.ending])
+        elif not (exchange.answer or "").strip():
+            self.note("the model said nothing")
 
     def fail(self, question: str, error: UserError, turn: int) -> None:
         """A question that was not answered."""
@@ -86,7 +87,8 @@ class Screen:
 
     def record(self, document: dict[str, object]) -> None:
         """One line of JSON."""
-        self._write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_line(document, sys.stdout.encoding or "utf-8") + "\n")
+        sys.stdout.flush()
 
     def _write(self, text: str) -> None:
         encoding = sys.stdout.encoding or "utf-8"
