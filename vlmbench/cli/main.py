@@ -24,7 +24,7 @@ VERBS: dict[str, str] = {
     "check-submission": "find what a server or Excel would stumble over",
     "list": "benchmarks, prompt styles, rule sets",
     "show": "one benchmark's card, a sample, and the prompt as sent",
-    "data": "get and check benchmark files",
+    "data": "get and check benchmark files; check, see and repeat training data",
     "recipes": "the training recipes: list, show, copy",
     "train": "plan a training: steps, memory, what is missing",
     "doctor": "what is missing here; where two ways of asking a model differ",
