@@ -124,7 +124,12 @@ def _add_adapters(model: Any, llava: Llava, recipe: Recipe) -> None:
     if language is not None:
         _inject(model, language, list(_linears(model, LANGUAGE, llava, language)), recipe.seed)
     if vision is not None:
-        _inject(model, vision, list(_linears(model, TOWER, llava, vision)), recipe.seed + 1)
+        names = [name.removeprefix(TOWER) for name in _linears(model, TOWER, llava, vision)]
+        # Into the tower alone: PEFT would take a second configuration of one model for a second adapter.
+        _inject(model.model.vision_tower, vision, names, recipe.seed + 1)
+    if language is not None or recipe.model.language.quantisation is not None:
+        # Trainer asks this before it trains anything quantised.
+        model._hf_peft_config_loaded = True
 
 
 def _linears(model: Any, prefix: str, llava: Llava, lora: Lora) -> Iterator[str]:
@@ -155,8 +160,6 @@ def _inject(model: Any, lora: Lora, names: list[str], seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model)
-    # Trainer asks this before it trains anything quantised.
-    model._hf_peft_config_loaded = True
 
 
 def _choose_trained(model: Any, llava: Llava, wanted: Model) -> None:
