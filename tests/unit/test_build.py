@@ -104,3 +104,24 @@ def test_a_layer_the_tower_does_not_have_is_refused(tmp_path: Path) -> None:
     language = golden_llava(tmp_path).language
     with pytest.raises(UsageError, match="has 4 hidden states, and 4 is none of them"):
         untrained(language, open_vision(BASE / "clip"), template="vicuna", select_layer=4)
+
+
+@pytest.mark.parametrize(("kind", "what"), [("Gemma2", "final_logit_softcapping"), ("Cohere", "logit_scale")])
+def test_a_head_that_transformers_llava_would_leave_out_is_refused(
+    kind: str, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import transformers
+    from llava_parts import save_seeded
+    from tiny_models import make_tokenizer
+
+    tokenizer = make_tokenizer()
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=1,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+    )  # fmt: skip
+    save_seeded(getattr(transformers, f"{kind}ForCausalLM")(config), tmp_path / "llm")
+    tokenizer.save_pretrained(tmp_path / "llm")
+    command = ["build", "--llm", str(tmp_path / "llm"), "--vision", str(BASE / "clip"), str(tmp_path / "out")]
+    assert main([*command, "--template", "gemma"]) == 1
+    assert what in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

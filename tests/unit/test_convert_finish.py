@@ -92,6 +92,13 @@ def test_new_rows_have_the_tables_own_spread() -> None:
     assert torch.allclose(drawn.std(0) / table.std(0), torch.full((8,), 1e-5**0.5), rtol=0.05)
 
 
+def test_biases_of_a_head_grow_too() -> None:
+    bias = torch.arange(10.0)
+    drawn = new_rows(bias, 6, seed=0)
+    assert drawn.shape == (6,)
+    assert torch.allclose(drawn, bias.mean().expand(6), atol=0.1)
+
+
 def test_no_id_moves_in_qwen_and_its_picture_takes_the_next_one(tmp_path: Path) -> None:
     language = open_language(qwen_folder(tmp_path / "qwen"))
     before = language.tokenizer.get_vocab()

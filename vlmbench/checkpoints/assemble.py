@@ -60,8 +60,33 @@ def _layers(projector: Projector) -> Weights:
     return renamed(projector.weights, lambda name: LAYERS[name[:2]] + name[2:])
 
 
+_PLAIN: dict[str, tuple[Any, ...]] = {
+    "final_logit_softcapping": (None,),
+    "logit_scale": (None, 1),
+    "logits_scaling": (None, 1),
+}
+"""What a language model may do with its logits, and the values with which it does nothing."""
+
+
+def check_head(language: LanguageModel) -> None:
+    """Refuse a head that is more than a matrix: in transformers' LLaVA it would be left out, silently."""
+    from transformers import AutoConfig
+
+    auto: Any = AutoConfig
+    config = auto.for_model(**language.config)
+    found = [key for key, plain in _PLAIN.items() if getattr(config, key, None) not in plain]
+    found += ["lm_head.bias"] if "lm_head.bias" in language.weights else []
+    if found:
+        raise ModelError(
+            f"`{config.model_type}` does more with its logits ({', '.join(found)}) than a LLaVA of "
+            "transformers can, which would answer otherwise.",
+            fix="Take a language model without that: Llama, Mistral, Qwen, InternLM, Phi-3 and others are.",
+        )
+
+
 def llava_config(llava: Llava) -> dict[str, Any]:
     """config.json of a finished LLaVA."""
+    check_head(llava.language)
     tied = bool(
         llava.language.config.get("tie_word_embeddings", "lm_head.weight" not in llava.language.weights)
     )
@@ -87,7 +112,19 @@ def llava_config(llava: Llava) -> dict[str, Any]:
 def text_config(language: LanguageModel) -> dict[str, Any]:
     """The language model's configuration, readable by older transformers too."""
     config = {key: value for key, value in language.config.items() if key not in (*_NOT_OURS, "dtype")}
-    return {**config, **_plain_rope(config), "torch_dtype": main_dtype(language.weights)}
+    return {
+        **config,
+        **_plain_rope(config),
+        "architectures": [architecture(language)],
+        "torch_dtype": main_dtype(language.weights),
+    }
+
+
+def architecture(language: LanguageModel) -> str:
+    """The class that transformers loads the language model into."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[language.config["model_type"]])
 
 
 def _plain_rope(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +145,8 @@ def vision_config(vision: VisionTower) -> dict[str, Any]:
     config = {key: value for key, value in vision.config.items() if key not in (*_NOT_OURS, "dtype")}
     settings = tower_settings(vision)
     sizes = {key: getattr(settings, key) for key in _SIZES}
-    return {**sizes, **config, "torch_dtype": main_dtype(vision.weights)}
+    kind = "SiglipVisionModel" if is_siglip(vision) else "CLIPVisionModel"
+    return {**sizes, **config, "architectures": [kind], "torch_dtype": main_dtype(vision.weights)}
 
 
 def tower_settings(vision: VisionTower) -> Any:

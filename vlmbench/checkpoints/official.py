@@ -7,7 +7,6 @@ from typing import Any
 
 from vlmbench.checkpoints.assemble import (
     generation_settings,
-    is_siglip,
     text_config,
     tower_settings,
     vision_config,
@@ -96,8 +95,7 @@ def projector_type(llava: Llava) -> str:
 
 def write_tower(vision: VisionTower, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
     """The image encoder by itself with its processor, as transformers has it."""
-    kind = "SiglipVisionModel" if is_siglip(vision) else "CLIPVisionModel"
     folder.mkdir(exist_ok=True)
-    save_json(folder / "config.json", {**vision_config(vision), "architectures": [kind]})
+    save_json(folder / "config.json", vision_config(vision))
     save_json(folder / "preprocessor_config.json", vision.processor)
     save_weights(vision.weights, folder, shard_size=shard_size)

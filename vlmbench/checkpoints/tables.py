@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 EMBEDDING = "model.embed_tokens.weight"
-HEAD = "lm_head.weight"
+HEAD, BIAS = "lm_head.weight", "lm_head.bias"
 SEED = 0
 MULTIPLE = 64
 """Tables grow to a multiple of this, which is what matrix units like."""
@@ -50,7 +50,7 @@ def with_rows(language: LanguageModel, tokens: int, *, seed: int = SEED) -> Lang
     rows = -(-tokens // MULTIPLE) * MULTIPLE
     weights = dict(language.weights)
     # Head and embedding are spread differently, so each grows around its own mean.
-    for number, name in enumerate(name for name in (EMBEDDING, HEAD) if name in weights):
+    for number, name in enumerate(name for name in (EMBEDDING, HEAD, BIAS) if name in weights):
         weights[name] = _grown(weights[name], rows, seed + number)
     return replace(language, weights=weights, config={**language.config, "vocab_size": rows})
 
@@ -71,9 +71,9 @@ def new_rows(table: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     """
     import torch
 
-    rows = table.float()
+    rows = table.float().reshape(len(table), -1)
     mean = rows.mean(0)
     draws = torch.randn(count, len(rows), generator=torch.Generator().manual_seed(seed))
     mixed = (draws @ rows) - draws.sum(1, keepdim=True) * mean
-    drawn: torch.Tensor = mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
-    return drawn
+    drawn = mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
+    return drawn.reshape(count, *table.shape[1:])

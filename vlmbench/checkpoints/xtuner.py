@@ -32,18 +32,11 @@ def write_language(
     language: LanguageModel, folder: Path, *, chat_template: str | None, shard_size: int = SHARD_SIZE
 ) -> None:
     """The language model by itself with its tokenizer, as transformers has it."""
-    save_json(folder / "config.json", {**text_config(language), "architectures": [architecture(language)]})
+    save_json(folder / "config.json", text_config(language))
     if language.generation:
         save_json(folder / "generation_config.json", generation_settings(language))
     save_tokenizer(language.tokenizer, folder, chat_template=chat_template)
     save_weights(language.weights, folder, shard_size=shard_size)
-
-
-def architecture(language: LanguageModel) -> str:
-    """The class that transformers loads the language model into."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[language.config["model_type"]])
 
 
 def write_projector(llava: Llava, folder: Path) -> None:
