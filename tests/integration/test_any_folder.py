@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -237,13 +238,18 @@ def test_deepspeeds_own_files_are_put_together_as_deepspeed_does(tmp_path: Path,
     script.write_text(TRAINED, "utf-8")
     source = CONVERT / "inputs" / "llm_full.state_dict.safetensors"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run(
+    with subprocess.Popen(
         [*launcher, str(script), str(tmp_path / "out"), stage, str(source)],
-        check=True,
-        capture_output=True,
-        timeout=300,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-    )
+        start_new_session=True,
+    ) as training:
+        try:
+            assert training.wait(timeout=200) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(training.pid, signal.SIGKILL)
+            raise
     wanted = load_file(tmp_path / "out" / "wanted.safetensors")
     weights, notes = open_deepspeed(tmp_path / "out" / "iter_1.pth")
     assert notes["meta"] == {"seed": 0}

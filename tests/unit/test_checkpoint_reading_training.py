@@ -72,6 +72,22 @@ def test_pieces_are_put_together_to_the_same_model(tmp_path: Path, stage: int, r
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_folder_of_the_trainer_without_gathered_weights_is_read(llava: Path) -> None:
+    """transformers' Trainer under ZeRO-3: the model's description, and its weights only in pieces."""
+    from safetensors.torch import load_file
+
+    wanted = tensors_of(open_llava(llava))
+    held = load_file(llava / "model.safetensors")
+    (llava / "model.safetensors").unlink()
+    names = {name: f"model.{name}".replace("language_model.model.", "language_model.") for name in held}
+    names["language_model.lm_head.weight"] = "lm_head.weight"
+    deepspeed({names[name]: kept for name, kept in held.items()}, llava / "global_step1", 3)
+    (llava / "latest").write_text("global_step1", "utf-8")
+    assert layout_of(llava) == "deepspeed"
+    for ours, theirs in zip(tensors_of(open_llava(llava)), wanted, strict=True):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_without_the_optimizer_the_rounded_weights_are_taken(tmp_path: Path) -> None:
     held = state_dict("pretrain")
     folder = deepspeed(held, tmp_path / "a", 2)

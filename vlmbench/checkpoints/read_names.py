@@ -46,7 +46,7 @@ _RULES: tuple[tuple[re.Pattern[str], Part, Callable[[re.Match[str]], str]], ...]
         (r"(?:model\.)?vision_tower\.(?:vision_tower\.)?(.+)", "vision", _tower),
         (r"visual_encoder\.(.+)", "vision", _tower),
         (r"llm\.(.+)", "language", _rest),
-        (r"language_model\.((?:model|lm_head)\..+)", "language", _rest),
+        (r"(?:model\.)?language_model\.((?:model|lm_head)\..+)", "language", _rest),
         (r"(?:model\.)?language_model\.(.+)", "language", _below_model),
         (r"((?:model|lm_head|output)\..+)", "language", _rest),
     )

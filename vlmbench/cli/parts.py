@@ -21,9 +21,12 @@ def add_parts_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="ask in this wording (vicuna, llama3_chat, …), not the folder's own",
     )
+    parser.add_argument(
+        "--recipe", metavar="FILE", help="the configuration that a .pth file was trained with"
+    )
 
 
 def parts_of(args: argparse.Namespace) -> dict[str, Any]:
     """What of them was given, for `load_model`."""
-    given = {name: getattr(args, name, None) for name in ("llm", "vision", "template")}
+    given = {name: getattr(args, name, None) for name in ("llm", "vision", "template", "recipe")}
     return {name: value for name, value in given.items() if value is not None}

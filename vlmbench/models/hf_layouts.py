@@ -31,6 +31,8 @@ class Parts:
     llm: str | None = None
     vision: str | None = None
     template: str | None = None
+    recipe: str | None = None
+    """The configuration that a checkpoint was trained with."""
 
 
 def source_of(path: str, *, trust_remote_code: bool) -> Path:
@@ -45,7 +47,7 @@ def read_here(source: Path, parts: Parts) -> Reading | None:
 
     if guess(source) in READ_HERE:
         return in_parts(source, parts)
-    for flag, given in (("--llm", parts.llm), ("--vision", parts.vision)):
+    for flag, given in (("--llm", parts.llm), ("--vision", parts.vision), ("--recipe", parts.recipe)):
         if given is not None:
             raise UserError(
                 "this folder is a whole model, which takes no other's parts.",
@@ -65,6 +67,7 @@ def in_parts(source: Path, parts: Parts) -> Reading:
         llm=None if parts.llm is None else local_folder(parts.llm),
         vision=None if parts.vision is None else local_folder(parts.vision),
         template=parts.template,
+        recipe=None if parts.recipe is None else Path(parts.recipe).expanduser(),
         wording=True,
     )
 

@@ -44,14 +44,16 @@ def load_model(
     llm: str | None = None,
     vision: str | None = None,
     template: str | None = None,
+    recipe: str | None = None,
 ) -> Model:
     """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
 
     `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
-    `vision` are the models that a checkpoint was trained from; `template` is the wording to ask in.
+    `vision` are the models that a checkpoint was trained from, `recipe` is what it was trained with, and
+    `template` the wording to ask in.
     """
     kind = spec.partition(":")[0]
-    given = {"--llm": llm, "--vision": vision, "--template": template}
+    given = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
     if kind == "echo" or kind.lower() == "openai":
         _refuse_parts(kind, given)
     if kind == "echo":
@@ -95,7 +97,7 @@ def _parts(given: Mapping[str, str | None]) -> Parts:
     llm, vision = (
         None if given[flag] is None else where(given[flag] or "") for flag in ("--llm", "--vision")
     )
-    return Parts(llm=llm, vision=vision, template=given["--template"])
+    return Parts(llm=llm, vision=vision, template=given["--template"], recipe=given["--recipe"])
 
 
 def _refuse_parts(kind: str, given: Mapping[str, str | None]) -> None:
