@@ -75,5 +75,5 @@ def new_rows(table: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     mean = rows.mean(0)
     draws = torch.randn(count, len(rows), generator=torch.Generator().manual_seed(seed))
     mixed = (draws @ rows) - draws.sum(1, keepdim=True) * mean
-    drawn = mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
+    drawn: torch.Tensor = mean + mixed * (SPREAD / max(len(rows) - 1, 1)) ** 0.5
     return drawn.reshape(count, *table.shape[1:])
