@@ -50,7 +50,7 @@ def tuned(base: Path, folder: Path, *, kind: str = "AutoModelForCausalLM", **set
             "r": 2, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "down_proj"],
             "rank_pattern": {"v_proj": 3}, "alpha_pattern": {"layers.1.self_attn.v_proj": 2, "down_proj": 5},
         },
-        {"r": 4, "lora_alpha": 8, "target_modules": "q_proj", "modules_to_save": ["lm_head", "embed_tokens"]},
+        {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
         {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "embed_tokens", "lm_head"]},
     ],
 )  # fmt: skip
