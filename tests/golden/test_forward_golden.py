@@ -12,7 +12,7 @@ import pytest
 import torch
 from checkpoint_folders import GOLDEN, state_dict
 from llava_parts import GOLDEN as FOLDER
-from llava_parts import MODES, unfinished
+from llava_parts import unfinished
 
 from vlmbench.checkpoints.assemble import feature_count
 from vlmbench.checkpoints.nouns import Llava
@@ -98,7 +98,7 @@ def batch(model: Any, features: int) -> dict[str, Any]:
     return {**pad(whole, 0), "pixel_values": pixels[torch.tensor(shown)]}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FORWARD["modes"])
 def test_loss_gradients_and_five_steps_are_the_originals(mode: str, tmp_path: Path) -> None:
     golden = FORWARD["modes"][mode]
     model = built(mode, tmp_path)
@@ -126,7 +126,7 @@ def check_gradients(model: Any, golden: dict[str, Any]) -> None:
     assert float(total) == pytest.approx(golden["grad_total_norm"], rel=1e-5)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FORWARD["modes"])
 def test_everything_that_is_trained_gets_a_gradient(mode: str, tmp_path: Path) -> None:
     model = built(mode, tmp_path)
     names = {name for name, _ in trained(model)}
