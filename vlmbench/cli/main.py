@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "score": "score anybody's predictions",
     "export": "write a run's submission file",
     "compare": "which run is better, question by question; exit code 3 for CI",
+    "leaderboard": "one page of many runs: bands, intervals, what is quoted and what stands apart",
     "check-submission": "find what a server or Excel would stumble over",
     "list": "benchmarks, prompt styles, rule sets",
     "show": "one benchmark's card, a sample, and the prompt as sent",

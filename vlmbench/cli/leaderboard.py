@@ -1,0 +1,177 @@
+"""A leaderboard of finished runs, beside the figures that others have published.
+
+    vlmbench leaderboard build --runs runs --out site
+
+Writes index.html (one file, needs no network), leaderboard.md, .csv and .json, badge.svg and badge.json.
+Whole runs of the same questions are ranked in bands that paired tests cannot tell apart; incomplete,
+partial and blind runs stand apart, and folders that cannot be read are named with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli.main import complain
+from vlmbench.domain import RULE_SETS, Card
+from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.plain_text import visible
+
+if TYPE_CHECKING:
+    from vlmbench.finished import FinishedRun
+
+FAILED = 1
+_MARKS = frozenset({"run.json", "results.json"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `leaderboard`."""
+    parser.add_argument("action", choices=("build",), help="build: write the page and its files")
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folders; every run folder below them is read",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    parser.add_argument(
+        "--rules", choices=RULE_SETS, default="strict", help="rule set of every figure (default: strict)"
+    )
+    parser.add_argument("--no-published", action="store_true", help="leave the quoted tables out")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_plugin_argument(parser)
+    add_format_argument(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Read, rank, write, and say what was refused."""
+    board = _build(args)
+    files = write_board(board, args.out)
+    for refused in board.refused:
+        complain(visible(f"{refused.folder} is refused: {refused.reason}", 1000))
+    if args.format == "json":
+        print_json(_summary(board, files))
+    else:
+        _print(board, files)
+    return FAILED if board.refused and not board.entries and not board.apart else 0
+
+
+def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
+    """Run folders below the roots, by a name that does not tell where the roots are."""
+    found: dict[str, Path] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise RunFolderError("there is no such folder.", file=root, key="--runs")
+        for folder in _run_folders(root):
+            inside = folder.relative_to(root).as_posix()
+            name = root.resolve().name if inside == "." else inside
+            taken = name in found and found[name].resolve() != folder.resolve()
+            found[f"{root.resolve().name}/{name}" if taken else name] = folder
+    if not found:
+        raise RunFolderError(
+            "no run is below this folder.",
+            file=", ".join(map(str, roots)),
+            key="--runs",
+            fix="`vlmbench run` writes runs/MODEL/BENCH; name runs.",
+        )
+    return found
+
+
+def write_board(board: Any, out: Path) -> dict[str, int]:
+    """Every file with its size; equal boards give equal bytes."""
+    texts = {
+        "index.html": _module("board_page").board_page(board),
+        "leaderboard.md": _module("board_markdown").board_markdown(board),
+        "leaderboard.csv": _module("board_document").board_csv(board),
+        "leaderboard.json": _module("board_document").board_json(board),
+        "badge.svg": _module("badge").badge_svg(board),
+        "badge.json": _module("badge").shields_json(board),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be written ({error.strerror}).", file=out, key="--out") from None
+    return {name: (out / name).stat().st_size for name in texts}
+
+
+def _build(args: argparse.Namespace) -> Any:
+    runs, refused = _open(find_runs(args.runs), args)
+    published = [] if args.no_published else _module("board_published").published_tables()
+    return _module("board").build_board(
+        runs,
+        refused,
+        rules=args.rules,
+        cards=_cards({run.benchmark for run in runs.values()}, args.plugin),
+        quoted=published,
+    )
+
+
+def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[str, FinishedRun], list[Any]]:
+    from vlmbench.report.runs import open_run
+
+    runs: dict[str, FinishedRun] = {}
+    refused = []
+    for name, folder in sorted(folders.items()):
+        try:
+            runs[visible(name)] = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
+        except UserError as error:
+            # The place on this machine is no business of a page that is published.
+            reason = f"{Path(error.file).name if error.file else ''} {error.what}".strip()
+            refused.append(_module("board_nouns").Refused(folder=visible(name), reason=visible(reason, 500)))
+    return runs, refused
+
+
+def _cards(benchmarks: Iterable[str], plugins: Sequence[Path]) -> dict[str, Card]:
+    from vlmbench.registry import Registry
+
+    registry = Registry(plugins)
+    cards = {}
+    for name in sorted(benchmarks):
+        try:
+            cards[name] = registry.benchmark(name).card
+        except UserError as error:
+            if not isinstance(error, UnknownName):
+                complain(str(error))
+    return cards
+
+
+def _run_folders(root: Path) -> Iterable[Path]:
+    """Top down and in order; nothing below a run folder, no links."""
+    for folder, inside, files in os.walk(root):
+        inside.sort()
+        if _MARKS & set(files):
+            inside.clear()
+            yield Path(folder)
+
+
+def _summary(board: Any, files: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "rules": board.rules,
+        "columns": [column.key for column in board.columns],
+        "models": [entry.name for entry in board.entries],
+        "apart": len(board.apart),
+        "refused": [{"folder": r.folder, "reason": r.reason} for r in board.refused],
+        "quoted": sum(len(table.rows) for table in board.quoted),
+        "files": dict(files),
+    }
+
+
+def _print(board: Any, files: Mapping[str, int]) -> None:
+    console = stdout()
+    counts = f"{len(board.entries)} models, {len(board.columns)} columns, rules {board.rules}"
+    console.print(f"{counts}; {len(board.apart)} runs apart, {len(board.refused)} refused", markup=False)
+    for name, size in files.items():
+        console.print(f"{name}  {size:,} bytes", markup=False)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"vlmbench.leaderboards.{name}")
