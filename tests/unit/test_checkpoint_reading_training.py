@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 from checkpoint_folders import CLIP, config_text, language, pth, state_dict
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.nouns import Llava
@@ -165,6 +168,18 @@ def test_a_recipe_is_read_and_never_run(tmp_path: Path) -> None:
         open_recipe(file)
     with pytest.raises(UserError, match="cannot be read"):
         open_recipe(tmp_path / "nowhere.py")
+
+
+@given(st.text() | st.text("model=dict(l_a)[]{}.:'\n 0", max_size=60))
+def test_any_text_is_a_recipe_or_a_syntax_error(text: str) -> None:
+    with contextlib.suppress(SyntaxError):
+        assert isinstance(recipe_of(text), Recipe)
+
+
+def test_files_of_another_make_are_told(tmp_path: Path) -> None:
+    folder = deepspeed(state_dict("pretrain"), tmp_path / "a", 2, param_shapes=[3])
+    with pytest.raises(ModelError, match="no files of DeepSpeed's that are known"):
+        open_deepspeed(folder)
 
 
 def test_a_recipe_tells_what_the_file_does_not(tmp_path: Path) -> None:

@@ -36,7 +36,11 @@ def open_deepspeed(folder: Path) -> tuple[Weights, Mapping[str, Any]]:
     first = states[0]
     held = dict(tensors_of(first.get("module") or {}, place))
     if optimizers:
-        held |= _from_optimizers(states, optimizers, place)
+        try:
+            held |= _from_optimizers(states, optimizers, place)
+        # A file made by something else can be wrong in as many ways as it has parts.
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            raise _damaged(place) from None
     elif any(_is_cut(state) for state in states):
         raise ModelError(
             "the weights lie in *_optim_states.pt, and those files are missing.",

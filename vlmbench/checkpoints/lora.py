@@ -163,7 +163,7 @@ def _scale(adapter: Adapter, module: str, rank: int) -> float:
     settings = adapter.settings
     alpha = settings.get("lora_alpha")
     for pattern, value in (settings.get("alpha_pattern") or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
+        if _matches(pattern, module, adapter.where):
             alpha = value
             break
     if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
@@ -174,6 +174,18 @@ def _scale(adapter: Adapter, module: str, rank: int) -> float:
             fix="Give the configuration it was trained with: --recipe FILE.",
         )
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+
+
+def _matches(pattern: str, module: str, where: Path) -> bool:
+    try:
+        return re.match(rf"(.*\.)?({pattern})$", module) is not None
+    except re.error as error:
+        raise ModelError(
+            f"`{pattern}` is no pattern ({error}).",
+            file=where,
+            key="alpha_pattern",
+            fix="Copy the file again.",
+        ) from None
 
 
 def _added(base: Stored, down: Stored, up: Stored, scale: float, transposed: bool) -> Stored:

@@ -119,7 +119,11 @@ def written_template(folder: Path) -> str | None:
         file = folder / name
         if not file.is_file():
             continue
-        text = file.read_text("utf-8") if file.suffix == ".jinja" else read_json(file).get("chat_template")
+        text = (
+            file.read_text("utf-8", "replace")
+            if file.suffix == ".jinja"
+            else read_json(file).get("chat_template")
+        )
         if isinstance(text, list):
             text = next((entry.get("template") for entry in text if entry.get("name") == "default"), None)
         if isinstance(text, str) and "image" in text:

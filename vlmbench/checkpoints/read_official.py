@@ -54,13 +54,11 @@ def tower_of(
     config: Mapping[str, Any], inside: Weights, folder: Path, given: Given
 ) -> tuple[Path, VisionTower]:
     """The tower that is named, or that one's description and the weights that lie inside the folder."""
-    name = config["mm_vision_tower"]
-    named = name if isinstance(name, str) else None
     beside = folder / DESCRIBED
     if inside and given.vision is None and (beside / "config.json").is_file():
         place = beside
     else:
-        place = located(given.vision, named, "--vision", "The image encoder", folder)
+        place = located(given.vision, config["mm_vision_tower"], "--vision", "The image encoder", folder)
     if not inside:
         return place, open_vision(place)
     return place, tower(read_json(place / "config.json"), inside, picture_settings(place), folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,11 @@ def check_projector(projector: Projector, vision: VisionTower, language: Languag
         )
 
 
-def located(given: Path | None, named: str | None, flag: str, what: str, where: Path) -> Path:
+def located(given: Path | None, named: object, flag: str, what: str, where: Path) -> Path:
     """The folder of a part: as given, or as named by the checkpoint if that is on this machine."""
     if given is not None:
         return given
-    found = on_this_machine(named, where) if named else None
+    found = on_this_machine(named, where) if isinstance(named, str) and named else None
     if found is not None:
         return found
     known = f" It was trained with `{named}`, which is not on this machine." if named else ""
@@ -99,9 +100,11 @@ def located(given: Path | None, named: str | None, flag: str, what: str, where: 
 def on_this_machine(name: str, where: Path) -> Path | None:
     """A folder by its path (also beside the checkpoint), or a model of the hub that was downloaded once."""
     beside = where if where.is_dir() else where.parent
-    for folder in (Path(name).expanduser(), beside / name):
-        if (folder / "config.json").is_file():
-            return folder
+    for folder in (Path(name), beside / name):
+        # What a checkpoint says may be anything, even too long for a path.
+        with suppress(OSError):
+            if (folder / "config.json").is_file():
+                return folder
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

@@ -37,8 +37,11 @@ def open_recipe(file: Path) -> Recipe:
 
 
 def recipe_of(text: str) -> Recipe:
-    """The configuration in a text."""
-    tree = ast.parse(text)
+    """The configuration in a text; a SyntaxError says why there is none."""
+    try:
+        tree = ast.parse(text)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(str(error)) from None
     names = {
         target.id: node.value
         for node in tree.body
