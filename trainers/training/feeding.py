@@ -36,6 +36,7 @@ class Feed:
     specs: tuple[TokenSpec, ...]
     pictures: Pictures
     features: int
+    pad: int
     loader: EpochLoader
 
     @property
@@ -62,13 +63,20 @@ def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Pat
     token = start.llava.image_token_id
     pad = start.llava.language.tokenizer.pad_token_id
     plain = Collator(
-        pad_id=start.tokenizer.pad if pad is None else pad,
+        pad_id=start.tokenizer.pad if pad is None else int(pad),
         image_token=-1 if token is None else token,
         features=features,
         blank=pictures.blank(),
     )
     loader = _loader(recipe, dataset, plain, how)
-    return Feed(dataset=dataset, specs=specs, pictures=pictures, features=features, loader=loader)
+    return Feed(
+        dataset=dataset,
+        specs=specs,
+        pictures=pictures,
+        features=features,
+        pad=plain.pad_id,
+        loader=loader,
+    )
 
 
 def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: Computing) -> EpochLoader:

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from ..counting import save_every
 from ..data.collate import to_model
 from ..recipe import Recipe
+from ..zero import zero_of
 from . import checkpoints, weights
 from .computing import Computing
 from .feeding import FAILED, Feed
 from .groups import optimizer
 from .guard import Guard
 from .job import Job, Saved
+from .metrics import Metrics, Pace, Reading
 from .schedule import curve
+from .talk import QUESTIONS, Talk, note
+from .watching import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,11 @@ def steps_of(recipe: Recipe, micro_batches: int) -> Steps:
     )
 
 
-def arguments(recipe: Recipe, how: Computing, steps: Steps, work_dir: Path) -> Any:
+def arguments(job: Job, how: Computing, steps: Steps) -> Any:
     """The Trainer's settings."""
-    schedule = recipe.schedule
+    recipe, schedule = job.recipe, job.recipe.schedule
     return TrainingArguments(
-        output_dir=str(work_dir),
+        output_dir=str(job.work_dir),
         per_device_train_batch_size=schedule.batch,
         gradient_accumulation_steps=schedule.accumulation,
         num_train_epochs=schedule.epochs,
@@ -70,10 +74,11 @@ def arguments(recipe: Recipe, how: Computing, steps: Steps, work_dir: Path) -> A
         data_seed=recipe.seed,
         save_strategy="steps",
         save_steps=steps.save,
-        logging_steps=1,
+        logging_steps=steps.log,
         logging_strategy="steps",
         logging_nan_inf_filter=False,
-        report_to=[],
+        report_to=[] if job.tracker is None else [job.tracker],
+        run_name=recipe.name,
         disable_tqdm=True,
         remove_unused_columns=False,
         gradient_checkpointing=False,
@@ -82,19 +87,47 @@ def arguments(recipe: Recipe, how: Computing, steps: Steps, work_dir: Path) -> A
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """Where the run is seen."""
+
+    metrics: Metrics
+    watch: Watch
+    talk: Talk | None
+
+
+class _Steps(TrainerCallback):
+    """Tells each step to the watch."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One more."""
+        self._watch.step(state.global_step)
+        # The last reading is told, wherever it falls.
+        control.should_log = control.should_log or state.global_step >= state.max_steps
+
+
 class Loop(Trainer):
     """One stage on this rank."""
 
-    def __init__(self, model: Any, job: Job, how: Computing, feed: Feed, steps: Steps) -> None:
-        self._job, self._how, self._feed, self._steps = job, how, feed, steps
+    def __init__(
+        self, model: Any, job: Job, how: Computing, feed: Feed, steps: Steps, looking: Looking
+    ) -> None:
+        self._job, self._how, self._feed, self._steps, self._looking = job, how, feed, steps, looking
         self._guard = Guard()
+        self._pace = Pace(how.world, cpu=how.cpu)
         self._losses: list[torch.Tensor] = []
-        self.records: list[str] = []
-        self.tokens = self.rows = 0
-        self.skipped = 0
+        self._records: list[str] = []
+        self._skipped = 0
         super().__init__(
-            model=model, args=arguments(job.recipe, how, steps, job.work_dir), train_dataset=feed.dataset
+            model=model,
+            args=arguments(job, how, steps),
+            train_dataset=feed.dataset,
+            callbacks=[_Steps(looking.watch)],
         )
+        self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> Any:
         """Dealt to the ranks already."""
@@ -119,17 +152,17 @@ class Loop(Trainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """Forward and back; the batch's names are kept until the step is taken."""
-        self.records += inputs.pop("record_ids")
-        self.skipped += len(inputs.pop("skipped"))
-        self.rows += len(inputs["input_ids"])
-        self.tokens += int((inputs["labels"] != -100).sum())
+        records = inputs.pop("record_ids")
+        self._records += records
+        self._skipped += len(inputs.pop("skipped"))
+        self._pace.add(len(records), int((inputs["input_ids"] != self._feed.pad).sum()))
         loss = super().training_step(model, to_model(inputs), num_items_in_batch)
         self._losses.append(loss)
         return loss
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
         """A step's batches; what a loading process could not do is raised here."""
-        self.records, self._losses = [], []
+        self._records, self._losses = [], []
         found = super().get_batch_samples(epoch_iterator, num_batches, device)
         failed = next((batch[FAILED] for batch in found[0] if FAILED in batch), None)
         if failed is not None:
@@ -145,8 +178,31 @@ class Loop(Trainer):
         known = None if self.is_deepspeed_enabled else known
         losses = torch.stack(self._losses).float().tolist() if self._losses else []
         # Each is its share of the global batch's mean.
-        self._guard.check(self.state.global_step + 1, [sum(losses)], known, self.records)
+        self._guard.check(self.state.global_step + 1, [sum(losses)], known, self._records)
         return norm
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Into the file, the board and before the eyes of whoever watches."""
+        super().log(logs, start_time)
+        if "loss" not in logs or not self._how.first:
+            return
+        reading = Reading(
+            step=self.state.global_step,
+            epoch=float(self.state.epoch or 0),
+            loss=logs["loss"],
+            grad_norm=logs.get("grad_norm"),
+            learning_rate=self._rates(),
+            skipped=self._skipped,
+            **self._pace.take(),
+        )
+        self._looking.metrics.add(reading)
+        self._looking.watch.read(reading)
+
+    def _rates(self) -> dict[str, float]:
+        """Of the step that was taken last: the curve stands at the next one already."""
+        share = curve(self._job.recipe.schedule, self._steps.all)(max(self.state.global_step - 1, 0))
+        groups: Any = self.optimizer
+        return {group["name"]: group["initial_lr"] * share for group in groups.param_groups}
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Written aside by all ranks, renamed by the first."""
@@ -160,6 +216,7 @@ class Loop(Trainer):
             facts = checkpoints.facts_of(self._job.recipe, self._how, step)
             folder = checkpoints.settle(work_dir, step, facts, self._job.recipe.saving.keep)
             self._tell(folder, step)
+        self._talk(step)
         self.accelerator.wait_for_everyone()
 
     def _write(self, folder: Path) -> None:
@@ -177,6 +234,17 @@ class Loop(Trainer):
         self._save_rng_state(str(folder))
         if self._how.first:
             self.state.save_to_json(str(folder / "trainer_state.json"))
+
+    def _talk(self, step: int) -> None:
+        """Under ZeRO-3 every process holds a piece of the model, and all have to ask."""
+        together = zero_of(self._job.recipe.parallelism.deepspeed).stage == 3
+        if self._looking.talk is None or not (together or self._how.first):
+            return
+        answers = self._looking.talk.ask(self.model, self.accelerator.autocast)
+        if self._how.first:
+            note(self._job.work_dir, step, answers)
+            for question, answer in zip(QUESTIONS, answers, strict=True):
+                self._looking.watch.say(f"  {question}  {answer}")
 
     def _tell(self, folder: Path, step: int) -> None:
         if self._job.on_checkpoint is not None:

@@ -1,9 +1,11 @@
-"""Plan a training recipe: steps, parameters, memory, time, and what is missing, before anything is loaded.
+"""Train a recipe; or plan it: steps, parameters, memory, time and what is missing, with nothing loaded.
 
+    vlmbench train demo_lora
     vlmbench train llava_v15_7b_pretrain --plan
     vlmbench train llava_llama3_8b_one_card --plan --gpu-memory 20
-    vlmbench train mine.yaml --plan --set schedule.batch=8 --nproc 4 --rate 3000
-    NPROC_PER_NODE=8 vlmbench train llava_v15_7b --plan --deepspeed deepspeed_zero3
+    vlmbench train llava_v15_7b --nproc 8 --deepspeed deepspeed_zero3
+    vlmbench train mine.yaml --set schedule.batch=8 --resume
+    NPROC_PER_NODE=8 NNODES=2 NODE_RANK=0 ADDR=10.0.0.1 PORT=29500 vlmbench train llava_v15_7b
 
 environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT, and what Slurm says of a job
 """
@@ -18,7 +20,8 @@ from typing import Any
 
 from vlmbench.cli.common import add_format_argument, positive, print_json
 from vlmbench.cli.recipes import add_set_argument, trainers
-from vlmbench.errors import UsageError, UserError
+from vlmbench.cli.tracking import add_log_argument
+from vlmbench.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nnodes", type=positive, metavar="M", help="machines")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/RECIPE")
     parser.add_argument("--seed", type=int, metavar="N", help="default: the recipe's")
-    parser.add_argument("--resume", metavar="CHECKPOINT", help="go on from a checkpoint")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="latest",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint; without a name, from the last one of the work folder, if any",
+    )
     parser.add_argument(
         "--deepspeed", metavar="NAME|FILE", help="deepspeed_zero1, …_zero3_offload, or a file"
     )
@@ -38,16 +47,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu-memory", type=_amount, metavar="GIB", help="say whether it fits, or what to change"
     )
     parser.add_argument("--rate", type=_amount, metavar="TOKENS/S", help="of one GPU: says how long it takes")
+    add_log_argument(parser)
     add_format_argument(parser)
+    # Which stage of a chain this process trains: for those that the command starts itself.
+    parser.add_argument("--stage", help=argparse.SUPPRESS)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Plan; training is not part of this version."""
-    if not args.plan:
-        raise UsageError("this version plans only.", fix=f"Try `vlmbench train {args.recipe} --plan`.")
-    if args.resume is not None and not Path(args.resume).expanduser().exists():
+    """Plan or train."""
+    if args.resume not in (None, "latest") and not Path(args.resume).expanduser().exists():
         raise UserError("there is no such checkpoint.", file=args.resume)
     chain = trainers("reading").read(args.recipe, settings(args))
+    if not args.plan:
+        from vlmbench.cli.train_stages import train_chain
+
+        return train_chain(args, chain)
+    return plan(args, chain)
+
+
+def plan(args: argparse.Namespace, chain: Any) -> int:
+    """What it costs."""
     plans = trainers("plan").plan_chain(chain, machine(args, chain))
     evaluations = [stage for stage in chain.stages if stage not in chain.recipes]
     from vlmbench.cli.plan_view import document, print_evaluation, print_plan
@@ -56,8 +75,8 @@ def execute(args: argparse.Namespace) -> int:
         stages = [document(plan) for plan in plans] + [asdict(stage) for stage in evaluations]
         print_json(stages[0] if len(stages) == 1 else {"name": chain.name, "stages": stages})
         return 0
-    for plan in plans:
-        print_plan(plan)
+    for planned in plans:
+        print_plan(planned)
     for stage in evaluations:
         print_evaluation(stage)
     return 0

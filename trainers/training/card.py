@@ -1,0 +1,168 @@
+"""What a reader of a finished folder has to know: README.md for people, training.json for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlmbench.data.digests import file_digest
+from vlmbench.errors import UserError
+
+from ..data.prepare import TokenSpec, open_tokens
+from ..reading import written
+from ..recipe import Chain, Recipe
+from .checkpoints import digest
+from .computing import Computing
+
+FACTS, CARD = "training.json", "README.md"
+_BARS = "▁▂▃▄▅▆▇█"
+_POINTS = 40
+RESULTS = "## Results\n\n"
+NO_RESULTS = "None yet.\n"
+
+
+def facts(
+    recipe: Recipe,
+    how: Computing,
+    specs: Sequence[TokenSpec],
+    readings: Sequence[Mapping[str, Any]],
+    home: Path | None,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Everything of the card, as JSON."""
+    last = readings[-1] if readings else {}
+    return {
+        "recipe": recipe.name,
+        "recipe_digest": digest(recipe),
+        "data": [_set(spec, home) for spec in specs],
+        "processes": how.world,
+        "precision": how.precision,
+        "deepspeed": recipe.parallelism.deepspeed,
+        "global_batch": recipe.schedule.batch * recipe.schedule.accumulation * how.world,
+        "steps": last.get("step"),
+        "last_loss": last.get("loss"),
+        "seconds": last.get("seconds"),
+        "versions": versions(),
+        "notes": list(notes),
+    }
+
+
+def write(
+    folder: Path, recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[str, Any]]
+) -> None:
+    """Both files."""
+    (folder / FACTS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / CARD).write_text(_card(recipe, told, readings), "utf-8")
+
+
+def add_results(folder: Path, text: str) -> None:
+    """Put results, as Markdown, in place of those that the card has."""
+    file = folder / CARD
+    head, mark, _ = file.read_text("utf-8").partition(RESULTS)
+    file.write_text(f"{head}{mark or RESULTS}{text.rstrip()}\n", "utf-8")
+
+
+def check_finished(folder: Path, recipe: Recipe) -> None:
+    """Refuse to take a model of other values for this recipe's."""
+    file = folder / FACTS
+    held = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    if held.get("recipe_digest") != digest(recipe):
+        raise UserError(
+            "holds a finished model of another recipe, or of other values.",
+            file=folder,
+            fix="Name another --work-dir, or move it away.",
+        )
+
+
+def versions() -> dict[str, str]:
+    """Of what decides a number."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("vlmbench", "torch", "transformers", "accelerate", "peft", "deepspeed", "bitsandbytes"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def curve(readings: Sequence[Mapping[str, Any]]) -> str:
+    """The loss as a row of bars."""
+    losses = [float(reading["loss"]) for reading in readings]
+    if not losses:
+        return ""
+    width = math.ceil(len(losses) / _POINTS)
+    means = [
+        sum(part) / len(part) for at in range(0, len(losses), width) if (part := losses[at : at + width])
+    ]
+    low, high = min(means), max(means)
+    spread = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / spread * (len(_BARS) - 1))] for value in means)
+
+
+def _set(spec: TokenSpec, home: Path | None) -> dict[str, Any]:
+    tokens = open_tokens(spec, home)
+    kept = {} if tokens is None else dict(tokens.facts)
+    return {
+        "file": spec.file.name,
+        "sha256": file_digest(spec.file, "sha256"),
+        "samples": kept.get("rows"),
+        "tokens": kept.get("tokens"),
+        "learned": kept.get("targets"),
+        "notes": {what: note["count"] for what, note in (kept.get("notes") or {}).items()},
+    }
+
+
+def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[str, Any]]) -> str:
+    base = recipe.model.language.path or recipe.model.start or recipe.pretrained
+    chain = Chain(name=recipe.name, about=recipe.about, stages=(recipe,))
+    head = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: image-text-to-text",
+        "tags: [llava, vlmbench]",
+        "---",
+    ]
+    told_data = "".join(
+        f"| {one['file']} | {one['samples']} | {one['tokens']} | `{one['sha256']}` |\n"
+        for one in told["data"]
+    )
+    told_versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    lines = [
+        *head,
+        "",
+        f"# {recipe.name}",
+        "",
+        f"{recipe.about or 'A LLaVA'}. {recipe.stage.capitalize()} on {recipe.data.name}, from `{base}`.",
+        "",
+        *(f"- {note}" for note in told["notes"]),
+        "",
+        "## Training",
+        "",
+        f"{told['steps']} optimizer steps at a global batch of {told['global_batch']} on {told['processes']} "
+        f"process{'es' * (told['processes'] > 1)}, {told['precision']}. {told_versions}.",
+        "",
+        *_loss(readings),
+        "## Data",
+        "",
+        "| file | samples | tokens | SHA-256 |",
+        "|---|---|---|---|",
+        f"{told_data}",
+        "## Recipe",
+        "",
+        f"```yaml\n{written(chain).rstrip()}\n```",
+        "",
+    ]
+    return "\n".join(lines) + f"\n{RESULTS}{NO_RESULTS}"
+
+
+def _loss(readings: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not readings:
+        return []
+    first, last = readings[0], readings[-1]
+    said = f"Loss {first['loss']:.4f} (step {first['step']}) to {last['loss']:.4f} (step {last['step']}):"
+    return [said, "", f"`{curve(readings)}`", ""]

@@ -1,0 +1,76 @@
+"""Starts the processes of a run by torchrun's own machinery, and says how they ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..recipe import Recipe
+from ..world import World
+
+INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
+
+
+def launched(environ: Mapping[str, str]) -> bool:
+    """Whether this process is one of a run already, however that was started."""
+    return any(name in environ for name in INSIDE)
+
+
+def needed(recipe: Recipe, world: World) -> bool:
+    """Whether processes have to be started: for several, and for DeepSpeed."""
+    return world.size > 1 or recipe.parallelism.deepspeed is not None
+
+
+def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
+    """Run the command on this machine, once a process; the exit code is that of the first that failed."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    if cpu:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    os.environ.setdefault("OMP_NUM_THREADS", str(_threads(world)))
+    config = LaunchConfig(
+        min_nodes=world.nnodes,
+        max_nodes=world.nnodes,
+        nproc_per_node=world.nproc,
+        run_id="vlmbench",
+        max_restarts=0,
+        monitor_interval=0.2,
+        **_meeting(world),
+    )
+    try:
+        elastic_launch(config, entrypoint=sys.executable)(*command)
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        return _code(failure.exitcode)
+    except SignalException as error:
+        return 130 if error.sigval == signal.SIGINT else 128 + int(error.sigval)
+    return 0
+
+
+def _meeting(world: World) -> dict[str, Any]:
+    """Where the processes find each other: alone, at any free port; on several machines, at the first's."""
+    if world.nnodes == 1 and world.port is None:
+        return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
+    port = 29500 if world.port is None else world.port
+    return {
+        "rdzv_backend": "static",
+        "rdzv_endpoint": f"{world.addr}:{port}",
+        "rdzv_configs": {"rank": world.node_rank, "timeout": 900},
+        "master_addr": world.addr,
+        "master_port": port,
+    }
+
+
+def _threads(world: World) -> int:
+    """Of the processors, each process's share."""
+    return max(1, (os.cpu_count() or 1) // world.nproc)
+
+
+def _code(code: int) -> int:
+    """A process that was killed has the negative of the signal; a shell adds 128 to it."""
+    return 128 - code if code < 0 else code or 1

@@ -1,0 +1,146 @@
+"""What a run writes down as it goes: a line of JSON each time, and the same for TensorBoard."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+METRICS, TALKS, BOARD = "metrics.jsonl", "samples.jsonl", "tensorboard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How training stands after an optimizer step."""
+
+    step: int
+    epoch: float
+    loss: float
+    """Mean over the tokens since the reading before."""
+    grad_norm: float | None
+    """Of the last step, before clipping."""
+    learning_rate: dict[str, float]
+    """By part, of the last step."""
+    rows: int
+    """Since the reading before, over all processes."""
+    rows_per_second: float
+    tokens_per_second: float
+    """Pictures' places among them, padding not."""
+    memory: int
+    """Bytes at most so far, on this device."""
+    skipped: int
+    """Records so far whose pictures could not be read."""
+    seconds: float
+    """Since this sitting began."""
+    at: float
+    """The clock."""
+
+
+class Metrics:
+    """The file and the board of one work folder; what a killed run wrote beyond its checkpoint is cut off."""
+
+    def __init__(self, work_dir: Path, after: int, *, writes: bool = True) -> None:
+        self._file = work_dir / METRICS
+        self._board: Any = None
+        if writes:
+            for name in (METRICS, TALKS):
+                _cut(work_dir / name, after)
+            self._board = _board(work_dir / BOARD, after)
+
+    def add(self, reading: Reading) -> None:
+        """One line, flushed."""
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(reading)) + "\n")
+        if self._board is not None:
+            for name, value in _scalars(reading).items():
+                self._board.add_scalar(name, value, reading.step)
+
+    def close(self) -> None:
+        """Everything is on the disk."""
+        if self._board is not None:
+            self._board.close()
+
+
+def readings(work_dir: Path) -> list[dict[str, Any]]:
+    """Every line so far."""
+    return _lines(work_dir / METRICS)
+
+
+def _scalars(reading: Reading) -> dict[str, float]:
+    rates = {f"learning rate/{part}": rate for part, rate in reading.learning_rate.items()}
+    norm = {} if reading.grad_norm is None else {"gradient norm": reading.grad_norm}
+    speed = {"rows per second": reading.rows_per_second, "tokens per second": reading.tokens_per_second}
+    return {"loss": reading.loss, **norm, **rates, **speed}
+
+
+def _board(folder: Path, after: int) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer: Any = SummaryWriter
+    return writer(str(folder), purge_step=after + 1)
+
+
+def _cut(file: Path, after: int) -> None:
+    if file.is_file():
+        kept = [json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(file) if line["step"] <= after]
+        file.write_text("".join(kept), "utf-8")
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Whole lines; a killed process may have left half of one at the end."""
+    found = []
+    for text in file.read_text("utf-8").splitlines() if file.is_file() else []:
+        try:
+            found.append(json.loads(text))
+        except ValueError:
+            continue
+    return found
+
+
+class Pace:
+    """Rows and tokens since the last reading."""
+
+    def __init__(self, world: int, *, cpu: bool) -> None:
+        self._world, self._cpu = world, cpu
+        self._began = self._since = time.monotonic()
+        self._rows = self._tokens = 0
+
+    def add(self, rows: int, tokens: int) -> None:
+        """One micro-batch of this process; the others' are taken to be like it."""
+        self._rows += rows
+        self._tokens += tokens
+
+    def take(self) -> dict[str, Any]:
+        """The part of a reading that is about time, and a new beginning."""
+        now = time.monotonic()
+        seconds = max(now - self._since, 1e-9)
+        found = {
+            "rows": self._rows * self._world,
+            "rows_per_second": self._rows * self._world / seconds,
+            "tokens_per_second": self._tokens * self._world / seconds,
+            "memory": memory(cpu=self._cpu),
+            "seconds": now - self._began,
+            "at": time.time(),
+        }
+        self._since, self._rows, self._tokens = now, 0, 0
+        return found
+
+
+def memory(*, cpu: bool) -> int:
+    """Bytes at most, of the device or of this process."""
+    if not cpu:
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,112 @@
+"""The stages of `vlmbench train`, one after the other, each on as many processes as it needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vlmbench.cli.recipes import trainers
+from vlmbench.errors import UnknownName, UserError
+
+
+def train_chain(args: argparse.Namespace, chain: Any) -> int:
+    """Train what is not trained yet; the last stage's folder is printed."""
+    if args.log is not None:
+        from vlmbench.report.trackers import require_tracker
+
+        require_tracker(args.log)
+    stages = _placed(args, chain)
+    if args.stage is not None:
+        return _train_here(args, _named(stages, args.stage))
+    for recipe, work_dir in stages:
+        if (code := _train_stage(args, recipe, work_dir)) != 0:
+            return code
+    _say_finished(args, stages, chain)
+    return 0
+
+
+def _placed(args: argparse.Namespace, chain: Any) -> list[tuple[Any, Path]]:
+    """Every stage with its work folder; a stage begins with what the one before leaves in its own."""
+    root = trainers("plan").WORK_DIRS
+    placed: list[tuple[Any, Path]] = []
+    for recipe in chain.recipes:
+        last = recipe is chain.recipes[-1]
+        work_dir = args.work_dir if last and args.work_dir else root / recipe.name
+        if placed:
+            recipe = replace(recipe, pretrained=str(placed[-1][1].absolute()))
+        placed.append((recipe, work_dir))
+    return placed
+
+
+def _named(stages: list[tuple[Any, Path]], name: str) -> tuple[Any, Path]:
+    found = {recipe.name: (recipe, work_dir) for recipe, work_dir in stages}
+    if name not in found:
+        raise UnknownName("stage", name, found)
+    return found[name]
+
+
+def _train_stage(args: argparse.Namespace, recipe: Any, work_dir: Path) -> int:
+    launch = trainers("training.launch")
+    world = trainers("world").world(
+        os.environ, processes=recipe.parallelism.processes, nproc=args.nproc, nnodes=args.nnodes
+    )
+    if launch.launched(os.environ) or (work_dir / trainers("training.job").MODEL).is_dir():
+        return _train_here(args, (recipe, work_dir))
+    _refuse_missing(recipe, world.nproc, work_dir)
+    if not launch.needed(recipe, world):
+        return _train_here(args, (recipe, work_dir))
+    cpu = recipe.parallelism.device == "cpu"
+    code: int = launch.launch(_command(args, recipe), world, cpu=cpu)
+    return code
+
+
+def _refuse_missing(recipe: Any, nproc: int, work_dir: Path) -> None:
+    """All that is not here, at once and before any process is started."""
+    missing = trainers("plan_missing").missing(recipe, nproc, work_dir)
+    if missing:
+        listed = "; ".join(f"{one.what} ({one.fix})" for one in missing)
+        raise UserError(f"{recipe.name} cannot be trained yet. Missing: {listed}.")
+
+
+def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
+    recipe, work_dir = stage
+    resume = args.resume
+    if resume not in (None, "latest"):
+        path = Path(resume).expanduser().absolute()
+        # A checkpoint is of one stage of a chain; the others go on from their own.
+        resume = path if path.parent == work_dir.absolute() else "latest"
+    trainers("training").train(recipe, work_dir=work_dir, resume=resume, tracker=args.log)
+    return 0
+
+
+def _command(args: argparse.Namespace, recipe: Any) -> list[str]:
+    """This same command for one stage, as each process gets it."""
+    command = ["-m", "vlmbench", "train", args.recipe, "--stage", recipe.name]
+    for setting in args.set:
+        command += ["--set", setting]
+    said = {
+        "--work-dir": args.work_dir,
+        "--seed": args.seed,
+        "--resume": args.resume,
+        "--deepspeed": args.deepspeed,
+        "--log": args.log,
+    }
+    for flag, value in said.items():
+        if value is not None:
+            command += [flag, str(value)]
+    return command
+
+
+def _say_finished(args: argparse.Namespace, stages: list[tuple[Any, Path]], chain: Any) -> None:
+    folders = {recipe.name: str(work_dir / trainers("training.job").MODEL) for recipe, work_dir in stages}
+    if args.format == "json":
+        print(json.dumps({"name": chain.name, "models": folders}, indent=2))
+        return
+    last = folders[stages[-1][0].name]
+    print(last)
+    print(f"vlmbench: `vlmbench run --model {last} --bench …` asks it", file=sys.stderr)
