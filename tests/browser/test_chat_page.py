@@ -166,6 +166,24 @@ def test_answers_stream_and_can_be_stopped_and_cleared(watched: Callable[..., Wa
         assert seen.complaints == []
 
 
+def test_a_real_model_is_free_again_after_stop_and_clear(watched: Callable[..., Watched]) -> None:
+    with chat("--model", "demo", "--temperature", "50", "--max-new-tokens", "900") as address:
+        seen = watched(address)
+        for button in ("clear", "stop", "clear"):
+            ask(seen, "Describe the picture.")
+            seen.page.wait_for_function(
+                "document.querySelector('#status-0').innerText.trim() !== ''", timeout=WAIT
+            )
+            seen.page.click(f"button#{button}")
+            # The page takes the next question once it has heard that the last one is over.
+            seen.page.wait_for_timeout(500)
+        ask(seen, "Describe the picture.")
+        seen.page.wait_for_selector("#chat-0 [data-testid=bot]", timeout=WAIT)
+        assert seen.page.get_by_text("Error", exact=True).count() == 0
+        assert seen.page.locator("#chat-0 [data-testid=user]").count() == 1
+        assert seen.complaints == []
+
+
 def test_an_example_is_one_click(two_models: str, watched: Callable[..., Watched]) -> None:
     seen = watched(two_models)
     seen.page.click("text=Describe the picture.", timeout=WAIT)

@@ -11,6 +11,7 @@ from vlmbench.chat import Picture
 from vlmbench.chat.talkers import ContextFull, EchoTalker
 from vlmbench.chat.web import POLICY, require_gradio
 from vlmbench.chat.web_answers import Column, answers
+from vlmbench.chat.web_page import _told
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
@@ -67,6 +68,13 @@ def test_without_gradio_there_is_the_command_that_installs_it(
     assert 'pip install "vlmbench[web]"' in str(error.value)
     assert main(["chat", "--model", "echo", "--web", "--image", "x.png"]) == 2
     assert "pictures are uploaded" in capsys.readouterr().err
+
+
+def test_a_round_number_on_a_slider_is_a_temperature_all_the_same() -> None:
+    _, decoding = _told("", 1, 1, 5, None)
+    assert isinstance(decoding.temperature, float)
+    assert (decoding.do_sample, decoding.max_new_tokens, decoding.seed) == (True, 5, 0)
+    assert not _told("", 0, 1, 5, 3)[1].do_sample
 
 
 def test_the_policy_names_no_other_host() -> None:

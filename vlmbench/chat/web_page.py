@@ -6,6 +6,7 @@ import html
 import random
 import tempfile
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -106,12 +107,12 @@ def _settings(gradio: Any, decoding: Decoding, system: str | None) -> list[Any]:
             gradio.Textbox(value=system or "", label="System text", lines=2),
             gradio.Slider(
                 0,
-                2,
+                max(2, decoding.temperature),
                 value=decoding.temperature if decoding.do_sample else 0,
                 step=0.05,
                 label="Temperature (0: the likeliest word each time)",
             ),
-            gradio.Slider(0.05, 1, value=decoding.top_p, step=0.05, label="Top-p"),
+            gradio.Slider(min(0.05, decoding.top_p), 1, value=decoding.top_p, step=0.05, label="Top-p"),
             gradio.Slider(
                 1,
                 max(4096, decoding.max_new_tokens),
@@ -137,7 +138,7 @@ def _wire(
     stop, clear = buttons
     state = gradio.State([Column() for _ in talkers], time_to_live=DAY)
     outputs = [box, state, *chats, *statuses]
-    asking = box.submit(
+    box.submit(
         desk.ask,
         [box, state, *settings],
         outputs,
@@ -146,8 +147,17 @@ def _wire(
         api_visibility="private",
     )
     stop.click(desk.stop, queue=False, api_visibility="private")
-    clear.click(desk.clear, None, outputs, cancels=[asking], queue=False, api_visibility="private")
+    clear.click(desk.clear, None, outputs, queue=False, api_visibility="private")
     made.unload(desk.leave)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Somebody who is waiting for an answer."""
+
+    has_enough: Event = field(default_factory=Event)
+    wants_nothing: bool = False
+    """Clear was pressed: what was said by then is not shown either."""
 
 
 class Desk:
@@ -155,8 +165,8 @@ class Desk:
 
     def __init__(self, gradio: Any, talkers: Sequence[Talker]) -> None:
         self._gradio, self._talkers = gradio, talkers
-        self._enough: dict[str, Event] = {}
-        """Of every open page, whether its reader has pressed Stop."""
+        self._readers: dict[str, Reader] = {}
+        """By page, as long as it is open."""
         # The annotations of this module are strings, and Gradio tells by this one to hand in the request.
         for method in (Desk.ask, Desk.stop, Desk.clear, Desk.leave):
             method.__annotations__["request"] = gradio.Request
@@ -175,25 +185,29 @@ class Desk:
             return
         system, decoding = _told(*told)
         before = [Column(conversation=column.conversation.with_system(system)) for column in columns]
-        enough = self._enough[request.session_hash] = Event()
-        for now in answers(self._talkers, before, question, pictures, decoding, enough):
-            yield _shown(now)
+        reader = self._readers[request.session_hash] = Reader()
+        for now in answers(self._talkers, before, question, pictures, decoding, reader.has_enough):
+            # To cancel this instead would leave the model waiting for somebody who listens.
+            yield _shown([Column() for _ in now] if reader.wants_nothing else now)
 
     def stop(self, request: Any) -> None:
         """The answer under way ends; what was said is kept."""
-        event = self._enough.get(request.session_hash)
-        if event is not None:
-            event.set()
+        reader = self._readers.get(request.session_hash)
+        if reader is not None:
+            reader.has_enough.set()
 
     def clear(self, request: Any) -> list[Any]:
         """A new conversation."""
+        reader = self._readers.get(request.session_hash)
+        if reader is not None:
+            reader.wants_nothing = True
         self.stop(request)
         return _shown([Column() for _ in self._talkers])
 
     def leave(self, request: Any) -> None:
         """The page was closed; nobody is listening any more."""
         self.stop(request)
-        self._enough.pop(request.session_hash, None)
+        self._readers.pop(request.session_hash, None)
 
 
 def _shown(columns: list[Column]) -> list[Any]:
@@ -204,11 +218,12 @@ def _shown(columns: list[Column]) -> list[Any]:
 def _told(
     system: str, temperature: float, top_p: float, most: float, seed: float | None
 ) -> tuple[str, Decoding]:
+    # A slider sends a round number as an int, which transformers refuses for a temperature.
     return system.strip(), Decoding(
         max_new_tokens=int(most),
         do_sample=temperature > 0,
-        temperature=temperature or 1.0,
-        top_p=top_p,
+        temperature=float(temperature or 1),
+        top_p=float(top_p),
         seed=int(seed or 0),
     )
 
