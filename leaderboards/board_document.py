@@ -13,7 +13,7 @@ from .board_nouns import REASONS, Board, Figure
 
 SCHEMA_VERSION = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_HEAD = [
+_HEAD = (
     "status",
     "model",
     "family",
@@ -37,7 +37,7 @@ _HEAD = [
     "source",
     "date",
     "note",
-]
+)
 
 
 def board_document(board: Board) -> dict[str, Any]:

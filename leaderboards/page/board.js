@@ -5,7 +5,6 @@
   const words = read("words");
   const data = read("data");
   const $ = (id) => document.getElementById(id);
-  const SVG = "http://www.w3.org/2000/svg";
   const state = { language: "en", theme: "auto", sort: data.columns.length ? 0 : -1, down: true };
   const themes = ["auto", "dark", "light"];
 
@@ -15,11 +14,6 @@
     const node = document.createElement(tag);
     if (name) node.className = name;
     if (text !== undefined) node.textContent = text;
-    return node;
-  };
-  const draw = (name, x, y, width, height) => {
-    const node = document.createElementNS(SVG, "rect");
-    for (const [key, value] of Object.entries({ class: name, x, y, width, height })) node.setAttribute(key, value);
     return node;
   };
   const unit = (column) => (column.unit === "fraction" ? " %" : "");
@@ -48,15 +42,11 @@
     const low = Math.min(...ends);
     return [low, Math.max(...ends) - low || 1];
   });
-  const whisker = (cell, i) => {
-    const at = (value) => Number((2 + ((value - scales[i][0]) / scales[i][1]) * 96).toFixed(1));
-    const picture = document.createElementNS(SVG, "svg");
-    picture.setAttribute("viewBox", "0 0 100 10");
-    picture.setAttribute("preserveAspectRatio", "none");
-    picture.setAttribute("aria-hidden", "true");
-    if (cell[1] !== null) picture.append(draw("line", at(cell[1]), 4, Math.max(0.5, at(cell[2]) - at(cell[1])), 2));
-    picture.append(draw("dot", at(cell[0]) - 1, 0.5, 2, 9));
-    return picture;
+  // Drawn by the style sheet from three numbers: an element each would make sorting slow.
+  const whisker = (node, cell, i) => {
+    const at = (value) => `${(2 + ((value - scales[i][0]) / scales[i][1]) * 96).toFixed(1)}%`;
+    const [low, high] = cell[1] === null ? [cell[0], cell[0]] : [cell[1], cell[2]];
+    node.style.cssText = `--low:${at(low)};--high:${at(high)};--at:${at(cell[0])}`;
   };
   let rows = [];
   let heads = [];
@@ -79,8 +69,9 @@
       return node;
     }
     if (cell[4] === 1) node.classList.add("top");
-    if (cell[4] !== null) node.append(make("b", cell[4] === 1 ? "band top" : "band", cell[4]));
-    node.append(make("span", "", cell[0].toFixed(1)), whisker(cell, i));
+    if (cell[4] !== null) node.dataset.band = cell[4];
+    node.textContent = cell[0].toFixed(1);
+    whisker(node, cell, i);
     node.setAttribute("aria-label", story(entry, column, cell));
     return node;
   };
@@ -118,20 +109,22 @@
     const table = make("table", "board");
     table.setAttribute("role", "grid");
     table.setAttribute("aria-labelledby", "measured-title");
-    const columns = make("colgroup");
-    const widths = ["model-col", "place-col", ...data.columns.map(() => "figure-col")];
-    for (const name of widths) columns.append(make("col", name));
     const body = make("tbody");
     rows = data.entries.map((entry) => {
       const row = make("tr");
       const name = make("th", "name", entry[0]);
       name.scope = "row";
-      const about = entry[2] === null ? entry[1] : `${entry[1]} · ${entry[2]} B`;
-      name.append(make("small", "", about));
+      const about = [entry[1] === entry[0] ? null : entry[1], entry[2] === null ? null : `${entry[2]} B`];
+      name.append(make("small", "", about.filter(Boolean).join(" · ")));
       row.append(name, make("td", "place"), ...data.columns.map((column, i) => cellOf(entry, column, i)));
       return { entry, row };
     });
-    table.append(columns, headOf(), body);
+    table.append(headOf(), body);
+    // The style sheet lays rows out as grids, which takes from them what browsers tell screen readers of tables.
+    const roles = { thead: "rowgroup", tbody: "rowgroup", tr: "row", "tbody th": "rowheader", td: "gridcell" };
+    for (const [kind, role] of Object.entries(roles))
+      for (const node of table.querySelectorAll(kind)) node.setAttribute("role", role);
+    for (const node of table.querySelectorAll("thead th")) node.setAttribute("role", "columnheader");
     host.replaceChildren(table);
     return arrange();
   };
@@ -315,7 +308,7 @@
     if (board) {
       const lines = [board.tHead.rows[1], ...rows.map(({ row }) => row)];
       for (const line of lines) seen.forEach((is, i) => (line.cells[i + 2].hidden = !is));
-      seen.forEach((is, i) => (board.querySelectorAll("col")[i + 2].hidden = !is));
+      board.style.setProperty("--columns", seen.filter(Boolean).length);
       let group = -1;
       const spans = [];
       data.columns.forEach((_, i) => {
@@ -326,6 +319,7 @@
         const head = board.tHead.rows[0].cells[i + 2];
         head.hidden = !span;
         head.colSpan = span || 1;
+        head.style.setProperty("--span", span || 1);
       });
     }
     $("left").textContent = say("left", { shown, all: rows.length });
