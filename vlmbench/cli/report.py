@@ -1,0 +1,165 @@
+"""A page for the eye: one self-contained HTML file a run, down to every picture and answer.
+
+    vlmbench report runs/demo/Shapes_DEV_EN
+    vlmbench report runs/demo                            a page for each of the model's runs
+    vlmbench report runs/base/CCBench runs/tuned/CCBench     both answers to every question
+    vlmbench report training/                            the curves of metrics.jsonl
+
+Written as report.html into the run folder; two runs side by side as report-compared.html into the second's.
+The page asks no other host for anything and runs nothing that a model said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json
+from vlmbench.errors import RunFolderError, UsageError, UserError
+
+if TYPE_CHECKING:
+    from vlmbench.finished import FinishedRun
+
+PAGE = "report.html"
+COMPARED = "report-compared.html"
+_VERDICTS = {"better": "better", "worse": "worse", "cannot be told apart": "same"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `report`."""
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or those of trainings"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where one page goes; of several pages, a folder"
+    )
+    parser.add_argument("--each", action="store_true", help="a page each, also when two runs are named")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_plugin_argument(parser)
+    add_format_argument(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Write the pages and say where they are."""
+    from vlmbench.report.page.compose import page_of_runs, page_of_trainings
+    from vlmbench.store import make_folder, write_text
+
+    written: list[dict[str, Any]] = []
+    sets = page_sets(args.runs, apart=args.each)
+    for folders, target in zip(sets, targets(sets, args.out), strict=True):
+        started = time.perf_counter()
+        if _are_trainings(folders):
+            page = page_of_trainings(folders)
+        else:
+            runs = _open(folders, args)
+            page = page_of_runs(runs, plugins=args.plugin, difference=_difference(runs))
+        make_folder(target.parent)
+        write_text(target, page)
+        seconds = round(time.perf_counter() - started, 2)
+        facts = {"page": str(target), "bytes": target.stat().st_size, "seconds": seconds}
+        written.append({**facts, "runs": [str(folder) for folder in folders]})
+    if args.format == "json":
+        print_json(written)
+    else:
+        for page_ in written:
+            print(f"{page_['page']}  {page_['bytes'] / 1e6:.1f} MB")
+    return 0
+
+
+def page_sets(paths: Sequence[Path], *, apart: bool = False) -> list[tuple[Path, ...]]:
+    """Which folders share a page: two that were named go side by side, anything else stands alone."""
+    sides = [_folders(path) for path in paths]
+    if len(paths) != 2 or apart:
+        return [(folder,) for side in sides for folder in side]
+    first, second = sides
+    if len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    by_name = {folder.name: folder for folder in first}
+    shared: list[tuple[Path, ...]] = [
+        (by_name[folder.name], folder) for folder in second if folder.name in by_name
+    ]
+    if not shared:
+        raise RunFolderError(f"{paths[0]} and {paths[1]} have no benchmark in common.", fix="Add --each.")
+    return shared
+
+
+def targets(sets: Sequence[tuple[Path, ...]], out: Path | None) -> list[Path]:
+    """Where each page goes."""
+    if out is not None and len(sets) == 1:
+        if out.is_dir():
+            raise UsageError("is a folder; name a file.", file=out, key="--out")
+        return [out]
+    names = [PAGE if len(folders) == 1 else COMPARED for folders in sets]
+    if out is None:
+        return [folders[-1] / name for folders, name in zip(sets, names, strict=True)]
+    if out.is_file():
+        raise UsageError(f"is a file, and {len(sets)} pages are to be written.", file=out, key="--out")
+    called = ["-".join((f.resolve().parent.name, f.resolve().name)) for *_, f in sets]
+    plain = [re.sub(r"[^\w.=+-]+", "_", name).strip("._") for name in called]
+    return [
+        out / f"{name}{'' if plain.index(name) == number else f'-{number + 1}'}.html"
+        for number, name in enumerate(plain)
+    ]
+
+
+def _folders(path: Path) -> list[Path]:
+    from vlmbench.report.page.curves import is_training
+    from vlmbench.report.runs import run_folders
+
+    return [path] if is_training(path) else run_folders(path)
+
+
+def _are_trainings(folders: Sequence[Path]) -> bool:
+    from vlmbench.report.page.curves import is_training
+
+    kinds = {is_training(folder) for folder in folders}
+    if len(kinds) > 1:
+        raise RunFolderError(
+            "a training and an evaluation have nothing to put side by side.", fix="Add --each."
+        )
+    return kinds.pop()
+
+
+def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun]:
+    from vlmbench.report.runs import open_run
+
+    runs = [open_run(folder, data_dir=args.data_dir, plugins=args.plugin) for folder in folders]
+    if len(runs) == 2 and (reason := _other_questions(*runs)):
+        raise RunFolderError(
+            f"{folders[0]} and {folders[1]} were not asked the same questions: {reason}.",
+            fix="Add --each for a page each.",
+        )
+    return runs
+
+
+def _other_questions(first: FinishedRun, second: FinishedRun) -> str | None:
+    if first.benchmark != second.benchmark:
+        return f"{first.benchmark} and {second.benchmark}"
+    if first.facts.get("dataset") != second.facts.get("dataset"):
+        return f"two different files of {first.benchmark}"
+    return None
+
+
+def _difference(runs: Sequence[FinishedRun]) -> Mapping[str, Any] | None:
+    """How far apart two runs are by the test that `vlmbench compare` uses, or why it refuses."""
+    if len(runs) != 2:
+        return None
+    try:
+        found = importlib.import_module("vlmbench.leaderboards.comparing").compare(*runs, common=True)
+    except UserError as error:
+        return {"reason": str(error)}
+    difference = found.difference
+    return {
+        "rules": found.rules,
+        "verdict": _VERDICTS[found.verdict],
+        "fraction": found.fraction,
+        "value": difference.value,
+        "ci95": difference.ci95,
+        "p": difference.p,
+        "test": difference.test,
+    }

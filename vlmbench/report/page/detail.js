@@ -1,0 +1,86 @@
+// One row, whole: picture, question, prompt, what was said, how each rule set read it, and its group.
+const MARKS = { right: "✓", wrong: "✗", partly: "◐", unparsed: "∅", error: "!", unscored: "–" };
+
+function verdictOf(answer) {
+  return answer ? QUESTIONS.verdicts[answer.v[FIGURES.all_rules.indexOf(state.rules)]] : [null, null, "", false];
+}
+function statusOf(row, i) {
+  const answer = row.a[i];
+  if (!answer) return "unscored";
+  if (answer.e) return "error";
+  const [found, value] = verdictOf(answer);
+  if (found === null) return "unparsed";
+  return value === null ? "unscored" : value >= 1 ? "right" : value > 0 ? "partly" : "wrong";
+}
+const isRight = (row, i) => (verdictOf(row.a[i])[1] || 0) >= 1;
+const mark = (status, text) => make("span", { class: `mark ${status}`, title: say(status) }, make("span", { "aria-hidden": "true" }, MARKS[status]), make("span", { class: "unseen" }, say(status)), text === undefined ? null : make("bdi", {}, text));
+
+function picture(number, attributes) {
+  const source = document.getElementById(`picture-${number}`);
+  return source ? make("img", { src: `data:image/webp;base64,${source.textContent}`, decoding: "async", ...attributes }) : make("span", { class: "missing", role: attributes.alt ? "img" : null, "aria-label": attributes.alt ? say("noPicture") : null, title: say("noPicture") });
+}
+
+function drawDetail() {
+  const place = document.getElementById("detail"), row = state.row;
+  if (!row) return place.replaceChildren(make("p", { class: "quiet pick" }, say("pick")));
+  const status = row.a.map((_, i) => statusOf(row, i));
+  place.replaceChildren(
+    make("header", {}, make("h3", {}, make("a", { href: `#row-${encodeURIComponent(row.id)}` }, make("bdi", {}, row.id))),
+      row.c.map((name) => make("span", { class: "tag" }, make("bdi", {}, name))),
+      make("span", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), "aria-label": say("previous") }, "↑ k"), make("button", { type: "button", onclick: () => step(1), "aria-label": say("next") }, "↓ j"))),
+    make("div", { class: "asked" },
+      make("div", { class: "pictures" }, row.p.map((number, k) => picture(number, { alt: `${say("picture")} ${k + 1}` }))),
+      make("div", { class: "wording" },
+        whole(row.h) ? make("p", { class: "hint" }, make("b", {}, `${say("hint")}: `), textOf(row.h)) : null,
+        make("p", { class: "question" }, textOf(row.q)),
+        row.o.length ? optionList(row) : make("p", { class: "reference" }, make("b", {}, `${say("truth")}: `), row.r.length ? make("bdi", {}, row.r.join(" · ")) : "–"),
+        row.x ? make("p", { class: "problem" }, make("bdi", {}, row.x)) : null)),
+    make("div", { class: `said of-${row.a.length}` }, row.a.map((answer, i) => saidBy(row, answer, i, status[i]))),
+    prompts(row), groupTable(row));
+  place.scrollTop = 0;
+}
+
+function optionList(row) {
+  return make("ul", { class: "options", "aria-label": say("options") }, row.o.map(([letter, text]) => {
+    const chosen = row.a.map((answer, i) => (answer && verdictOf(answer)[0] === letter ? i : -1)).filter((i) => i >= 0);
+    const truth = row.r.includes(letter);
+    return make("li", { class: (truth ? "truth" : "") + (chosen.length ? " chosen" : "") }, make("b", {}, make("bdi", {}, letter)), make("span", {}, textOf(text)),
+      truth ? make("em", {}, `✓ ${say("truth")}`) : null, chosen.map((i) => make("em", { class: "picked" }, row.a.length > 1 ? runName(i) : "● ", row.a.length > 1 ? null : say("answered"))));
+  }));
+}
+
+function saidBy(row, answer, i, status) {
+  if (!answer) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("unscored")));
+  const about = [answer.s === null ? "" : `${short(answer.s)} ${say("seconds")}`, answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
+  const rows = FIGURES.all_rules.map((rules, k) => {
+    const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
+    return make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
+      make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noAnswer")) : make("bdi", {}, plainText(found))),
+      make("td", {}, value === null ? mark("unscored") : mark(value >= 1 ? "right" : value > 0 ? "partly" : "wrong", value > 0 && value !== 1 ? short(value) : undefined)),
+      make("td", { class: "quiet" }, make("bdi", {}, plainText(reason)), judged ? ` (${say("judged")})` : ""));
+  });
+  const text = answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
+    : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
+  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text,
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("readAs") }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),
+      make("thead", {}, make("tr", {}, ["rules", "found", "worth", "reason"].map((key) => make("th", { scope: "col" }, say(key))))), make("tbody", {}, rows))));
+}
+
+function prompts(row) {
+  if (!row.m.length || row.m.every((text) => text === null)) return null;
+  return make("details", { open: true }, make("summary", {}, say("prompt"), make("small", {}, say("promptWhy"))), row.m.filter((text) => text !== null).map((text, i) =>
+    make("div", {}, row.m.length > 1 ? runName(i) : null, make("pre", { class: "raw", tabindex: 0, "aria-label": say("prompt") }, textOf(text)))));
+}
+
+function groupTable(row) {
+  const members = GROUPS.get(row.g);
+  if (members.length < 2) return null;
+  const all = row.a.map((_, i) => members.every((member) => isRight(member, i)));
+  return make("section", { class: "group" }, make("h4", {}, say(FIGURES.circular ? "group" : "groupRows"), FIGURES.circular ? all.map((right, i) => [" ", runName(i), mark(right ? "right" : "wrong", say(right ? "groupRight" : "groupWrong"))]) : null),
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("group") }, make("table", { class: "readings" }, make("tbody", {}, members.map((member) => make("tr", { class: member === row ? "current" : null },
+      make("th", { scope: "row" }, make("a", { href: `#row-${encodeURIComponent(member.id)}` }, make("bdi", {}, member.id))),
+      make("td", {}, make("bdi", {}, member.o.length ? member.o.map(([letter, text]) => `${letter} ${plainText(whole(text)).slice(0, 40)}`).join("  ") : plainText(whole(member.q)).slice(0, 120))),
+      make("td", {}, "→ ", make("b", {}, make("bdi", {}, member.r[0] || "–"))),
+      member.a.map((answer, i) => make("td", {}, runName(i), mark(statusOf(member, i), answer ? verdictOf(answer)[0] || "" : "")))))))));
+}
+

@@ -1,0 +1,55 @@
+// Elements and numbers. All text goes in as text: nothing here reads markup.
+const SVG = "http://www.w3.org/2000/svg";
+
+function put(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  for (const child of children.flat(3)) if (child !== null && child !== undefined && child !== false) node.append(child);
+  return node;
+}
+const make = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
+const draw = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
+
+function placed(node, properties) {
+  for (const [name, value] of Object.entries(properties)) node.style.setProperty(name, value);
+  return node;
+}
+
+// Characters without a shape, or that turn a line round, are shown by their number.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff]/g;
+const plainText = (text) => text.replace(HIDDEN, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+const whole = (text) => (Array.isArray(text) ? text[0] : text);
+
+function textOf(text) {
+  const parts = [plainText(whole(text))];
+  if (Array.isArray(text)) {
+    parts.push(make("span", { class: "cut" }, ` … ${say("cut")} ${count(text[1])} ${say("characters")}`));
+  }
+  return make("bdi", {}, parts);
+}
+
+const count = (n) => n.toLocaleString(state.language ? "zh-CN" : "en-GB");
+const percent = (share) => `${(share * 100).toFixed(1)} %`;
+const amount = (value, unit) => (value === null ? "–" : unit === "fraction" ? percent(value) : value.toFixed(2).replace(/\.00$/, ""));
+const short = (x) => (Math.abs(x) >= 10000 || (x !== 0 && Math.abs(x) < 0.001) ? x.toExponential(1) : String(Number(x.toPrecision(3))));
+const between = (figure) => (figure.ci95 ? `${amount(figure.ci95[0], figure.unit)} – ${amount(figure.ci95[1], figure.unit)}` : say("noInterval"));
+
+function intervalBar(figure, most, run) {
+  const at = (x) => `${Math.max(0, Math.min(100, (100 * x) / most))}%`;
+  const track = make("div", { class: `track run-${run}`, "aria-hidden": "true" });
+  if (figure.value === null) return track;
+  track.append(placed(make("i", { class: "bar" }), { width: at(figure.value) }));
+  if (figure.ci95) {
+    const [low, high] = figure.ci95;
+    track.append(placed(make("i", { class: "whisker" }), { left: at(low), width: `calc(${at(high)} - ${at(low)})` }));
+  }
+  return track;
+}
+
+const card = (title, attributes, ...children) =>
+  make("section", { class: "card", ...attributes }, make("h2", {}, title), ...children);
+const runName = (i) => (FIGURES.runs.length > 1 ? make("b", { class: `letter run-${i}` }, "AB"[i]) : null);
+

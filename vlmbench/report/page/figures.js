@@ -1,0 +1,155 @@
+// Everything above the list: the headline, and what the run amounts to.
+function masthead() {
+  const runs = FIGURES.runs;
+  const rules = FIGURES.rule_sets && make("label", {}, make("span", {}, say("rules")), make("select", {
+    id: "rules", onchange: (event) => { state.rules = event.target.value; redraw(); },
+  }, FIGURES.rule_sets.map((name) => make("option", { value: name, selected: name === state.rules }, name))));
+  const theme = make("label", {}, make("span", {}, say("theme")), make("select", {
+    id: "theme", onchange: (event) => { setTheme(event.target.value); },
+  }, ["auto", "light", "dark"].map((name) => make("option", { value: name, selected: name === state.theme }, say(name)))));
+  const language = make("button", { id: "language", type: "button", lang: state.language ? "en" : "zh", onclick: () => {
+    state.language = 1 - state.language; keep(); redraw();
+  } }, say("language"));
+  const kind = FIGURES.kind === "training" ? "training" : runs.length > 1 ? "sideBySide" : "report";
+  const title = FIGURES.kind === "training" ? runs.map((run) => run.folder).join(" · ") : FIGURES.benchmark;
+  document.getElementById("masthead").replaceChildren(
+    FIGURES.kind === "runs" ? make("a", { class: "skip", href: "#answers" }, say("skip")) : "",
+    make("div", { class: "top" },
+      make("div", { class: "names" }, make("p", { class: "kind" }, say(kind)), make("h1", {}, make("bdi", {}, plainText(title))),
+        FIGURES.measures ? make("p", { class: "measures" }, plainText(FIGURES.measures)) : null),
+      make("div", { class: "controls" }, rules, theme, language)));
+}
+
+function drawFigures() {
+  const runs = FIGURES.runs, under = runs.map((run) => run.by_rules[state.rules]);
+  document.getElementById("figures").replaceChildren(
+    make("div", { class: `headlines of-${runs.length}` }, runs.map((run, i) => headline(run, under[i], i)), difference()),
+    make("div", { class: "cards" },
+      categories(under),
+      make("div", { class: "column" }, bias(under), problemCard("unreadTitle", "unparsed"), problemCard("errorTitle", "error")),
+      make("div", { class: "column" }, confusion(under), latencyCard(runs)),
+      aboutRuns(runs)));
+}
+
+function headline(run, under, i) {
+  const figure = under.headline, flags = [];
+  if (!run.complete && !run.withheld && !run.needs_judge) flags.push("incomplete");
+  for (const [key, word] of [["partial", "partial"], ["blind", "blind"], ["withheld", "withheld"], ["needs_judge", "needsJudge"]]) {
+    if (run[key]) flags.push(word);
+  }
+  const most = figure.unit === "fraction" ? 1 : Math.max(figure.value || 0, figure.ci95 ? figure.ci95[1] : 0, 1);
+  return make("section", { class: `headline run-${i}`, "aria-label": `${figure.name}, ${run.model}` },
+    make("p", { class: "model" }, runName(i), make("bdi", {}, plainText(run.model))),
+    make("p", { class: "value" }, amount(figure.value, figure.unit)),
+    make("div", { class: "reading" }, intervalBar(figure, most, i),
+      make("p", {}, make("b", {}, between(figure)), ` ${say("interval")}`),
+      make("p", {}, make("bdi", {}, figure.name), ` · ${count(figure.n)} ${say(FIGURES.circular ? "question" : "row")} · ${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
+      flags.length ? make("p", { class: "flags" }, flags.map((flag) => make("span", {}, say(flag)))) : null));
+}
+
+function difference() {
+  const found = FIGURES.difference;
+  if (!found) return null;
+  if (found.reason) return make("p", { class: "verdict" }, `${say("notTested")}: `, make("bdi", {}, found.reason));
+  if (found.rules !== state.rules) return null;
+  const points = (x) => (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−");
+  const range = found.ci95 ? ` (95 %: ${points(found.ci95[0])} … ${points(found.ci95[1])})` : "";
+  const chance = found.p === null ? "" : `, p ${found.p < 0.001 ? "< 0.001" : `= ${found.p.toFixed(3)}`}, ${found.test}`;
+  return make("p", { class: "verdict" }, make("b", {}, say(found.verdict)), `: ${points(found.value)} ${say("points")}${range}${chance}`);
+}
+
+function categories(under) {
+  const levels = new Map();
+  for (const figure of under[0].metrics.slice(1)) {
+    const key = figure.split && !["overall"].includes(figure.level) ? `${figure.level} · ${figure.split}` : figure.level;
+    levels.set(key, [...(levels.get(key) || []), figure]);
+  }
+  if (!levels.size) return card(say("categories"), { class: "card wide" }, make("p", { class: "quiet" }, say("noCategories")));
+  const same = (a, b) => a.name === b.name && a.level === b.level && a.split === b.split;
+  const body = [...levels].map(([level, figures]) => {
+    const most = Math.max(...figures.map((f) => (f.unit === "fraction" ? 1 : Math.max(f.value || 0, f.ci95 ? f.ci95[1] : 0, 1))));
+    const [name, split] = level.split(" · ");
+    const title = (LEVELS[name] || [name, name])[state.language] + (split ? ` · ${split}` : "");
+    return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: 4, scope: "rowgroup" }, make("bdi", {}, title))),
+      figures.map((figure) => under.map((side, i) => {
+        const mine = i ? side.metrics.find((other) => same(other, figure)) : figure;
+        if (!mine) return null;
+        return make("tr", { class: i ? "second" : null },
+          i ? make("td", {}, runName(i)) : make("th", { scope: "row" }, make("bdi", {}, figure.name), " ", runName(0)),
+          make("td", { class: "graph" }, intervalBar(mine, most, i)),
+          make("td", { class: "number" }, amount(mine.value, mine.unit), make("small", {}, between(mine))),
+          make("td", { class: "number quiet" }, count(mine.n)));
+      })));
+  });
+  return card(say("categories"), { class: "card wide", id: "categories" }, make("table", { class: "categories" },
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("category")), make("th", { scope: "col" }, make("span", { class: "unseen" }, say("interval"))),
+      make("th", { scope: "col", class: "number" }, say("score")), make("th", { scope: "col", class: "number" }, say("n")))), body));
+}
+
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+
+function bias(under) {
+  const known = under.map((side) => side.answers);
+  if (known.some((side) => !side)) return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("freeText")));
+  const total = known.map((side) => sum(side.table.map(sum)) || 1);
+  const truth = known[0].table.map((row) => sum(row) / total[0]);
+  const said = known.map((side, i) => side.table[0].map((_, column) => sum(side.table.map((row) => row[column])) / total[i]));
+  const most = Math.max(...truth, ...said.flat(), 0.01) * 1.05;
+  const labels = [...known[0].labels, say("other"), say("noAnswer")];
+  const rows = labels.map((label, column) => {
+    if (column >= truth.length && said.every((side) => !side[column])) return null;
+    return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, label)), make("td", { class: "graph" }, said.map((side, i) => {
+      const track = intervalBar({ value: side[column], ci95: null }, most, i);
+      if (column < truth.length) track.append(placed(make("i", { class: "truth" }), { left: `${(100 * truth[column]) / most}%` }));
+      return track;
+    })), make("td", { class: "number" }, said.map((side) => make("div", {}, percent(side[column])))),
+    make("td", { class: "number quiet" }, column < truth.length ? percent(truth[column]) : "–"));
+  });
+  return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("biasWhy")), make("table", { class: "bias" },
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("option")), make("th", {}, make("span", { class: "unseen" }, say("bias"))),
+      make("th", { scope: "col", class: "number" }, say("answered")), make("th", { scope: "col", class: "number" }, say("truth")))), make("tbody", {}, rows)));
+}
+
+function confusion(under) {
+  if (under.some((side) => !side.answers)) return null;
+  const tables = under.map(({ answers: { labels, table } }, i) => {
+    const spare = [labels.length, labels.length + 1].filter((c) => table.some((row) => row[c]));
+    const columns = [...labels.keys(), ...spare];
+    const names = [...labels, say("other"), "∅"];
+    return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${say("confusion")} ${"AB"[i]}` }, make("table", { class: `matrix run-${i}` },
+      make("thead", {}, make("tr", {}, make("td", {}, runName(i)), columns.map((c) => make("th", { scope: "col", title: c === labels.length + 1 ? say("noAnswer") : null }, make("bdi", {}, names[c]))))),
+      make("tbody", {}, labels.map((label, r) => {
+        const all = sum(table[r]) || 1;
+        return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, label)), columns.map((c) => {
+          const share = table[r][c] / all;
+          return placed(make("td", { class: (c === r ? "hit" : "") + (share > 0.5 ? " strong" : ""), title: percent(share) }, table[r][c] ? count(table[r][c]) : "·"), { "--share": share.toFixed(3) });
+        }));
+      }))));
+  });
+  return card(say("confusion"), { id: "confusion" }, make("p", { class: "quiet" }, say("confusionWhy")), tables);
+}
+
+function latencyCard(runs) {
+  const body = runs.map((run, i) => {
+    const found = run.latency;
+    if (!found) return make("p", { class: "quiet" }, runName(i), " ", say("notMeasured"));
+    const most = Math.max(...found.bins.map((bin) => bin[2])), wide = 480 / found.bins.length;
+    const bars = found.bins.map(([, , n], k) => n ? draw("rect", { x: k * wide + 1, width: wide - 2, y: 72 - Math.max(2, (68 * n) / most), height: Math.max(2, (68 * n) / most), rx: 1.5 }) : null);
+    const ends = [found.bins[0][0], Math.sqrt(found.bins[0][0] * found.bins.at(-1)[1]), found.bins.at(-1)[1]];
+    return [make("p", { class: "quiet" }, runName(i), ` ${say("median")} `, make("b", {}, short(found.median)), ` · ${say("p95")} `, make("b", {}, short(found.p95)), ` · ${say("most")} `, make("b", {}, short(found.most))),
+      draw("svg", { viewBox: "0 0 480 90", class: `histogram run-${i}`, role: "img", "aria-label": `${say("latency")}: ${say("median")} ${short(found.median)}, ${say("p95")} ${short(found.p95)}` },
+        bars, draw("line", { x1: 0, x2: 480, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: k * 240, y: 87, "text-anchor": ["start", "middle", "end"][k] }, short(x)))),
+      make("p", { class: "quiet" }, found.tokens === null ? "" : `${short(found.tokens)} ${say("newTokens")}`, found.tokens !== null && run.rate ? " · " : "", run.rate ? `${short(run.rate)} ${say("rate")}` : "")];
+  });
+  return card(say("latency"), { id: "latency" }, body);
+}
+
+function problemCard(title, filter) {
+  return card(say(title), { id: `${filter}-card` }, make("div", { id: `${filter}-list`, class: "problems" }, make("p", { class: "quiet" }, say("wait"))));
+}
+
+function aboutRuns(runs) {
+  return card(say("about"), { class: "card wide", id: "about" }, make("div", { class: "facts" }, runs.map((run, i) => make("dl", {}, run.facts.map(([key, value]) =>
+    make("div", {}, make("dt", {}, runs.length > 1 && key === "model" ? [runName(i), " "] : null, key), make("dd", {}, make("bdi", {}, plainText(value)))))))));
+}
+

@@ -1,0 +1,75 @@
+"""The prompts of a finished run, worded again and proven by the digest that the run was locked to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmbench.answers.views import samples_as_read
+from vlmbench.domain import Benchmark, Decoding, Request
+from vlmbench.engine.planning import prompts_digest
+from vlmbench.errors import UserError
+from vlmbench.finished import FinishedRun
+from vlmbench.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """What a model was asked, row by row."""
+
+    texts: Mapping[str, str]
+    """By row; empty where they cannot be known."""
+    note: str = ""
+    """Why they cannot be known, or why they are not proven."""
+
+
+def prompts_of(run: FinishedRun, plugins: Sequence[Path] = ()) -> Prompts:
+    """The text of each request, a picture as `<image>`; the model's chat template is not part of it."""
+    if run.questions.images is None:
+        return Prompts(texts={}, note="The benchmark's file is not at hand, so prompts cannot be shown.")
+    try:
+        benchmark = _benchmark(run, plugins)
+    except UserError as error:
+        return Prompts(texts={}, note=f"Prompts cannot be shown: {error}")
+    samples = samples_as_read(run.questions.samples, run.rules)
+    style, decoding = str(run.results["style"]), _decoding(run)
+    requests = [benchmark.request(s, style, decoding) for s in samples if s.problem is None]
+    texts = {request.id: plain(request) for request in requests}
+    if run.results["partial"]:
+        note = "Prompts are worded by this version; of a partial run they cannot be proven by their digest."
+        return Prompts(texts=texts, note=note)
+    if prompts_digest(requests) != run.facts.get("prompts"):
+        return Prompts(texts={}, note="This version words prompts otherwise, so they cannot be shown.")
+    return Prompts(texts=texts)
+
+
+def plain(request: Request) -> str:
+    """The parts one after another."""
+    return "".join(part if isinstance(part, str) else "<image>\n" for part in request.parts)
+
+
+def _decoding(run: FinishedRun) -> Decoding | None:
+    given = run.spec.get("decoding")
+    try:
+        return Decoding(**given) if isinstance(given, Mapping) else None
+    except TypeError:
+        return None
+
+
+def _benchmark(run: FinishedRun, plugins: Sequence[Path]) -> Benchmark:
+    registry = Registry(plugins)
+    try:
+        return registry.benchmark(run.benchmark)
+    except UserError:
+        for benchmark in map(registry.benchmark, _tables(run)):
+            if benchmark.card.name == run.benchmark:
+                return benchmark
+        raise
+
+
+def _tables(run: FinishedRun) -> list[str]:
+    """A benchmark without code is known by its file, which the command line of the run named."""
+    commands = [sitting.get("command") for sitting in run.sittings]
+    words = [str(word) for command in commands if isinstance(command, list) for word in command]
+    return [word for word in words if word.endswith(".tsv") and Path(word).is_file()]
