@@ -55,8 +55,8 @@ def test_sources_follow_each_other(tmp_path: Path) -> None:
     assert data.expanded_lengths(4).tolist() == [length + 3 for length in data.modality_lengths().tolist()]
 
 
-def test_generated_data_has_to_be_written_first() -> None:
+def test_a_source_without_a_file_is_refused() -> None:
     recipe = read_recipe("llava_v15_7b_finetune")
-    drawn = replace(recipe, data=replace(recipe.data, sources=(Source(kind="shapes", samples=5),)))
-    with pytest.raises(UserError, match="`shapes` is no LLaVA data"):
-        token_specs(drawn, TOKENIZER, features=4)
+    empty = replace(recipe, data=replace(recipe.data, sources=(Source(),)))
+    with pytest.raises(UserError, match="needs an annotation file"):
+        token_specs(empty, TOKENIZER, features=4)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.errors import DataError, UserError
+from vlmbench.errors import DataError
 from vlmbench.templates import template
 
 from .dataset import LlavaDataset, Part
 from .encoding import Style
 from .fitting import Limit
+from .generated import as_llava
 from .pictures import BrokenPictures, Pictures
 from .policy import Policy
 from .prepare import TokenSpec
@@ -28,7 +29,7 @@ def token_specs(recipe: Recipe, tokenizer: PieceTokenizer, features: int) -> lis
     data = recipe.data
     return [
         TokenSpec(
-            file=files_of(source)[0],
+            file=files_of(source, recipe.seed)[0],
             tokenizer=tokenizer,
             style=style_of(recipe.wording),
             limit=Limit(ids=data.max_length, positions=data.max_positions, features=features),
@@ -45,19 +46,16 @@ def mixture(
 ) -> LlavaDataset:
     """The data set of sets that were made from `token_specs`."""
     parts = [
-        Part(tokens=made, images=files_of(source)[1])
+        Part(tokens=made, images=files_of(source, recipe.seed)[1])
         for source, made in zip(recipe.data.sources, tokens, strict=True)
     ]
     broken = BrokenPictures(policy=policy_of(recipe), list_file=broken_list)
     return LlavaDataset(parts, pictures, broken)
 
 
-def files_of(source: Source) -> tuple[Path, Path]:
-    """Annotation file and folder of pictures; text alone may have no folder."""
-    if source.kind != "llava":
-        raise UserError(
-            f"a source of the kind `{source.kind}` is no LLaVA data and has to be written as such first."
-        )
+def files_of(source: Source, seed: int = 0) -> tuple[Path, Path]:
+    """Annotation file and folder of pictures; text alone may have no folder. What is drawn, is drawn now."""
+    source = as_llava(source, seed)
     if source.annotations is None:
         raise DataError("a source needs an annotation file.", key="annotations")
     file = Path(source.annotations).expanduser()
