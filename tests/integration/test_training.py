@@ -1,0 +1,256 @@
+"""A tiny LLaVA is trained for real on one process: what comes out, and what stops it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_trainings import small, with_dropout, write_records
+
+from vlmbench.checkpoints.read import open_llava
+from vlmbench.checkpoints.weights import loaded
+from vlmbench.errors import UserError
+from vlmbench.trainers.recipe import Lora, Recipe
+from vlmbench.trainers.training import Saved, export, train
+from vlmbench.trainers.training.checkpoints import TRAINED, place, whole
+from vlmbench.trainers.training.metrics import readings
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_records(tmp_path / "data")
+
+
+@pytest.fixture
+def model(tiny_model: Callable[[str], Path]) -> Path:
+    return tiny_model("llava")
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Callable[..., Path]:
+    def run(recipe: Recipe, name: str = "run", **more: Any) -> Path:
+        return train(recipe, work_dir=tmp_path / name, home=tmp_path / "home", **more)
+
+    return run
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / TRAINED)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_finished_folder_is_a_model_with_a_card_and_an_adapter(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    told: list[Saved] = []
+    finished = go(small(model, data, "saving.sample=true"), on_checkpoint=told.append)
+    assert [saved.step for saved in told] == [2, 4, 6]
+    assert [saved.last for saved in told] == [False, False, True]
+    card = (finished / "README.md").read_text("utf-8")
+    assert "schedule:" in card
+    assert "records.json" in card
+    facts = json.loads((finished / "training.json").read_text("utf-8"))
+    assert facts["steps"] == 6
+    assert facts["global_batch"] == 8
+    work = finished.parent
+    assert [reading["step"] for reading in readings(work)] == [1, 2, 3, 4, 5, 6]
+    assert len((work / "samples.jsonl").read_text("utf-8").splitlines()) == 3
+    assert any((work / "tensorboard").iterdir())
+    assert [folder.name for folder in whole(work)] == ["checkpoint-4", "checkpoint-6"]
+
+    trained, before = open_llava(finished), open_llava(model)
+    assert trained.chat_template == before.chat_template
+    moved = loaded(trained.language.weights)
+    name = "model.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(moved[name], before.language.weights[name].load())
+    # The adapter on its base is the merged model.
+    adapted = open_llava(finished / "adapter", llm=model)
+    torch.testing.assert_close(adapted.language.weights[name].load(), moved[name])
+    torch.testing.assert_close(loaded(adapted.projector.weights), loaded(trained.projector.weights))
+
+
+def test_a_frozen_part_comes_out_as_it_went_in(model: Path, data: Path, go: Callable[..., Path]) -> None:
+    recipe = small(model, data, "schedule.max_steps=1")
+    trained, before = open_llava(go(recipe)), open_llava(model)
+    for name, kept in before.vision.weights.items():
+        assert torch.equal(trained.vision.weights[name].load(), kept.load())
+
+
+def test_an_interrupted_run_ends_in_the_weights_of_an_uninterrupted_one(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = with_dropout(small(model, data))
+
+    def interrupt(saved: Saved) -> None:
+        if saved.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(recipe, "broken", on_checkpoint=interrupt)
+    with pytest.raises(UserError, match="--resume goes on"):
+        go(recipe, "broken")
+    go(recipe, "broken", resume="latest")
+    go(recipe, "straight")
+    assert same(tensors(tmp_path / "broken/checkpoint-6"), tensors(tmp_path / "straight/checkpoint-6"))
+    steps = [[line["step"], line["loss"]] for line in readings(tmp_path / "broken")]
+    assert steps == [[line["step"], line["loss"]] for line in readings(tmp_path / "straight")]
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = replace(with_dropout(small(model, data, "schedule.max_steps=2")), seed=3)
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        go(replace(recipe, seed=seed), name)
+    one, two, three = (tensors(place(tmp_path / name, 2)) for name in ("one", "two", "three"))
+    assert same(one, two)
+    assert not same(one, three)
+
+
+@pytest.mark.slow
+def test_how_a_global_batch_is_divided_does_not_matter(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = small(model, data, "schedule.max_steps=3", "saving.every=3")
+    for batch, accumulation in ((8, 1), (2, 4)):
+        schedule = replace(recipe.schedule, batch=batch, accumulation=accumulation)
+        go(replace(recipe, schedule=schedule), f"b{batch}")
+    one, other = tensors(tmp_path / "b8/checkpoint-3"), tensors(tmp_path / "b2/checkpoint-3")
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_a_finished_stage_is_not_trained_again_and_another_recipe_is_refused(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    recipe = small(model, data, "schedule.max_steps=1")
+    finished = go(recipe)
+    before = (finished / "training.json").stat().st_mtime_ns
+    assert go(recipe) == finished
+    assert (finished / "training.json").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match="of another recipe, or of other values"):
+        go(replace(recipe, seed=7))
+
+
+def test_a_checkpoint_of_other_values_is_refused_by_name(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    recipe = small(model, data)
+
+    def stop(saved: Saved) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(recipe, on_checkpoint=stop)
+    changed = replace(recipe, schedule=replace(recipe.schedule, lr=1.0, batch=2))
+    with pytest.raises(UserError, match=r"with other values; its global batch was 8, and is 4 now"):
+        go(changed, resume="latest")
+
+
+def test_a_loss_that_is_no_number_stops_before_the_step_and_names_the_records(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(model, spoiled)
+    file = spoiled / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith("linear_2.bias"))
+    weights[name][0] = float("nan")
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(UserError, match=r"the loss is nan, in step 1; .* The batch: r\d+"):
+        go(small(spoiled, data))
+    assert whole(tmp_path / "run") == []
+
+
+def test_a_broken_picture_stops_a_run_or_is_passed_over(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    (data.parent / "pictures" / "4.png").write_bytes(b"no picture")
+    recipe = small(model, data, "schedule.epochs=1")
+    with pytest.raises(UserError, match=r"4\.png"):
+        go(recipe, "failing")
+    skipping = replace(recipe, data=replace(recipe.data, broken="skip"))
+    finished = go(skipping, "skipping")
+    assert readings(finished.parent)[-1]["skipped"] == 1
+
+
+def test_stage_two_begins_with_what_stage_one_left_and_lists_what_does_not_fit(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = replace(small(model, data, "schedule.max_steps=1", name="demo_full"), name="first")
+    finished = go(first, "first")
+    second = replace(small(model, data, "schedule.max_steps=1"), name="second", pretrained="first")
+    assert go(second, "second").is_dir()
+
+    file = finished / "model.safetensors"
+    weights = load_file(file)
+    weights.pop("multi_modal_projector.linear_1.bias")
+    save_file({**weights, "something.else": torch.zeros(2)}, file, {"format": "pt"})
+    with pytest.raises(UserError, match=r"linear_1\.bias|0\.bias|something\.else"):
+        go(second, "third")
+
+
+@pytest.mark.slow
+def test_every_part_can_learn_in_every_way(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    def adapters(trained: str) -> Lora | None:
+        return Lora(r=4, alpha=8, head=True) if trained == "lora" else None
+
+    base = small(model, data, "schedule.max_steps=1", "parallelism.checkpointing=true")
+    for language in ("full", "lora", "frozen"):
+        for vision in ("full", "lora", "frozen"):
+            parts = replace(
+                base.model,
+                language=replace(
+                    base.model.language, train=language, lora=lora if language == "lora" else None
+                ),
+                vision=replace(base.model.vision, train=vision, lora=lora if vision == "lora" else None),
+            )
+            finished = go(replace(base, model=parts), f"{language}-{vision}")
+            held = tensors(place(finished.parent, 1))
+            assert any("projector" in name for name in held)
+            assert any("lm_head" in name for name in held) == (language != "frozen")
+            # The last of three layers lies behind the selected one.
+            assert any("tower.encoder.layers.1." in name for name in held) == (vision != "frozen")
+            assert not any("tower.encoder.layers.2." in name for name in held)
+
+
+def test_packed_rows_train(model: Path, data: Path, go: Callable[..., Path]) -> None:
+    recipe = small(model, data, "data.packing=true", "schedule.batch=1", "schedule.max_steps=2")
+    assert readings(go(recipe).parent)[-1]["step"] == 2
+
+
+def test_a_model_of_parts_is_built_trained_and_opened(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    recipe = small(model, data, "schedule.max_steps=1", name="demo_pretrain")
+    fresh = replace(
+        recipe.model,
+        start=None,
+        language=replace(recipe.model.language, path=str(model)),
+        vision=replace(recipe.model.vision, path=str(model)),
+    )
+    trained = open_llava(go(replace(recipe, model=fresh)))
+    name = "model.embed_tokens.weight"
+    assert not torch.equal(
+        trained.language.weights[name].load(), open_llava(model).language.weights[name].load()
+    )
+
+
+def test_a_checkpoint_on_the_way_is_exported_as_a_model(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = small(model, data)
+    go(recipe)
+    folder = export(recipe, tmp_path / "run/checkpoint-4", tmp_path / "exported")
+    assert open_llava(folder).image_token_id is not None
