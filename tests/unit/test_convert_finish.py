@@ -20,10 +20,12 @@ from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.huggingface import write_huggingface
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.save import save_safetensors, save_weights
 from vlmbench.checkpoints.tables import EMBEDDING, HEAD, new_rows
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.checkpoints.weights import in_memory, loaded, open_safetensors
+from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.errors import ModelError
 
 
@@ -162,14 +164,31 @@ def test_the_folder_says_all_that_readers_old_and_new_look_for(tmp_path: Path) -
     assert config["text_config"]["vocab_size"] == 384
     assert processor["patch_size"] == 14
     assert processor["num_additional_image_tokens"] == 1
-    assert (folder / "chat_template.jinja").read_text() == llava.chat_template
-    assert read_json(folder / "chat_template.json")["chat_template"] == llava.chat_template
+    chat = (folder / "chat_template.jinja").read_text()
+    assert chat == with_beginning(str(llava.chat_template), llava.language.tokenizer)
+    assert read_json(folder / "chat_template.json")["chat_template"] == chat
     assert read_json(folder / "generation_config.json") == {
         "bos_token_id": 1,
         "eos_token_id": 2,
         "pad_token_id": 361,
     }
     assert read_json(folder / "preprocessor_config.json")["processor_class"] == "LlavaProcessor"
+
+
+def test_a_conversation_begins_once_however_it_is_tokenised(tmp_path: Path) -> None:
+    from transformers import AutoProcessor
+
+    folder = written(golden_llava(tmp_path), tmp_path / "out")
+    processor: Any = AutoProcessor.from_pretrained(folder, backend="pil")  # type: ignore[no-untyped-call]
+    asked = [{"role": "user", "content": [{"type": "text", "text": "What?"}]}]
+    text = processor.apply_chat_template(asked, add_generation_prompt=True)
+    # As a server does it, and as transformers itself.
+    served = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    (own,) = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=True)
+    assert list(own) == served
+    assert served.count(1) == 1
+    assert served[0] == 1
+    assert open_llava(folder).chat_template == golden_llava(tmp_path / "again").chat_template
 
 
 def test_rope_is_said_in_the_old_words_too(tmp_path: Path) -> None:

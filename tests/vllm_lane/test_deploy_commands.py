@@ -77,7 +77,6 @@ def port(exported: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         number = str(free.getsockname()[1])
     log = exported.parent / "log"
-    subprocess.run(["bash", "-ec", command("(printf")], cwd=exported.parent, check=True)
     vllm, *words = shlex.split(command("vllm serve"))
     serve = [str(BIN / vllm), *words, "--port", number, *FOR_A_CPU]
     with log.open("w") as out:

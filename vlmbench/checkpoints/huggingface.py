@@ -16,6 +16,7 @@ from vlmbench.checkpoints.assemble import (
 from vlmbench.checkpoints.nouns import Llava, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.weights import cast
+from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.models.hf_folder import read_json
 
 _PROCESSOR = "LlavaProcessor"
@@ -66,6 +67,7 @@ def save_tokenizer(tokenizer: Any, folder: Path, *, chat_template: str | None) -
         "model_input_names": ["input_ids", "attention_mask"],
     }
     if chat_template is not None:
+        chat_template = with_beginning(chat_template, tokenizer)
         settings["chat_template"] = chat_template
         (folder / "chat_template.jinja").write_text(chat_template, "utf-8")
         save_json(folder / "chat_template.json", {"chat_template": chat_template})

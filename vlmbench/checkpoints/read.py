@@ -23,7 +23,7 @@ from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
 from vlmbench.checkpoints.read_training import read_deepspeed, read_pth
 from vlmbench.checkpoints.read_xtuner import read_xtuner
 from vlmbench.checkpoints.tables import row_count
-from vlmbench.checkpoints.wording import no_template, speaking
+from vlmbench.checkpoints.wording import no_template, speaking, without_beginning
 from vlmbench.errors import ModelError
 from vlmbench.models.hf_folder import described_by, read_json
 
@@ -127,7 +127,7 @@ def written_template(folder: Path) -> str | None:
         if isinstance(text, list):
             text = next((entry.get("template") for entry in text if entry.get("name") == "default"), None)
         if isinstance(text, str) and "image" in text:
-            return text
+            return without_beginning(text)
     return None
 
 

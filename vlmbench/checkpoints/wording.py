@@ -61,6 +61,24 @@ def speaking(llava: Llava, name: str) -> Llava:
     )
 
 
+BEGINNING = "{{- bos_token }}"
+
+
+def with_beginning(chat: str, tokenizer: Any) -> str:
+    """A chat template as folders hold it: with the beginning token, where the tokenizer puts one.
+
+    Servers (vLLM's chat endpoint) tokenise a rendered conversation without special tokens, so what the
+    template leaves out is lost. Whoever adds special tokens looks first whether the text begins with one.
+    """
+    begins = tokenizer.bos_token_id is not None and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
+    return BEGINNING + chat if begins and "bos_token" not in chat else chat
+
+
+def without_beginning(chat: str) -> str:
+    """The same as the noun holds it."""
+    return chat.removeprefix(BEGINNING)
+
+
 def _ends_of(config: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {key: config[key] for key in keys if config.get(key) is not None}

@@ -17,14 +17,19 @@ from vlmbench.cli.checkpoint_flags import (
     add_dtype_argument,
     add_shard_argument,
     add_template_argument,
+    checkpoint,
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `build`."""
     parser.add_argument("dst", type=Path, metavar="DST", help="the folder to write; must not exist")
-    parser.add_argument("--llm", type=Path, required=True, metavar="DIR", help="a language model's folder")
-    parser.add_argument("--vision", type=Path, required=True, metavar="DIR", help="an image encoder's folder")
+    parser.add_argument(
+        "--llm", type=checkpoint, required=True, metavar="DIR", help="a language model's folder"
+    )
+    parser.add_argument(
+        "--vision", type=checkpoint, required=True, metavar="DIR", help="an image encoder's folder"
+    )
     add_template_argument(parser, "default: the language model's family's")
     parser.add_argument("--seed", type=int, default=0, help="for the projector and new rows (default: 0)")
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 _UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 
@@ -35,6 +36,15 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
         "--no-verify", dest="verify", action="store_false", help="do not compare the result's answer"
     )
     parser.add_argument("--device", default="cpu", help="where the proof is computed (default: cpu)")
+
+
+def checkpoint(text: str) -> Path:
+    """An argparse type: a folder or file as every other verb takes it, a hub id, or `demo`."""
+    from vlmbench.models.hf_hub import local_folder
+    from vlmbench.models.loading import where
+
+    found = where(text)
+    return Path(found) if Path(found).exists() else local_folder(found)
 
 
 def size(text: str) -> int:

@@ -18,6 +18,7 @@ from vlmbench.cli.checkpoint_flags import (
     add_dtype_argument,
     add_shard_argument,
     add_template_argument,
+    checkpoint,
 )
 
 TARGETS = ("huggingface", "official", "xtuner", "gguf")
@@ -25,12 +26,14 @@ TARGETS = ("huggingface", "official", "xtuner", "gguf")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `convert`."""
-    parser.add_argument("src", type=Path, metavar="SRC", help="the checkpoint: a folder or a .pth file")
+    parser.add_argument("src", type=checkpoint, metavar="SRC", help="a folder, hub id or .pth file")
     parser.add_argument("dst", type=Path, metavar="DST", help="the folder to write; must not exist")
     parser.add_argument("--to", required=True, choices=TARGETS, help="the layout to write")
-    parser.add_argument("--llm", type=Path, metavar="DIR", help="the language model that training began with")
     parser.add_argument(
-        "--vision", type=Path, metavar="DIR", help="the image encoder that training began with"
+        "--llm", type=checkpoint, metavar="DIR", help="the language model that training began with"
+    )
+    parser.add_argument(
+        "--vision", type=checkpoint, metavar="DIR", help="the image encoder that training began with"
     )
     parser.add_argument(
         "--recipe", type=Path, metavar="FILE", help="the configuration it was trained with (LoRA's alpha, …)"

@@ -38,7 +38,8 @@ VERBS: dict[str, str] = {
 }
 
 _EXITS = """\
-exit codes: 0 fine, 1 failed, 2 usage, 3 regression, 4 incomplete (rows with errors), 130 interrupted, resumable
+exit codes: 0 fine, 1 failed, 2 usage, 3 regression, 4 incomplete (rows with errors),
+            130 interrupted and resumable
 environment: VLMBENCH_HOME, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
 
 

@@ -12,12 +12,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.cli.checkpoint_flags import add_device_argument, add_dtype_argument, add_shard_argument
+from vlmbench.cli.checkpoint_flags import (
+    add_device_argument,
+    add_dtype_argument,
+    add_shard_argument,
+    checkpoint,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `merge`."""
-    parser.add_argument("base", type=Path, metavar="BASE", help="the model that was trained")
+    parser.add_argument("base", type=checkpoint, metavar="BASE", help="the model that was trained")
     parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="the folder with adapter_config.json")
     parser.add_argument("dst", type=Path, metavar="DST", help="the folder to write; must not exist")
     add_dtype_argument(parser)
