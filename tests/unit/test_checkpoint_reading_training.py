@@ -193,3 +193,29 @@ def test_a_recipe_tells_what_the_file_does_not(tmp_path: Path) -> None:
     assert found.chat_template == wanted.chat_template is not None
     for ours, theirs in zip(tensors_of(found), tensors_of(wanted), strict=True):
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_recipe_of_our_own_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vlmbench.cli.main import main
+
+    assert main(["recipes", "show", "llava_v15_7b_finetune_lora", "--format", "json"]) == 0
+    shown, file = capsys.readouterr().out, tmp_path / "recipe.json"
+    file.write_text(shown)
+    assert main(["recipes", "copy", "llava_v15_7b_finetune_lora", str(tmp_path)]) == 0
+    copied = tmp_path / "llava_v15_7b_finetune_lora.yaml"
+    expected = Recipe(
+        llm="lmsys/vicuna-7b-v1.5",
+        vision="openai/clip-vit-large-patch14-336",
+        template="vicuna",
+        select_layer=-2,
+        llm_alpha=256.0,
+    )
+    assert open_recipe(file) == open_recipe(copied) == expected
+
+
+@pytest.mark.parametrize("text", ["stages: [a, b]", "[1, 2]", "{", "model: 3"])
+def test_what_is_no_recipe_of_ours_says_how_to_get_one(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match="recipes show"):
+        open_recipe(file)

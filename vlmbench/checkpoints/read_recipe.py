@@ -1,4 +1,8 @@
-"""What an xtuner configuration tells of a checkpoint. It is a Python file, and it is read, never run."""
+"""What a training recipe tells of the checkpoint it made.
+
+Ours is YAML, or the JSON that `vlmbench recipes show NAME --format json` prints. xtuner's is a Python
+file, and it is read, never run.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +29,48 @@ class Recipe:
 
 
 def open_recipe(file: Path) -> Recipe:
-    """The configuration in a file."""
+    """The recipe in a file, told by its ending."""
     try:
-        return recipe_of(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        return own_recipe(text) if file.suffix in (".yaml", ".yml", ".json") else recipe_of(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the recipe cannot be read ({error}).", file=file, fix="Check the path.") from None
     except SyntaxError as error:
         raise UserError(
             f"this is no Python configuration (line {error.lineno}).", file=file, fix="Check the path."
         ) from None
+    except ValueError as error:
+        raise UserError(
+            f"this is no recipe ({error}).",
+            file=file,
+            fix="`vlmbench recipes show NAME --format json` prints one whole.",
+        ) from None
+
+
+def own_recipe(text: str) -> Recipe:
+    """One of our own, whole; a ValueError says what it is instead."""
+    import yaml
+
+    try:
+        written = yaml.safe_load(text)  # JSON is YAML
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    if not isinstance(written, dict) or not isinstance(written.get("model"), dict):
+        raise ValueError("it has no `model`")
+    language, vision = (_part(written["model"], name) for name in ("language", "vision"))
+    return Recipe(
+        llm=_text(language.get("path")),
+        vision=_text(vision.get("path")),
+        template=_template(_part(written, "wording").get("template")),
+        select_layer=_whole(vision.get("select_layer")),
+        llm_alpha=_number(_part(language, "lora").get("alpha")),
+        vision_alpha=_number(_part(vision, "lora").get("alpha")),
+    )
+
+
+def _part(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = mapping.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def recipe_of(text: str) -> Recipe:
