@@ -1,0 +1,64 @@
+"""The published tables: every figure as printed, sources that disagree kept and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlmbench.errors import UserError
+from vlmbench.leaderboards.board_published import published_tables
+
+
+def test_every_table_says_where_when_and_under_which_rules() -> None:
+    tables = published_tables()
+    assert len(tables) == 7
+    for table in tables:
+        assert table.source.startswith("https://")
+        assert table.date
+        assert table.rules
+    assert sum(len(table.rows) for table in tables) == 23
+    assert sum(figure is not None for table in tables for row in table.rows for figure in row.figures) == 227
+
+
+def test_figures_stand_as_printed() -> None:
+    tables = {table.title: table for table in published_tables()}
+    llama = tables["LLaVA-Llama-3-8B"]
+    row = {row.model: dict(zip(llama.benchmarks, row.figures, strict=True)) for row in llama.rows}
+    assert row["LLaVA-Llama-3-8B-v1.1"]["MME_parts"] == "1469/349"
+    assert row["LLaVA-v1.5-7B"]["GQA"] == "62.0"
+
+
+def test_sources_that_disagree_are_both_kept_and_said() -> None:
+    tables = {table.title: table for table in published_tables()}
+    for title, figure, other in (
+        ("LLaVA-Llama-3-8B", "36.8", "37.1 in “LLaVA-Phi-3-mini”"),
+        ("LLaVA-Phi-3-mini", "37.1", "36.8 in “LLaVA-Llama-3-8B”"),
+    ):
+        table = tables[title]
+        place = table.benchmarks.index("MMMU_VAL")
+        row = next(row for row in table.rows if row.model == "LLaVA-Llama-3-8B-v1.1")
+        assert (row.figures[place], row.notes[place]) == (figure, other)
+
+
+_TABLE = (
+    "- {title: x, source: 'https://x', date: d, rules: r, benchmarks: [A], rows: [{model: m, figures: %s}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "cannot be read"),
+        ("a: 1", "no list"),
+        ("- {title: x}", "keys"),
+        (_TABLE.replace("https", "http") % "['1']", "https"),
+        (_TABLE % "[]", "1 figures, not 0"),
+        (_TABLE % "[1.0]", "as printed"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "published.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said):
+        published_tables(file)
