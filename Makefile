@@ -20,11 +20,14 @@ vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pytest -W default --no-header tests/vllm_lane
 
+browser:
+	bash tests/browser/setup.sh
+
 formats:
 	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
 	$(VENV)-formats/bin/python -m pytest -W default --no-header tests/formats_lane
 
-slow: $(READY)
+slow: $(READY) browser
 	$(BIN)/pytest -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
 
 check: $(READY)
