@@ -34,9 +34,9 @@ function drawAnswers() {
   const names = [...new Set(QUESTIONS.rows.flatMap((row) => row.c))].sort();
   section.hidden = false;
   section.setAttribute("aria-label", say("answers"));
-  section.replaceChildren(
+  fill(section,
     make("h2", {}, say("answers")),
-    QUESTIONS.notes.map((note) => make("p", { class: "quiet" }, make("bdi", {}, plainText(note)))),
+    QUESTIONS.notes.map((note) => make("p", { class: "quiet" }, NOTES[note][state.language])),
     make("div", { class: "toolbar" },
       make("input", { id: "search", type: "search", placeholder: say("search"), "aria-label": say("search"), value: state.search, oninput: (event) => { state.search = event.target.value; filterRows(); } }),
       names.length ? make("select", { id: "category", "aria-label": say("category"), onchange: (event) => { state.category = event.target.value; filterRows(); } },

@@ -7,17 +7,27 @@ function ticks(low, high, most) {
   return found;
 }
 
+// The mean of the points around each, so that the course of a noisy figure can be seen.
+function smoothed(points) {
+  const reach = Math.ceil(points.length / 80);
+  return points.map(([x, y], at) => {
+    if (y === null) return [x, null];
+    const near = points.slice(Math.max(0, at - reach), at + reach + 1).map((point) => point[1]).filter((value) => value !== null);
+    return [x, near.reduce((a, b) => a + b, 0) / near.length];
+  });
+}
+
 function drawCurves() {
   const names = [...new Set(FIGURES.runs.flatMap((run) => run.curves.map((curve) => curve.name)))];
-  const summary = FIGURES.runs.map((run, i) => make("p", { class: "training" }, runName(i), make("bdi", {}, run.folder), ` · ${count(run.steps)} ${say("step")}`,
-    run.unread ? ` · ${count(run.unread)} ${say("unread")}` : ""));
-  document.getElementById("figures").replaceChildren(make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, names.map(chart)));
+  const summary = FIGURES.runs.map((run, i) => make("p", { class: "training" }, runName(i), make("bdi", {}, run.folder), ` · ${count(run.steps)} ${say("steps")}`,
+    run.unread ? ` · ${say("unread")}: ${count(run.unread)}` : ""));
+  fill(document.getElementById("figures"), make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, names.map(chart)));
 }
 
 function chart(name) {
   const lines = FIGURES.runs.map((run) => run.curves.find((curve) => curve.name === name));
   const known = lines.flatMap((line) => (line ? line.points : [])).filter(([, y]) => y !== null);
-  const W = 560, H = 240, left = 58, right = 12, top = 12, bottom = 30;
+  const W = 560, H = 240, left = 58, right = 26, top = 12, bottom = 30;
   if (!known.length) return card(name, {}, make("p", { class: "quiet" }, say("none")));
   const range = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
   const [x0, x1] = range(known.map(([x]) => x)); let [y0, y1] = range(known.map(([, y]) => y));
@@ -27,11 +37,15 @@ function chart(name) {
   const below = ticks(x0, x1, 5).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
   const paths = lines.map((line, i) => {
     if (!line) return null;
-    let pen = "M", d = "";
-    for (const [x, y] of line.points) { if (y === null) { pen = "M"; continue; } d += `${pen}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`; pen = "L"; }
-    return draw("path", { class: `curve run-${i}`, d });
+    const trace = (points) => {
+      let pen = "M", d = "";
+      for (const [x, y] of points) { if (y === null) { pen = "M"; continue; } d += `${pen}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`; pen = "L"; }
+      return d;
+    };
+    const many = line.points.length > 100;
+    return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? smoothed(line.points) : line.points) })];
   });
-  const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${count(line.gaps)} ${say("gaps")}` : ""));
+  const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
   return card(make("bdi", {}, name), {}, said, draw("svg", { viewBox: `0 0 ${W} ${H}`, class: "chart", role: "img", "aria-label": `${name}: ${short(y0)} – ${short(y1)}, ${say("step")} ${count(x0)} – ${count(x1)}` }, grid, below, paths));
 }
 

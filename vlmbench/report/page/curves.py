@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ METRICS = "metrics.jsonl"
 POINTS = 1_500
 """More than a screen is wide shows nothing more."""
 MOST_FIGURES = 40
+CLOCKS = ("at", "seconds")
+"""When a line was written; a curve of it says nothing."""
+FIRST = ("loss", "learning_rate", "lr", "tokens_per_second", "tokens/s", "grad_norm")
+"""What is looked for first; the rest follows as it stands in the file."""
 LONGEST = LIMITS[0]
 
 Point = tuple[float, float | None]
@@ -70,7 +74,12 @@ def read_metrics(file: Path) -> tuple[dict[str, list[Point]], int]:
                         found.setdefault(name, {})[(values or {})["step"]] = finite
     except OSError as error:
         raise RunFolderError(f"it cannot be read ({error.strerror}).", file=file) from None
-    return {name: sorted(points.items()) for name, points in found.items()}, unread
+    return {name: sorted(found[name].items()) for name in sorted(found, key=_rank)}, unread
+
+
+def _rank(name: str) -> int:
+    head = name.partition(":")[0]
+    return FIRST.index(head) if head in FIRST else len(FIRST)
 
 
 def _values(line: bytes) -> Mapping[str, float] | None:
@@ -83,11 +92,20 @@ def _values(line: bytes) -> Mapping[str, float] | None:
     if not isinstance(document, dict):
         return None
     try:
-        values = {str(k): float(v) for k, v in document.items() if type(v) in (int, float)}
+        values = {name: float(v) for name, v in _flat(document) if type(v) in (int, float)}
     except OverflowError:
         return None
     step = values.get("step")
     return values if step is not None and math.isfinite(step) else None
+
+
+def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Figures by part (a learning rate each) get the part's name added."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}: {part}", figure) for part, figure in value.items())
+        elif name not in CLOCKS:
+            yield str(name), value
 
 
 def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:

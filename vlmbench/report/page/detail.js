@@ -24,7 +24,7 @@ function drawDetail() {
   const place = document.getElementById("detail"), row = state.row;
   if (!row) return place.replaceChildren(make("p", { class: "quiet pick" }, say("pick")));
   const status = row.a.map((_, i) => statusOf(row, i));
-  place.replaceChildren(
+  fill(place,
     make("header", {}, make("h3", {}, make("a", { href: `#row-${encodeURIComponent(row.id)}` }, make("bdi", {}, row.id))),
       row.c.map((name) => make("span", { class: "tag" }, make("bdi", {}, name))),
       make("span", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), "aria-label": say("previous") }, "↑ k"), make("button", { type: "button", onclick: () => step(1), "aria-label": say("next") }, "↓ j"))),
@@ -51,7 +51,7 @@ function optionList(row) {
 
 function saidBy(row, answer, i, status) {
   if (!answer) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("unscored")));
-  const about = [answer.s === null ? "" : `${short(answer.s)} ${say("seconds")}`, answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
+  const about = [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
   const rows = FIGURES.all_rules.map((rules, k) => {
     const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
     return make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),

@@ -11,6 +11,7 @@ function put(node, attributes, children) {
   return node;
 }
 const make = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
+const fill = (node, ...children) => { node.replaceChildren(); return put(node, {}, children); };
 const draw = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
 
 function placed(node, properties) {
@@ -31,10 +32,13 @@ function textOf(text) {
   return make("bdi", {}, parts);
 }
 
+// A long name may be broken where its words meet.
+const nameOf = (text) => make("bdi", {}, plainText(text).split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
 const count = (n) => n.toLocaleString(state.language ? "zh-CN" : "en-GB");
+const duration = (s) => (s < 1 ? `${short(s * 1000)} ms` : `${short(s)} ${say("seconds")}`);
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 const amount = (value, unit) => (value === null ? "–" : unit === "fraction" ? percent(value) : value.toFixed(2).replace(/\.00$/, ""));
-const short = (x) => (Math.abs(x) >= 10000 || (x !== 0 && Math.abs(x) < 0.001) ? x.toExponential(1) : String(Number(x.toPrecision(3))));
+const short = (x) => (Math.abs(x) >= 1e7 || (x !== 0 && Math.abs(x) < 0.001) ? x.toExponential(1) : Number(x.toPrecision(3)).toLocaleString("en-GB", { maximumFractionDigits: 8 }));
 const between = (figure) => (figure.ci95 ? `${amount(figure.ci95[0], figure.unit)} – ${amount(figure.ci95[1], figure.unit)}` : say("noInterval"));
 
 function intervalBar(figure, most, run) {

@@ -12,8 +12,8 @@ function masthead() {
   } }, say("language"));
   const kind = FIGURES.kind === "training" ? "training" : runs.length > 1 ? "sideBySide" : "report";
   const title = FIGURES.kind === "training" ? runs.map((run) => run.folder).join(" · ") : FIGURES.benchmark;
-  document.getElementById("masthead").replaceChildren(
-    FIGURES.kind === "runs" ? make("a", { class: "skip", href: "#answers" }, say("skip")) : "",
+  fill(document.getElementById("masthead"),
+    FIGURES.kind === "runs" ? make("a", { class: "skip", href: "#answers" }, say("skip")) : null,
     make("div", { class: "top" },
       make("div", { class: "names" }, make("p", { class: "kind" }, say(kind)), make("h1", {}, make("bdi", {}, plainText(title))),
         FIGURES.measures ? make("p", { class: "measures" }, plainText(FIGURES.measures)) : null),
@@ -22,7 +22,7 @@ function masthead() {
 
 function drawFigures() {
   const runs = FIGURES.runs, under = runs.map((run) => run.by_rules[state.rules]);
-  document.getElementById("figures").replaceChildren(
+  fill(document.getElementById("figures"),
     make("div", { class: `headlines of-${runs.length}` }, runs.map((run, i) => headline(run, under[i], i)), difference()),
     make("div", { class: "cards" },
       categories(under),
@@ -52,7 +52,7 @@ function difference() {
   if (!found) return null;
   if (found.reason) return make("p", { class: "verdict" }, `${say("notTested")}: `, make("bdi", {}, found.reason));
   if (found.rules !== state.rules) return null;
-  const points = (x) => (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−");
+  const points = (x) => (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
   const range = found.ci95 ? ` (95 %: ${points(found.ci95[0])} … ${points(found.ci95[1])})` : "";
   const chance = found.p === null ? "" : `, p ${found.p < 0.001 ? "< 0.001" : `= ${found.p.toFixed(3)}`}, ${found.test}`;
   return make("p", { class: "verdict" }, make("b", {}, say(found.verdict)), `: ${points(found.value)} ${say("points")}${range}${chance}`);
@@ -75,7 +75,7 @@ function categories(under) {
         const mine = i ? side.metrics.find((other) => same(other, figure)) : figure;
         if (!mine) return null;
         return make("tr", { class: i ? "second" : null },
-          i ? make("td", {}, runName(i)) : make("th", { scope: "row" }, make("bdi", {}, figure.name), " ", runName(0)),
+          i ? make("td", {}, runName(i)) : make("th", { scope: "row" }, runName(0), nameOf(figure.name)),
           make("td", { class: "graph" }, intervalBar(mine, most, i)),
           make("td", { class: "number" }, amount(mine.value, mine.unit), make("small", {}, between(mine))),
           make("td", { class: "number quiet" }, count(mine.n)));
@@ -107,7 +107,7 @@ function bias(under) {
   });
   return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("biasWhy")), make("table", { class: "bias" },
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("option")), make("th", {}, make("span", { class: "unseen" }, say("bias"))),
-      make("th", { scope: "col", class: "number" }, say("answered")), make("th", { scope: "col", class: "number" }, say("truth")))), make("tbody", {}, rows)));
+      make("th", { scope: "col", class: "number" }, say("answered")), make("th", { scope: "col", class: "number" }, say("share")))), make("tbody", {}, rows)));
 }
 
 function confusion(under) {
@@ -133,13 +133,13 @@ function latencyCard(runs) {
   const body = runs.map((run, i) => {
     const found = run.latency;
     if (!found) return make("p", { class: "quiet" }, runName(i), " ", say("notMeasured"));
-    const most = Math.max(...found.bins.map((bin) => bin[2])), wide = 480 / found.bins.length;
+    const most = Math.max(...found.bins.map((bin) => bin[2])), wide = 300 / found.bins.length;
     const bars = found.bins.map(([, , n], k) => n ? draw("rect", { x: k * wide + 1, width: wide - 2, y: 72 - Math.max(2, (68 * n) / most), height: Math.max(2, (68 * n) / most), rx: 1.5 }) : null);
     const ends = [found.bins[0][0], Math.sqrt(found.bins[0][0] * found.bins.at(-1)[1]), found.bins.at(-1)[1]];
-    return [make("p", { class: "quiet" }, runName(i), ` ${say("median")} `, make("b", {}, short(found.median)), ` · ${say("p95")} `, make("b", {}, short(found.p95)), ` · ${say("most")} `, make("b", {}, short(found.most))),
-      draw("svg", { viewBox: "0 0 480 90", class: `histogram run-${i}`, role: "img", "aria-label": `${say("latency")}: ${say("median")} ${short(found.median)}, ${say("p95")} ${short(found.p95)}` },
-        bars, draw("line", { x1: 0, x2: 480, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: k * 240, y: 87, "text-anchor": ["start", "middle", "end"][k] }, short(x)))),
-      make("p", { class: "quiet" }, found.tokens === null ? "" : `${short(found.tokens)} ${say("newTokens")}`, found.tokens !== null && run.rate ? " · " : "", run.rate ? `${short(run.rate)} ${say("rate")}` : "")];
+    return [make("p", { class: "quiet" }, runName(i), ` ${say("median")} `, make("b", {}, duration(found.median)), ` · ${say("p95")} `, make("b", {}, duration(found.p95)), ` · ${say("most")} `, make("b", {}, duration(found.most))),
+      draw("svg", { viewBox: "0 0 300 90", class: `histogram run-${i}`, role: "img", "aria-label": `${say("latency")}: ${say("median")} ${duration(found.median)}, ${say("p95")} ${duration(found.p95)}` },
+        bars, draw("line", { x1: 0, x2: 300, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: k * 150, y: 87, "text-anchor": ["start", "middle", "end"][k] }, duration(x)))),
+      make("p", { class: "quiet" }, found.tokens === null ? "" : `${say("newTokens")}: ${short(found.tokens)}`, found.tokens !== null && run.rate ? " · " : "", run.rate ? `${say("rate")}: ${short(run.rate)}` : "")];
   });
   return card(say("latency"), { id: "latency" }, body);
 }
@@ -150,6 +150,6 @@ function problemCard(title, filter) {
 
 function aboutRuns(runs) {
   return card(say("about"), { class: "card wide", id: "about" }, make("div", { class: "facts" }, runs.map((run, i) => make("dl", {}, run.facts.map(([key, value]) =>
-    make("div", {}, make("dt", {}, runs.length > 1 && key === "model" ? [runName(i), " "] : null, key), make("dd", {}, make("bdi", {}, plainText(value)))))))));
+    make("div", {}, make("dt", {}, runs.length > 1 && key === "model" ? [runName(i), " "] : null, (FACTS[key] || [key, key])[state.language]), make("dd", {}, make("bdi", {}, plainText(value)))))))));
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Benchmark, Decoding, Request
@@ -13,6 +14,9 @@ from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.registry import Registry
 
+Note = Literal["no file", "no benchmark", "not proven", "other wording"]
+"""The page has the words for each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
@@ -20,27 +24,26 @@ class Prompts:
 
     texts: Mapping[str, str]
     """By row; empty where they cannot be known."""
-    note: str = ""
+    note: Note | None = None
     """Why they cannot be known, or why they are not proven."""
 
 
 def prompts_of(run: FinishedRun, plugins: Sequence[Path] = ()) -> Prompts:
     """The text of each request, a picture as `<image>`; the model's chat template is not part of it."""
     if run.questions.images is None:
-        return Prompts(texts={}, note="The benchmark's file is not at hand, so prompts cannot be shown.")
+        return Prompts(texts={}, note="no file")
     try:
         benchmark = _benchmark(run, plugins)
-    except UserError as error:
-        return Prompts(texts={}, note=f"Prompts cannot be shown: {error}")
+    except UserError:
+        return Prompts(texts={}, note="no benchmark")
     samples = samples_as_read(run.questions.samples, run.rules)
     style, decoding = str(run.results["style"]), _decoding(run)
     requests = [benchmark.request(s, style, decoding) for s in samples if s.problem is None]
     texts = {request.id: plain(request) for request in requests}
     if run.results["partial"]:
-        note = "Prompts are worded by this version; of a partial run they cannot be proven by their digest."
-        return Prompts(texts=texts, note=note)
+        return Prompts(texts=texts, note="not proven")
     if prompts_digest(requests) != run.facts.get("prompts"):
-        return Prompts(texts={}, note="This version words prompts otherwise, so they cannot be shown.")
+        return Prompts(texts={}, note="other wording")
     return Prompts(texts=texts)
 
 

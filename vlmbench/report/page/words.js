@@ -15,10 +15,10 @@ const WORDS = {
   noCategories: ["This benchmark has no categories.", "此基准没有类别。"],
   bias: ["Option bias", "选项偏好"],
   biasWhy: ["How often each option was answered (bar) and how often it is right (line).", "各选项被回答的比例（条形）与其为正确答案的比例（竖线）。"],
-  option: ["Option", "选项"], answered: ["Answered", "回答"], truth: ["Right answer", "正确答案"],
+  option: ["Option", "选项"], answered: ["Answered", "回答"], truth: ["Right answer", "正确答案"], share: ["Truth", "实际"],
   confusion: ["Confusion", "混淆矩阵"], confusionWhy: ["Rows: the right answer. Columns: what was answered.", "行：正确答案；列：模型的回答。"],
   other: ["other", "其他"], noAnswer: ["no answer found", "未识别到答案"],
-  latency: ["Seconds per answer", "每条回答耗时（秒）"], median: ["median", "中位数"], p95: ["95 % below", "95 % 低于"], most: ["longest", "最长"],
+  latency: ["Time per answer", "每条回答耗时"], median: ["median", "中位数"], p95: ["95 % below", "95 % 低于"], most: ["longest", "最长"],
   newTokens: ["tokens an answer, median", "每条回答的词元数（中位数）"], rate: ["rows per second", "每秒行数"],
   unreadTitle: ["No answer found", "未识别到答案"], errorTitle: ["Errors", "错误"],
   nothing: ["None.", "没有。"], showAll: ["Show all in the list", "在列表中显示全部"], about: ["About this run", "关于本次评测"],
@@ -42,10 +42,20 @@ const WORDS = {
   keyWrong: ["wrong only, and back", "仅看错误，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
   better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 劣于 A"], same: ["A and B cannot be told apart", "A 与 B 无法区分"],
   points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
-  step: ["step", "步"], last: ["last", "最后"], unread: ["lines could not be read", "行无法读取"], gaps: ["values were not finite", "个值非有限数"],
+  step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
-const LEVELS = { category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"] };
+const LEVELS = { category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
+const FACTS = {
+  model: ["model", "模型"], architecture: ["architecture", "结构"], precision: ["precision", "精度"], "prompt style": ["prompt style", "提示词格式"], decoding: ["decoding", "解码"],
+  data: ["data", "数据"], md5: ["MD5", "MD5"], limit: ["limit", "题数上限"], seed: ["seed", "随机种子"], judge: ["judge", "裁判模型"], started: ["started", "开始时间"], vlmbench: ["vlmbench", "vlmbench"],
+};
+const NOTES = {
+  "no file": ["The benchmark's file is not at hand, so prompts and pictures cannot be shown.", "基准数据文件不在本机，无法显示提示词和图片。"],
+  "no benchmark": ["The benchmark is not known here, so prompts cannot be shown.", "本机未知此基准，无法显示提示词。"],
+  "not proven": ["Prompts are worded by this version; of a partial run they cannot be proven by their digest.", "提示词由当前版本生成；仅抽取部分题目时无法用摘要验证。"],
+  "other wording": ["This version words prompts otherwise than the run did, so they cannot be shown.", "当前版本生成的提示词与评测时不同，因此不显示。"],
+};
 const state = { language: 0, theme: "auto", rules: null, filter: "all", category: "", search: "", row: null };
 const say = (key) => WORDS[key][state.language];
 
