@@ -105,7 +105,10 @@
   };
   const drawBoard = () => {
     const host = $("grid");
-    if (!data.entries.length) return host.replaceChildren(make("p", "lead", say("none")));
+    if (!data.entries.length) {
+      host.replaceChildren(make("p", "lead", say("none")));
+      return;
+    }
     const table = make("table", "board");
     table.setAttribute("role", "grid");
     table.setAttribute("aria-labelledby", "measured-title");
@@ -120,13 +123,13 @@
       return { entry, row };
     });
     table.append(headOf(), body);
+    host.replaceChildren(table);
+    arrange();
     // The style sheet lays rows out as grids, which takes from them what browsers tell screen readers of tables.
     const roles = { thead: "rowgroup", tbody: "rowgroup", tr: "row", "tbody th": "rowheader", td: "gridcell" };
     for (const [kind, role] of Object.entries(roles))
       for (const node of table.querySelectorAll(kind)) node.setAttribute("role", role);
     for (const node of table.querySelectorAll("thead th")) node.setAttribute("role", "columnheader");
-    host.replaceChildren(table);
-    return arrange();
   };
   const sortBy = (i) => {
     state.down = state.sort === i ? !state.down : i >= 0;
@@ -349,7 +352,10 @@
     tip.hidden = true;
   };
   const showTip = (cell) => {
-    if (!cell?.matches?.("td.cell")) return hideTip();
+    if (!cell?.matches?.("td.cell")) {
+      hideTip();
+      return;
+    }
     tip.textContent = cell.getAttribute("aria-label");
     tip.hidden = false;
     const box = cell.getBoundingClientRect();
@@ -357,7 +363,6 @@
     const below = box.bottom + 6 + tip.offsetHeight < innerHeight;
     tip.style.left = `${Math.max(8, left)}px`;
     tip.style.top = `${below ? box.bottom + 6 : Math.max(8, box.top - tip.offsetHeight - 6)}px`;
-    return undefined;
   };
   const walk = (event) => {
     const cell = event.target.closest?.(".board tbody td[tabindex]");

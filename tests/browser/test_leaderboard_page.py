@@ -1,0 +1,217 @@
+"""The leaderboard in a real browser: sorting, filters, keys, themes, Chinese, print; nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from board_runs import write_run
+from watched_page import Watched
+
+from vlmbench.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+SKILLS = {
+    "LLaVA-v1.5-7B": 0.62,
+    "InternVL2-2B": 0.7,
+    "Qwen2-VL-7B": 0.86,
+    "LLaVA-v1.5-13B": 0.66,
+    HOSTILE: 0.3,
+}
+BENCHMARKS = ("MMBench_DEV_EN", "MMBench_DEV_CN", "MMStar")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of five models, a blind run, a damaged folder and the quoted tables."""
+    folder = tmp_path_factory.mktemp("board")
+    dice = random.Random(1)
+    for number, (model, skill) in enumerate(SKILLS.items()):
+        for benchmark in BENCHMARKS[: 3 if number else 2]:
+            right = [dice.random() < skill for _ in range(120)]
+            locked = {"dataset": {"md5": benchmark}, "prompts": benchmark}
+            write_run(
+                folder / "runs" / str(number) / benchmark, model, right, benchmark=benchmark, facts=locked
+            )
+    blind = folder / "runs" / "blind"
+    write_run(blind, "Qwen2-VL-7B", [True, False], benchmark="MMStar", blind=True)
+    damaged = write_run(folder / "runs" / "damaged", "Phi-3", [True, False])
+    (damaged / "results.json").write_text("<script>alert(3)</script>")
+    assert main(["leaderboard", "build", "--runs", str(folder / "runs"), "--out", str(folder / "site")]) == 0
+    return (folder / "site" / "index.html").as_uri()
+
+
+@pytest.fixture
+def page(address: str, watched: Callable[..., Watched]) -> Watched:
+    return watched(address)
+
+
+def column(seen: Watched, number: int) -> list[str]:
+    rows = ".board tbody tr:not([hidden])"
+    cells = seen.page.locator(f"{rows} > :nth-child({number})").all_inner_texts()
+    return [cell.split("\n")[0].strip() for cell in cells]
+
+
+def models(seen: Watched) -> list[str]:
+    return column(seen, 1)
+
+
+def test_it_opens_sorted_with_bands_and_without_a_word_from_outside(page: Watched) -> None:
+    scores = [float(text) for text in column(page, 3)]
+    assert scores == sorted(scores, reverse=True)
+    assert models(page)[0] == "Qwen2-VL-7B"
+    assert HOSTILE in models(page)
+    assert page.page.locator("img").count() == 0
+    assert page.complaints == []
+    assert len(page.requests) == 1
+    page.see("leaderboard-light")
+
+
+def test_a_heading_sorts_and_sorts_back(page: Watched) -> None:
+    heading = page.page.locator(".board thead button")
+    heading.nth(3).click()
+    scores = [float(text) for text in column(page, 5) if text != "–"]
+    assert scores == sorted(scores, reverse=True)
+    assert column(page, 5)[-1] == "–"
+    heading.nth(3).click()
+    scores = [float(text) for text in column(page, 5) if text != "–"]
+    assert scores == sorted(scores)
+    assert column(page, 5)[-1] == "–"
+    assert page.page.locator(".board [aria-sort=ascending]").count() == 1
+    heading.nth(0).click()
+    assert models(page) == sorted(SKILLS)
+
+
+def test_filters_by_text_family_size_and_language(page: Watched) -> None:
+    page.page.fill("#text", "v1.5")
+    assert sorted(models(page)) == ["LLaVA-v1.5-13B", "LLaVA-v1.5-7B"]
+    page.page.select_option("#size", "large")
+    assert models(page) == ["LLaVA-v1.5-13B"]
+    assert page.page.inner_text("#left") == "1 of 5 models"
+    page.page.fill("#text", "")
+    page.page.select_option("#size", "")
+    page.page.select_option("#family", "InternVL")
+    assert models(page) == ["InternVL2-2B"]
+    page.page.select_option("#family", "")
+    page.page.select_option("#spoken", "zh")
+    assert page.page.locator(".board thead tr:last-child th:visible").all_inner_texts()[2:] == ["DEV CN"]
+    assert page.page.locator(".quote th:visible", has_text="DEV EN").count() == 0
+    page.see("leaderboard-filtered")
+
+
+def test_keys_search_walk_and_tell(page: Watched) -> None:
+    page.page.keyboard.press("/")
+    assert page.page.evaluate("document.activeElement.id") == "text"
+    page.page.locator('.board td[tabindex="0"]').focus()
+    page.page.keyboard.press("ArrowDown")
+    page.page.keyboard.press("ArrowRight")
+    tip = page.page.inner_text("#tip")
+    assert tip.startswith(models(page)[1] + " · MMBench_DEV_EN")
+    assert "n = 120" in tip
+    assert "rules strict" in tip
+    assert page.page.evaluate("document.activeElement.getAttribute('aria-label')") == tip
+    page.page.keyboard.press("End")
+    assert "MMStar" in page.page.inner_text("#tip") or page.page.locator("#tip").is_hidden()
+    page.page.keyboard.press("Escape")
+    assert page.page.locator("#tip").is_hidden()
+    assert page.page.locator('.board td[tabindex="0"]').count() == 1
+
+
+def test_the_mouse_shows_what_a_figure_rests_on(page: Watched) -> None:
+    page.page.locator(".board td.cell").nth(1).hover()
+    tip = page.page.inner_text("#tip")
+    assert "95 % interval" in tip
+    assert "Band 1" in tip or "band 1" in tip
+    page.see("leaderboard-tip")
+
+
+def test_sources_that_disagree_are_named_and_refusals_listed(page: Watched) -> None:
+    assert page.page.locator(".quote").count() == 7
+    assert "37.1 †" in page.page.locator(".quote").all_text_contents()[4]
+    assert "blind" in page.page.inner_text("#apart table")
+    assert "damaged" in page.page.inner_text("#refused table")
+    assert page.page.locator(".board", has_text="LLaVA-Llama-3-8B").count() == 0
+
+
+def test_chinese_and_back(address: str, watched: Callable[..., Watched]) -> None:
+    seen = watched(address, locale="zh-CN")
+    assert seen.page.inner_text("h1") == "排行榜"
+    assert seen.page.get_attribute("html", "lang") == "zh-CN"
+    left_over = seen.page.evaluate(
+        "[...document.querySelectorAll('[data-word]')].filter((n) => !n.textContent).length"
+    )
+    assert left_over == 0
+    seen.see("leaderboard-chinese")
+    seen.page.click("#language")
+    assert seen.page.inner_text("h1") == "Leaderboard"
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_nothing_is_in_the_way_of_anyone(
+    address: str, watched: Callable[..., Watched], scheme: str, locale: str
+) -> None:
+    seen = watched(address, color_scheme=scheme, locale=locale)
+    # The page's policy forbids scripts from outside; the checker's own is let in by the browser's door.
+    found = Axe().run(seen.page)
+    assert found.response["violations"] == []
+    seen.see(f"leaderboard-{scheme}-{locale}")
+
+
+def test_the_theme_can_be_chosen(address: str, watched: Callable[..., Watched]) -> None:
+    seen = watched(address, color_scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = seen.page.evaluate(paper)
+    seen.page.click("#theme")
+    assert seen.page.evaluate(paper) != light
+    seen.page.reload()
+    assert seen.page.evaluate(paper) != light
+    seen.page.click("#theme")
+    assert seen.page.evaluate(paper) == light
+
+
+def test_paper_has_the_tables_and_not_the_controls(page: Watched) -> None:
+    page.page.emulate_media(media="print", color_scheme="dark")
+    assert page.page.locator("#filters").is_hidden()
+    assert page.page.locator(".switches").is_hidden()
+    display = "getComputedStyle(document.querySelector('.board thead')).display"
+    assert page.page.evaluate(display) == "table-header-group"
+    page.page.set_viewport_size({"width": 1032, "height": 700})
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 1032
+    page.see("leaderboard-print")
+    if folder := os.environ.get("VLMBENCH_SCREENSHOTS"):
+        page.page.pdf(path=Path(folder) / "leaderboard.pdf", prefer_css_page_size=True, print_background=True)
+
+
+def test_a_telephone_scrolls_the_table_and_not_the_page(page: Watched) -> None:
+    page.page.set_viewport_size({"width": 390, "height": 844})
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.see("leaderboard-narrow")
+
+
+def test_what_is_put_in_later_may_not_run_either(page: Watched) -> None:
+    page.page.evaluate(
+        """() => {
+            const script = document.createElement('script');
+            script.textContent = 'document.title = "owned"';
+            document.body.append(script);
+        }"""
+    )
+    assert page.page.title() == "Leaderboard · vlmbench"
+    assert any("Content Security Policy" in complaint for complaint in page.complaints)
+
+
+def test_no_cell_is_left_without_its_words(page: Watched) -> None:
+    texts: list[Any] = page.page.locator(".board [role=gridcell].cell").evaluate_all(
+        "cells => cells.map((cell) => cell.getAttribute('aria-label'))"
+    )
+    assert len(texts) == 14
+    assert all("strict" in text for text in texts)
