@@ -56,7 +56,7 @@ def build_board(
     columns: dict[str, Column] = {}
     places: dict[tuple[str, str], dict[str, Place]] = {}
     damaged: list[Refused] = []
-    for asked, group in sorted(_by_column(entrants).items(), key=lambda item: str(item[0])):
+    for asked, group in sorted(_by_column(entrants).items(), key=_column_order):
         column = _column(group[0], asked, entrants, cards)
         placed, notes, broken = _placed(group, rules)
         damaged += broken
@@ -192,6 +192,12 @@ def _by_column(entrants: Iterable[Entrant]) -> dict[tuple[str, str, str | None],
     for entrant in entrants:
         columns.setdefault(entrant.asked, []).append(entrant)
     return columns
+
+
+def _column_order(item: tuple[tuple[str, str, str | None], object]) -> tuple[object, ...]:
+    """By suite; within it English before Chinese."""
+    (benchmark, prompts, judge), _ = item
+    return suite_of(benchmark)[0], languages_of(benchmark), benchmark, prompts, judge or ""
 
 
 def _column(

@@ -452,6 +452,8 @@
   grid.addEventListener("focusout", hideTip);
   grid.addEventListener("scroll", hideTip);
   addEventListener("scroll", hideTip, { passive: true });
+  // Paper cannot be clicked: what is folded is opened for it.
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((node) => (node.open = true)));
   if (themes.includes(kept("theme"))) state.theme = kept("theme");
   speak(kept("language") ?? (navigator.language.startsWith("zh") ? "zh" : "en"));
 })();

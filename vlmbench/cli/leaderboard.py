@@ -125,7 +125,7 @@ def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[s
             runs[visible(name)] = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
         except UserError as error:
             # The place on this machine is no business of a page that is published.
-            reason = f"{Path(error.file).name if error.file else ''} {error.what}".strip()
+            reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
             refused.append(_module("board_nouns").Refused(folder=visible(name), reason=visible(reason, 500)))
     return runs, refused
 
