@@ -24,7 +24,23 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
 QUESTIONS, OF_THREE = 1164, 327
 PASS = 1_000_000
-BENCH = "MMBench_DEV_EN"
+BENCH = "Photos"
+PLUGIN = """
+from vlmbench.benchmarks._choice import MultipleChoice
+from vlmbench.domain import Card, DataFile
+
+BENCHMARKS = (
+    MultipleChoice(
+        Card(
+            name="Photos",
+            measures="nothing but time",
+            family="multiple-choice",
+            file=DataFile(name="Photos.tsv"),
+            circular=True,
+        )
+    ),
+)
+"""
 LETTERS = "ABCD"
 SIZE = (640, 480)
 
@@ -82,8 +98,18 @@ def make_run(folder: Path) -> Path:
 
     write_table(folder / f"{BENCH}.tsv")
     write_answers(folder / "answers.jsonl")
+    (folder / "photos.py").write_text(PLUGIN)
     model, out = f"echo:@{folder}/answers.jsonl", str(folder / "run")
-    flags = ["--data-dir", str(folder), "--accept-local-data", "--format", "json", "--out", out]
+    flags = [
+        "--data-dir",
+        str(folder),
+        "--plugin",
+        str(folder / "photos.py"),
+        "--format",
+        "json",
+        "--out",
+        out,
+    ]
     saved, sys.stdout = sys.stdout, io.StringIO()
     try:
         main(["run", "--model", model, "--bench", BENCH, *flags])
@@ -160,9 +186,10 @@ def measure(folder: Path) -> None:
     from vlmbench.report.runs import open_run
 
     os.environ["VLMBENCH_HOME"] = str(folder / "home")
-    run = open_run(make_run(folder), data_dir=folder)
+    plugins = [folder / "photos.py"]
+    run = open_run(make_run(folder), data_dir=folder, plugins=plugins)
     started = time.perf_counter()
-    text = page_of_runs([run])
+    text = page_of_runs([run], plugins=plugins)
     print(f"built in        {time.perf_counter() - started:.1f} s")
     page = folder / "report.html"
     page.write_text(text, "utf-8")

@@ -62,7 +62,7 @@ function saidBy(row, answer, i, status) {
   const text = answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
     : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
   return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text,
-    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("readAs") }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${say("readAs")}${row.a.length > 1 ? `, ${"AB"[i]}` : ""}` }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),
       make("thead", {}, make("tr", {}, ["rules", "found", "worth", "reason"].map((key) => make("th", { scope: "col" }, say(key))))), make("tbody", {}, rows))));
 }
 
