@@ -211,10 +211,8 @@ def test_every_part_can_learn_in_every_way(
         for vision in ("full", "lora", "frozen"):
             parts = replace(
                 base.model,
-                language=replace(
-                    base.model.language, train=language, lora=lora if language == "lora" else None
-                ),
-                vision=replace(base.model.vision, train=vision, lora=lora if vision == "lora" else None),
+                language=replace(base.model.language, train=language, lora=adapters(language)),
+                vision=replace(base.model.vision, train=vision, lora=adapters(vision)),
             )
             finished = go(replace(base, model=parts), f"{language}-{vision}")
             held = tensors(place(finished.parent, 1))

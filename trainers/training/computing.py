@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +42,6 @@ class Computing:
 def computing(parallelism: Parallelism) -> Computing:
     """As the recipe says, and as torchrun's environment says of this process."""
     cpu = parallelism.device == "cpu"
-    # It complains of kernels that it can do without, in every process.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if cpu:
         # DeepSpeed asks for it when it is first imported.
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

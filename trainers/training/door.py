@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,8 @@ def train(
         tracker=tracker,
         on_checkpoint=on_checkpoint,
     )
+    # It complains of kernels that it can do without, in every process, as soon as it is imported.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from .running import run
 
     return run(job)

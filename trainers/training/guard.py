@@ -16,6 +16,13 @@ class Diverged(UserError):
     """The loss is of no use any more."""
 
 
+class Elsewhere(Diverged):
+    """Another process stopped the run, and says why."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped with the process that could not go on.")
+
+
 class Guard:
     """Looks at each optimizer step before it is taken."""
 
@@ -24,14 +31,21 @@ class Guard:
         self._last: deque[float] = deque(maxlen=window)
         self._window = window
 
-    def check(self, step: int, losses: Sequence[float], norm: float | None, records: Sequence[str]) -> None:
-        """Raise where a loss or the gradient is no finite number, or the mean loss has run away."""
-        broken = [loss for loss in losses if not math.isfinite(loss)]
-        if broken:
-            raise _stopped(f"the loss is {broken[0]}", step, records)
+    def check(
+        self, step: int, own: float, every: Sequence[float], norm: float | None, records: Sequence[str]
+    ) -> None:
+        """Raise where a process' loss or the gradient is no finite number, or the mean loss has run away.
+
+        `own` is this process' loss, `every` that of all; all raise together, and those whose own loss is
+        broken name their records.
+        """
+        if not math.isfinite(own):
+            raise _stopped(f"the loss is {own}", step, records)
+        if not all(map(math.isfinite, every)):
+            raise Elsewhere
         if norm is not None and not math.isfinite(norm):
             raise _stopped(f"the gradient's norm is {norm}", step, records)
-        self._watch(step, sum(losses) / max(len(losses), 1), records)
+        self._watch(step, sum(every) / len(every), records)
 
     def _watch(self, step: int, loss: float, records: Sequence[str]) -> None:
         """Run away: the last steps' mean is more than twice that of the first, and a whole nat above it."""

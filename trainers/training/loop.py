@@ -18,7 +18,7 @@ from . import checkpoints, weights
 from .computing import Computing
 from .feeding import FAILED, Feed
 from .groups import optimizer
-from .guard import Guard
+from .guard import Elsewhere, Guard
 from .job import Job, Saved
 from .metrics import Metrics, Pace, Reading
 from .schedule import curve
@@ -145,8 +145,7 @@ class Loop(Trainer):
         if self.lr_scheduler is None:
             share = curve(self._job.recipe.schedule, self._steps.all)
             stepped: Any = self.optimizer if optimizer is None else optimizer
-            inner: Any = getattr(stepped, "optimizer", stepped)
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(inner, share)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(stepped, share)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -163,11 +162,18 @@ class Loop(Trainer):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
         """A step's batches; what a loading process could not do is raised here."""
         self._records, self._losses = [], []
-        found = super().get_batch_samples(epoch_iterator, num_batches, device)
-        failed = next((batch[FAILED] for batch in found[0] if FAILED in batch), None)
+        return super().get_batch_samples(epoch_iterator, num_batches, device)
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: Any) -> Any:
+        """How many tokens are learned from, over all processes; they stop together where one has no batch."""
+        failed = next((batch[FAILED] for batch in batch_samples if FAILED in batch), None)
+        learned = -1 if failed else sum(int((b["labels"][..., 1:] != -100).sum()) for b in batch_samples)
+        each = self.accelerator.gather(torch.tensor([learned], device=device))
         if failed is not None:
             raise failed
-        return found
+        if bool((each < 0).any()):
+            raise Elsewhere
+        return each.sum()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The last word before the step is taken."""
@@ -176,9 +182,10 @@ class Loop(Trainer):
         known = None if norm is None or self.accelerator.scaler is not None else float(norm)
         # Under DeepSpeed the norm is of the step before.
         known = None if self.is_deepspeed_enabled else known
-        losses = torch.stack(self._losses).float().tolist() if self._losses else []
         # Each is its share of the global batch's mean.
-        self._guard.check(self.state.global_step + 1, [sum(losses)], known, self._records)
+        own = torch.stack(self._losses).float().sum().reshape(1)
+        every = self.accelerator.gather(own).tolist()
+        self._guard.check(self.state.global_step + 1, float(own), every, known, self._records)
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -66,8 +66,8 @@ class Metrics:
 
 
 def readings(work_dir: Path) -> list[dict[str, Any]]:
-    """Every line so far."""
-    return _lines(work_dir / METRICS)
+    """Every line so far; those of evaluations, which stand in the same file, left out."""
+    return [line for line in _lines(work_dir / METRICS) if "loss" in line]
 
 
 def _scalars(reading: Reading) -> dict[str, float]:
