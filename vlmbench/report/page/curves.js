@@ -9,17 +9,18 @@ function ticks(low, high, most) {
 
 // The mean of the points around each, so that the course of a noisy figure can be seen.
 function smoothed(points) {
-  const reach = Math.ceil(points.length / 80);
+  const most = Math.ceil(points.length / 80);
   return points.map(([x, y], at) => {
     if (y === null) return [x, null];
-    const near = points.slice(Math.max(0, at - reach), at + reach + 1).map((point) => point[1]).filter((value) => value !== null);
+    const reach = Math.min(most, at, points.length - 1 - at);
+    const near = points.slice(at - reach, at + reach + 1).map((point) => point[1]).filter((value) => value !== null);
     return [x, near.reduce((a, b) => a + b, 0) / near.length];
   });
 }
 
 function drawCurves() {
   const names = [...new Set(FIGURES.runs.flatMap((run) => run.curves.map((curve) => curve.name)))];
-  const summary = FIGURES.runs.map((run, i) => make("p", { class: "training" }, runName(i), make("bdi", {}, run.folder), ` · ${count(run.steps)} ${say("steps")}`,
+  const summary = FIGURES.runs.map((run, i) => make("p", { class: "training" }, runName(i), runName(i) && [make("bdi", {}, run.folder), " · "], `${count(run.steps)} ${say("steps")}`,
     run.unread ? ` · ${say("unread")}: ${count(run.unread)}` : ""));
   fill(document.getElementById("figures"), make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, names.map(chart)));
 }
