@@ -37,7 +37,7 @@ def test_a_drawn_source_is_a_llava_file_with_its_pictures(tmp_path: Path) -> Non
     assert len(records) == 6
     for record in records:
         turns = turns_of(as_record(record, 1))
-        assert len(turns) == 4
+        assert len(turns) == 1
         assert pixels(pictures / record["image"]).shape == (96, 96, 3)
 
 

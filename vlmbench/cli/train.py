@@ -21,6 +21,7 @@ from typing import Any
 from vlmbench.cli.common import add_format_argument, positive, print_json
 from vlmbench.cli.recipes import add_set_argument, trainers
 from vlmbench.cli.tracking import add_log_argument
+from vlmbench.cli.train_eval import add_eval_arguments
 from vlmbench.errors import UserError
 
 
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu-memory", type=_amount, metavar="GIB", help="say whether it fits, or what to change"
     )
     parser.add_argument("--rate", type=_amount, metavar="TOKENS/S", help="of one GPU: says how long it takes")
+    add_eval_arguments(parser)
     add_log_argument(parser)
     add_format_argument(parser)
     # Which stage of a chain this process trains: for those that the command starts itself.

@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.recipes import trainers
+from vlmbench.cli.train_eval import asked_on_the_way, eval_words, run_stages
 from vlmbench.errors import UnknownName, UserError
 
 
@@ -23,9 +25,8 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
     stages = _placed(args, chain)
     if args.stage is not None:
         return _train_here(args, _named(stages, args.stage))
-    for recipe, work_dir in stages:
-        if (code := _train_stage(args, recipe, work_dir)) != 0:
-            return code
+    if (code := run_stages(args, chain, stages, partial(_train_stage, args))) != 0:
+        return code
     _say_finished(args, stages, chain)
     return 0
 
@@ -80,7 +81,10 @@ def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
         path = Path(resume).expanduser().absolute()
         # A checkpoint is of one stage of a chain; the others go on from their own.
         resume = path if path.parent == work_dir.absolute() else "latest"
-    trainers("training").train(recipe, work_dir=work_dir, resume=resume, tracker=args.log)
+    with asked_on_the_way(args, recipe, work_dir) as hook:
+        trainers("training").train(
+            recipe, work_dir=work_dir, resume=resume, tracker=args.log, on_checkpoint=hook
+        )
     return 0
 
 
@@ -99,7 +103,7 @@ def _command(args: argparse.Namespace, recipe: Any) -> list[str]:
     for flag, value in said.items():
         if value is not None:
             command += [flag, str(value)]
-    return command
+    return command + eval_words(args)
 
 
 def _say_finished(args: argparse.Namespace, stages: list[tuple[Any, Path]], chain: Any) -> None:

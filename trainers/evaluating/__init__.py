@@ -1,0 +1,14 @@
+"""Checkpoints meet evaluation: asked in processes of their own, told in the log, the best chosen by a test.
+
+Asker(…).add(candidate)     ask it, one after the other, while training goes on
+choose(candidates, compare) the earliest that cannot be told from the highest
+told.*                      metrics.jsonl, the model card, best.json
+"""
+
+from __future__ import annotations
+
+from .asking import Asker, Question
+from .choosing import Choice, Rival, choose
+from .nouns import CANDIDATES, Candidate, Value
+
+__all__ = ["CANDIDATES", "Asker", "Candidate", "Choice", "Question", "Rival", "Value", "choose"]
