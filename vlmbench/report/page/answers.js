@@ -101,11 +101,25 @@ function drawWindow() {
 
 function rowNode(row, at) {
   const node = make("div", { class: "row", role: "option", id: `item-${at}`, "aria-selected": String(row === state.row), "aria-setsize": visibleRows.length, "aria-posinset": at + 1, onclick: () => choose(row) },
-    row.p.length ? picture(row.p[0], { alt: "", class: "thumb" }) : make("span", { class: "thumb" }),
+    row.p.length ? laterPicture(row.p[0]) : make("span", { class: "thumb" }),
     make("span", { class: "words" }, make("span", { class: "line" }, make("bdi", {}, plainText(whole(row.q).slice(0, 300)))), make("span", { class: "under" }, make("bdi", {}, row.id), row.c.length ? make("bdi", {}, ` · ${row.c.at(-1)}`) : null)),
     make("span", { class: "marks" }, row.a.map((answer, i) => make("span", {}, runName(i), mark(statusOf(row, i), answer && !answer.e ? (verdictOf(answer)[0] || "").slice(0, 12) : "")))));
   node.style.transform = `translateY(${at * HEIGHT}px)`;
   return node;
+}
+
+// Pictures come two a frame, so that a fling through the list never waits for them.
+let wanted = [];
+function laterPicture(number) {
+  const node = make("span", { class: "thumb" });
+  if (!wanted.length) requestAnimationFrame(drawPictures);
+  wanted.push([node, number]);
+  return node;
+}
+function drawPictures() {
+  wanted = wanted.filter(([node]) => node.isConnected);
+  for (const [node, number] of wanted.splice(0, 2)) node.replaceWith(picture(number, { alt: "", class: "thumb" }));
+  if (wanted.length) requestAnimationFrame(drawPictures);
 }
 
 function bringIntoView(at) {

@@ -29,31 +29,33 @@ def thumbnails(digests: Iterable[str], images: ImageSource | None) -> list[str]:
     if images is None:
         return [""] * len(wanted)
     most = min(MOST_BYTES, ALL_BYTES // max(1, len(wanted)))
-    return [_thumbnail(digest, images, most) for digest in wanted]
+    found, step = [], 0
+    for digest in wanted:
+        try:
+            picture = open_picture(images[digest])
+        except (DataError, KeyError):
+            found.append("")
+            continue
+        # Pictures of one set are alike: one step above what the last one needed is where to begin.
+        data, step = _small(picture, most, max(0, step - 1))
+        found.append(base64.b64encode(data).decode("ascii"))
+    return found
 
 
-def _thumbnail(digest: str, images: ImageSource, most: int) -> str:
-    try:
-        picture = open_picture(images[digest])
-    except (DataError, KeyError):
-        return ""
-    return base64.b64encode(_small(picture, most)).decode("ascii")
-
-
-def _small(picture: Image, most: int) -> bytes:
+def _small(picture: Image, most: int, first: int) -> tuple[bytes, int]:
+    """The file, and the step of the ladder that gave it."""
     if max(picture.size) <= PIXEL_ART:
         data = _webp(picture, quality=50, lossless=True)
         if len(data) <= most:
-            return data
-    data = b""
-    for side, quality in LADDER:
-        # From the copy before: each step down starts with fewer pixels.
-        picture = picture.copy()
+            return data, first
+    data, step = b"", first
+    for step in range(first, len(LADDER)):
+        side, quality = LADDER[step]
         picture.thumbnail((side, side))
         data = _webp(picture, quality=quality)
         if len(data) <= most:
             break
-    return data
+    return data, step
 
 
 def _webp(picture: Image, *, quality: int, lossless: bool = False) -> bytes:
