@@ -55,8 +55,10 @@ def main() -> int:
         capture_output=True,
     )
     print(f"build: {time.perf_counter() - started:.2f} s (the whole command, start included)")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"peak memory: {peak:.0f} MB")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"processor time: {used.ru_utime + used.ru_stime:.2f} s; peak memory: {used.ru_maxrss / 1024:.0f} MB"
+    )
     page = folder / "site" / "index.html"
     print(f"index.html: {page.stat().st_size / 1e6:.3f} MB")
     try:
