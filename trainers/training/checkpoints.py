@@ -93,7 +93,7 @@ def digest(recipe: Recipe) -> str:
     """Of everything that decides what is learned; how it is divided among devices and saved is left out."""
     schedule = replace(recipe.schedule, batch=1, accumulation=1)
     data = replace(recipe.data, workers=0, pin_memory=False, sources=())
-    sources = [(source.kind, source.most, source.samples) for source in recipe.data.sources]
+    sources = [(one.kind, one.style, one.most, one.samples) for one in recipe.data.sources]
     same = replace(
         recipe,
         schedule=schedule,

@@ -12,13 +12,13 @@ from .begin import Start, begin
 from .checkpoints import TRAINED, check, place, step_of, whole
 from .computing import Computing, computing
 from .door import base_of
-from .drawn import with_files
 from .feeding import Feed, feed
 from .job import Job
 from .loop import Looking, Loop, steps_of
 from .metrics import Metrics, readings
 from .output import write
 from .parts import build
+from .sources import with_files
 from .talk import Talk
 from .waiting import wait_for
 from .watching import Watch, watch

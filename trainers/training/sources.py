@@ -1,4 +1,4 @@
-"""Sources that are no LLaVA files yet become some: the first process writes them, the others wait."""
+"""Sources that are no LLaVA files yet: the first process writes them, the others wait."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.generated import as_llava, folder_of
-from ..recipe import Recipe, Source
+from ..recipe import Data, Recipe, Source
 from .waiting import wait_for
 
 
 def with_files(recipe: Recipe, *, leader: bool, home: Path | None = None) -> Recipe:
-    """The recipe with a LLaVA file for every source; the leader writes what is missing, the others wait."""
+    """The recipe with a LLaVA file for every source."""
 
-    def written(source: Source) -> Source:
+    def filed(source: Source) -> Source:
         if source.kind != "llava" and not leader:
             wait_for(folder_of(source, recipe.seed, home))
         made: Source = as_llava(source, recipe.seed, home)
         return made
 
-    sources = tuple(written(source) for source in recipe.data.sources)
-    return replace(recipe, data=replace(recipe.data, sources=sources))
+    data: Data = replace(recipe.data, sources=tuple(map(filed, recipe.data.sources)))
+    return replace(recipe, data=data)

@@ -1,0 +1,182 @@
+"""The small pieces of a training: curves, guards, names, presets, checkpoints' folders, cards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlmbench.errors import UserError
+from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.training import card, checkpoints
+from vlmbench.trainers.training.computing import computing, deepspeed_settings
+from vlmbench.trainers.training.groups import rates
+from vlmbench.trainers.training.guard import Diverged, Elsewhere, Guard
+from vlmbench.trainers.training.launch import launched, needed
+from vlmbench.trainers.training.metrics import METRICS, Metrics, readings
+from vlmbench.trainers.training.names import stored_name
+from vlmbench.trainers.training.schedule import curve
+from vlmbench.trainers.training.watching import time_left
+from vlmbench.trainers.world import World
+
+DEMO = read_recipe("demo_lora")
+CPU = computing(DEMO.parallelism)
+
+
+@given(
+    steps=st.integers(1, 3000),
+    warmup=st.floats(0, 1),
+    kind=st.sampled_from(["cosine", "linear", "constant"]),
+)
+def test_every_run_reaches_the_full_rate_and_none_goes_beyond(steps: int, warmup: float, kind: Any) -> None:
+    share = curve(replace(DEMO.schedule, warmup=warmup, curve=kind), steps)
+    shares = [share(step) for step in range(steps)]
+    assert max(shares) == pytest.approx(1.0, abs=1e-12)
+    assert min(shares) >= 0
+
+
+def test_parts_without_a_rate_of_their_own_take_the_common_one() -> None:
+    schedule = replace(DEMO.schedule, lr=2e-4, projector_lr=2e-5, vision_lr=None)
+    assert rates(schedule) == {"language": 2e-4, "vision": 2e-4, "projector": 2e-5}
+
+
+def test_a_parameter_is_found_under_the_name_that_its_part_has() -> None:
+    named = {
+        "lm_head.weight": ("language", "lm_head.weight"),
+        "model.language_model.norm.weight": ("language", "model.norm.weight"),
+        "model.vision_tower.encoder.layers.0.mlp.fc1.bias": (
+            "vision",
+            "vision_model.encoder.layers.0.mlp.fc1.bias",
+        ),
+        "model.multi_modal_projector.linear_2.bias": ("projector", "2.bias"),
+        "model.language_model.layers.0.mlp.up_proj.base_layer.weight": (
+            "language",
+            "model.layers.0.mlp.up_proj.weight",
+        ),
+    }
+    assert {name: stored_name(name) for name in named} == named
+
+
+def check(guard: Guard, step: int, loss: float, norm: float = 1.0) -> None:
+    guard.check(step, loss, [loss], norm, ["r1", "r2"])
+
+
+def test_a_guard_lets_a_noisy_run_pass() -> None:
+    guard = Guard(window=5)
+    for step in range(100):
+        check(guard, step, 2.0 + (step % 3))
+
+
+def test_a_guard_stops_a_loss_that_has_run_away() -> None:
+    guard = Guard(window=5)
+    for step, loss in enumerate([1.0] * 5 + [9.0] * 4):
+        check(guard, step, loss)
+    with pytest.raises(Diverged, match=r"from 1 to 9 over the last 5 steps, in step 9; .* r1, r2"):
+        check(guard, 9, 9.0)
+
+
+def test_a_guard_stops_at_a_gradient_that_is_no_number_and_where_another_process_does() -> None:
+    with pytest.raises(Diverged, match="norm is inf"):
+        check(Guard(), 1, 1.0, float("inf"))
+    with pytest.raises(Elsewhere):
+        Guard().check(1, 1.0, [1.0, float("nan")], 1.0, ["r1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "host"),
+    [
+        ("zero1", 1, set()),
+        ("zero2", 2, set()),
+        ("zero2_offload", 2, {"offload_optimizer"}),
+        ("zero3", 3, set()),
+        ("zero3_offload", 3, {"offload_optimizer", "offload_param"}),
+    ],
+)
+def test_presets_are_the_published_ones(name: str, stage: int, host: set[str]) -> None:
+    settings = deepspeed_settings(f"deepspeed_{name}") or {}
+    zero = settings["zero_optimization"]
+    assert zero["stage"] == stage
+    assert zero["overlap_comm"] is True
+    assert {key for key in zero if key.startswith("offload")} == host
+    assert zero.get("stage3_gather_16bit_weights_on_model_save", False) == (stage == 3)
+    assert settings["zero_allow_untested_optimizer"] is True
+    assert settings["fp16"] == {"enabled": "auto", "initial_scale_power": 16}
+    assert settings["gradient_clipping"] == settings["train_micro_batch_size_per_gpu"] == "auto"
+
+
+def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"zero_optimization": {"stage": 1}}', "utf-8")
+    assert deepspeed_settings(str(file)) == {"zero_optimization": {"stage": 1}}
+
+
+def test_a_processor_computes_in_float32_unless_told_otherwise() -> None:
+    auto = replace(DEMO.parallelism, precision="auto")
+    assert computing(auto).precision == "fp32"
+    assert computing(replace(auto, precision="bf16")).dtype == "bfloat16"
+
+
+def test_processes_are_started_for_several_and_for_deepspeed() -> None:
+    assert not needed(DEMO, World(nproc=1))
+    assert needed(DEMO, World(nproc=2))
+    sharded = replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed="zero2"))
+    assert needed(sharded, World(nproc=1))
+    assert launched({"LOCAL_RANK": "0"})
+    assert not launched({"PATH": "/bin"})
+
+
+def saved(work_dir: Path, step: int, keep: int = 2) -> Path:
+    checkpoints.open_aside(work_dir, step)
+    return checkpoints.settle(work_dir, step, checkpoints.facts_of(DEMO, CPU, step), keep)
+
+
+def test_the_last_checkpoints_are_kept_and_half_ones_are_none(tmp_path: Path) -> None:
+    for step in (5, 10, 100):
+        saved(tmp_path, step)
+    checkpoints.open_aside(tmp_path, 200)
+    assert [folder.name for folder in checkpoints.whole(tmp_path)] == ["checkpoint-10", "checkpoint-100"]
+    saved(tmp_path, 300, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-300"]
+
+
+def test_a_run_may_go_on_with_other_batches_of_the_same_sum_and_with_nothing_else_changed(
+    tmp_path: Path,
+) -> None:
+    folder = saved(tmp_path, 1)
+    same = replace(DEMO, schedule=replace(DEMO.schedule, batch=4, accumulation=2))
+    checkpoints.check(folder, replace(same, saving=replace(DEMO.saving, every=7)), CPU)
+    with pytest.raises(UserError, match="with other values"):
+        checkpoints.check(folder, replace(DEMO, seed=5), CPU)
+    with pytest.raises(UserError, match="global batch was 8, and is 16 now"):
+        checkpoints.check(folder, replace(DEMO, schedule=replace(DEMO.schedule, batch=16)), CPU)
+    with pytest.raises(UserError, match="no finished checkpoint"):
+        checkpoints.check(tmp_path, DEMO, CPU)
+
+
+def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 5))
+    (tmp_path / METRICS).write_text(lines + '{"step": 5, "lo', "utf-8")
+    Metrics(tmp_path, after=2).close()
+    assert [reading["step"] for reading in readings(tmp_path)] == [1, 2]
+
+
+def test_a_curve_of_bars_falls_with_the_loss() -> None:
+    assert card.curve([{"loss": loss} for loss in (8, 4, 2, 1)]) == "█▄▂▁"
+    assert len(card.curve([{"loss": 1.0}] * 1000)) == 40
+
+
+def test_results_take_the_place_of_those_before(tmp_path: Path) -> None:
+    (tmp_path / card.CARD).write_text(f"# model\n\n{card.RESULTS}{card.NO_RESULTS}", "utf-8")
+    card.add_results(tmp_path, "first")
+    card.add_results(tmp_path, "second")
+    assert (tmp_path / card.CARD).read_text("utf-8") == f"# model\n\n{card.RESULTS}second\n"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(10, "10 s"), (100, "1:40"), (4000, "1:06:40")])
+def test_the_time_that_is_left_is_told_as_people_read_it(seconds: float, text: str) -> None:
+    assert time_left(5, 0, 10, seconds) == text
