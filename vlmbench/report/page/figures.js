@@ -95,7 +95,7 @@ function bias(under) {
   const truth = known[0].table.map((row) => sum(row) / total[0]);
   const said = known.map((side, i) => side.table[0].map((_, column) => sum(side.table.map((row) => row[column])) / total[i]));
   const most = Math.max(...truth, ...said.flat(), 0.01) * 1.05;
-  const labels = [...known[0].labels, say("other"), say("noAnswer")];
+  const labels = [...known[0].labels, say("other"), say("noneFound")];
   const rows = labels.map((label, column) => {
     if (column >= truth.length && said.every((side) => !side[column])) return null;
     return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, label)), make("td", { class: "graph" }, said.map((side, i) => {

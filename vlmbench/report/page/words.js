@@ -17,7 +17,7 @@ const WORDS = {
   biasWhy: ["How often each option was answered (bar) and how often it is right (line).", "各选项被回答的比例（条形）与其为正确答案的比例（竖线）。"],
   option: ["Option", "选项"], answered: ["Answered", "回答"], truth: ["Right answer", "正确答案"], share: ["Truth", "实际"],
   confusion: ["Confusion", "混淆矩阵"], confusionWhy: ["Rows: the right answer. Columns: what was answered.", "行：正确答案；列：模型的回答。"],
-  other: ["other", "其他"], noAnswer: ["no answer found", "未识别到答案"],
+  other: ["other", "其他"], noneFound: ["none found", "未识别"], noAnswer: ["no answer found", "未识别到答案"],
   latency: ["Time per answer", "每条回答耗时"], median: ["median", "中位数"], p95: ["95 % below", "95 % 低于"], most: ["longest", "最长"],
   newTokens: ["tokens an answer, median", "每条回答的词元数（中位数）"], rate: ["rows per second", "每秒行数"],
   unreadTitle: ["No answer found", "未识别到答案"], errorTitle: ["Errors", "错误"],
