@@ -8,7 +8,7 @@ const FILTERS = {
   right: (row) => row.a.some((_, i) => isRight(row, i)),
   unparsed: (row) => row.a.some((_, i) => statusOf(row, i) === "unparsed"),
   error: (row) => row.a.some((answer) => answer && answer.e),
-  disagree: (row) => row.a.some((answer) => answer && new Set(answer.v.map((k) => QUESTIONS.verdicts[k][1])).size > 1),
+  disagree: (row) => row.a.some((answer) => answer && new Set(answer.v.map((k) => QUESTIONS.verdicts[k][1]).filter((value) => value !== null)).size > 1),
   flipped: (row) => row.a.every(Boolean) && isRight(row, 0) !== isRight(row, 1),
   gained: (row) => row.a.every(Boolean) && !isRight(row, 0) && isRight(row, 1),
   lost: (row) => row.a.every(Boolean) && isRight(row, 0) && !isRight(row, 1),

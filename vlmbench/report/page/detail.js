@@ -35,7 +35,8 @@ function drawDetail() {
         make("p", { class: "question" }, textOf(row.q)),
         row.o.length ? optionList(row) : make("p", { class: "reference" }, make("b", {}, `${say("truth")}: `), row.r.length ? make("bdi", {}, row.r.join(" · ")) : "–"),
         row.x ? make("p", { class: "problem" }, make("bdi", {}, row.x)) : null)),
-    make("div", { class: `said of-${row.a.length}` }, row.a.map((answer, i) => saidBy(row, answer, i, status[i]))),
+    make("div", { class: `said of-${row.a.length}` }, row.a.map((answer, i) => saidBy(answer, i, status[i]))),
+    readings(row),
     prompts(row), groupTable(row));
   place.scrollTop = 0;
 }
@@ -49,21 +50,27 @@ function optionList(row) {
   }));
 }
 
-function saidBy(row, answer, i, status) {
+function saidBy(answer, i, status) {
   if (!answer) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("unscored")));
   const about = [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
-  const rows = FIGURES.all_rules.map((rules, k) => {
-    const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
-    return make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
-      make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noAnswer")) : make("bdi", {}, plainText(found))),
-      make("td", {}, value === null ? mark("unscored") : mark(value >= 1 ? "right" : value > 0 ? "partly" : "wrong", value > 0 && value !== 1 ? short(value) : undefined)),
-      make("td", { class: "quiet" }, make("bdi", {}, plainText(reason)), judged ? ` (${say("judged")})` : ""));
-  });
   const text = answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
     : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
-  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text,
-    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${say("readAs")}${row.a.length > 1 ? `, ${"AB"[i]}` : ""}` }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),
-      make("thead", {}, make("tr", {}, ["rules", "found", "worth", "reason"].map((key) => make("th", { scope: "col" }, say(key))))), make("tbody", {}, rows))));
+  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text);
+}
+
+// What each rule set made of the answers; of two runs side by side, because that is what is compared.
+function readings(row) {
+  const answers = row.a.map((answer, i) => [answer, i]).filter(([answer]) => answer);
+  const worth = (value) => (value === null ? mark("unscored") : mark(value >= 1 ? "right" : value > 0 ? "partly" : "wrong", value > 0 && value !== 1 ? short(value) : undefined));
+  const body = FIGURES.all_rules.map((rules, k) => make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
+    answers.map(([answer]) => {
+      const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
+      return [make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noAnswer")) : make("bdi", {}, plainText(found))),
+        make("td", {}, worth(value)), make("td", { class: "quiet" }, make("bdi", {}, plainText(reason)), judged ? ` (${say("judged")})` : "")];
+    })));
+  const heads = answers.map(([, i]) => ["found", "worth", "reason"].map((key) => make("th", { scope: "col" }, key === "found" ? runName(i) : null, say(key))));
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("readAs") }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("rules")), heads)), make("tbody", {}, body)));
 }
 
 function prompts(row) {

@@ -43,7 +43,7 @@ function headline(run, under, i) {
     make("p", { class: "value" }, amount(figure.value, figure.unit)),
     make("div", { class: "reading" }, intervalBar(figure, most, i),
       make("p", {}, make("b", {}, between(figure)), ` ${say("interval")}`),
-      make("p", {}, make("bdi", {}, figure.name), ` · ${count(figure.n)} ${say(FIGURES.circular ? "question" : "row")} · ${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
+      make("p", {}, make("bdi", {}, figure.name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · ${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
       flags.length ? make("p", { class: "flags" }, flags.map((flag) => make("span", {}, say(flag)))) : null));
 }
 
