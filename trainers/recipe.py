@@ -104,8 +104,8 @@ class Source:
 
     kind: Literal["llava", "refcoco", "refcoco-inverse", "shapes"] = "llava"
     """`shapes` draws `samples` pictures with questions from `vlmbench.shapes`; it needs no files."""
-    style: Literal["day", "night"] = "day"
-    """Of `shapes`: on light grounds, as benchmarks have them, or on dark ones."""
+    style: Literal["day", "dusk"] = "day"
+    """Of `shapes`: on light grounds, as benchmarks have them, or on grey ones."""
     annotations: str | None = None
     images: str | None = None
     samples: int | None = None

@@ -1,7 +1,7 @@
 """Pictures of shapes with questions, drawn from a seed and written as LLaVA records.
 
 Training scenes never repeat the layout of a benchmark picture, so no evaluation set is among them. At
-night the same scenes lie on dark grounds: what the demo model that ships here has never seen.
+dusk the same scenes lie on grey grounds, which the demo model that ships here has never seen.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from vlmbench.trainers.demo_model import prompts
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Style = Literal["day", "night"]
+Style = Literal["day", "dusk"]
 
-VERSION = 3
+VERSION = 4
 """Raise it when the same source would be drawn otherwise."""
 ANNOTATIONS, PICTURES = "records.json", "pictures"
-NIGHT_GROUNDS = ((40, 44, 52), (60, 50, 80), (30, 60, 70))
+DUSK_GROUNDS = ((120, 125, 135), (140, 130, 150), (125, 140, 145))
 _QUESTIONS = 1
 """About each picture: several in one conversation are what the demo model was never shown."""
 _SHORT, _SELECT, _CHINESE = 0.2, 0.2, 0.25
@@ -42,10 +42,10 @@ def write_shapes(folder: Path, samples: int, seed: int, style: Style = "day") ->
 
 
 def styled(image: Image, style: Style) -> Image:
-    """The palette picture as it is, or with the grounds of the night."""
-    if style == "night":
+    """The palette picture as it is, or with the grounds of dusk."""
+    if style == "dusk":
         colours = list(image.getpalette() or ())
-        grounds = [value for ground in NIGHT_GROUNDS for value in ground]
+        grounds = [value for ground in DUSK_GROUNDS for value in ground]
         image.putpalette([*grounds, *colours[len(grounds) :]])
     return image
 

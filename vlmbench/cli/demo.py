@@ -1,20 +1,30 @@
-"""The whole story on a laptop: a small model answers Shapes in every rotation, then once more blind.
+"""The whole story on a laptop: a small model looks, meets dusk, is trained for it, and is asked again.
 
     vlmbench demo
 
 What it does is what these commands do:
 
     vlmbench run --model demo --bench Shapes_DEV_EN
-    vlmbench check-submission runs/demo/Shapes_DEV_EN/mmbench_result.xlsx --bench Shapes_DEV_EN
     vlmbench run --model demo --bench Shapes_DEV_EN --blind
+    vlmbench run --model demo --bench runs/demo/Shapes_DUSK_EN.tsv
+    vlmbench train demo_dusk --work-dir runs/demo/trained --eval runs/demo/Shapes_DUSK_EN.tsv
+    vlmbench compare runs/demo/Shapes_DUSK_EN runs/demo/trained/runs/model/Shapes_DUSK_EN
+    vlmbench leaderboard build --runs runs/demo --out runs/demo/leaderboard
+
+It can be stopped at any point; the same command goes on from there. What is finished is not done again
+without --fresh.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
-BENCH = "Shapes_DEV_EN"
+from vlmbench.cli.common import positive, stdout
+from vlmbench.cli.recipes import add_set_argument, trainers
+
+BENCH, RECIPE = "Shapes_DEV_EN", "demo_dusk"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +32,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
     )
-    parser.add_argument("--limit", metavar="N", help="ask N whole groups only")
+    parser.add_argument("--limit", type=positive, metavar="N", help="ask N whole groups only")
+    parser.add_argument("--fresh", action="store_true", help="answer and train again what is finished")
+    parser.add_argument(
+        "--recipe", default=RECIPE, metavar="NAME", help=f"what is trained (default: {RECIPE})"
+    )
+    add_set_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Each command in turn, as a user would type it."""
-    limit = ["--limit", args.limit] if args.limit else []
-    seeing, blind = args.out / BENCH, args.out / f"{BENCH}-blind"
-    run = ["run", "--model", "demo", "--bench", BENCH, *limit]
-    submission = [str(seeing / "mmbench_result.xlsx"), "--bench", BENCH]
-    return (
-        _step("A small LLaVA looks at shapes and answers.", [*run, "--out", str(seeing)])
-        or _step("Is its submission file in order?", ["check-submission", *submission])
-        or _step("The same questions with every picture greyed out.", [*run, "--blind", "--out", str(blind)])
-    )
+    trained = args.out / "trained"
+    if args.fresh and trained.is_dir():
+        shutil.rmtree(trained)
+    dusk = trainers("evaluating.dusk").write_dusk(args.out)
+    for title, command in _steps(args, trained, dusk):
+        if code := _step(title, command):
+            return code
+    _say_end(args.out)
+    return 0
+
+
+def _steps(args: argparse.Namespace, trained: Path, dusk: Path) -> list[tuple[str, list[str]]]:
+    limit = [] if args.limit is None else ["--limit", str(args.limit)]
+    run = ["run", "--model", "demo", *limit, *["--fresh"] * args.fresh]
+    seeing, before = args.out / BENCH, args.out / dusk.stem
+    train = ["train", args.recipe, "--work-dir", str(trained), "--resume", "--eval", str(dusk)]
+    for setting in args.set:
+        train += ["--set", setting]
+    if args.limit is not None:
+        train += ["--eval-limit", str(args.limit)]
+    after = trained / "runs" / "model" / dusk.stem
+    board = args.out / "leaderboard"
+    return [
+        ("A small LLaVA looks at shapes and answers.", [*run, "--bench", BENCH, "--out", str(seeing)]),
+        (
+            "The same questions with every picture greyed out.",
+            [*run, "--bench", BENCH, "--blind", "--out", str(args.out / f"{BENCH}-blind")],
+        ),
+        (
+            "The same pictures at dusk, on grounds that it never saw.",
+            [*run, "--bench", str(dusk), "--out", str(before)],
+        ),
+        ("It is trained on other pictures at dusk, for a minute or two, and asked again.", train),
+        (
+            "Before and after, question by question.",
+            ["compare", str(before), str(after), "--flips", "1"],
+        ),
+        (
+            "All of it on one page.",
+            ["leaderboard", "build", "--runs", str(args.out), "--out", str(board), "--no-published"],
+        ),
+    ]
 
 
 def _step(title: str, command: list[str]) -> int:
-    from vlmbench.cli.common import stdout
     from vlmbench.cli.main import main
 
     console = stdout()
@@ -47,3 +94,9 @@ def _step(title: str, command: list[str]) -> int:
     console.print(f"$ vlmbench {' '.join(command)}\n", style="dim", markup=False, soft_wrap=True)
     console.file.flush()
     return main(command)
+
+
+def _say_end(out: Path) -> None:
+    console = stdout()
+    console.print(f"\nThe trained model: {out / 'trained' / 'model'}", markup=False, soft_wrap=True)
+    console.print(f"The page: {out / 'leaderboard' / 'index.html'}", markup=False, soft_wrap=True)

@@ -1,0 +1,50 @@
+"""A finished stage is known again; one that was changed since is refused by what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlmbench.errors import UserError
+from vlmbench.trainers.chain import FINISHED, training
+from vlmbench.trainers.reading import read, read_recipe
+
+
+def test_a_stage_is_finished_once_it_says_so(tmp_path: Path) -> None:
+    stage = training(read_recipe("demo_lora"), tmp_path / "work")
+    assert not stage.finished()
+    stage.finish()
+    assert training(read_recipe("demo_lora"), tmp_path / "work").finished()
+
+
+def test_other_values_are_refused_with_what_changed(tmp_path: Path) -> None:
+    training(read_recipe("demo_lora"), tmp_path).finish()
+    changed = training(read_recipe("demo_lora", ["schedule.lr=2e-3", "seed=4"]), tmp_path)
+    with pytest.raises(UserError, match=r"schedule.lr was 0.001 and is 0.002; seed was 0 and is 4") as error:
+        changed.finished()
+    assert "--work-dir" in str(error.value)
+
+
+def test_what_does_not_change_what_is_learned_may_change(tmp_path: Path) -> None:
+    training(read_recipe("demo_lora"), tmp_path).finish()
+    same = ["saving.every=7", "data.workers=2", "parallelism.checkpointing=true", "about=other words"]
+    assert training(read_recipe("demo_lora", same), tmp_path).finished()
+
+
+def test_a_stage_after_a_changed_one_is_another(tmp_path: Path) -> None:
+    def second(*settings: str) -> bool:
+        first, then = read("demo_from_nothing", settings).recipes
+        return training(then, tmp_path / "2", training(first, tmp_path / "1")).finished()
+
+    first, then = read("demo_from_nothing").recipes
+    training(then, tmp_path / "2", training(first, tmp_path / "1")).finish()
+    assert second()
+    with pytest.raises(UserError, match="the stage before was"):
+        second("pretrain.schedule.lr=5e-4")
+
+
+def test_a_damaged_mark_is_told(tmp_path: Path) -> None:
+    (tmp_path / FINISHED).write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        training(read_recipe("demo_lora"), tmp_path).finished()
