@@ -41,10 +41,11 @@ def main() -> int:
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--benchmarks", type=int, default=13)
     parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--figures", type=int, default=1, help="in each results.json, under each rule set")
     parser.add_argument("--keep", type=Path, help="leave runs and page in this folder")
     args = parser.parse_args()
     folder = args.keep or Path(tempfile.mkdtemp())
-    make_runs(folder / "runs", args.models, args.benchmarks, args.questions)
+    make_runs(folder / "runs", args)
     size = sum(file.stat().st_size for file in (folder / "runs").rglob("*") if file.is_file())
     print(f"{args.models * args.benchmarks} run folders of {args.questions} questions, {size / 1e6:.0f} MB")
     started = time.perf_counter()
@@ -69,19 +70,24 @@ def main() -> int:
     return 0
 
 
-def make_runs(folder: Path, models: int, benchmarks: int, questions: int) -> None:
+def make_runs(folder: Path, args: argparse.Namespace) -> None:
     """Run folders as `vlmbench run` leaves them, circular, two rotations a question."""
     dice = random.Random(0)
-    hard = {b: [dice.gauss(0, 1) for _ in range(questions)] for b in range(benchmarks)}
-    for m in range(models):
+    hard = {b: [dice.gauss(0, 1) for _ in range(args.questions)] for b in range(args.benchmarks)}
+    for m in range(args.models):
         skill = dice.gauss(0.8, 0.8)
         name = f"{FAMILIES[m % len(FAMILIES)]}-{SIZES[m % len(SIZES)]}-r{m:03d}"
-        for b in range(benchmarks):
+        for b in range(args.benchmarks):
             right = [skill + dice.gauss(0, 0.7) > h for h in hard[b]]
-            write_run(folder / name / f"Bench{b // 3}_DEV_{'CN' if b % 3 == 2 else f'EN{b}'}", name, right)
+            write_run(
+                folder / name / f"Bench{b // 3}_DEV_{'CN' if b % 3 == 2 else f'EN{b}'}",
+                name,
+                right,
+                args.figures,
+            )
 
 
-def write_run(folder: Path, model: str, right: list[bool]) -> None:
+def write_run(folder: Path, model: str, right: list[bool], figures: int) -> None:
     """One run of that many questions."""
     folder.mkdir(parents=True)
     benchmark, n = folder.name, len(right)
@@ -97,7 +103,7 @@ def write_run(folder: Path, model: str, right: list[bool]) -> None:
     figure |= {"stderr": error, "n": n, "rows": 2 * n}
     figure["ci95"] = [max(0, value - 1.96 * error), min(1, value + 1.96 * error)]
     none = {"count": 0, "rate": 0.0}
-    under = {"headline": figure, "metrics": [figure], "unparsed": none}
+    under = {"headline": figure, "metrics": [figure] * figures, "unparsed": none}
     spec = {
         "benchmark": benchmark,
         "model": model,
