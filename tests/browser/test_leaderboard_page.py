@@ -55,8 +55,10 @@ def page(address: str, watched: Callable[..., Watched]) -> Watched:
 
 def column(seen: Watched, number: int) -> list[str]:
     rows = ".board tbody tr:not([hidden])"
-    cells = seen.page.locator(f"{rows} > :nth-child({number})").all_inner_texts()
-    return [cell.split("\n")[0].strip() for cell in cells]
+    cells = seen.page.locator(f"{rows} > :nth-child({number})")
+    # Not the inner text: a browser gives none for rows that are out of sight.
+    texts: list[str] = cells.evaluate_all("cells => cells.map((cell) => cell.firstChild.textContent.trim())")
+    return texts
 
 
 def models(seen: Watched) -> list[str]:
