@@ -65,7 +65,7 @@ function readings(row) {
   const body = FIGURES.all_rules.map((rules, k) => make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
     answers.map(([answer]) => {
       const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
-      return [make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noAnswer")) : make("bdi", {}, plainText(found))),
+      return [make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noneFound")) : make("bdi", {}, plainText(found))),
         make("td", {}, worth(value)), make("td", { class: "quiet" }, make("bdi", {}, plainText(reason)), judged ? ` (${say("judged")})` : "")];
     })));
   const heads = answers.map(([, i]) => ["found", "worth", "reason"].map((key) => make("th", { scope: "col" }, key === "found" ? runName(i) : null, say(key))));
