@@ -1,0 +1,194 @@
+"""Rows a second of training on data of mixed length: a plain Hugging Face Trainer, ours, and ours packed.
+
+    python tests/perf/training.py
+    python tests/perf/training.py --rows 1024 --rounds 3 --threads 2
+
+All three train the same adapters on the same tiny LLaVA, from the same tokenised samples by the same
+collator, which pads to the longest of a batch. The plain one shuffles, and goes back through its frozen
+tower, as Trainer with adapters and gradient checkpointing is commonly set up (`enable_input_require_grads`).
+Ours groups samples of like length, leaves out the tower's last layer and keeps nothing of the frozen tower.
+Rounds take turns, so that other work on the machine disturbs all alike; the ratios are between medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tiny_models import make_tokenizer, picture
+
+from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.training import Job
+from vlmbench.trainers.training.begin import begin
+from vlmbench.trainers.training.computing import computing
+from vlmbench.trainers.training.feeding import Feed, feed
+from vlmbench.trainers.training.loop import Looking, Loop, arguments, steps_of
+from vlmbench.trainers.training.metrics import Metrics
+from vlmbench.trainers.training.parts import build
+from vlmbench.trainers.training.watching import NoWatch
+
+WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
+
+
+def save_llava(folder: Path) -> Path:
+    """A LLaVA of some million parameters, large enough that arithmetic is most of the work."""
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    tokenizer = make_tokenizer("<image>")
+    vision = CLIPVisionConfig(
+        hidden_size=128, intermediate_size=512, num_hidden_layers=6, num_attention_heads=4, image_size=84,
+        patch_size=14, projection_dim=64,
+    )  # fmt: skip
+    text = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=4,
+        num_attention_heads=6, max_position_embeddings=4096, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    image = tokenizer.convert_tokens_to_ids("<image>")
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=image)
+    torch.manual_seed(0)
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    images: Any = CLIPImageProcessorPil
+    processor = LlavaProcessor(
+        images(size={"shortest_edge": 84}, crop_size={"height": 84, "width": 84}),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template="{% for m in messages %}USER: <image>\n{% endfor %}",
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+def write_records(folder: Path, count: int) -> Path:
+    """Many short talks, some of them twenty times as long, one in sixteen text alone."""
+    noise = random.Random(0)
+    (folder / "pictures").mkdir(parents=True)
+    records = []
+    for number in range(count):
+        length = max(4, min(700, int(noise.lognormvariate(4.0, 1.0))))
+        answer = " ".join(noise.choice(WORDS) for _ in range(length))
+        shown = number % 16 != 0
+        asked = "What is it?"
+        record: dict[str, Any] = {
+            "id": str(number),
+            "conversations": [
+                {"from": "human", "value": f"<image>\n{asked}" if shown else asked},
+                {"from": "gpt", "value": answer},
+            ],
+        }
+        if shown:
+            record["image"] = "one.png"
+        records.append(record)
+    (folder / "pictures" / "one.png").write_bytes(picture(84, 84))
+    file = folder / "records.json"
+    file.write_text(json.dumps(records), "utf-8")
+    return file
+
+
+def recipes(model: Path, data: Path, batch: int) -> dict[str, Recipe]:
+    """The three ways."""
+    source = f"[{{annotations: {data}, images: {data.parent / 'pictures'}}}]"
+    common = [
+        f"model.start={model}", f"data.sources={source}", "data.max_length=1024", "model.language.lora.r=8",
+        f"schedule.batch={batch}", "saving.every=100000", "saving.log_every=100000",
+    ]  # fmt: skip
+    base = read_recipe("demo_lora", common)
+    grouped = replace(base, data=replace(base.data, sampler="length-grouped"))
+    packed = replace(
+        base, data=replace(base.data, packing=True), schedule=replace(base.schedule, batch=max(1, batch // 4))
+    )
+    return {"plain": base, "ours": grouped, "packed": packed}
+
+
+def seconds(name: str, recipe: Recipe, folder: Path) -> float:
+    """One epoch, from the first batch to the last step."""
+    how = computing(recipe.parallelism)
+    job = Job(recipe=recipe, work_dir=folder / name, home=folder / "home")
+    job.work_dir.mkdir(parents=True, exist_ok=True)
+    start = begin(recipe, job.work_dir)
+    made: Feed = feed(recipe, start, how, job.work_dir, job.home)
+    model = build(start.llava, recipe, how).model
+    steps = steps_of(recipe, made.micro_batches)
+    if name == "plain":
+        undo(model)
+        trainer: Any = Plain(model=model, args=arguments(job, how, steps), train_dataset=made.dataset)
+        trainer.loader = made.loader
+    else:
+        looking = Looking(metrics=Metrics(job.work_dir, 0, writes=False), watch=NoWatch(), talk=None)
+        trainer = Loop(model, job, how, made, steps, looking)
+    trainer._save_checkpoint = lambda *_: None
+    began = time.perf_counter()
+    trainer.train()
+    return time.perf_counter() - began
+
+
+def undo(model: Any) -> None:
+    """As Trainer is commonly given it: every layer of the tower computes, and is only not updated."""
+    tower = model.model.vision_tower
+    del tower.forward
+    for layer in tower.encoder.layers:
+        layer.__dict__.pop("forward", None)
+    # What `enable_input_require_grads` does, which adapters and gradient checkpointing are run with.
+    tower.embeddings.register_forward_hook(lambda _m, _i, out: out.requires_grad_(True))
+
+
+class Plain(Trainer):
+    """Hugging Face's loop with the same batches in a shuffled order."""
+
+    loader: Any = None
+
+    def get_train_dataloader(self) -> Any:
+        return self.loader
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        kept = {name: value for name, value in inputs.items() if name not in ("record_ids", "skipped")}
+        return super().training_step(model, kept, num_items_in_batch)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ways = recipes(save_llava(folder / "model"), write_records(folder / "data", args.rows), args.batch)
+        taken: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(args.rounds):
+            for way, recipe in ways.items():
+                taken[way].append(seconds(way, recipe, folder))
+    rates = {way: args.rows / statistics.median(times) for way, times in taken.items()}
+    for way, rate in rates.items():
+        print(f"{way:8} {rate:8.1f} rows/s   {rate / rates['plain']:.2f} of plain")
+
+
+if __name__ == "__main__":
+    main()
