@@ -33,6 +33,8 @@ def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
     if cpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads(world)))
+    # DeepSpeed calls what torch has renamed, in every step of every process.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning:torch.distributed.c10d_logger")
     config = LaunchConfig(
         min_nodes=world.nnodes,
         max_nodes=world.nnodes,
