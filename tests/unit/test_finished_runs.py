@@ -171,3 +171,18 @@ def test_the_check_agrees_with_a_reference_on_any_change(places: list[int], valu
     sound = Draft202012Validator(results_schema()).is_valid(changed)
     if not (value is True and spot is changed) and value not in (float("inf"), float("-inf")):
         assert (first_problem(changed, results_schema()) is None) is sound
+
+
+def test_a_run_of_a_changed_file_finds_its_pictures_again(tmp_path: Path) -> None:
+    """Asked with --accept-local-data: the file has a published checksum, and is not that one."""
+    from vlmbench.cli.main import main
+
+    bundled = Path(__file__).parents[2] / "benchmarks" / "data" / "Shapes_DEV_EN.tsv"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "MMBench_DEV_EN.tsv").write_bytes(bundled.read_bytes())
+    out = tmp_path / "run"
+    flags = ["--model", "echo:A", "--bench", "MMBench_DEV_EN", "--limit", "2", "--out", str(out)]
+    assert main(["run", *flags, "--data-dir", str(tmp_path / "data"), "--accept-local-data"]) == 0
+    questions = open_run(out, data_dir=tmp_path / "data").questions
+    assert questions.images is not None
+    assert all(sample.images for sample in questions.samples)

@@ -9,19 +9,21 @@ come from the benchmark's file where it lies here unchanged, else from the run's
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from vlmbench.domain import RULE_SETS, RuleSet, Sample, Score
-from vlmbench.errors import RunFolderError, UnknownName, UserError
+from vlmbench.domain import RULE_SETS, DataFile, RuleSet, Sample, Score
+from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.files import PREDICTIONS, RESULTS, SCORES
 from vlmbench.report.results import SCHEMA_VERSION, results_schema
-from vlmbench.report.schema_check import first_problem
+from vlmbench.report.schema_check import compiled
 from vlmbench.store import RUN, read_responses, read_run
 
 _AGAIN = "The same `vlmbench run` writes it again; answers that are there are kept."
@@ -112,10 +114,16 @@ def _results(file: Path) -> dict[str, Any]:
             file=file,
             fix="Use the version that wrote it, or run again with this one.",
         )
-    if problem := first_problem(document, results_schema()):
+    if problem := _first_problem()(document):
         raise _damaged(file, problem)
     checked: dict[str, Any] = document
     return checked
+
+
+@functools.cache
+def _first_problem() -> Callable[[Any], str | None]:
+    """The schema of the figures, made into a function once: a leaderboard reads thousands."""
+    return compiled(results_schema())
 
 
 def _damaged(file: Path, why: str) -> RunFolderError:
@@ -160,7 +168,6 @@ def _read_questions(
 def _from_data(
     about: Mapping[str, Any], asked: Collection[str], data_dir: Path | None, plugins: Sequence[Path]
 ) -> Questions:
-    from vlmbench.data.locate import require_file
     from vlmbench.data.table import open_table
     from vlmbench.registry import Registry
 
@@ -174,13 +181,21 @@ def _from_data(
         if (path := _bare_file(about, locked, data_dir)) is None:
             raise
         benchmark = registry.benchmark(str(path))
-    for accept in (False, True):
-        path = require_file(benchmark.card.file, data_dir, accept_changed=accept)
+    # The published file if it is here; else whatever lies under its name, for runs with --accept-local-data.
+    for path in _files(benchmark.card.file, data_dir):
         table = open_table(path, need_integer_index=benchmark.card.circular)
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, card=benchmark.card, images=table.images)
-    raise RunFolderError("the benchmark's file here is not the one this run was asked from.", file=path)
+    raise RunFolderError(f"{benchmark.card.file.name} here is not the one this run was asked from.")
+
+
+def _files(file: DataFile, data_dir: Path | None) -> Iterator[Path]:
+    from vlmbench.data.locate import require_file
+
+    with contextlib.suppress(DataError):
+        yield require_file(file, data_dir)
+    yield require_file(file, data_dir, accept_changed=True)
 
 
 def _bare_file(about: Mapping[str, Any], locked: Mapping[str, Any], data_dir: Path | None) -> Path | None:
