@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check vllm formats browser slow wheel perf clean
+.PHONY: demo test check vllm formats browser leaderboard slow wheel perf clean
 
 demo: $(READY)
 	$(BIN)/vlmbench demo
@@ -27,6 +27,9 @@ formats:
 	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
 	$(VENV)-formats/bin/python -m pytest -W default --no-header tests/formats_lane
 
+leaderboard: $(READY)
+	$(BIN)/vlmbench leaderboard build --runs tests/committed_runs --out build/leaderboard
+
 slow: $(READY) browser
 	$(BIN)/pytest -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
 
@@ -44,6 +47,9 @@ perf: $(READY)
 	$(BIN)/python tests/perf/score_rules.py
 	$(BIN)/python tests/perf/score_families.py
 	$(BIN)/python tests/perf/big_table.py --gigabytes 2
+	$(BIN)/python tests/perf/tokenise.py --records 10000 100000
+	$(BIN)/python tests/perf/leaderboard.py
+	$(BIN)/python tests/perf/report.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
