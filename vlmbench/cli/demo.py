@@ -74,7 +74,7 @@ def _steps(args: argparse.Namespace, trained: Path, dusk: Path) -> list[tuple[st
             "The same pictures at dusk, on grounds that it never saw.",
             [*run, "--bench", str(dusk), "--out", str(before)],
         ),
-        ("It is trained on other pictures at dusk, for a minute or two, and asked again.", train),
+        ("It is trained on other pictures at dusk, for about a minute, and asked again.", train),
         (
             "Before and after, question by question.",
             ["compare", str(before), str(after), "--flips", "1"],
