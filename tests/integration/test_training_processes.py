@@ -171,3 +171,13 @@ def test_a_language_model_in_four_bits_learns_by_adapters(model: Path, data: Pat
     assert seen[-1] < seen[0]
     assert json.loads((finished / "training.json").read_text("utf-8"))["steps"] == len(seen)
     assert open_llava(finished).language.weights["lm_head.weight"].dtype == "float32"
+
+
+def test_four_bits_learn_the_same_on_two_processes_with_and_without_deepspeed(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    sets = ("schedule.accumulation=1", "model.language.quantisation.compute=float32")
+    plain = command("--work-dir", "plain", "--nproc", "2", more=sets)
+    zero = command("--work-dir", "zero", "--nproc", "2", "--deepspeed", "deepspeed_zero2", more=sets)
+    assert plain.returncode == zero.returncode == 0, plain.stderr + zero.stderr
+    assert losses(tmp_path / "zero") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)

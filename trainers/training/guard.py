@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from vlmbench.errors import UserError
+from vlmbench.plain_text import visible
 
 WINDOW = 20
 """Steps whose mean is compared."""
@@ -61,7 +62,7 @@ class Guard:
 
 
 def _stopped(what: str, step: int, records: Sequence[str]) -> Diverged:
-    shown = ", ".join(records[:32]) + (", …" if len(records) > 32 else "")
+    shown = ", ".join(visible(record, 80) for record in records[:32]) + (", …" if len(records) > 32 else "")
     return Diverged(
         f"{what}, in step {step}; no step was taken on it. The batch: {shown}.",
         fix="Look at these records, or lower schedule.lr; --resume goes on from the last checkpoint.",

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from vlmbench.plain_text import visible
+
 from ..counting import save_every
 from ..data.collate import to_model
 from ..recipe import Recipe
@@ -24,6 +26,9 @@ from .metrics import Metrics, Pace, Reading
 from .schedule import curve
 from .talk import QUESTIONS, Talk, note
 from .watching import Watch
+
+_SHOWN = 200
+"""Characters of an answer in a sample conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +256,8 @@ class Loop(Trainer):
         if self._how.first:
             note(self._job.work_dir, step, answers)
             for question, answer in zip(QUESTIONS, answers, strict=True):
-                self._looking.watch.say(f"  {question}  {answer}")
+                # What a model says may hold anything, a terminal's own commands among it.
+                self._looking.watch.say(f"  {question}  {visible(answer, _SHOWN)}")
 
     def _tell(self, folder: Path, step: int) -> None:
         if self._job.on_checkpoint is not None:
