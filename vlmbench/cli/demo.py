@@ -18,6 +18,7 @@ without --fresh.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Each command in turn, as a user would type it."""
+    # Read when torch is loaded. A model this small gains nothing from a second thread, and loses much on a
+    # machine that is busy with something else.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     trained = args.out / "trained"
     if args.fresh and trained.is_dir():
         shutil.rmtree(trained)
