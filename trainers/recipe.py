@@ -151,8 +151,9 @@ class Wording:
     """Text in front of the first question as it stands, where no template has the wording."""
     separator: str | None = None
     """Between turns; None: the template's."""
-    bos: Literal["each", "once"] = "each"
-    """`each`: a beginning token after every end token, as in published configurations."""
+    bos: Literal["each", "once", "none"] = "each"
+    """`each`: a beginning token after every end token, as in published configurations. `none`: for models
+    that never saw one."""
     keep: Literal["all", "first", "answers"] = "all"
     """`first`: one question and answer a record. `answers`: picture, answer, newline, nothing else."""
 

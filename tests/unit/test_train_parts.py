@@ -180,3 +180,20 @@ def test_results_take_the_place_of_those_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(10, "10 s"), (100, "1:40"), (4000, "1:06:40")])
 def test_the_time_that_is_left_is_told_as_people_read_it(seconds: float, text: str) -> None:
     assert time_left(5, 0, 10, seconds) == text
+
+
+@pytest.mark.parametrize(("bos", "begins"), [("each", True), ("once", True), ("none", False)])
+def test_a_model_is_asked_with_the_beginning_it_was_trained_with(bos: Any, begins: bool) -> None:
+    """Also where the tokenizer, as the demo's, has a beginning token and does not put it by itself."""
+    from vlmbench.checkpoints.read import open_llava
+    from vlmbench.models.bundled import demo_folder
+    from vlmbench.trainers.training.wording import worded
+
+    llava = worded(open_llava(demo_folder(), wording=True), replace(DEMO.wording, bos=bos))
+    text = llava.language.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is this?"}],
+        chat_template=llava.chat_template,
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    assert text.startswith("<s>" if begins else "USER:")

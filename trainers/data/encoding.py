@@ -69,8 +69,8 @@ class Style:
     """Text in front of the first question as it stands."""
     separator: str | None = None
     """Between turns; None: the template's."""
-    bos: Literal["each", "once"] = "each"
-    """A beginning token after every end token, or at the beginning alone."""
+    bos: Literal["each", "once", "none"] = "each"
+    """A beginning token after every end token, or at the beginning alone, or nowhere."""
     keep: Literal["all", "first", "answers"] = "all"
     """`first`: one turn. `answers`: the first turn as picture, answer and newline, and nothing else."""
 
@@ -149,7 +149,8 @@ class Encoder:
     ) -> Encoded:
         ids: list[int] = []
         learned: list[tuple[int, int]] = []
-        begins, ends = self.tokenizer.bos, self.tokenizer.eos if self.style.ends else ()
+        begins = () if self.style.bos == "none" else self.tokenizer.bos
+        ends = self.tokenizer.eos if self.style.ends else ()
         for number, turn in enumerate(turns):
             ids += begins
             first, *rest = self._question(turn, number + 1, pictures)

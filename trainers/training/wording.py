@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.wording import speaking
+from vlmbench.checkpoints.wording import BEGINNING, begins, speaking
 from vlmbench.templates import Turn, chat_template, template
 
 from ..data.mixture import style_of
+from ..data.tokenizing import from_transformers
 from ..recipe import Wording
 
 _QUESTION = "What is this?"
@@ -18,6 +19,19 @@ _QUESTION = "What is this?"
 
 def worded(llava: Llava, wording: Wording) -> Llava:
     """The model with the recipe's wording; its own stays where it asks in the same words."""
+    spoken = _spoken(llava, wording)
+    return spoken if wording.bos == "none" else _begun(spoken)
+
+
+def _begun(llava: Llava) -> Llava:
+    """A conversation begins as in training, also where the tokenizer puts no beginning token by itself."""
+    tokenizer, chat = llava.language.tokenizer, llava.chat_template or ""
+    if begins(tokenizer) or not from_transformers(tokenizer).bos or "bos_token" in chat:
+        return llava
+    return replace(llava, chat_template=BEGINNING + chat)
+
+
+def _spoken(llava: Llava, wording: Wording) -> Llava:
     if llava.chat_template is not None and _asks(llava) == _wanted(wording):
         return llava
     chosen = template(wording.template)

@@ -105,7 +105,7 @@ def _worded(reading: Reading, template: str | None, needed: bool) -> Llava:
     for role in ("", "base"):
         written = written_template(reading.sources[role]) if role in reading.sources else None
         if written is not None:
-            return replace(llava, chat_template=written)
+            return replace(llava, chat_template=without_beginning(written, llava.language.tokenizer))
     if reading.template is not None:
         return speaking(llava, reading.template)
     if needed:
@@ -127,7 +127,7 @@ def written_template(folder: Path) -> str | None:
         if isinstance(text, list):
             text = next((entry.get("template") for entry in text if entry.get("name") == "default"), None)
         if isinstance(text, str) and "image" in text:
-            return without_beginning(text)
+            return text
     return None
 
 

@@ -70,13 +70,17 @@ def with_beginning(chat: str, tokenizer: Any) -> str:
     Servers (vLLM's chat endpoint) tokenise a rendered conversation without special tokens, so what the
     template leaves out is lost. Whoever adds special tokens looks first whether the text begins with one.
     """
-    begins = tokenizer.bos_token_id is not None and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
-    return BEGINNING + chat if begins and "bos_token" not in chat else chat
+    return BEGINNING + chat if begins(tokenizer) and "bos_token" not in chat else chat
 
 
-def without_beginning(chat: str) -> str:
-    """The same as the noun holds it."""
-    return chat.removeprefix(BEGINNING)
+def without_beginning(chat: str, tokenizer: Any) -> str:
+    """The same as the noun holds it: without what the tokenizer does by itself."""
+    return chat.removeprefix(BEGINNING) if begins(tokenizer) else chat
+
+
+def begins(tokenizer: Any) -> bool:
+    """Whether the tokenizer puts a beginning token in front by itself."""
+    return tokenizer.bos_token_id is not None and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
 
 
 def _ends_of(config: Mapping[str, Any]) -> dict[str, Any]:
