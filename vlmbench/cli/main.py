@@ -28,13 +28,13 @@ VERBS: dict[str, str] = {
     "show": "one benchmark's card, a sample, and the prompt as sent",
     "data": "get and check benchmark files; check, see and repeat training data",
     "recipes": "the training recipes: list, show, copy",
-    "train": "train a recipe; or plan it: steps, memory, what is missing",
+    "train": "train a recipe, then evaluate it; or plan it",
     "doctor": "what is missing here; where two ways of asking a model differ",
     "chat": "talk to a model about pictures: here, from a script, or in a browser",
     "build": "an untrained LLaVA of a language model and an image encoder",
     "convert": "a LLaVA checkpoint of any layout into another, proven alike",
     "merge": "an adapter into the model it was trained on",
-    "demo": "the whole story on a laptop: a small model, with and without its picture",
+    "demo": "the whole story on a laptop: a small model looks, is trained for what it cannot see, is compared",
 }
 
 _EXITS = """\
