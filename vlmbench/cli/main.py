@@ -34,7 +34,7 @@ VERBS: dict[str, str] = {
     "build": "an untrained LLaVA of a language model and an image encoder",
     "convert": "a LLaVA checkpoint of any layout into another, proven alike",
     "merge": "an adapter into the model it was trained on",
-    "demo": "the whole story on a laptop: a small model looks, is trained for what it cannot see, is compared",
+    "demo": "the whole story on a laptop: a small model looks, learns what it cannot see, is compared",
 }
 
 _EXITS = """\
@@ -51,7 +51,10 @@ def main(argv: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        complain("stopped. Every answer so far is kept; the same command continues.")
+        if argv[:1] == ["train"]:
+            complain("stopped. Every checkpoint so far is kept; the same command with --resume continues.")
+        else:
+            complain("stopped. Every answer so far is kept; the same command continues.")
         return 130
     except BrokenPipeError:
         # The reader of our pipe (`| head`) has seen enough; give the interpreter nothing to flush.
