@@ -170,7 +170,8 @@ def offline(model: Any) -> Any:
     start = LLMEngine.from_engine_args
     LLMEngine.from_engine_args = classmethod(lambda *_args, **_more: running)
     try:
-        return LLM(model=str(model._files["config.json"].parent), dtype="float32", enforce_eager=True, generation_config="vllm")
+        folder = str(model._files["config.json"].parent)
+        return LLM(model=folder, dtype="float32", enforce_eager=True, generation_config="vllm")
     finally:
         LLMEngine.from_engine_args = start
 
