@@ -14,6 +14,8 @@ class Counts:
 
     samples: int
     """In an epoch."""
+    rows: int | None
+    """What they are packed into, about; None where each has a row of its own."""
     global_batch: int
     micro_batches: int
     """In an epoch, on each device; the last is filled up with samples seen before."""
@@ -36,10 +38,10 @@ class Counts:
         return f"iter_{self.all_micro_batches}"
 
 
-def counts(recipe: Recipe, samples: int, devices: int) -> Counts:
+def counts(recipe: Recipe, samples: int, devices: int, *, rows: int | None = None) -> Counts:
     """The numbers of a stage on so many devices."""
     schedule = recipe.schedule
-    micro = ceil(samples / (schedule.batch * devices))
+    micro = ceil((samples if rows is None else rows) / (schedule.batch * devices))
     steps = ceil(micro / schedule.accumulation)
     all_steps = steps * schedule.epochs
     if schedule.max_steps is not None:
@@ -47,6 +49,7 @@ def counts(recipe: Recipe, samples: int, devices: int) -> Counts:
     whole = all_steps == steps * schedule.epochs
     return Counts(
         samples=samples,
+        rows=rows,
         global_batch=schedule.batch * schedule.accumulation * devices,
         micro_batches=micro,
         steps=steps,

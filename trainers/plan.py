@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .counting import Counts, counts
 from .plan_advice import Advice, advice, longest_that_fits
-from .plan_memory import GIB, Memory, memory
+from .plan_memory import GIB, Memory, longest, memory
 from .plan_missing import Missing, missing
-from .plan_samples import SourcePlan, Tokens, source_plans, tokens
+from .plan_samples import SourcePlan, Tokens, packed_rows, source_plans, tokens
 from .recipe import Chain, Recipe
 from .sizes import parts, published_lora_size
 from .zero import STAGES
@@ -77,8 +77,9 @@ def plan(recipe: Recipe, machine: Machine) -> Plan:
     nproc = machine.nproc or max(1, recipe.parallelism.processes // machine.nnodes)
     devices = nproc * machine.nnodes
     sources = source_plans(recipe.data)
-    counted = counts(recipe, sum(source.samples for source in sources), devices)
     seen = tokens(recipe, sources)
+    rows = packed_rows(seen, longest(recipe)) if recipe.data.packing else None
+    counted = counts(recipe, sum(source.samples for source in sources), devices, rows=rows)
     room = machine.gpu_memory * GIB if machine.gpu_memory else None
     held = memory(recipe, devices)
     work_dir = machine.work_dir or WORK_DIRS / recipe.name
@@ -120,6 +121,8 @@ def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], dev
     unknown = [source.name for source in sources if source.told == "unknown"]
     if unknown:
         notes.append(f"not counted: {', '.join(unknown)}, whose records are known once it is here")
+    if counted.rows is not None:
+        notes.append("packed: about so many steps, if every row is full; the lengths are known once tokenised")
     lora = recipe.model.language.lora
     published = published_lora_size(parts(recipe)[0], lora) if lora else None
     if published is not None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,11 @@ def tokens(recipe: Recipe, sources: tuple[SourcePlan, ...]) -> Tokens:
     )
     unknown = any(source.text_tokens is None for source in sources)
     return Tokens(pictures=samples * picture, text=round(text), at_most=unknown)
+
+
+def packed_rows(seen: Tokens, room: int) -> int:
+    """Rows of so many positions that an epoch fills; packing leaves little room in them."""
+    return ceil(seen.total / room)
 
 
 def _planned(source: Source) -> SourcePlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from samples import metric, rotated, run
+from tiny_models import picture
 
 from vlmbench.cli.main import main
 from vlmbench.errors import RunFolderError
@@ -186,3 +188,18 @@ def test_a_run_of_a_changed_file_finds_its_pictures_again(tmp_path: Path) -> Non
     questions = open_run(out, data_dir=tmp_path / "data").questions
     assert questions.images is not None
     assert all(sample.images for sample in questions.samples)
+
+
+def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tsv = tmp_path / "mine.tsv"
+    png = base64.b64encode(picture(8, 8)).decode()
+    tsv.write_text(f"index\tquestion\tA\tB\tanswer\timage\n1\tWhich?\tx\ty\tA\t{png}\n2\tAnd?\tx\ty\tB\t{png}\n")
+    command = ["run", "--model", "echo:A", "--bench", str(tsv), "--circular", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["vlmbench", *command])  # recorded in run.json
+    assert main(command) == 0
+    questions = open_run(tmp_path / "run").questions
+    assert [sample.id for sample in questions.samples] == ["1", "1000001", "2", "1000002"]
+    assert questions.images is not None
+    assert all(questions.images[sample.images[0]] for sample in questions.samples)

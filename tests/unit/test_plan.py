@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,15 @@ def test_tokens_and_hours() -> None:
     assert found.tokens.pictures == 558_128 * 576
     assert found.tokens.at_most
     assert found.hours == pytest.approx(558_128 * 2047 / 8000 / 3600)
+
+
+def test_packed_samples_take_as_many_steps_as_their_rows() -> None:
+    found = planned("llava_v15_7b_finetune_lora", "data.packing=true")
+    rows = ceil(found.tokens.total / found.memory.positions)
+    assert found.counts.rows == rows
+    assert found.counts.steps == ceil(rows / found.counts.global_batch)
+    assert any(note.startswith("packed") for note in found.notes)
+    assert planned("llava_v15_7b_finetune_lora").counts.rows is None
 
 
 def test_a_file_that_is_here_is_counted(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ _BYTES = ("weights", "gradients", "optimizer", "activations")
 def _course(plan: Any) -> Iterator[tuple[str, ...]]:
     counts, schedule = plan.counts, plan.recipe.schedule
     told = " + ".join(dict.fromkeys(_TOLD[source.told] for source in plan.sources))
-    yield "samples", f"{counts.samples:,} ({told})"
+    rows = "" if counts.rows is None else f", packed into about {counts.rows:,} rows"
+    yield "samples", f"{counts.samples:,} ({told}){rows}"
     yield (
         "global batch",
         f"{counts.global_batch} = {schedule.batch} × {schedule.accumulation} accumulated "

@@ -169,18 +169,20 @@ def _from_data(
     about: Mapping[str, Any], asked: Collection[str], data_dir: Path | None, plugins: Sequence[Path]
 ) -> Questions:
     from vlmbench.data.table import open_table
-    from vlmbench.registry import Registry
+    from vlmbench.registry import CIRCULAR, Registry, circular
 
     locked = about["facts"].get("dataset")
     if not isinstance(locked, dict):
         raise RunFolderError("run.json names no dataset.")
-    registry = Registry(plugins)
+    registry, name = Registry(plugins), str(about["spec"].get("benchmark"))
     try:
-        benchmark = registry.benchmark(str(about["spec"].get("benchmark")))
+        benchmark = registry.benchmark(name)
     except UnknownName:
         if (path := _bare_file(about, locked, data_dir)) is None:
             raise
         benchmark = registry.benchmark(str(path))
+        if name == benchmark.card.name + CIRCULAR:
+            benchmark = circular(benchmark)
     # The published file if it is here; else whatever lies under its name, for runs with --accept-local-data.
     for path in _files(benchmark.card.file, data_dir):
         table = open_table(path, need_integer_index=benchmark.card.circular)
