@@ -122,7 +122,7 @@ def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], dev
     if unknown:
         notes.append(f"not counted: {', '.join(unknown)}, whose records are known once it is here")
     if counted.rows is not None:
-        notes.append("packed: about so many steps, if every row is full; the lengths are known once tokenised")
+        notes.append("packed: about so many steps; the lengths are known once it is tokenised")
     lora = recipe.model.language.lora
     published = published_lora_size(parts(recipe)[0], lora) if lora else None
     if published is not None:

@@ -1,4 +1,4 @@
-"""Rows a second of training on data of mixed length: Hugging Face's Trainer in two ways, ours, and ours packed.
+"""Rows a second of training on data of mixed length: Trainer in two ways, ours, and ours packed.
 
     python tests/perf/training.py
     python tests/perf/training.py --rows 1024 --rounds 3 --threads 2

@@ -195,7 +195,9 @@ def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_again(
 ) -> None:
     tsv = tmp_path / "mine.tsv"
     png = base64.b64encode(picture(8, 8)).decode()
-    tsv.write_text(f"index\tquestion\tA\tB\tanswer\timage\n1\tWhich?\tx\ty\tA\t{png}\n2\tAnd?\tx\ty\tB\t{png}\n")
+    tsv.write_text(
+        f"index\tquestion\tA\tB\tanswer\timage\n1\tWhich?\tx\ty\tA\t{png}\n2\tAnd?\tx\ty\tB\t{png}\n"
+    )
     command = ["run", "--model", "echo:A", "--bench", str(tsv), "--circular", "--out", str(tmp_path / "run")]
     monkeypatch.setattr("sys.argv", ["vlmbench", *command])  # recorded in run.json
     assert main(command) == 0
