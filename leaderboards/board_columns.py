@@ -1,0 +1,129 @@
+"""One column: the runs that were asked the same in the same words, put into bands by their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vlmbench.domain import Card, RuleSet
+from vlmbench.errors import UserError
+from vlmbench.plain_text import visible
+
+from .board_bands import Standing, bands, same_questions
+from .board_entrants import Asked, Entrant
+from .board_names import languages_of, shown, suite_of
+from .board_nouns import Column, Place, Refused
+from .board_scores import SCORES, Units, read_units
+
+UNTESTED = "the run was kept without its scores"
+OTHER_ROWS = "its scored questions are not those of the others"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedColumn:
+    """A column with the runs that stand in it, and those that its ranking found to be damaged."""
+
+    column: Column
+    places: Sequence[tuple[Entrant, Place]]
+    damaged: Sequence[Refused]
+
+
+def ranked_columns(
+    entrants: Sequence[Entrant], rules: RuleSet, cards: Mapping[str, Card]
+) -> Iterator[RankedColumn]:
+    """Every column, by suite; within it English before Chinese."""
+    for group in _grouped(entrants):
+        clusters, notes = _clusters(group)
+        units, damaged = _units(group, rules, clusters)
+        places = _places([entrant for entrant in group if entrant.folder not in damaged], units)
+        column = replace(_column(group[0], entrants, cards), notes=notes)
+        yield RankedColumn(column=column, places=places, damaged=list(damaged.values()))
+
+
+def _grouped(entrants: Iterable[Entrant]) -> list[list[Entrant]]:
+    columns: dict[Asked, list[Entrant]] = {}
+    for entrant in entrants:
+        columns.setdefault(entrant.asked, []).append(entrant)
+
+    def order(asked: Asked) -> tuple[object, ...]:
+        benchmark, prompts, judge = asked
+        return suite_of(benchmark)[0], languages_of(benchmark), benchmark, prompts, judge or ""
+
+    return [columns[asked] for asked in sorted(columns, key=order)]
+
+
+def _column(first: Entrant, entrants: Sequence[Entrant], cards: Mapping[str, Card]) -> Column:
+    """What stands above it; where a benchmark was asked in several wordings, which one this is."""
+    benchmark, prompts, judge = first.asked
+    card = cards.get(benchmark)
+    group, title = suite_of(benchmark)
+    style = shown(str(first.run.results["style"]))
+    several = len({e.asked for e in entrants if e.run.benchmark == benchmark}) > 1
+    return Column(
+        key=shown(benchmark)
+        + (f" · {style} {shown(prompts)[:6]}" if several else "")
+        + (f" · {shown(judge)}" if several and judge else ""),
+        benchmark=shown(benchmark),
+        group=shown(group),
+        title=shown(title + (f" · {style}" if several else "")),
+        measure=shown(first.run.results["headline"]["name"]),
+        style=style,
+        languages=card.languages if card else languages_of(benchmark),
+        judge=shown(judge) if judge else None,
+    )
+
+
+def _units(
+    group: Sequence[Entrant], rules: RuleSet, clusters: Mapping[str, Hashable]
+) -> tuple[dict[str, Units], dict[str, Refused]]:
+    """By folder: what the tests are of, and the runs whose scores are damaged."""
+    units: dict[str, Units] = {}
+    damaged: dict[str, Refused] = {}
+    for entrant in group:
+        folder = entrant.folder
+        try:
+            found = read_units(entrant.run, rules, clusters)
+        except UserError as error:
+            damaged[folder] = Refused(folder=folder, reason=visible(f"{SCORES}: {error.what}", 500))
+            continue
+        if found is not None and found.keys:
+            units[folder] = found
+    return units, damaged
+
+
+def _places(group: Sequence[Entrant], units: Mapping[str, Units]) -> list[tuple[Entrant, Place]]:
+    values = {entrant.folder: entrant.figure.value for entrant in group}
+    standings = bands(values, {folder: units[folder] for folder in same_questions(units)})
+    names = {entrant.folder: shown(entrant.run.model) for entrant in group}
+    return [
+        (entrant, _place(entrant, standings.get(entrant.folder), names, entrant.folder in units))
+        for entrant in group
+    ]
+
+
+def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str], scored: bool) -> Place:
+    place = Place(figure=entrant.figure, folder=entrant.folder)
+    if standing is None:
+        return replace(place, untested=OTHER_ROWS if scored else UNTESTED)
+    return replace(
+        place,
+        band=standing.band,
+        ranks=standing.ranks,
+        leader=names[standing.leader] if standing.leader else None,
+        p=standing.p,
+    )
+
+
+def _clusters(group: Sequence[Entrant]) -> tuple[Mapping[str, Hashable], tuple[str, ...]]:
+    """What rows share a picture, from the questions of one run; questions in rotation need none."""
+    if group[0].run.circular or len(group) == 1:
+        return {}, ()
+    for entrant in group:
+        try:
+            questions = entrant.run.questions
+        except UserError:
+            continue
+        if questions.images is not None:
+            return {s.id: s.images or s.group for s in questions.samples}, ()
+        break
+    return {}, ("the benchmark's file is not at hand: rows that share a picture are taken for independent",)
