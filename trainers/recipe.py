@@ -126,6 +126,9 @@ class Data:
     """Token ids of a sample, a picture counted as one."""
     max_positions: int | None = None
     """Positions of a sample once its pictures are spliced in; None: no second cut."""
+    placement: Literal["first", "as_written", "image_only"] = "first"
+    """Where a question shows pictures: one before its text, any number where its text says `<image>`, or one
+    and no text at all."""
     square: bool = True
     """Pictures are padded to a square before the processor crops them."""
     sampler: Literal["shuffle", "length-grouped"] = "shuffle"

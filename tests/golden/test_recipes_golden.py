@@ -132,6 +132,7 @@ def test_what_all_configurations_share(name: str) -> None:
     assert (recipe.saving.unit, recipe.saving.keep, recipe.saving.log_every) == ("micro-batch", 2, 10)
     assert (recipe.parallelism.deepspeed, recipe.parallelism.checkpointing) == ("zero2", True)
     assert (recipe.wording.bos, recipe.wording.keep, recipe.wording.system) == ("each", "all", None)
+    assert recipe.data.placement == "first"
     assert recipe.seed == (1024 if "llama3" in name or "phi3" in name else 0)
 
 

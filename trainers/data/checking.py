@@ -16,7 +16,7 @@ from .folders import Place, places
 from .json_stream import raw_records
 from .policy import Notes
 from .pool import cores
-from .records import Placement, read_record
+from .records import Placement, read_record, turns_of
 from .tokenise import count_pictures
 
 _AT_ONCE = 2048
@@ -28,10 +28,11 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """An annotation file and the folder its pictures lie in."""
+    """An annotation file, the folder its pictures lie in, and where its questions show them."""
 
     annotations: Path
     images: Path
+    placement: Placement = "first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Checked:
         return not self.notes.counts
 
 
-def check_pair(pair: Pair, *, quick: bool = False, placement: Placement = "first", tell: Tell) -> Checked:
+def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
     """Read every record, and every picture once; `quick` asks only whether its file is there."""
     notes, names = Notes(), dict[str, None]()
     records = texts = 0
@@ -70,7 +71,8 @@ def check_pair(pair: Pair, *, quick: bool = False, placement: Placement = "first
         records += 1
         try:
             record = read_record(raw.text, raw.row, pair.annotations)
-            count_pictures(record, placement, pair.annotations)
+            turns_of(record, pair.placement, pair.annotations)
+            count_pictures(record, pair.placement, pair.annotations)
         except DataError as error:
             notes.add(UNUSABLE, str(error))
             continue

@@ -33,6 +33,7 @@ def token_specs(recipe: Recipe, tokenizer: PieceTokenizer, features: int) -> lis
             tokenizer=tokenizer,
             style=style_of(recipe.wording),
             limit=Limit(ids=data.max_length, positions=data.max_positions, features=features),
+            placement=data.placement,
             subset=source.most,
             seed=recipe.seed,
             bad_records=policy_of(recipe),

@@ -22,6 +22,11 @@ image_only: the question is the picture and nothing else.
 ROLES = ("human", "gpt")
 
 
+def ask_for(placement: Placement) -> str:
+    """How a user takes another placement, wherever the complaint is read."""
+    return f"`--set data.placement={placement}` of a recipe, or `--placement {placement}` of `vlmbench data`"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A conversation about any number of pictures."""
@@ -118,7 +123,7 @@ def place(text: str, placement: Placement, record: Record, file: Path | None = N
                 "this way of training needs `<image>` in every question.",
                 file=file,
                 row=record.row,
-                fix="Take the placement `first` instead.",
+                fix=f"Take {ask_for('first')}, instead.",
             )
         return IMAGE
     if placement == "as_written" or IMAGE not in text:

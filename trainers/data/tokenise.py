@@ -18,7 +18,7 @@ from vlmbench.templates import IMAGE, Turn
 
 from .encoding import Encoded, Encoder
 from .fitting import Fitted, Limit, fit
-from .records import Placement, Record, read_record, turns_of
+from .records import Placement, Record, ask_for, read_record, turns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,7 +148,7 @@ def count_pictures(record: Record, placement: Placement, file: Path) -> None:
         return
     fix = "Give each picture one `<image>`."
     if placement != "as_written" and sum(marks) == len(record.images):
-        fix = "The placement `as_written` allows several in one question."
+        fix = f"Several in one question are allowed by {ask_for('as_written')}."
     raise DataError(
         f"the questions show {shown} pictures, and `image` names {len(record.images)}.",
         file=file,

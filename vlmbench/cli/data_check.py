@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
     """What is found of every pair of annotation file and folder that these names stand for."""
-    pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images))
+    pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images, args.placement))
     return [_check(pair, args) for pair in pairs]
 
 

@@ -36,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--placement",
         choices=("first", "as_written", "image_only"),
-        default="first",
-        help="where pictures go in a question (default: first, one each)",
+        help="where pictures go in a question, for `check` too (default: first, one each; the recipe's own)",
     )
 
 
@@ -65,7 +64,7 @@ def _records(file: Path, tokenizer: Any, args: argparse.Namespace) -> Iterator[d
     rules = work.Rules(
         encoder=encoding.Encoder(tokenizer=tokenizer, style=style),
         limit=trainers("data.fitting").Limit(ids=args.max_length),
-        placement=args.placement,
+        placement=args.placement or "first",
         file=file,
     )
     raw = islice(trainers("data.json_stream").raw_records(file), args.limit)

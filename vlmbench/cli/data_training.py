@@ -20,19 +20,22 @@ def is_recipe(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or name in trainers("library").recipe_names()
 
 
-def pairs_of(name: str, images: Path | None) -> list[Any]:
+def pairs_of(name: str, images: Path | None, placement: str | None = None) -> list[Any]:
     """Annotation files with their folders of pictures: of a file, or all those of a recipe."""
     pair = trainers("data.checking").Pair
     if is_training_file(name):
         file = Path(name).expanduser()
-        return [pair(annotations=file, images=images or file.parent)]
+        return [pair(annotations=file, images=images or file.parent, placement=placement or "first")]
     found = [
-        trainers("data.mixture").files_of(source)
+        (*trainers("data.mixture").files_of(source), placement or recipe.data.placement)
         for recipe in trainers("reading").read(name).recipes
         for source in recipe.data.sources
         if source.kind == "llava"
     ]
-    return [pair(annotations=file, images=folder) for file, folder in dict.fromkeys(found)]
+    return [
+        pair(annotations=file, images=folder, placement=placed)
+        for file, folder, placed in dict.fromkeys(found)
+    ]
 
 
 class Looked:
