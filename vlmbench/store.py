@@ -195,18 +195,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:24]}…{text[-24:]}"
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file aside and put it in place at once."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with aside.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise disk_error(path.parent, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same for a text; half a character, as a model may write one, stays what it is."""
+    write_bytes(path, text.encode("utf-8", "surrogatepass"))
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -147,7 +147,7 @@ def texts() -> st.SearchStrategy[str]:
 
 
 @given(texts())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_text_comes_back(text: str) -> None:
     tested = tokenizer("internlm2")
     back = text.replace("▁", " ")
@@ -155,7 +155,7 @@ def test_text_comes_back(text: str) -> None:
 
 
 @given(texts())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_text_comes_back_from_internlm_but_for_spaces_before_punctuation(text: str) -> None:
     tested = tokenizer("internlm")
     back = text.replace("▁", " ")
@@ -176,7 +176,7 @@ def test_ids_are_those_of_sentencepiece(family: Family) -> None:
     special = ("<s>", "</s>", "<unk>", "[UNUSED_TOKEN_14", "<|")
 
     @given(texts().filter(lambda text: not any(name in text for name in special)))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def same(text: str) -> None:
         assert tokenizer(family)(text, add_special_tokens=False)["input_ids"] == original.encode(text)
 

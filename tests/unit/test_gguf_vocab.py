@@ -61,7 +61,7 @@ def pieces() -> tuple[Any, Any]:
     return tokenizer, vocabulary(tokenizer)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.sampled_from("abcdehinorstw WIA.?'é猫🙂\n"), max_size=40))
 def test_scores_cut_text_as_the_merges_do(pieces: tuple[Any, Any], text: str) -> None:
     tokenizer, words = pieces

@@ -420,7 +420,7 @@ texts = st.one_of(st.text(max_size=40), pieces.map("".join), pieces.map(" ".join
 WRAPS = ["**{}**", "*{}*", "__{}__", "`{}`", "  {}\n\t", "\u3000{}\ufeff", "***{}***"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(texts, st.sampled_from(ALL), st.sampled_from(WRAPS))
 def test_any_text_is_read_the_same_whatever_stands_around_it(
     text: str, choices: dict[str, str], wrap: str
@@ -430,7 +430,7 @@ def test_any_text_is_read_the_same_whatever_stands_around_it(
     assert found.reason
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(texts, st.sampled_from(ALL))
 def test_what_is_found_is_an_option_and_finds_itself(text: str, choices: dict[str, str]) -> None:
     letter = find_choice("strict", text, choices).letter

@@ -34,7 +34,7 @@ def rows_of(path: Path) -> list[Any]:
     return [json.loads(raw.text) for raw in raw_records(path)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS, st.sampled_from([None, 1]), st.booleans())
 def test_a_list_is_read_as_json_reads_it(
     tmp_path: Path, records: list[Any], indent: int | None, escaped: bool
@@ -45,7 +45,7 @@ def test_a_list_is_read_as_json_reads_it(
     assert count_records(file) == len(records)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS)
 def test_lines_are_read_one_by_one(tmp_path: Path, records: list[Any]) -> None:
     file = tmp_path / "data.jsonl"

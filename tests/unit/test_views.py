@@ -102,7 +102,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(CELLS, min_size=1, max_size=4))
 def test_a_column_reads_as_pandas_reads_it(cells: list[str]) -> None:
     file = io.StringIO()

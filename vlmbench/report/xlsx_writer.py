@@ -7,7 +7,6 @@ openpyxl's writer cuts texts over 32,767 characters without a word, refuses cont
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from vlmbench.report.excel_text import opens_like_a_formula, string_xml
-from vlmbench.store import disk_error, make_folder
+from vlmbench.store import make_folder, write_bytes
 
 Cell = str | int | None
 """Text, a whole number, or nothing."""
@@ -53,6 +52,7 @@ class NewSheet:
 
 def write_workbook(path: Path, sheets: Sequence[NewSheet]) -> None:
     """Write the workbook aside and put it in place at once; on a full disk the old file stays."""
+    make_folder(path.parent)
     write_bytes(path, workbook_bytes(sheets))
 
 
@@ -66,21 +66,6 @@ def workbook_bytes(sheets: Sequence[NewSheet]) -> bytes:
             entry.create_system = 0
             archive.writestr(entry, xml.encode("utf-8"))
     return packed.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file, complete or not at all."""
-    make_folder(path.parent)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise disk_error(path.parent, error) from error
 
 
 def _parts(sheets: Sequence[NewSheet]) -> Iterable[tuple[str, str]]:
