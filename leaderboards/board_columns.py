@@ -13,7 +13,7 @@ from .board_bands import Standing, bands, same_questions
 from .board_entrants import Asked, Entrant
 from .board_names import languages_of, shown, suite_of
 from .board_nouns import Column, Place, Refused
-from .board_scores import SCORES, Units, read_units
+from .board_scores import SCORES, ColumnScores, Units
 
 UNTESTED = "the run was kept without its scores"
 OTHER_ROWS = "its scored questions are not those of the others"
@@ -77,12 +77,13 @@ def _units(
     group: Sequence[Entrant], rules: RuleSet, clusters: Mapping[str, Hashable]
 ) -> tuple[dict[str, Units], dict[str, Refused]]:
     """By folder: what the tests are of, and the runs whose scores are damaged."""
+    scores = ColumnScores(rules, clusters)
     units: dict[str, Units] = {}
     damaged: dict[str, Refused] = {}
     for entrant in group:
         folder = entrant.folder
         try:
-            found = read_units(entrant.run, rules, clusters)
+            found = scores.units(entrant.run)
         except UserError as error:
             damaged[folder] = Refused(folder=folder, reason=visible(f"{SCORES}: {error.what}", 500))
             continue

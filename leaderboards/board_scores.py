@@ -1,12 +1,17 @@
-"""What a run's questions are worth, read fast for tests between many runs: one rule set of the five."""
+"""What runs' questions are worth, read fast for tests between many runs: one rule set of the five.
+
+Models of one column answer the same rows, so most of their lines are the same bytes: what a line says is
+remembered, and the lines of the other rule sets are passed over without being looked at.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterator, Mapping
+import operator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import compress, repeat
 from typing import Any
 
 from vlmbench.answers.circular import group_key
@@ -18,7 +23,12 @@ from .compare_units import units_of
 
 SCORES = "scores.jsonl"
 _Row = tuple[str, str, float | None]
+"""Id, group and value."""
+_OTHER: tuple[()] = ()
+"""A line of another rule set."""
 _AGAIN = "The same `vlmbench run` writes it again; answers that are there are kept."
+_MOST_LINES, _LONGEST_LINE = 1 << 16, 400
+"""What is remembered of a column; free text is hardly ever said twice, and can be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +42,79 @@ class Units:
     """Where every unit is its own cluster and is right or wrong: a byte each, for fast counting."""
 
 
-def read_units(run: FinishedRun, rules: RuleSet, clusters: Mapping[str, Hashable]) -> Units | None:
-    """Questions for circular runs, else rows; None where the run was kept without its scores.
+class ColumnScores:
+    """Reads the runs of one column, one after the other."""
 
-    `clusters` names what rows share, where that is known. Raises a RunFolderError for a damaged file.
-    """
-    if not (run.folder / SCORES).exists():
-        return None
-    rows = _rows(run, rules)
-    if not run.circular:
-        found = {key: (value, clusters.get(key, group)) for key, group, value in rows if value is not None}
-        return _units(found)
-    values = _questions(rows, rules)
-    headline = run.results["by_rules"][rules]["headline"]
-    if len(values) == headline["n"] and _near(math.fsum(values.values()) / len(values), headline["value"]):
-        return _units({key: (value, key) for key, value in values.items()})
-    return _exactly(run, rules)
+    def __init__(self, rules: RuleSet, clusters: Mapping[str, Hashable]) -> None:
+        """`clusters` names what rows share, where that is known."""
+        self._rules = rules
+        self._clusters = clusters
+        self._mark = json.dumps(rules).encode()
+        self._known: dict[bytes, _Row | tuple[()]] = {}
+
+    def units(self, run: FinishedRun) -> Units | None:
+        """Questions for circular runs, else rows; None where the run was kept without its scores.
+
+        Raises a RunFolderError for a damaged file.
+        """
+        if not (run.folder / SCORES).exists():
+            return None
+        rows = self._rows(run)
+        if not run.circular:
+            clusters = self._clusters
+            found = {
+                key: (value, clusters.get(key, group)) for key, group, value in rows if value is not None
+            }
+            return _units(found)
+        units = _questions(rows, self._rules)
+        gives = _gives(units, run.results["by_rules"][self._rules]["headline"])
+        return units if gives else _exactly(run, self._rules)
+
+    def _rows(self, run: FinishedRun) -> Sequence[_Row]:
+        """Every row of the rule set, in file order."""
+        file = run.folder / SCORES
+        data = file.read_bytes()
+        lines = _lines_with(self._mark, data)
+        found = list(map(self._known.get, lines))
+        if None in found:
+            found = self._read(lines)
+        rows = [row for row in found if row]
+        if None in found or len({row[0] for row in rows}) != len(rows):
+            number, what = next(self._problems(data))
+            raise RunFolderError(
+                f"{what}; the file was edited or damaged.", file=file, row=number, fix=_AGAIN
+            )
+        if len(rows) != run.results["rows"]["asked"]:
+            raise RunFolderError(
+                f"it has {len(rows)} rows under {self._rules}, results.json tells of "
+                f"{run.results['rows']['asked']}; one of them was edited, or is of another run.",
+                file=file,
+                fix=_AGAIN,
+            )
+        return rows
+
+    def _read(self, lines: Sequence[bytes]) -> list[_Row | tuple[()] | None]:
+        """What each line says, None for one that is no score; the new ones parsed in one go."""
+        new = [line for line in dict.fromkeys(lines) if line not in self._known]
+        whole = _parsed(b"[%s]" % b",".join(new))
+        scores = whole if isinstance(whole, list) and len(whole) == len(new) else map(_parsed, new)
+        said = dict(zip(new, (_row(score, self._rules) for score in scores), strict=True))
+        room = _MOST_LINES - len(self._known)
+        short = ((line, row) for line, row in said.items() if row is not None and len(line) < _LONGEST_LINE)
+        self._known.update(pair for _, pair in zip(range(room), short, strict=False))
+        return [self._known.get(line, said.get(line)) for line in lines]
+
+    def _problems(self, data: bytes) -> Iterator[tuple[int, str]]:
+        """The lines that are no score, or say again what one before them said."""
+        seen: set[str] = set()
+        for number, line in enumerate(data.split(b"\n"), 1):
+            row = _row(_parsed(line), self._rules) if self._mark in line else _OTHER
+            if row is None:
+                yield number, "this line is no score"
+            elif seen.intersection(row[:1]):
+                yield number, "this row is there twice"
+            else:
+                seen.update(row[:1])
 
 
 def _exactly(run: FinishedRun, rules: RuleSet) -> Units:
@@ -60,56 +127,25 @@ def _exactly(run: FinishedRun, rules: RuleSet) -> Units:
     return _units({unit.key: (unit.value, unit.cluster) for unit in units})
 
 
-def _questions(rows: list[_Row], rules: RuleSet) -> dict[str, float]:
+def _questions(rows: Sequence[_Row], rules: RuleSet) -> Units:
     """A question is right if it is in every rotation; one with an unscored row does not count."""
-    groups: dict[str, list[float | None]] = {}
-    for row, group, value in rows:
-        groups.setdefault(group_key(row) if rules == "xtuner" else group, []).append(value)
-    return {
-        key: float(all(value == 1 for value in values))
-        for key, values in groups.items()
-        if None not in values
-    }
+    ids, groups, values = zip(*rows, strict=True) if rows else ((), (), ())
+    names = tuple(map(group_key, ids)) if rules == "xtuner" else groups
+    wrong = set(compress(names, map(operator.ne, values, repeat(1))))
+    unscored = set(compress(names, map(operator.is_, values, repeat(None))))
+    keys = tuple(sorted(set(names) - unscored))
+    right = bytes(key not in wrong for key in keys)
+    return Units(keys, tuple(map(float, right)), keys, int.from_bytes(right, "big"))
 
 
-def _rows(run: FinishedRun, rules: RuleSet) -> list[_Row]:
-    """Every row of one rule set, in file order."""
-    file = run.folder / SCORES
-    rows: dict[str, _Row] = {}
-    for number, score in _lines(file, rules):
-        row = _row(score)
-        if row is None or row[0] in rows:
-            what = "this line is no score" if row is None else "this row is there twice"
-            raise RunFolderError(
-                f"{what}; the file was edited or damaged.", file=file, row=number, fix=_AGAIN
-            )
-        rows[row[0]] = row
-    if len(rows) != run.results["rows"]["asked"]:
-        raise RunFolderError(
-            f"it has {len(rows)} rows under {rules}, results.json tells of {run.results['rows']['asked']}; "
-            "one of them was edited, or is of another run.",
-            file=file,
-            fix=_AGAIN,
-        )
-    return list(rows.values())
-
-
-def _lines(file: Path, rules: RuleSet) -> Iterator[tuple[int, Any]]:
-    """The lines of one rule set with their numbers; None for one that is no JSON.
-
-    Most lines are of other rule sets: telling them by their bytes, and reading the others in one go, is
-    what makes a board of thousands of runs fast.
-    """
-    mark = json.dumps(rules).encode()
-    picked = [(n, line) for n, line in enumerate(file.read_bytes().split(b"\n"), 1) if mark in line]
-    whole = _parsed(b"[%s]" % b",".join(line for _, line in picked))
-    if isinstance(whole, list) and len(whole) == len(picked):
-        scores = whole
-    else:
-        scores = [_parsed(line) for _, line in picked]
-    for (number, _), score in zip(picked, scores, strict=True):
-        if not isinstance(score, dict) or score.get("rules") == rules:
-            yield number, score
+def _lines_with(mark: bytes, data: bytes) -> list[bytes]:
+    """A writer puts the lines of one rule set together, so what is before and after them is cut off first."""
+    first, last = data.find(mark), data.rfind(mark)
+    if first < 0:
+        return []
+    start, end = data.rfind(b"\n", 0, first) + 1, data.find(b"\n", last)
+    between = data[start : end if end >= 0 else None].split(b"\n")
+    return [line for line in between if mark in line]
 
 
 def _parsed(text: bytes) -> Any:
@@ -119,8 +155,10 @@ def _parsed(text: bytes) -> Any:
         return None
 
 
-def _row(score: Any) -> _Row | None:
+def _row(score: Any, rules: RuleSet) -> _Row | tuple[()] | None:
     """Id, group and value; None for what is no score."""
+    if isinstance(score, dict) and score.get("rules") != rules:
+        return _OTHER
     try:
         row, group, value = score["id"], score["group"], score["value"]
     except (TypeError, KeyError):
@@ -138,5 +176,7 @@ def _units(found: Mapping[str, tuple[float, Hashable]]) -> Units:
     return Units(keys, values, clusters, bits)
 
 
-def _near(one: float, other: float | None) -> bool:
-    return other is not None and abs(one - other) < 1e-9
+def _gives(units: Units, headline: Mapping[str, Any]) -> bool:
+    """Whether they are what the headline counted."""
+    value, n = headline["value"], len(units.keys)
+    return n == headline["n"] and n > 0 and abs(math.fsum(units.values) / n - value) < 1e-9
