@@ -36,9 +36,9 @@ class TestReferences:
 
     @pytest.mark.parametrize("cell", ["[" * 100_000 + "]" * 100_000, "[" + "9" * 5_000_000 + "]"])
     def test_cells_made_to_break_parsers_are_plain_texts(self, cell: str) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         assert members_of(cell) is None
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
     def test_latex_in_a_list_is_kept_without_a_warning(self) -> None:
         assert members_of(r"['\\frac { a } { b }', 'x \% y']") == (r"\frac { a } { b }", r"x \% y")
@@ -52,9 +52,9 @@ class TestEditDistance:
             assert levenshtein(one, other) == textbook(one, other)
 
     def test_long_answers_take_no_time(self) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         assert levenshtein("ab" * 10_000, "ba" * 10_000) == 2
-        assert time.perf_counter() - start < 3
+        assert time.process_time() - start < 3
 
     def test_without_references_an_answer_is_worth_nothing(self) -> None:
         assert match_anls("x", [], "vlmevalkit").value == 0

@@ -456,6 +456,6 @@ LOOPS = [
 @pytest.mark.parametrize("piece", LOOPS)
 def test_a_megabyte_is_read_in_a_second(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    start = time.perf_counter()
+    start = time.process_time()
     find_choice("strict", text, {**ANIMALS, "E": "a" * 300})
-    assert time.perf_counter() - start < 2  # a second, with room for a busy machine
+    assert time.process_time() - start < 2
