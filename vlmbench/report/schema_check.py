@@ -16,6 +16,9 @@ from typing import Any
 Check = Callable[[Any, str], str | None]
 """What is wrong first with a value at a place, as `place: what`; None for a valid one."""
 
+Item = tuple[frozenset[type], Check]
+"""Classes whose values are sound whatever they hold, and the check of all others."""
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -25,6 +28,11 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
     "null": (type(None),),
 }
+
+_INSIDE = frozenset(
+    ("required", "properties", "additionalProperties", "propertyNames", "items", "minItems", "maxItems")
+)
+"""What a schema can say of the values inside a value."""
 
 
 def compiled(schema: Mapping[str, Any]) -> Callable[[Any], str | None]:
@@ -44,17 +52,11 @@ class _Compiler:
         self._made: dict[str, Check] = {}
 
     def check(self, schema: Mapping[str, Any]) -> Check:
-        checks = [made for make in (self._reference, _type, _value, self._inside) if (made := make(schema))]
-        if len(checks) == 1:
-            return checks[0]
-
-        def every(value: Any, place: str) -> str | None:
-            for one in checks:
-                if problem := one(value, place):
-                    return problem
-            return None
-
-        return every
+        whole: Check = _sound
+        for make in (self._reference, _type, _value, _range, self._inside):
+            if made := make(schema):
+                whole = _both(whole, made)
+        return whole
 
     def _reference(self, schema: Mapping[str, Any]) -> Check | None:
         if "$ref" not in schema:
@@ -64,9 +66,16 @@ class _Compiler:
             # A definition may name itself, so it is looked up when it is needed.
             self._made[name] = lambda value, place: self._made[name](value, place)
             self._made[name] = self.check(self._definitions[name])
-        return lambda value, place: self._made[name](value, place)
+        return self._made[name]
+
+    def _item(self, schema: Mapping[str, Any]) -> Item:
+        """Most values of a document have no more to them than their type: those are seen at a glance."""
+        simple = schema.keys() <= {"type", "description"}
+        return frozenset(_classes(schema)) if simple else frozenset(), self.check(schema)
 
     def _inside(self, schema: Mapping[str, Any]) -> Check | None:
+        if not schema.keys() & _INSIDE:
+            return None
         in_object, in_array = self._object(schema), self._array(schema)
 
         def inside(value: Any, place: str) -> str | None:
@@ -76,37 +85,29 @@ class _Compiler:
                 return in_array(value, place)
             return None
 
-        told = {
-            "required",
-            "properties",
-            "additionalProperties",
-            "propertyNames",
-            "items",
-            "minItems",
-            "maxItems",
-        }
-        return inside if told & schema.keys() else None
+        return inside
 
     def _object(self, schema: Mapping[str, Any]) -> Check:
-        required, others = schema.get("required", ()), schema.get("additionalProperties", True)
-        known = {name: self.check(inner) for name, inner in schema.get("properties", {}).items()}
+        named, others = schema.get("required", ()), schema.get("additionalProperties", True)
+        required = frozenset(named)
+        known = {name: self._item(inner) for name, inner in schema.get("properties", {}).items()}
         names = self.check(schema["propertyNames"]) if "propertyNames" in schema else None
-        stranger: Check | None = None
-        if isinstance(others, dict):
-            stranger = self.check(others)
-        elif others is False:
-            stranger = lambda _, place: f"{place} does not belong there"  # noqa: E731
+        stranger = self._item(others if isinstance(others, dict) else {})
+        if others is False:
+            stranger = frozenset(), lambda _, place: f"{place} does not belong there"
 
         def in_object(value: Any, place: str) -> str | None:
-            for key in required:
-                if key not in value:
-                    return f"{place or 'the document'} has no `{key}`"
+            if not value.keys() >= required:
+                missing = next(key for key in named if key not in value)
+                return f"{place or 'the document'} has no `{missing}`"
             for key, item in value.items():
+                plain, check = known.get(key, stranger)
+                if type(item) in plain and names is None:
+                    continue
                 inner = f"{place}.{key}" if place else key
                 if names and (problem := names(key, f"the key {inner}")):
                     return problem
-                check = known.get(key, stranger)
-                if check and (problem := check(item, inner)):
+                if problem := check(item, inner):
                     return problem
             return None
 
@@ -114,25 +115,33 @@ class _Compiler:
 
     def _array(self, schema: Mapping[str, Any]) -> Check:
         least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
-        each = self.check(schema["items"]) if "items" in schema else None
+        plain, each = self._item(schema.get("items", {}))
 
         def in_array(value: Any, place: str) -> str | None:
             if not least <= len(value) <= most:
                 return f"{place} has {len(value)} items"
-            for number, item in enumerate(value if each else ()):
-                if each and (problem := each(item, f"{place}[{number}]")):
+            for number, item in enumerate(value):
+                if type(item) not in plain and (problem := each(item, f"{place}[{number}]")):
                     return problem
             return None
 
         return in_array
 
 
+def _sound(value: Any, place: str) -> str | None:
+    return None
+
+
+def _both(one: Check, other: Check) -> Check:
+    if one is _sound:
+        return other
+    return lambda value, place: one(value, place) or other(value, place)
+
+
 def _type(schema: Mapping[str, Any]) -> Check | None:
     if "type" not in schema:
         return None
-    names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    # The classes that need no second look; a boolean is an int to Python and no number to JSON.
-    plain = {kind for name in names for kind in _TYPES[name]}
+    names, plain = _names(schema), _classes(schema)
 
     def of_type(value: Any, place: str) -> str | None:
         if type(value) in plain or any(_is(value, name) for name in names):
@@ -142,12 +151,21 @@ def _type(schema: Mapping[str, Any]) -> Check | None:
     return of_type
 
 
+def _names(schema: Mapping[str, Any]) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+def _classes(schema: Mapping[str, Any]) -> set[type]:
+    """The classes that need no second look; a boolean is an int to Python and no number to JSON."""
+    return {kind for name in _names(schema) for kind in _TYPES[name]}
+
+
 def _value(schema: Mapping[str, Any]) -> Check | None:
-    told = {"const", "enum", "minLength", "minimum", "maximum"} & schema.keys()
+    told = {"const", "enum", "minLength"} & schema.keys()
     if not told:
         return None
     shortest = schema.get("minLength", 0)
-    least, most = schema.get("minimum", -sys.float_info.max), schema.get("maximum", sys.float_info.max)
 
     def of_value(value: Any, place: str) -> str | None:
         here = place or "the document"
@@ -155,13 +173,21 @@ def _value(schema: Mapping[str, Any]) -> Check | None:
             return f"{here} is not {schema['const']!r}"
         if "enum" in told and value not in schema["enum"]:
             return f"{here} is none of {', '.join(map(str, schema['enum']))}"
-        if isinstance(value, str):
-            return f"{here} is empty" if len(value) < shortest else None
-        if isinstance(value, (int, float)) and not least <= value <= most:
-            return f"{here} is {value}"
-        return None
+        return f"{here} is empty" if isinstance(value, str) and len(value) < shortest else None
 
     return of_value
+
+
+def _range(schema: Mapping[str, Any]) -> Check | None:
+    if not {"minimum", "maximum"} & schema.keys():
+        return None
+    least, most = schema.get("minimum", -sys.float_info.max), schema.get("maximum", sys.float_info.max)
+
+    def in_range(value: Any, place: str) -> str | None:
+        number = isinstance(value, (int, float))
+        return f"{place or 'the document'} is {value}" if number and not least <= value <= most else None
+
+    return in_range
 
 
 def _is(value: Any, name: str) -> bool:
