@@ -34,12 +34,15 @@ from tiny_models import make_tokenizer, picture
 from vlmbench.trainers.reading import read_recipe
 from vlmbench.trainers.recipe import Recipe
 from vlmbench.trainers.training import Job
+from vlmbench.trainers.training.arguments import arguments
 from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
-from vlmbench.trainers.training.feeding import Feed, feed
-from vlmbench.trainers.training.loop import Looking, Loop, arguments, steps_of
+from vlmbench.trainers.training.feeding import feed
+from vlmbench.trainers.training.looking import Looking
+from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
 from vlmbench.trainers.training.parts import build
+from vlmbench.trainers.training.stage import Stage
 from vlmbench.trainers.training.watching import NoWatch
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
@@ -130,16 +133,17 @@ def seconds(name: str, recipe: Recipe, folder: Path) -> float:
     job = Job(recipe=recipe, work_dir=folder / name, home=folder / "home")
     job.work_dir.mkdir(parents=True, exist_ok=True)
     start = begin(recipe, job.work_dir)
-    made: Feed = feed(recipe, start, how, job.work_dir, job.home)
+    made = feed(recipe, start, how, job.work_dir, job.home)
+    stage = Stage(job=job, how=how, start=start, feed=made)
     model = build(start.llava, recipe, how).model
-    steps = steps_of(recipe, made.micro_batches)
+    trainer: Any
     if name in ("plain", "careful"):
         undo(model, gradients=name == "plain")
-        trainer: Any = Plain(model=model, args=arguments(job, how, steps), train_dataset=made.dataset)
+        trainer = Plain(model=model, args=arguments(stage), train_dataset=made.dataset)
         trainer.loader = made.loader
     else:
-        looking = Looking(metrics=Metrics(job.work_dir, 0, writes=False), watch=NoWatch(), talk=None)
-        trainer = Loop(model, job, how, made, steps, looking)
+        unseen = Looking(metrics=Metrics(job.work_dir, 0, writes=False), watch=NoWatch(), talk=None)
+        trainer = Loop(model, arguments(stage), stage, unseen)
     trainer._save_checkpoint = lambda *_: None
     began = time.perf_counter()
     trainer.train()

@@ -8,20 +8,21 @@ from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
 
 from . import card
-from .begin import Start, begin
+from .arguments import arguments
+from .begin import begin
 from .checkpoints import TRAINED, check, place, step_of, whole
 from .computing import Computing, computing
 from .door import base_of
-from .feeding import Feed, feed
+from .feeding import feed
 from .job import Job
-from .loop import Looking, Loop, steps_of
-from .metrics import Metrics, readings
+from .looking import looking
+from .loop import Loop
+from .metrics import readings
 from .output import write
 from .parts import build
 from .sources import with_files
-from .talk import Talk
+from .stage import Stage
 from .waiting import wait_for
-from .watching import Watch, watch
 
 
 def run(job: Job) -> Path:
@@ -35,47 +36,39 @@ def run(job: Job) -> Path:
     start = begin(job.recipe, job.work_dir)
     named = with_files(job.recipe, leader=how.first, home=job.home)
     made = feed(named, start, how, job.work_dir, job.home)
-    step, notes = _trained(job, start, how, made, resume)
+    stage = Stage(job=job, how=how, start=start, feed=made)
+    step, notes = _trained(stage, resume)
     if how.first:
-        _finish(job, start, how, made, step, notes)
+        _finish(stage, step, notes)
     wait_for(job.finished)
     return job.finished
 
 
-def _trained(
-    job: Job, start: Start, how: Computing, made: Feed, resume: Path | None
-) -> tuple[int, tuple[str, ...]]:
+def _trained(stage: Stage, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     """Every step that is left; says which was the last, and what a reader should know of the model."""
-    steps = steps_of(job.recipe, made.micro_batches)
-    built = build(start.llava, job.recipe, how)
+    built = build(stage.start.llava, stage.recipe, stage.how)
     done = 0 if resume is None else step_of(resume)
-    if done >= steps.all:
+    if done >= stage.steps.all:
         return done, built.notes
-    looking = _looking(job, start, how, made, done)
-    looking.watch.begin(job.recipe.name, steps.all, done)
+    seen = looking(stage, done)
+    seen.watch.begin(stage.recipe.name, stage.steps.all, done)
     for told in built.notes:
-        looking.watch.say(told)
+        seen.watch.say(told)
     try:
-        loop = Loop(built.model, job, how, made, steps, looking)
+        loop = Loop(built.model, arguments(stage), stage, seen)
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
-        looking.watch.end()
-        looking.metrics.close()
+        seen.end()
     return int(loop.state.global_step), built.notes
 
 
-def _looking(job: Job, start: Start, how: Computing, made: Feed, done: int) -> Looking:
-    seen: Watch = watch(first=how.first)
-    talk = Talk(job.recipe, start, made.pictures, made.features) if job.recipe.saving.sample else None
-    return Looking(metrics=Metrics(job.work_dir, done, writes=how.first), watch=seen, talk=talk)
-
-
-def _finish(job: Job, start: Start, how: Computing, made: Feed, step: int, notes: tuple[str, ...]) -> None:
+def _finish(stage: Stage, step: int, notes: tuple[str, ...]) -> None:
+    job, llava = stage.job, stage.start.llava
     told = readings(job.work_dir)
-    facts = card.facts(job.recipe, how, made.specs, told, job.home, notes)
+    facts = card.facts(job.recipe, stage.how, stage.feed.specs, told, job.home, notes)
     file = place(job.work_dir, step) / TRAINED
     with written_aside(job.finished) as aside:
-        write(start.llava, job.recipe, file, aside, base=base_of(job.recipe))
+        write(llava, job.recipe, file, aside, base=base_of(job.recipe))
         card.write(aside, job.recipe, facts, told)
 
 

@@ -1,0 +1,87 @@
+"""Hugging Face's Trainer, with checkpoints that are there whole or not at all, of what is trained alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from . import checkpoints, weights
+from .job import Saved
+from .stage import Stage
+
+
+class Keeping(Trainer):
+    """Writes and reads them; what is done between two of them is Trainer's."""
+
+    def __init__(self, model: Any, args: Any, stage: Stage, callbacks: list[Any]) -> None:
+        self._stage = stage
+        super().__init__(model=model, args=args, train_dataset=stage.feed.dataset, callbacks=callbacks)
+
+    def after_checkpoint(self, step: int) -> None:
+        """To be filled in: called on every process, once a checkpoint is whole."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Written aside by all ranks, renamed by the first."""
+        job, how, step = self._stage.job, self._stage.how, self.state.global_step
+        if how.first:
+            checkpoints.open_aside(job.work_dir, step)
+        self.accelerator.wait_for_everyone()
+        self._write(checkpoints.aside(job.work_dir, step))
+        self.accelerator.wait_for_everyone()
+        if how.first:
+            facts = checkpoints.facts_of(job.recipe, how, step)
+            folder = checkpoints.settle(job.work_dir, step, facts, job.recipe.saving.keep)
+            self._tell(folder, step)
+        self.after_checkpoint(step)
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, folder: Path) -> None:
+        first = self._stage.how.first
+        tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
+        if first:
+            weights.save(tensors, folder / checkpoints.TRAINED)
+        if self.is_deepspeed_enabled:
+            engine: Any = self.model_wrapped
+            engine.save_checkpoint(str(folder), exclude_frozen_parameters=True)
+            if first:
+                torch.save(self._curve().state_dict(), folder / "scheduler.pt")
+        else:
+            self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
+        self._save_rng_state(str(folder))
+        if first:
+            self.state.save_to_json(str(folder / "trainer_state.json"))
+
+    def _tell(self, folder: Path, step: int) -> None:
+        if self._stage.job.on_checkpoint is not None:
+            last = step >= self._stage.steps.all
+            saved = Saved(folder=folder, step=step, epoch=float(self.state.epoch or 0), last=last)
+            self._stage.job.on_checkpoint(saved)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        weights.load(self.model, Path(resume_from_checkpoint) / checkpoints.TRAINED)
+
+    def _prepare_for_training(
+        self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any
+    ) -> Any:
+        """As ever; then what the checkpoint holds, where only what is trained is in it."""
+        trainer: Any = super()
+        prepared = trainer._prepare_for_training(max_steps, train_dataloader, None)
+        if resume_from_checkpoint is not None:
+            if self.is_deepspeed_enabled:
+                self._load_deepspeed(Path(resume_from_checkpoint))
+            else:
+                self._load_optimizer_and_scheduler(resume_from_checkpoint)
+            self._load_scaler(resume_from_checkpoint)
+        return prepared
+
+    def _load_deepspeed(self, folder: Path) -> None:
+        engine: Any = self.model_wrapped
+        engine.load_checkpoint(str(folder), load_module_strict=False)
+        self._curve().load_state_dict(torch.load(folder / "scheduler.pt", weights_only=True))
+
+    def _curve(self) -> Any:
+        return self.lr_scheduler
