@@ -33,7 +33,7 @@ REASONS: Mapping[Why, str] = {
     "empty": "nothing could be scored",
     "unlocked": "run.json does not say which dataset and prompts were asked",
     "dataset": "another dataset under the same name",
-    "copy": "the same run again",
+    "copy": "the same run again, already counted",
     "twice": "two runs of this model that differ; which one counts is not ours to choose",
 }
 

@@ -66,14 +66,16 @@ def execute(args: argparse.Namespace) -> int:
 def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
     """Run folders below the roots, by a name that does not tell where the roots are."""
     found: dict[str, Path] = {}
-    for root in roots:
+    seen: set[Path] = set()
+    for prefix, root in zip(_prefixes(roots), roots, strict=True):
         if not root.is_dir():
             raise RunFolderError("there is no such folder.", file=root, key="--runs")
+        home = root.resolve()
         for folder in _run_folders(root):
-            inside = folder.relative_to(root).as_posix()
-            name = root.resolve().name if inside == "." else inside
-            taken = name in found and found[name].resolve() != folder.resolve()
-            found[f"{root.resolve().name}/{name}" if taken else name] = folder
+            inside = folder.relative_to(root)
+            if home / inside not in seen:
+                seen.add(home / inside)
+                found[(prefix / inside).as_posix() if prefix / inside != Path() else home.name] = folder
     if not found:
         raise RunFolderError(
             "no run is below this folder.",
@@ -82,6 +84,15 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
             fix="`vlmbench run` writes runs/MODEL/BENCH; name runs.",
         )
     return found
+
+
+def _prefixes(roots: Sequence[Path]) -> list[Path]:
+    """Several roots are told apart by their names, and by a number where these are the same."""
+    if len(roots) == 1:
+        return [Path()]
+    names = [root.resolve().name for root in roots]
+    again = [names[:place].count(name) for place, name in enumerate(names)]
+    return [Path(f"{name}-{n + 1}" if n else name) for name, n in zip(names, again, strict=True)]
 
 
 def write_board(board: Any, out: Path) -> dict[str, int]:
