@@ -70,11 +70,19 @@ def compare(
     )
 
 
-def with_holm(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
-    """The same comparisons, their p-values adjusted for being several."""
+def with_holm(comparisons: Iterable[Comparison], *, base: str | None = None) -> tuple[Comparison, ...]:
+    """The same comparisons, their p-values adjusted for being several.
+
+    Those with the run named `base` are one family, those among the other runs another: what a gate asks
+    of the first run does not depend on how many others are shown beside it.
+    """
     several = tuple(comparisons)
-    adjusted = holm([comparison.difference.p for comparison in several])
-    return tuple(replace(c, adjusted_p=p) for c, p in zip(several, adjusted, strict=True))
+    adjusted: dict[int, float | None] = {}
+    for family in (True, False):
+        places = [i for i, c in enumerate(several) if (base is None or c.first.name == base) is family]
+        values = holm([several[i].difference.p for i in places])
+        adjusted.update(zip(places, values, strict=True))
+    return tuple(replace(c, adjusted_p=adjusted[i]) for i, c in enumerate(several))
 
 
 def regressions(comparisons: Iterable[Comparison], gate: float | None = None) -> tuple[Comparison, ...]:

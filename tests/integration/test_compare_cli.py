@@ -95,6 +95,31 @@ def test_other_prompts_and_parts_are_refused(
     assert "only rows with a score in both runs" in capsys.readouterr().out
 
 
+def test_a_refusal_is_written_for_ci_too(runs: Path, tmp_path: Path) -> None:
+    """Whether the two cannot be compared, or one of them was never finished."""
+    other = run("echo:B", tmp_path / "xtuner", "--prompt", "xtuner")
+    unfinished = shutil.copytree(runs / "b" / "Shapes_DEV_EN", tmp_path / "unfinished")
+    (unfinished / "results.json").unlink()
+    junit, page = tmp_path / "j.xml", tmp_path / "m.md"
+    for candidate, reason in ((other, "the prompts differ"), (unfinished, "not finished")):
+        assert compare(runs / "b", candidate, "--junit", junit, "--markdown", page) == 1
+        error = ET.parse(junit).find("testsuite/testcase/error")
+        assert error is not None
+        assert reason in error.get("message", "")
+        assert "not compared: " in page.read_text("utf-8")
+
+
+def test_one_candidate_that_is_refused_does_not_hide_the_regression_of_another(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = run("echo:B", tmp_path / "xtuner", "--prompt", "xtuner")
+    capsys.readouterr()
+    assert compare(runs / "demo", other, runs / "b", "--fail-if", "regression") == 3
+    error = capsys.readouterr().err
+    assert error.count("the prompts differ") == 1
+    assert "regression on Shapes_DEV_EN" in error
+
+
 def test_a_models_folder_is_compared_benchmark_by_benchmark(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +154,7 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
         (["a", "."], 1, "two runs here|no benchmark is in all|there is no run"),
         (["a", "b", "--gate", "-1"], 2, "0 or more"),
         (["a", "b", "--gate", "nan"], 2, "0 or more"),
+        (["a", "b", "--flips", "-1"], 2, "`--flips`: must be 0 or more"),
     ],
 )
 def test_mistakes_are_told(

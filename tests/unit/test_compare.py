@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,24 @@ def test_several_comparisons_share_their_false_alarms() -> None:
     several = with_holm([alone, compare(circular_run(HALF), circular_run(ONE_LESS))])
     assert several[0].adjusted_p == pytest.approx(2 * mcnemar(0, 6))
     assert several[0].verdict == "cannot be told apart"
+
+
+def test_pairs_among_the_candidates_take_nothing_from_the_comparisons_with_the_first_run() -> None:
+    bad = [hit and i not in range(0, 16, 2) for i, hit in enumerate(HALF)]  # eight questions lost
+    rights = {"base": HALF, "bad": bad, "c1": HALF, "c2": HALF, "c3": HALF}
+    pairs = with_holm(
+        (
+            compare(circular_run(rights[one]), circular_run(rights[two]), names=(one, two))
+            for one, two in combinations(rights, 2)
+        ),
+        base="base",
+    )
+    against_base = [pair for pair in pairs if pair.first.name == "base"]
+    (lost,) = regressions(against_base)
+    assert (lost.second.name, lost.adjusted_p) == ("bad", pytest.approx(4 * mcnemar(0, 8)))
+    assert 10 * mcnemar(0, 8) > 0.05
+    among = [pair.adjusted_p for pair in pairs if pair.first.name == "bad"]
+    assert among == [pytest.approx(6 * mcnemar(0, 8))] * 3
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,11 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("a comparison needs two runs or more.", key="RUN")
     if args.gate is not None and not args.gate >= 0:
         raise UsageError("must be 0 or more.", key="--gate")
-    comparisons, refused = compare_all(args)
+    if args.flips < 0:
+        raise UsageError("must be 0 or more.", key="--flips")
+    comparisons, refused = _compared_or_written(args)
     gated = args.gate is not None or args.fail_if is not None
-    base = comparisons[0].first.name if comparisons else ""
+    base = run_name(args.runs, 0)
     against_base = [c for c in comparisons if c.first.name == base]
     regressed = _module("comparing").regressions(against_base, args.gate)
     _write(args, comparisons, refused, regressed)
@@ -89,25 +91,49 @@ def execute(args: argparse.Namespace) -> int:
     return FAILED if refused else 0
 
 
+def _compared_or_written(args: argparse.Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Where no run can be set beside another, the files that CI looks at still say why."""
+    try:
+        return compare_all(args)
+    except RunFolderError as error:
+        refusal = _module("compare_nouns").Refusal(
+            benchmark=args.runs[0].resolve().name,
+            runs=f"{', '.join(map(str, args.runs[1:]))} against {args.runs[0]}",
+            reason=str(error),
+        )
+        _write(args, (), [refusal], ())
+        raise
+
+
 def compare_all(args: argparse.Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Every pair of runs on every benchmark they share; of several benchmarks one may be refused."""
-    comparing, nouns = _module("comparing"), _module("compare_nouns")
+    """Every pair of runs on every benchmark they share, and the pairs that are refused."""
     sides = [open_side(path, args) for path in args.runs]
-    benchmarks = shared_benchmarks(args.runs, sides)
-    comparisons, refused = [], []
-    for benchmark in benchmarks:
-        for one, two in combinations(range(len(sides)), 2):
-            names = (_name(args.runs, one), _name(args.runs, two))
-            try:
-                first, second = sides[one][benchmark], sides[two][benchmark]
-                found = comparing.compare(first, second, rules=args.rules, common=args.common, names=names)
-                comparisons.append(found)
-            except RunFolderError as error:
-                if len(benchmarks) == 1:
-                    raise
-                runs = f"{names[1]} against {names[0]}"
-                refused.append(nouns.Refusal(benchmark=benchmark, runs=runs, reason=str(error)))
-    return comparing.with_holm(comparisons), refused
+    found = [_compare_on(name, sides, args) for name in shared_benchmarks(args.runs, sides)]
+    comparisons = [comparison for one, _ in found for comparison in one]
+    refused = [refusal for _, one in found for refusal in one]
+    return _module("comparing").with_holm(comparisons, base=run_name(args.runs, 0)), refused
+
+
+def _compare_on(
+    benchmark: str, sides: Sequence[dict[str, FinishedRun]], args: argparse.Namespace
+) -> tuple[list[Any], list[Any]]:
+    """A run that is refused beside the first one is not tried beside the others."""
+    comparing, nouns = _module("comparing"), _module("compare_nouns")
+    comparisons, refused, out = [], [], set()
+    for one, two in combinations(range(len(sides)), 2):
+        if out & {one, two}:
+            continue
+        names = (run_name(args.runs, one), run_name(args.runs, two))
+        first, second = sides[one][benchmark], sides[two][benchmark]
+        try:
+            found = comparing.compare(first, second, rules=args.rules, common=args.common, names=names)
+            comparisons.append(found)
+        except RunFolderError as error:
+            runs = f"{names[1]} against {names[0]}"
+            refused.append(nouns.Refusal(benchmark=benchmark, runs=runs, reason=str(error)))
+            if one == 0:
+                out.add(two)
+    return comparisons, refused
 
 
 def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
@@ -144,7 +170,7 @@ def shared_benchmarks(paths: Sequence[Path], sides: Sequence[dict[str, FinishedR
     return shared
 
 
-def _name(paths: Sequence[Path], number: int) -> str:
+def run_name(paths: Sequence[Path], number: int) -> str:
     """The path as typed; with its place where one is named twice."""
     path = paths[number]
     return str(path) if paths.count(path) == 1 else f"{path} #{number + 1}"
