@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_pages import no_violations, nothing_else_happened, opened, rows, shown
 from watched_page import Watched
 
 from vlmbench.cli.main import main
@@ -66,38 +67,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "ids": ids,
         "truth": truth,
     }
-
-
-def opened(watched: Callable[..., Watched], address: str, **options: Any) -> Watched:
-    """The page with its list drawn."""
-    seen = watched(address, **options)
-    seen.page.wait_for_selector(".row")
-    return seen
-
-
-def shown(seen: Watched) -> int:
-    """How many rows the list says it has."""
-    return int(seen.page.inner_text("#found").split()[0].replace(",", "")) if rows(seen) else 0
-
-
-def rows(seen: Watched) -> list[str]:
-    """The rows in sight, by id."""
-    texts: list[str] = seen.page.locator(".row .under bdi:first-child").all_inner_texts()
-    return texts
-
-
-def nothing_else_happened(seen: Watched) -> None:
-    """No error, and nothing asked of anybody."""
-    assert seen.complaints == []
-    assert [r for r in seen.requests if not r.startswith(("file:", "data:"))] == []
-
-
-def no_violations(seen: Watched) -> None:
-    """axe-core finds nothing."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(seen.page).response["violations"]
-    assert [(v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in found] == []
 
 
 def test_filters_search_and_lists_lead_to_the_rows(

@@ -40,7 +40,7 @@ function drawAnswers() {
     make("div", { class: "toolbar" },
       make("input", { id: "search", type: "search", placeholder: say("search"), "aria-label": say("search"), value: state.search, oninput: (event) => { state.search = event.target.value; filterRows(); } }),
       names.length ? make("select", { id: "category", "aria-label": say("category"), onchange: (event) => { state.category = event.target.value; filterRows(); } },
-        make("option", { value: "" }, say("allCategories")), names.map((name) => make("option", { value: name, selected: name === state.category }, name))) : null,
+        make("option", { value: "" }, say("allCategories")), names.map((name) => make("option", { value: name, selected: name === state.category, title: name }, capped(name)))) : null,
       make("button", { type: "button", id: "help", onclick: showKeys, "aria-label": say("keys") }, "?")),
     make("div", { class: "chips", role: "group", "aria-label": say("answers") }, filterNames().map((name) => make("button", { type: "button", "data-filter": name, "aria-pressed": "false", onclick: () => setFilter(name) }, say(name), make("small", {}, count(QUESTIONS.rows.filter(FILTERS[name]).length))))),
     make("p", { id: "found", role: "status" }),

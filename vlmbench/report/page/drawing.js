@@ -32,8 +32,13 @@ function textOf(text) {
   return make("bdi", {}, parts);
 }
 
-// A long name may be broken where its words meet.
-const nameOf = (text) => make("bdi", {}, plainText(text).split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
+// A long name is cut, with the whole of it to be pointed at; a short one may be broken where its words meet.
+const LONGEST = 60;
+const capped = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1).replace(/[\ud800-\udbff]$/, "")}…` : text);
+function nameOf(text) {
+  const parts = plainText(capped(text)).split(/(?<=_)/);
+  return make("bdi", { title: text.length > LONGEST ? plainText(text) : null }, parts.flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
+}
 const count = (n) => n.toLocaleString(state.language ? "zh-CN" : "en-GB");
 const duration = (s) => (s < 1 ? `${short(s * 1000)} ms` : `${short(s)} ${say("seconds")}`);
 const percent = (share) => `${(share * 100).toFixed(1)} %`;

@@ -70,7 +70,7 @@ function categories(under) {
     const most = Math.max(...figures.map((f) => (f.unit === "fraction" ? 1 : Math.max(f.value || 0, f.ci95 ? f.ci95[1] : 0, 1))));
     const [name, split] = level.split(" · ");
     const title = (LEVELS[name] || [name, name])[state.language] + (split ? ` · ${split}` : "");
-    return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: 4, scope: "rowgroup" }, make("bdi", {}, title))),
+    return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: 4, scope: "rowgroup" }, nameOf(title))),
       figures.map((figure) => under.map((side, i) => {
         const mine = i ? side.metrics.find((other) => same(other, figure)) : figure;
         if (!mine) return null;
@@ -98,7 +98,7 @@ function bias(under) {
   const labels = [...known[0].labels, say("other"), say("noneFound")];
   const rows = labels.map((label, column) => {
     if (column >= truth.length && said.every((side) => !side[column])) return null;
-    return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, label)), make("td", { class: "graph" }, said.map((side, i) => {
+    return make("tr", {}, make("th", { scope: "row" }, nameOf(label)), make("td", { class: "graph" }, said.map((side, i) => {
       const track = intervalBar({ value: side[column], ci95: null }, most, i);
       if (column < truth.length) track.append(placed(make("i", { class: "truth" }), { left: `${(100 * truth[column]) / most}%` }));
       return track;
