@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from vlmbench.plain_text import visible
 
 from .compare_nouns import Comparison, Refusal
-from .compare_words import evidence, flipped, reach, score, verdict
+from .compare_words import by_row, evidence, flipped, reach, score, verdict
 
 
 def junit_xml(
@@ -28,9 +28,9 @@ def junit_xml(
         if comparison in regressed:
             failure = ET.SubElement(case, "failure", type="regression", message=_message(comparison))
             failure.text = _lost(comparison)
-        ET.SubElement(case, "system-out").text = "\n".join(
-            (verdict(comparison), evidence(comparison), reach(comparison), flipped(comparison))
-        )
+        said = (verdict, evidence, by_row, reach, flipped)
+        lines = (words(comparison) for words in said)
+        ET.SubElement(case, "system-out").text = "\n".join(line for line in lines if line)
     for refusal in refused:
         case = _case(suite, refusal.benchmark, visible(refusal.runs))
         ET.SubElement(case, "error", type="incomparable", message=visible(refusal.reason, 2000))

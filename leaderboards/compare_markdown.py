@@ -8,6 +8,7 @@ from vlmbench.plain_text import markdown
 
 from .compare_nouns import Comparison, Flip, Refusal
 from .compare_words import (
+    by_row,
     chance,
     change,
     evidence,
@@ -60,6 +61,9 @@ def _details(comparison: Comparison, flips: int) -> Iterator[str]:
     yield f"### {markdown(comparison.benchmark)}"
     yield ""
     yield f"{verdict(comparison)} {evidence(comparison)}; {size(comparison)}. {reach(comparison)}"
+    if comparison.by_row:
+        yield ""
+        yield by_row(comparison)
     for note in comparison.notes:
         yield f"* {markdown(note, 1000)}"
     yield from _categories(comparison)

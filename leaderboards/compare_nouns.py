@@ -29,6 +29,16 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ByRow:
+    """The rows of circular questions, each counted for itself; those of one question are one cluster."""
+
+    first: float
+    second: float
+    rows: int
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
     """The same within one category."""
 
@@ -81,6 +91,8 @@ class Comparison:
     difference: Difference
     adjusted_p: float | None
     """By Holm's method over everything compared at once; the test's own p where that is one thing."""
+    by_row: ByRow | None
+    """None where rows are what is compared anyway."""
     categories: tuple[Category, ...]
     better: tuple[Flip, ...]
     """Units that the second run does better."""

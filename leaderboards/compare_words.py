@@ -54,16 +54,29 @@ def size(comparison: Comparison) -> str:
 
 def evidence(comparison: Comparison) -> str:
     """The difference with everything that belongs to it, in one line."""
-    difference = comparison.difference
+    text = _tested(comparison, comparison.difference)
+    if comparison.adjusted_p != comparison.difference.p:
+        text += f", {chance(comparison.adjusted_p)} after Holm"
+    return text
+
+
+def by_row(comparison: Comparison) -> str:
+    """The rows of circular questions, each for itself; empty where there is no such second look."""
+    found = comparison.by_row
+    if found is None:
+        return ""
+    scores = " and ".join(score(comparison, value) for value in (found.first, found.second))
+    where = f"{found.rows} rows in {found.difference.n} questions"
+    return f"Row by row: {scores}, {_tested(comparison, found.difference)}; {where}."
+
+
+def _tested(comparison: Comparison, difference: Difference) -> str:
     text = f"{change(comparison, difference.value)} points"
     if difference.ci95 is not None:
         text += f" (95 %: {interval(comparison, difference)})"
     if difference.p is None:
         return f"{text}, one cluster alone, which no test can judge"
-    text += f", p {chance(difference.p)} by {difference.test}"
-    if comparison.adjusted_p != difference.p:
-        text += f", {chance(comparison.adjusted_p)} after Holm"
-    return text
+    return f"{text}, p {chance(difference.p)} by {difference.test}"
 
 
 def reach(comparison: Comparison) -> str:

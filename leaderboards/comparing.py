@@ -8,17 +8,18 @@ The first run is what the second is measured against: a positive difference mean
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from vlmbench.domain import RuleSet, Sample
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun
-from vlmbench.stats import Difference, holm, paired_difference
+from vlmbench.stats import Difference, clustered_difference, holm, paired_difference
 
 from .compare_facts import remarks, why_incomparable
 from .compare_flips import flips_of
-from .compare_nouns import Category, Comparison, Side
+from .compare_nouns import ByRow, Category, Comparison, Side
 from .compare_units import Unit, units_of
 
 
@@ -61,6 +62,7 @@ def compare(
         second=_side(second, called[1], chosen, [b for _, b in pairs]),
         difference=difference,
         adjusted_p=difference.p,
+        by_row=_by_row(pairs, first, second, chosen) if first.circular else None,
         categories=tuple(_categories(pairs)),
         better=tuple(flip for flip in flips if flip.change > 0),
         worse=tuple(flip for flip in flips if flip.change < 0),
@@ -169,6 +171,24 @@ def _side(run: FinishedRun, name: str, rules: RuleSet, units: Sequence[Unit]) ->
 def _difference(pairs: Sequence[tuple[Unit, Unit]]) -> Difference:
     first, second = [a.value for a, _ in pairs], [b.value for _, b in pairs]
     return paired_difference(first, second, [a.cluster for a, _ in pairs])
+
+
+def _by_row(
+    pairs: Sequence[tuple[Unit, Unit]], first: FinishedRun, second: FinishedRun, rules: RuleSet
+) -> ByRow | None:
+    """A second look at the same questions, finer and with no say in the verdict."""
+    worth = [{score.id: score.value for score in run.scores[rules]} for run in (first, second)]
+    found = [(worth[0][row], worth[1][row], unit.key) for unit, _ in pairs for row in unit.rows]
+    scored = [(one, two, key) for one, two, key in found if one is not None and two is not None]
+    if not scored:
+        return None
+    one, two, clusters = ([row[place] for row in scored] for place in range(3))
+    return ByRow(
+        first=math.fsum(one) / len(scored),
+        second=math.fsum(two) / len(scored),
+        rows=len(scored),
+        difference=clustered_difference(one, two, clusters),
+    )
 
 
 def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:

@@ -14,9 +14,11 @@ from samples import run as made_run
 
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun, Questions
-from vlmbench.leaderboards.compare_words import evidence, reach, size, verdict
+from vlmbench.leaderboards.compare_junit import junit_xml
+from vlmbench.leaderboards.compare_markdown import comparison_markdown
+from vlmbench.leaderboards.compare_words import by_row, evidence, reach, size, verdict
 from vlmbench.leaderboards.comparing import compare, regressions, with_holm
-from vlmbench.stats import mcnemar
+from vlmbench.stats import clustered_difference, mcnemar
 
 HALF = [i % 2 == 0 for i in range(60)]
 WORSE = [hit and i % 4 == 0 for i, hit in enumerate(HALF)]
@@ -50,6 +52,26 @@ def test_the_other_way_round_is_the_same_with_other_signs() -> None:
     assert there.difference.p == back.difference.p
     assert [f.key for f in there.worse] == [f.key for f in back.better]
     assert back.verdict == "better"
+
+
+def test_rows_of_circular_questions_are_compared_too_clustered_by_question() -> None:
+    # Each wrong question has one row of two wrong: half the difference, by the same fifteen questions.
+    found = compare(circular_run(HALF), circular_run(WORSE))
+    rows = found.by_row
+    assert rows is not None
+    assert (rows.rows, rows.first, rows.second) == (120, 0.75, 0.625)
+    assert (rows.difference.test, rows.difference.n) == ("clustered t", 60)
+    values = [1.0] * 120, [0.0 if i < 15 else 1.0 for i in range(60)] + [1.0] * 60
+    assert rows.difference == clustered_difference(*values, [i % 60 for i in range(120)])
+    assert "Row by row: 75.0 % and 62.5 %, -12.5 points (95 %: " in by_row(found)
+    assert "120 rows in 60 questions" in by_row(found)
+    for text in (comparison_markdown([found], []), junit_xml([found], [], [])):
+        assert "Row by row: 75.0 % and 62.5 %" in text
+
+
+def test_where_rows_are_compared_anyway_nothing_is_said_twice() -> None:
+    found = compare(row_run([1, 0], [0, 1]), row_run([0, 0], [0, 1]))
+    assert (found.by_row, by_row(found)) == (None, "")
 
 
 def test_rows_about_one_picture_are_one_draw() -> None:

@@ -119,7 +119,8 @@ def _compare_on(
 ) -> tuple[list[Any], list[Any]]:
     """A run that is refused beside the first one is not tried beside the others."""
     comparing, nouns = _module("comparing"), _module("compare_nouns")
-    comparisons, refused, out = [], [], set()
+    comparisons, refused = [], []
+    out: set[int] = set()
     for one, two in combinations(range(len(sides)), 2):
         if out & {one, two}:
             continue

@@ -71,6 +71,8 @@ class _Page:
         self.line(words.evidence(comparison))
         letters = [self.names[side.name] for side in (comparison.first, comparison.second)]
         self.line(words.verdict(comparison, *letters), f"bold {_COLOURS[comparison.verdict]}")
+        if by_row := words.by_row(comparison):
+            self.line(by_row)
         self.line(words.reach(comparison), "dim")
         for note in comparison.notes:
             self.line(note, "yellow")
