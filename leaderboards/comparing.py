@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from vlmbench.domain import RuleSet, Sample
 from vlmbench.errors import RunFolderError, UserError
-from vlmbench.finished import FinishedRun
+from vlmbench.finished import FinishedRun, Questions
 from vlmbench.stats import Difference, clustered_difference, holm, paired_difference
 
 from .compare_facts import remarks, why_incomparable
@@ -134,16 +134,19 @@ def _common_rows(first: FinishedRun, second: FinishedRun, rules: RuleSet) -> Col
 
 
 def _samples(first: FinishedRun, second: FinishedRun) -> tuple[Sequence[Sample] | None, tuple[str, ...]]:
-    """The questions, from whichever run has more of them; None, and a note, where they are not at hand."""
-    larger = max(first, second, key=lambda run: len(run.scores["strict"]))
-    try:
-        questions = larger.questions
-    except UserError as error:
-        return None, (f"without categories and questions: {error}",)
-    if questions.images is None and not first.circular:
-        why = "the benchmark's file is not at hand: rows that share a picture are taken for independent"
-        return questions.samples, (why,)
-    return questions.samples, ()
+    """The questions, from whichever run tells most of them; None, and a note, where they are not at hand."""
+    found: list[Questions] = []
+    problem = ""
+    for run in (first, second):
+        try:
+            found.append(run.questions)
+        except UserError as error:
+            problem = problem or str(error)
+    best = max(found, key=lambda questions: (len(questions.samples), questions.shown), default=None)
+    independent = ("rows that share a picture are taken for independent",) * (not first.circular)
+    if best is None:
+        return None, (f"without categories and questions: {problem}", *independent)
+    return best.samples, () if best.shown else tuple(f"{what}: {best.missing}" for what in independent)
 
 
 def _statements(first: FinishedRun, second: FinishedRun, left_out: int, *, common: bool) -> Iterable[str]:
@@ -179,15 +182,15 @@ def _by_row(
     """A second look at the same questions, finer and with no say in the verdict."""
     worth = [{score.id: score.value for score in run.scores[rules]} for run in (first, second)]
     found = [(worth[0][row], worth[1][row], unit.key) for unit, _ in pairs for row in unit.rows]
-    scored = [(one, two, key) for one, two, key in found if one is not None and two is not None]
+    scored = [(a, b, key) for a, b, key in found if a is not None and b is not None]
     if not scored:
         return None
-    one, two, clusters = ([row[place] for row in scored] for place in range(3))
+    one, two = [a for a, _, _ in scored], [b for _, b, _ in scored]
     return ByRow(
         first=math.fsum(one) / len(scored),
         second=math.fsum(two) / len(scored),
         rows=len(scored),
-        difference=clustered_difference(one, two, clusters),
+        difference=clustered_difference(one, two, [key for _, _, key in scored]),
     )
 
 

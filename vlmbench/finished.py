@@ -30,6 +30,10 @@ class Questions:
     """None where the benchmark is not known here."""
     images: ImageSource | None = None
     """None where only the run's own table was there to read, which has no pictures."""
+    missing: str = ""
+    """Why there are no pictures, and what brings them."""
+    shown: bool = True
+    """The rows name their pictures; else nobody knows which rows share one."""
 
 
 @dataclass(frozen=True, kw_only=True)

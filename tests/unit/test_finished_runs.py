@@ -61,6 +61,20 @@ def test_without_the_same_data_the_questions_come_from_the_runs_own_table(folder
         _ = open_run(folder).questions
 
 
+def test_without_the_data_rows_still_name_their_pictures(folder: Path) -> None:
+    whole = open_run(folder).questions
+    edit(folder / "run.json", lambda d: d["facts"]["dataset"].update(md5="0" * 32))
+    found = open_run(folder).questions
+    assert [s.images for s in found.samples] == [s.images for s in whole.samples]
+    assert (found.shown, whole.shown, whole.missing) == (True, True, "")
+    assert "not the one this run was asked from" in found.missing
+    (folder / "pictures.jsonl").write_text('{"id": 1}\n')
+    with pytest.raises(RunFolderError, match="row 1: this line names no pictures"):
+        _ = open_run(folder).questions
+    (folder / "pictures.jsonl").unlink()
+    assert not open_run(folder).questions.shown
+
+
 def test_a_models_folder_holds_several_runs(finished: Path) -> None:
     assert run_folders(finished) == [finished]
     assert run_folders(finished.parent) == [finished]
@@ -191,16 +205,27 @@ def test_a_run_of_a_changed_file_finds_its_pictures_again(tmp_path: Path) -> Non
 
 
 def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     tsv = tmp_path / "mine.tsv"
     png = base64.b64encode(picture(8, 8)).decode()
     tsv.write_text(
         f"index\tquestion\tA\tB\tanswer\timage\n1\tWhich?\tx\ty\tA\t{png}\n2\tAnd?\tx\ty\tB\t{png}\n"
     )
-    command = ["run", "--model", "echo:A", "--bench", str(tsv), "--circular", "--out", str(tmp_path / "run")]
+    command = [
+        "run",
+        "--model",
+        "echo:A",
+        "--bench",
+        "mine.tsv",
+        "--circular",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     monkeypatch.setattr("sys.argv", ["vlmbench", *command])  # recorded in run.json
     assert main(command) == 0
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     questions = open_run(tmp_path / "run").questions
     assert [sample.id for sample in questions.samples] == ["1", "1000001", "2", "1000002"]
     assert questions.images is not None

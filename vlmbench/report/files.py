@@ -15,16 +15,20 @@ from vlmbench.store import write_json, write_text
 RESULTS = "results.json"
 SCORES = "scores.jsonl"
 PREDICTIONS = "predictions.xlsx"
+PICTURES = "pictures.jsonl"
 SUBMISSION = "mmbench_result.xlsx"
+AGAIN = "The same `vlmbench run` writes it again; answers that are there are kept."
+"""What mends a file of these."""
 
 
 def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
-    """results.json, scores.jsonl, predictions.xlsx and, for circular multiple choice, the submission.
+    """Figures, scores, pictures by digest, every row and, for circular multiple choice, the submission.
 
     Returns the cells that Excel's limit cut short; their texts are whole in responses.jsonl.
     """
     write_json(folder / RESULTS, results_document(run))
     write_text(folder / SCORES, score_lines(run))
+    write_text(folder / PICTURES, picture_lines(run))
     texts = answer_texts(run)
     cut = write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, texts)
     if has_submission(run):
@@ -46,3 +50,9 @@ def score_lines(run: Run) -> str:
     """One line a row and rule set."""
     scores = (score for rules in run.scores.values() for score in rules)
     return "".join(json.dumps(asdict(score), ensure_ascii=False) + "\n" for score in scores)
+
+
+def picture_lines(run: Run) -> str:
+    """One line a row that shows pictures, by digest: rows about one picture belong together in every test."""
+    shown = ({"id": sample.id, "pictures": sample.images} for sample in run.samples if sample.images)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in shown)

@@ -1,0 +1,159 @@
+"""What a finished run was asked: from the benchmark's own file, else from what the run folder keeps of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vlmbench.domain import DataFile, Sample
+from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
+from vlmbench.finished import Questions
+from vlmbench.report.files import AGAIN, PICTURES, PREDICTIONS
+
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LEVELS = ("l2-category", "category")
+
+
+def read_questions(
+    folder: Path,
+    about: Mapping[str, Any],
+    asked: Mapping[str, str],
+    *,
+    data_dir: Path | None,
+    plugins: Sequence[Path],
+) -> Questions:
+    """The rows in `asked`, which gives their groups; with pictures where the file is the one that was asked.
+
+    `about` is the folder's run.json.
+    """
+    try:
+        return _from_data(folder, about, asked, data_dir, plugins)
+    except UserError as error:
+        missing = str(error)
+    table = folder / PREDICTIONS
+    if not table.exists():
+        raise RunFolderError(f"the questions are not at hand: {missing}", file=folder)
+    shown = _pictures(folder / PICTURES)
+    samples = tuple(_from_table(table, asked))
+    if shown is not None:
+        samples = tuple(replace(sample, images=shown.get(sample.id, ())) for sample in samples)
+    return Questions(samples=samples, missing=missing, shown=shown is not None)
+
+
+def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
+    """The digests of each row; None for a run of a version that did not write them down."""
+    if not file.exists():
+        return None
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            row = json.loads(line)
+            index, digests = row["id"], row["pictures"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            index, digests = None, None
+        named = isinstance(index, str) and isinstance(digests, list)
+        if not named or not all(isinstance(digest, str) for digest in digests) or index in found:
+            what = "this line names no pictures of a row; the file was edited or damaged."
+            raise RunFolderError(what, file=file, row=number, fix=AGAIN)
+        found[index] = tuple(digests)
+    return found
+
+
+def _from_data(
+    folder: Path,
+    about: Mapping[str, Any],
+    asked: Collection[str],
+    data_dir: Path | None,
+    plugins: Sequence[Path],
+) -> Questions:
+    from vlmbench.data.table import open_table
+    from vlmbench.registry import CIRCULAR, Registry, circular
+
+    locked = about["facts"].get("dataset")
+    if not isinstance(locked, dict):
+        raise RunFolderError("run.json names no dataset.")
+    registry, name = Registry(plugins), str(about["spec"].get("benchmark"))
+    try:
+        benchmark = registry.benchmark(name)
+    except UnknownName:
+        if (path := _bare_file(folder, about, locked, data_dir)) is None:
+            raise _nowhere(name, str(locked.get("file"))) from None
+        benchmark = registry.benchmark(str(path))
+        if name == benchmark.card.name + CIRCULAR:
+            benchmark = circular(benchmark)
+    # The published file if it is here; else whatever lies under its name, for runs with --accept-local-data.
+    for path in _files(benchmark.card.file, data_dir):
+        table = open_table(path, need_integer_index=benchmark.card.circular)
+        if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
+            samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
+            return Questions(samples=samples, card=benchmark.card, images=table.images)
+    raise RunFolderError(f"{benchmark.card.file.name} here is not the one this run was asked from.")
+
+
+def _files(file: DataFile, data_dir: Path | None) -> Iterator[Path]:
+    from vlmbench.data.locate import require_file
+
+    with contextlib.suppress(DataError):
+        yield require_file(file, data_dir)
+    yield require_file(file, data_dir, accept_changed=True)
+
+
+def _nowhere(name: str, file: str) -> DataError:
+    if not file.endswith(".tsv"):
+        return DataError(f"no benchmark is called `{name}` here.", fix="Name its file with --plugin FILE.py.")
+    return DataError(
+        f"{file}, which the questions of {name} come from, is not found.",
+        fix="Name its folder with --data-dir DIR, or the benchmark's code with --plugin FILE.py.",
+    )
+
+
+def _bare_file(
+    folder: Path, about: Mapping[str, Any], locked: Mapping[str, Any], data_dir: Path | None
+) -> Path | None:
+    """A benchmark without code is known by its file, whose path the command line of the run named.
+
+    That path may be relative to where the run was started, which as a rule is above its folder.
+    """
+    from vlmbench.data.digests import file_digest
+
+    file = str(locked.get("file"))
+    commands = [sitting.get("command") for sitting in about["sittings"]]
+    words = [str(word) for command in commands if isinstance(command, list) for word in command]
+    named = [Path(word) for word in words if word.endswith(".tsv") and Path(word).name == file]
+    here = [data_dir / file] if data_dir and file.endswith(".tsv") else []
+    above = [parent / path for path in named for parent in folder.resolve().parents]
+    found = [path for path in dict.fromkeys((*here, *named, *above)) if path.is_file()]
+    same = (path for path in found if file_digest(path) == locked.get("md5"))
+    return next(same, found[0] if found else None)
+
+
+def _from_table(path: Path, groups: Mapping[str, str]) -> Iterator[Sample]:
+    """The columns that multiple choice shares with every VLMEvalKit table."""
+    from vlmbench.report.predictions import index_of
+    from vlmbench.report.text_tables import read_table
+
+    table = read_table(path)
+    formulas: dict[int, dict[str, str]] = {}
+    for (number, name), text in table.formulas.items():
+        formulas.setdefault(number, {})[name] = text
+    for row in table.rows:
+        shown = {**row.cells, **formulas.get(row.number, {})}
+        cells = {name: text for name, text in shown.items() if isinstance(text, str) and text}
+        index = index_of(table, row, "index")
+        if index not in groups:
+            continue
+        yield Sample(
+            id=index,
+            question=cells.get("question", ""),
+            group=groups[index],
+            hint=cells.get("hint"),
+            choices={name: text for name, text in cells.items() if name in _LETTERS},
+            references=(cells["answer"],) if "answer" in cells else (),
+            split=cells.get("split"),
+            categories={level: cells[level] for level in _LEVELS if level in cells},
+            cells=cells,
+        )
