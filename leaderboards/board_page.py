@@ -15,11 +15,23 @@ from typing import Any
 from .board_nouns import Board, Figure, Place
 
 FOLDER = Path(__file__).with_name("page")
+SCRIPTS = (
+    "words.js",
+    "drawing.js",
+    "measured.js",
+    "sorting.js",
+    "apart.js",
+    "quoted.js",
+    "filters.js",
+    "pointing.js",
+    "start.js",
+)
 
 
 def board_page(board: Board) -> str:
     """The whole file."""
-    style, script = (_read(name) for name in ("board.css", "board.js"))
+    style = _read("board.css")
+    script = f'"use strict";\n(() => {{\n{"".join(map(_read, SCRIPTS))}}})();\n'
     policy = (
         "default-src 'none'; "
         f"script-src '{_digest(script)}'; style-src '{_digest(style)}'; "

@@ -28,8 +28,7 @@ def _reasons(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> 
         yield f"the rule sets differ: {first.rules} and {second.rules}; name one with --rules"
     datasets = [_dataset(run.facts) for run in pair]
     if datasets[0] != datasets[1]:
-        said = " and ".join(_brief(dataset) for dataset in datasets)
-        yield f"the datasets differ: {said}"
+        yield f"the datasets differ: {' and '.join(_dataset_in_words(run.facts) for run in pair)}"
     if None in datasets:
         yield "run.json does not say which dataset was asked"
     if first.results["blind"] != second.results["blind"]:
@@ -81,6 +80,15 @@ def _dataset(facts: Mapping[str, Any]) -> tuple[str, str] | None:
     return dataset["md5"], str(dataset.get("with pictures"))
 
 
+def _dataset_in_words(facts: Mapping[str, Any]) -> str:
+    """`Shapes.tsv (MD5 3f2a…)`; with its pictures, where they lie beside it and have a digest of their own."""
+    if (found := _dataset(facts)) is None:
+        return "unknown"
+    md5, with_pictures = found
+    digests = f"MD5 {_brief(md5)}" + (f", with its pictures {_brief(with_pictures)}") * (with_pictures != md5)
+    return f"{_brief(facts['dataset'].get('file') or 'a file')} ({digests})"
+
+
 def _version(run: FinishedRun) -> str:
     versions = run.sittings[-1].get("versions") if run.sittings else None
     return str(versions.get("vlmbench")) if isinstance(versions, Mapping) else "unknown"
@@ -98,4 +106,4 @@ def _changes(before: Any, after: Any) -> str:
 
 def _brief(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 40 else f"{text[:12]}…"
+    return text if len(text) <= 30 else f"{text[:12]}…"

@@ -26,6 +26,7 @@ class Side:
     headline: float | None
     """As results.json has it; another figure than `value` where the headline is no mean of the units."""
     headline_name: str
+    headline_unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Category:
     name: str
     first: float
     second: float
+    units: int
+    """Questions or rows; `difference.n` counts clusters of them."""
     difference: Difference
     adjusted_p: float | None
     """By Holm's method over the categories of this level."""
@@ -77,6 +80,15 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where both answers to every question stand side by side with the pictures."""
+
+    path: str
+    command: str | None
+    """What writes it; None once it has been written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two runs of one benchmark, side by side."""
 
@@ -102,6 +114,12 @@ class Comparison:
     left_out: int
     """Rows asked of either run that are not compared."""
     notes: tuple[str, ...]
+    page: Page | None = None
+
+    @property
+    def units(self) -> int:
+        """Questions or rows compared."""
+        return len(self.better) + len(self.worse) + self.alike
 
     @property
     def verdict(self) -> Verdict:

@@ -168,6 +168,7 @@ def _side(run: FinishedRun, name: str, rules: RuleSet, units: Sequence[Unit]) ->
         value=sum(unit.value for unit in units) / len(units),
         headline=headline["value"],
         headline_name=headline["name"],
+        headline_unit=headline["unit"],
     )
 
 
@@ -210,6 +211,7 @@ def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:
                 name=name,
                 first=first / len(parts[name]),
                 second=second / len(parts[name]),
+                units=len(parts[name]),
                 difference=difference,
                 adjusted_p=p,
             )

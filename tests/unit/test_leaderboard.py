@@ -15,6 +15,7 @@ from board_runs import skilled, write_run
 from vlmbench.cli.main import main
 from vlmbench.leaderboards.board_bands import bands
 from vlmbench.leaderboards.board_names import billions_in, family_of, languages_of, suite_of
+from vlmbench.leaderboards.board_page import FOLDER, SCRIPTS
 from vlmbench.leaderboards.board_scores import Units
 
 HOSTILE = "</script><script>alert(1)</script>\u202e=cmd()|x"
@@ -178,6 +179,10 @@ def test_only_the_pages_own_script_and_style_may_run(tmp_path: Path) -> None:
     assert "default-src 'none'; script-src 'sha256-" in page
     assert "unsafe" not in page.split("</head>")[0].split("<style>")[0]
     assert not any(mark in page for mark in ("{{", "<link", "src=", "@import", "url("))
+
+
+def test_every_script_of_the_page_is_in_it() -> None:
+    assert sorted(SCRIPTS) == sorted(file.name for file in FOLDER.glob("*.js"))
 
 
 def test_the_badge_says_the_best_or_that_it_is_shared(tmp_path: Path) -> None:

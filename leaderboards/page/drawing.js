@@ -1,0 +1,53 @@
+// Elements. Everything that came from models is put in as text (textContent, setAttribute), never as markup.
+const $ = (id) => document.getElementById(id);
+const make = (tag, name, text) => {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+
+const sortButton = (label, act) => {
+  const button = make("button", "", label);
+  button.type = "button";
+  button.setAttribute("aria-label", say("sort", { column: label }));
+  button.addEventListener("click", act);
+  return button;
+};
+
+const plainTable = (titles, lines, label, texts = 1) => {
+  const table = make("table");
+  table.setAttribute("aria-label", label);
+  const head = make("tr");
+  const body = make("tbody");
+  const key = (row, i) => (row.cells[i].dataset.value ?? row.cells[i].textContent);
+  titles.forEach((title, i) => {
+    const cell = make("th", i >= texts ? "number" : "");
+    cell.scope = "col";
+    cell.append(
+      sortButton(title, () => {
+        const down = cell.getAttribute("aria-sort") !== "descending";
+        for (const other of head.cells) other.removeAttribute("aria-sort");
+        cell.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const sorted = [...body.rows].sort((a, b) => {
+          const [x, y] = [parseFloat(key(a, i)), parseFloat(key(b, i))];
+          const both = Number.isFinite(x) && Number.isFinite(y);
+          if (!both && i >= texts) return Number.isFinite(x) ? -1 : 1;
+          const order = both ? x - y : key(a, i) < key(b, i) ? -1 : 1;
+          return down ? -order : order;
+        });
+        body.replaceChildren(...sorted);
+      }),
+    );
+    head.append(cell);
+  });
+  for (const line of lines) {
+    const row = make("tr");
+    row.append(...line);
+    body.append(row);
+  }
+  const top = make("thead");
+  top.append(head);
+  table.append(top, body);
+  return table;
+};

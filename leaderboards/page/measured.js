@@ -1,0 +1,109 @@
+// The measured table: a row a model, a cell a figure, with its whisker and what it rests on.
+const unit = (column) => (column.unit === "fraction" ? " %" : "");
+
+// What a cell says when it is hovered or focused
+const story = (entry, column, cell) => {
+  const [value, low, high, n, band, ranks, leader, p, untested] = cell;
+  const lines = [`${entry[0]} · ${column.key}`, `${column.measure}: ${value.toFixed(1)}${unit(column)}`];
+  if (low !== null) lines.push(say("tip_interval", { low: low.toFixed(1), high: high.toFixed(1) }));
+  lines.push(say("tip_n", { n }), say("tip_rules", { rules: data.rules, style: column.style }));
+  if (column.judge) lines.push(say("tip_judge", { judge: column.judge }));
+  const [first, last] = ranks;
+  if (untested) lines.push(say("tip_untested", { why: untested }));
+  else if (leader !== null) lines.push(say("tip_tied", { band, first, last, leader, p }));
+  else lines.push(say(first === last ? "tip_alone" : "tip_best", { band, first, last }));
+  return lines.join("\n");
+};
+
+const scales = data.columns.map((_, i) => {
+  const ends = data.entries.flatMap((entry) => {
+    const cell = entry[3][i];
+    return cell ? [cell[0], cell[1] ?? cell[0], cell[2] ?? cell[0]] : [];
+  });
+  const low = Math.min(...ends);
+  return [low, Math.max(...ends) - low || 1];
+});
+// Drawn by the style sheet from three numbers: an element each would make sorting slow.
+const whisker = (node, cell, i) => {
+  const at = (value) => `${(2 + ((value - scales[i][0]) / scales[i][1]) * 96).toFixed(1)}%`;
+  const [low, high] = cell[1] === null ? [cell[0], cell[0]] : [cell[1], cell[2]];
+  node.style.cssText = `--low:${at(low)};--high:${at(high)};--at:${at(cell[0])}`;
+};
+
+let rows = [];
+let heads = [];
+const startsGroup = (i) => i === 0 || data.columns[i].group !== data.columns[i - 1].group;
+
+const cellOf = (entry, column, i) => {
+  const cell = entry[3][i];
+  const node = make("td", cell ? "cell" : "empty");
+  node.tabIndex = -1;
+  if (startsGroup(i)) node.classList.add("first");
+  if (!cell) {
+    node.textContent = "–";
+    node.setAttribute("aria-label", say("no_figure"));
+    return node;
+  }
+  if (cell[4] === 1) node.classList.add("top");
+  if (cell[4] !== null) node.dataset.band = cell[4];
+  node.textContent = cell[0].toFixed(1);
+  whisker(node, cell, i);
+  node.setAttribute("aria-label", story(entry, column, cell));
+  return node;
+};
+const headOf = () => {
+  const head = make("thead");
+  const groups = make("tr");
+  const titles = make("tr");
+  const corner = make("th", "name");
+  corner.scope = "col";
+  corner.append(sortButton(say("model"), () => sortBy(-1)));
+  const place = make("th", "place", say("places"));
+  place.scope = "col";
+  groups.append(make("td"), make("td"));
+  groups.firstChild.className = "name corner";
+  titles.append(corner, place);
+  heads = [corner];
+  data.columns.forEach((column, i) => {
+    if (startsGroup(i)) {
+      const group = make("th", "group", column.group);
+      group.scope = "colgroup";
+      groups.append(group);
+    }
+    const title = make("th", startsGroup(i) ? "number first" : "number");
+    title.scope = "col";
+    title.append(sortButton(column.title, () => sortBy(i)));
+    titles.append(title);
+    heads.push(title);
+  });
+  head.append(groups, titles);
+  return head;
+};
+const drawBoard = () => {
+  const host = $("grid");
+  if (!data.entries.length) {
+    host.replaceChildren(make("p", "lead", say("none")));
+    return;
+  }
+  const table = make("table", "board");
+  table.setAttribute("role", "grid");
+  table.setAttribute("aria-labelledby", "measured-title");
+  const body = make("tbody");
+  rows = data.entries.map((entry) => {
+    const row = make("tr");
+    const name = make("th", "name", entry[0]);
+    name.scope = "row";
+    const about = [entry[1] === entry[0] ? null : entry[1], entry[2] === null ? null : `${entry[2]} B`];
+    name.append(make("small", "", about.filter(Boolean).join(" · ")));
+    row.append(name, make("td", "place"), ...data.columns.map((column, i) => cellOf(entry, column, i)));
+    return { entry, row };
+  });
+  table.append(headOf(), body);
+  host.replaceChildren(table);
+  arrange();
+  // The style sheet lays rows out as grids, which takes from them what browsers tell screen readers of tables.
+  const roles = { thead: "rowgroup", tbody: "rowgroup", tr: "row", "tbody th": "rowheader", td: "gridcell" };
+  for (const [kind, role] of Object.entries(roles))
+    for (const node of table.querySelectorAll(kind)) node.setAttribute("role", role);
+  for (const node of table.querySelectorAll("thead th")) node.setAttribute("role", "columnheader");
+};
