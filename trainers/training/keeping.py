@@ -43,6 +43,8 @@ class Keeping(Trainer):
         tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
         if first:
             weights.save(tensors, folder / checkpoints.TRAINED)
+        elif self.is_deepspeed_enabled:
+            weights.follow(tensors)
         if self.is_deepspeed_enabled:
             engine: Any = self.model_wrapped
             engine.save_checkpoint(str(folder), exclude_frozen_parameters=True)

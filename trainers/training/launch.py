@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..recipe import Recipe
 from ..world import World
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
+_TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")
+"""Signals that torchrun answers; Ctrl-C is answered here."""
 
 
 def launched(environ: Mapping[str, str]) -> bool:
@@ -43,15 +49,52 @@ def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
         max_restarts=0,
         monitor_interval=0.2,
         **_meeting(world),
+        **_answered(LaunchConfig),
     )
     try:
-        elastic_launch(config, entrypoint=sys.executable)(*command)
+        with _signals():
+            elastic_launch(config, entrypoint=sys.executable)(*command)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         return _code(failure.exitcode)
     except SignalException as error:
-        return 130 if error.sigval == signal.SIGINT else 128 + int(error.sigval)
+        if error.sigval in (signal.SIGINT, signal.SIGTERM):
+            raise KeyboardInterrupt from None
+        return 128 + int(error.sigval)
     return 0
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """While processes run, Ctrl-C reaches them as a polite kill; afterwards all signals are as before.
+
+    torchrun would hand SIGINT on as it is: a process that is just starting answers that with a traceback.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+
+    def stop(_signal: int, _frame: object) -> None:
+        # Each process that is told to stop would be worth a warning.
+        logging.disable(logging.WARNING)
+        raise SignalException("interrupted", sigval=signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [name for name in signal.Signals if name.name in ("SIGINT", *_TORCHRUNS)]
+    before = {name: signal.getsignal(name) for name in names}
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _answered(config: type) -> dict[str, Any]:
+    """Older ones answer Ctrl-C whatever they are told."""
+    known = any(field.name == "signals_to_handle" for field in dataclasses.fields(config))
+    return {"signals_to_handle": ",".join(_TORCHRUNS)} if known else {}
 
 
 def _meeting(world: World) -> dict[str, Any]:

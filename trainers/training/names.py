@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from vlmbench.checkpoints.nouns import Llava, Weights
 from vlmbench.errors import VlmbenchError
 
 Part = Literal["language", "vision", "projector"]
@@ -41,6 +42,15 @@ def stored_name(name: str) -> tuple[Part, str]:
     name = name.removeprefix(PROJECTOR)
     layer = next(layer for layer in _LAYERS if name.startswith(layer))
     return part, _LAYERS[layer] + name.removeprefix(layer)
+
+
+def stored_parts(llava: Llava) -> dict[Part, Weights]:
+    """What the parts began with, under the names that `stored_name` gives."""
+    return {
+        "language": llava.language.weights,
+        "vision": llava.vision.weights,
+        "projector": llava.projector.weights,
+    }
 
 
 def published_tower(name: str) -> str:

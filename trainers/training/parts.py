@@ -1,4 +1,4 @@
-"""The model of a recipe in memory: its parts loaded, quantised, frozen, given adapters."""
+"""The model of a recipe, ready to be trained: loaded, frozen, given adapters, what is trained chosen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.assemble import generation_of, llava_config, published
-from vlmbench.checkpoints.nouns import Llava, Weights
-from vlmbench.checkpoints.weights import cast, loaded
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.errors import UserError
 
 from ..recipe import Lora, Model, Recipe
 from .computing import Computing
-from .names import HEAD, LANGUAGE, PROJECTOR, TOWER, is_adapter, stored_name
+from .loading import load
+from .names import HEAD, LANGUAGE, PROJECTOR, TOWER, is_adapter, stored_name, stored_parts
 from .tower import idle, skip_idle, without_gradients
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def build(llava: Llava, recipe: Recipe, how: Computing) -> Built:
 
     Under DeepSpeed all is in the latter: it keeps the float32 originals itself.
     """
-    model = _loaded(llava, recipe.model, how)
+    model = load(llava, recipe, how)
     notes = _freeze(model, llava, recipe.model)
     _add_adapters(model, llava, recipe)
     _choose_trained(model, llava, recipe.model)
@@ -45,66 +44,6 @@ def build(llava: Llava, recipe: Recipe, how: Computing) -> Built:
         _checkpoint_layers(model, recipe.model)
     model.config.use_cache = False
     return Built(model=model, notes=tuple(notes))
-
-
-def _loaded(llava: Llava, wanted: Model, how: Computing) -> Any:
-    import torch
-    from transformers import LlavaConfig, LlavaForConditionalGeneration
-
-    from vlmbench.models.hf_quiet import quiet
-
-    auto: Any = LlavaForConditionalGeneration
-    settings: dict[str, Any] = {"dtype": getattr(torch, how.dtype), "output_loading_info": True}
-    if wanted.language.quantisation is not None:
-        settings |= _quantised(wanted, how)
-    if (attention := _attention(wanted)) is not None:
-        settings["attn_implementation"] = attention
-    with quiet():
-        model, report = auto.from_pretrained(
-            None,
-            config=LlavaConfig(**llava_config(llava)),
-            state_dict=loaded(cast(published(llava), how.dtype)),
-            **settings,
-        )
-    _check(report)
-    model.generation_config = generation_of(llava)
-    return model
-
-
-def _quantised(wanted: Model, how: Computing) -> dict[str, Any]:
-    """Four bits for the language model alone, the head apart."""
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    said = wanted.language.quantisation
-    if said is None:
-        return {}
-    compute = how.dtype if how.cpu or how.precision == "bf16" else said.compute
-    config: Any = BitsAndBytesConfig
-    device = "cpu" if how.cpu else how.local_rank
-    return {
-        "quantization_config": config(
-            load_in_4bit=True,
-            bnb_4bit_quant_type=said.kind,
-            bnb_4bit_use_double_quant=said.double,
-            bnb_4bit_compute_dtype=getattr(torch, compute),
-            llm_int8_skip_modules=[name.rstrip(".") for name in (TOWER, PROJECTOR, HEAD)],
-        ),
-        "device_map": {"": device},
-    }
-
-
-def _attention(wanted: Model) -> str | None:
-    names = {"auto": None, "flash": "flash_attention_2", "sdpa": "sdpa", "eager": "eager"}
-    return names[wanted.attention]
-
-
-def _check(report: Any) -> None:
-    from pathlib import Path
-
-    from vlmbench.models.hf_loading import check_report
-
-    check_report(report, Path("the parts as read"))
 
 
 def _freeze(model: Any, llava: Llava, wanted: Model) -> list[str]:
@@ -182,11 +121,7 @@ def _choose_trained(model: Any, llava: Llava, wanted: Model) -> None:
 
 def _exact(model: Any, llava: Llava) -> None:
     """What is trained, in float32 and as it is stored, not as it was rounded."""
-    stored: dict[str, Weights] = {
-        "language": llava.language.weights,
-        "vision": llava.vision.weights,
-        "projector": llava.projector.weights,
-    }
+    stored = stored_parts(llava)
     for name, parameter in trained(model):
         exact = parameter.data
         if not is_adapter(name):

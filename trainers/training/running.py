@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
@@ -19,7 +20,8 @@ from .looking import looking
 from .loop import Loop
 from .metrics import readings
 from .output import write
-from .parts import build
+from .parts import Built, build
+from .scattered import scatters
 from .sources import with_files
 from .stage import Stage
 from .waiting import wait_for
@@ -46,7 +48,7 @@ def run(job: Job) -> Path:
 
 def _trained(stage: Stage, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     """Every step that is left; says which was the last, and what a reader should know of the model."""
-    built = build(stage.start.llava, stage.recipe, stage.how)
+    settings, built = _built(stage)
     done = 0 if resume is None else step_of(resume)
     if done >= stage.steps.all:
         return done, built.notes
@@ -55,11 +57,22 @@ def _trained(stage: Stage, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     for told in built.notes:
         seen.watch.say(told)
     try:
-        loop = Loop(built.model, arguments(stage), stage, seen)
+        loop = Loop(built.model, settings, stage, seen)
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         seen.end()
     return int(loop.state.global_step), built.notes
+
+
+def _built(stage: Stage) -> tuple[Any, Built]:
+    """The Trainer's settings, and the model."""
+    llava, recipe, how = stage.start.llava, stage.recipe, stage.how
+    if scatters(llava, recipe):
+        # First: a model that is cut up as it is made has to know among whom.
+        settings = arguments(stage)
+        return settings, build(llava, recipe, how)
+    built = build(llava, recipe, how)
+    return arguments(stage), built
 
 
 def _finish(stage: Stage, step: int, notes: tuple[str, ...]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.checkpoints.save import save_safetensors
-from vlmbench.checkpoints.weights import in_memory
 from vlmbench.errors import UserError
 
 from .parts import trained
@@ -17,20 +18,41 @@ if TYPE_CHECKING:
 _LISTED = 5
 
 
-def gathered(model: Any, *, deepspeed: bool) -> dict[str, torch.Tensor]:
-    """In float32, on the processor. Under DeepSpeed every rank has to call it."""
-    if not deepspeed:
-        return {name: parameter.detach().float().cpu().clone() for name, parameter in trained(model)}
+def gathered(model: Any, *, deepspeed: bool) -> Weights:
+    """In float32, on the processor, each when it is read; under DeepSpeed by all ranks, in the same order."""
+    read = _whole if deepspeed else _own
+    return {
+        name: Stored(
+            # Where a parameter is cut up, its own shape is that of nothing.
+            shape=tuple(getattr(parameter, "ds_shape", parameter.shape)),
+            dtype="float32",
+            load=partial(read, parameter),
+        )
+        for name, parameter in sorted(trained(model))
+    }
+
+
+def _own(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter.detach().float().cpu()
+
+
+def _whole(parameter: torch.Tensor) -> torch.Tensor:
+    """As DeepSpeed keeps it, exactly; it keeps nothing of its own where it shares nothing."""
     from importlib import import_module
 
-    whole = import_module("deepspeed.utils").safe_get_full_fp32_param
-    found = {name: whole(parameter) for name, parameter in trained(model)}
-    return {name: kept.detach().float().cpu() for name, kept in found.items() if kept is not None}
+    kept = import_module("deepspeed.utils").safe_get_full_fp32_param(parameter)
+    return _own(parameter if kept is None else kept)
 
 
-def save(tensors: dict[str, torch.Tensor], file: Path) -> None:
-    """One file."""
-    save_safetensors(in_memory({name: tensor.contiguous() for name, tensor in tensors.items()}), file)
+def save(tensors: Weights, file: Path) -> None:
+    """One file, tensor by tensor, in the order of their names."""
+    save_safetensors(tensors, file)
+
+
+def follow(tensors: Weights) -> None:
+    """What a process does that does not write, while the first does."""
+    for kept in tensors.values():
+        kept.load()
 
 
 def load(model: Any, file: Path) -> None:

@@ -1,0 +1,85 @@
+"""ZeRO-3's way of loading: a model that is cut up as it is made, its weights dealt out as they are read.
+
+No process ever holds the whole of it. The first reads one tensor at a time, and each keeps its piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.checkpoints.assemble import llava_config
+from vlmbench.checkpoints.nouns import Llava, Stored
+from vlmbench.checkpoints.read_checks import without_buffers
+
+from ..recipe import Recipe
+from ..zero import zero_of
+from .names import stored_name, stored_parts
+
+if TYPE_CHECKING:
+    import torch
+
+
+def scatters(llava: Llava, recipe: Recipe) -> bool:
+    """Whether the weights can be dealt out: by ZeRO-3, and where each is a parameter of the model as it is.
+
+    Four bits are made of whole tensors, and what transformers makes of several tensors needs them all.
+    """
+    if zero_of(recipe.parallelism.deepspeed).stage != 3 or recipe.model.language.quantisation is not None:
+        return False
+    wanted = {stored_name(name): tuple(value.shape) for name, value in _state(_shapes(llava))}
+    return wanted == {place: kept.shape for place, kept in _stored(llava).items()}
+
+
+def scattered(llava: Llava, dtype: str, attention: str | None) -> Any:
+    """The model in pieces; every process has to call it, while the Trainer's settings of ZeRO-3 are there."""
+    import torch
+    from transformers import AutoModelForImageTextToText, LlavaConfig
+
+    settings = {} if attention is None else {"attn_implementation": attention}
+    auto: Any = AutoModelForImageTextToText
+    # transformers looks for ZeRO-3's settings by itself, and cuts up every layer once it is made.
+    model = auto.from_config(LlavaConfig(**llava_config(llava)), dtype=getattr(torch, dtype), **settings)
+    weights = _stored(llava)
+    for name, value in _state(model):
+        _deal(value, weights[stored_name(name)])
+    return model
+
+
+def _deal(value: torch.Tensor, kept: Stored) -> None:
+    """One weight: whole on every process for a moment, read by the first alone."""
+    import torch
+
+    if not isinstance(value, torch.nn.Parameter):
+        # A buffer is not cut up.
+        value.copy_(kept.load())
+        return
+    with import_module("deepspeed").zero.GatheredParameters([value], modifier_rank=0):
+        if torch.distributed.get_rank() == 0:
+            value.data.copy_(kept.load())
+
+
+def _stored(llava: Llava) -> dict[tuple[str, str], Stored]:
+    """Every weight by its part and name."""
+    parts = stored_parts(llava).items()
+    return {(part, name): kept for part, weights in parts for name, kept in without_buffers(weights).items()}
+
+
+def _shapes(llava: Llava) -> Any:
+    """The model without numbers."""
+    import torch
+    from transformers import AutoModelForImageTextToText, LlavaConfig
+
+    auto: Any = AutoModelForImageTextToText
+    with torch.device("meta"):
+        return auto.from_config(LlavaConfig(**llava_config(llava)))
+
+
+def _state(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """What is learned, each once: a tied head is the embedding table."""
+    seen: set[int] = set()
+    for name, value in model.state_dict(keep_vars=True).items():
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
