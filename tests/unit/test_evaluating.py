@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import random
+import shutil
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from vlmbench.cli.train_candidates import is_first
 from vlmbench.stats import Difference, paired_difference
-from vlmbench.trainers.evaluating import Candidate, Question, Value, choose
-from vlmbench.trainers.evaluating.asking import alone
+from vlmbench.trainers.evaluating import Asker, Candidate, Question, Value, candidates, choose, keep
+from vlmbench.trainers.evaluating.asking import alone, ask
 from vlmbench.trainers.evaluating.dusk import write_dusk
 from vlmbench.trainers.evaluating.told import is_logged, log_values, reason, results_text, write_best
 
@@ -87,7 +96,9 @@ def test_what_was_chosen_stands_with_its_rule(tmp_path: Path) -> None:
 
 def test_results_are_a_table_of_the_card() -> None:
     assert "| B | accuracy | 25.0 % | 10.0 – 90.0 | 9 |" in results_text([value(3, 0.25)])
-    assert "| none |" in results_text([value(3, None)])
+    assert "| no score |" in results_text([value(3, None)])
+    points = replace(value(3, 1450.25), unit="points", ci95=(1400.0, 1500.0))
+    assert "| B | accuracy | 1450.2 | 1400.0 – 1500.0 | 9 |" in results_text([points])
 
 
 def test_a_candidate_is_asked_by_the_command_anybody_would_type() -> None:
@@ -95,6 +106,55 @@ def test_a_candidate_is_asked_by_the_command_anybody_would_type() -> None:
     out = Path("work/runs/step-7/mine")
     assert words[:6] == ["-m", "vlmbench", "run", "--model", "work/candidates/step-7", "--bench"]
     assert words[6:] == ["x/mine.tsv", "--out", str(out), "--limit", "4"]
+
+
+def test_a_checkpoint_is_kept_until_it_is_a_model(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "trained.safetensors").write_text("weights")
+    kept = candidate(7, tmp_path)
+    keep(kept, checkpoint)
+    shutil.rmtree(checkpoint)
+    assert candidates(tmp_path) == [kept]
+    assert (kept.trained / "trained.safetensors").read_text() == "weights"
+    question = Question(benchmarks=("A",), maker=("-m", "make", "--candidate"))
+    assert [command[1:3] for command in question.commands(kept, ["A"])] == [
+        ["-m", "make"],
+        ["-m", "vlmbench"],
+    ]
+    kept.model.mkdir()
+    assert [command[2] for command in question.commands(kept, ["A"])] == ["vlmbench"]
+    assert candidates(tmp_path) == [kept]
+
+
+def test_a_process_that_was_killed_is_no_success() -> None:
+    assert ask([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]) == 128 + 9
+
+
+def test_who_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    program = (
+        f"import os, time; print(os.getpid(), file=open({str(told)!r}, 'w'), flush=True); time.sleep(60)"
+    )
+    asker = Asker(Question(benchmarks=("A",), maker=("-c", program)), tmp_path / "evaluation.log")
+    for step in (1, 2):
+        asker.add(candidate(step, tmp_path))
+    while not told.is_file() or not told.read_text().endswith("\n"):
+        time.sleep(0.01)
+    asker.stop()
+    asker.wait()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+    assert (tmp_path / "evaluation.log").read_bytes() == b""
+
+
+def test_one_process_asks_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = argparse.Namespace(nproc=None, nnodes=2)
+    assert is_first(args)
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not is_first(args)
+    monkeypatch.setenv("RANK", "0")
+    assert is_first(args)
 
 
 def test_who_asks_is_no_rank_of_the_training() -> None:

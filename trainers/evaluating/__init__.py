@@ -1,5 +1,6 @@
 """Checkpoints meet evaluation: asked in processes of their own, told in the log, the best chosen by a test.
 
+keep(candidate, folder)     its weights, before the checkpoint is removed; make: a model of them
 Asker(…).add(candidate)     ask it, one after the other, while training goes on
 choose(candidates, compare) the earliest that cannot be told from the highest
 told.*                      metrics.jsonl, the model card, best.json
@@ -9,6 +10,19 @@ from __future__ import annotations
 
 from .asking import Asker, Question
 from .choosing import Choice, Rival, choose
-from .nouns import CANDIDATES, Candidate, Value
+from .keeping import keep, make
+from .nouns import Candidate, Value, candidate, candidates
 
-__all__ = ["CANDIDATES", "Asker", "Candidate", "Choice", "Question", "Rival", "Value", "choose"]
+__all__ = [
+    "Asker",
+    "Candidate",
+    "Choice",
+    "Question",
+    "Rival",
+    "Value",
+    "candidate",
+    "candidates",
+    "choose",
+    "keep",
+    "make",
+]

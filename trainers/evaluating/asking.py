@@ -1,7 +1,8 @@
 """Evaluation in a process of its own: `vlmbench run`, which resumes by itself.
 
-While training goes on, candidates are asked one after the other by one thread that waits for such processes.
-What it did not finish is asked again at the end; answers that are there are kept.
+While training goes on, candidates are asked one after the other by one thread that waits for such processes;
+a checkpoint that is no model yet is made one by such a process, too. What it did not finish is done at the
+end; answers that are there are kept.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .nouns import Candidate
 
 LOG = "evaluation.log"
+INTERRUPTED = 130
+GRACE = 5.0
+"""Seconds that a process which was told to stop may take to say so."""
 _TORCHRUN = ("TORCHELASTIC_", "GROUP_", "ROLE_", "MASTER_")
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
@@ -30,6 +34,15 @@ class Question:
     limit: int | None = None
     flags: tuple[str, ...] = ()
     """More words for `vlmbench run`."""
+    maker: tuple[str, ...] = ()
+    """Words for Python which, with its step behind them, make a model of a checkpoint."""
+
+    def commands(self, candidate: Candidate, benchmarks: Sequence[str]) -> Iterator[list[str]]:
+        """It becomes a model, unless it is one; then each benchmark."""
+        if not candidate.model.is_dir():
+            yield [sys.executable, *self.maker, str(candidate.step)]
+        for benchmark in benchmarks:
+            yield self.command(candidate, benchmark)
 
     def command(self, candidate: Candidate, benchmark: str) -> list[str]:
         """The command that asks it."""
@@ -38,14 +51,38 @@ class Question:
         return command if self.limit is None else [*command, "--limit", str(self.limit)]
 
 
-def ask(question: Question, candidate: Candidate, benchmark: str, log: Path | None = None) -> int:
-    """Ask and wait; says the exit code. Without a log, what it tells goes to stderr."""
-    command, environ = question.command(candidate, benchmark), alone(os.environ)
+def ask(command: Sequence[str]) -> int:
+    """Run it and wait; says the exit code. What it tells goes to stderr, also that it was interrupted."""
+    process = started(command)
+    try:
+        return code_of(process.wait())
+    except KeyboardInterrupt:
+        if stopped(process) != INTERRUPTED:
+            raise
+        return INTERRUPTED
+
+
+def started(command: Sequence[str], log: Path | None = None) -> subprocess.Popen[bytes]:
+    """The process, in a session of its own: Ctrl-C is ours to hand on, once, when it can be answered."""
     if log is None:
-        return subprocess.run(command, env=environ, stdout=2, check=False).returncode  # noqa: S603
+        return _process(command, 2)
     with log.open("ab") as file:
-        done = subprocess.run(command, env=environ, stdout=file, stderr=file, check=False)  # noqa: S603
-    return done.returncode
+        return _process(command, file.fileno())
+
+
+def stopped(process: subprocess.Popen[bytes]) -> int:
+    """Asked politely, and killed where that does not help; its exit code."""
+    process.terminate()
+    try:
+        return code_of(process.wait(GRACE))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return code_of(process.wait())
+
+
+def code_of(returned: int) -> int:
+    """As a shell has it: 128 more than the signal of one that was killed."""
+    return 128 - returned if returned < 0 else returned
 
 
 def alone(environ: Mapping[str, str]) -> dict[str, str]:
@@ -57,6 +94,17 @@ def alone(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _process(command: Sequence[str], output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        env=alone(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
+
+
 class Asker:
     """Asks candidates one after the other, beside the training."""
 
@@ -64,6 +112,9 @@ class Asker:
         self._question, self._log = question, log
         self._waiting: queue.Queue[Candidate | None] = queue.Queue()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._ending = False
+        self._process: subprocess.Popen[bytes] | None = None
 
     def add(self, candidate: Candidate) -> None:
         """Ask it as soon as those before it are done."""
@@ -79,7 +130,20 @@ class Asker:
             self._thread.join()
             self._thread = None
 
+    def stop(self) -> None:
+        """Ask nothing more, and leave no process behind; answers that are there stay."""
+        with self._lock:
+            self._ending = True
+            process = self._process
+        self._waiting.put(None)
+        if process is not None:
+            stopped(process)
+
     def _work(self) -> None:
         while (candidate := self._waiting.get()) is not None:
-            for benchmark in self._question.benchmarks:
-                ask(self._question, candidate, benchmark, self._log)
+            for command in self._question.commands(candidate, self._question.benchmarks):
+                with self._lock:
+                    if self._ending:
+                        return
+                    self._process = started(command, self._log)
+                self._process.wait()

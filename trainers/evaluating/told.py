@@ -21,7 +21,7 @@ def log_values(work_dir: Path, values: Iterable[Value]) -> None:
     fresh = {
         (value.step, value.benchmark): {
             "step": value.step, "benchmark": value.benchmark, "value": value.value,
-            "ci95": value.ci95, "n": value.n, "name": value.name,
+            "ci95": value.ci95, "n": value.n, "name": value.name, "unit": value.unit,
         }
         for value in values
     }  # fmt: skip
@@ -42,9 +42,8 @@ def results_text(values: Sequence[Value]) -> str:
     """The table of the model card."""
     lines = ["| benchmark | figure | score | 95 % | n |", "|---|---|---|---|---|"]
     for value in values:
-        interval = "" if value.ci95 is None else " – ".join(f"{end * 100:.1f}" for end in value.ci95)
-        score = "none" if value.value is None else f"{value.value * 100:.1f} %"
-        lines.append(f"| {value.benchmark} | {value.name} | {score} | {interval} | {value.n} |")
+        interval = "" if value.ci95 is None else " – ".join(map(value.plain, value.ci95))
+        lines.append(f"| {value.benchmark} | {value.name} | {value.text} | {interval} | {value.n} |")
     return "\n".join(lines)
 
 

@@ -51,8 +51,13 @@ def main(argv: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
+        # Who is in a hurry presses twice; there is nothing left to interrupt.
+        for name in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):
+                signal.signal(name, signal.SIG_IGN)
         if argv[:1] == ["train"]:
-            complain("stopped. Every checkpoint so far is kept; the same command with --resume continues.")
+            same = "the same command" if "--resume" in argv else "the same command with --resume"
+            complain(f"stopped. Every checkpoint so far is kept; {same} continues.")
         else:
             complain("stopped. Every answer so far is kept; the same command continues.")
         return 130

@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format_argument(parser)
     # Which stage of a chain this process trains: for those that the command starts itself.
     parser.add_argument("--stage", help=argparse.SUPPRESS)
+    # The step of a checkpoint of that stage, to be made a model.
+    parser.add_argument("--candidate", type=positive, help=argparse.SUPPRESS)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -10,19 +10,18 @@ model card and run folders under WORK_DIR/runs; of several checkpoints a paired 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import json
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.common import positive
 from vlmbench.cli.recipes import trainers
-from vlmbench.errors import RunFolderError, UsageError
+from vlmbench.cli.train_candidates import is_first, open_run, question, unfinished
+from vlmbench.errors import UsageError
 
 Placed = Sequence[tuple[Any, Path]]
 """Recipes with their work folders."""
@@ -49,16 +48,6 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def eval_words(args: argparse.Namespace) -> list[str]:
-    """The same flags again, for the processes of a distributed run."""
-    if not args.eval:
-        return []
-    words = ["--eval", *args.eval, "--eval-device", args.eval_device]
-    for flag, value in (("--eval-every", args.eval_every), ("--eval-limit", args.eval_limit)):
-        words += [] if value is None else [flag, str(value)]
-    return words
-
-
 def check_eval(args: argparse.Namespace) -> None:
     """A benchmark that does not exist is told before anything is trained."""
     if args.eval_every is not None and not args.eval:
@@ -77,71 +66,60 @@ def run_stages(
     here, before = placed[0], None
     for stage in chain.stages:
         if hasattr(stage, "evaluate"):
-            code = _evaluate(args, here[1], stage.evaluate, stage.limit)
+            code = _evaluate(args, here, stage.evaluate, stage.limit)
         else:
             here = folders[stage.name]
             before = trainers("chain").training(*here, before)
-            code = _train(before, here, train_stage)
+            code = _train(args, before, here, train_stage)
         if code != 0:
             return code
-    return _evaluate(args, here[1], args.eval, args.eval_limit) if args.eval else 0
+    return _evaluate(args, here, args.eval, args.eval_limit) if args.eval else 0
 
 
-@contextlib.contextmanager
-def asked_on_the_way(
-    args: argparse.Namespace, recipe: Any, work_dir: Path
-) -> Iterator[Callable[[Any], None] | None]:
-    """What training calls with each checkpoint it wrote, if any is to be asked; ends when all were."""
-    if not args.eval or not args.eval_every or not _first():
-        yield None
-        return
-    evaluating = trainers("evaluating")
-    asker = evaluating.Asker(_question(args, args.eval, args.eval_limit), work_dir / "evaluation.log")
-    for candidate in _candidates(work_dir):
-        asker.add(candidate)
-
-    def saved(checkpoint: Any) -> None:
-        known = [candidate.step for candidate in _candidates(work_dir)]
-        if checkpoint.last or checkpoint.step - max(known, default=0) < args.eval_every:
-            return
-        folder = work_dir / evaluating.CANDIDATES / f"step-{checkpoint.step}"
-        trainers("training").export(recipe, checkpoint.folder, folder, work_dir=work_dir)
-        asker.add(evaluating.Candidate(step=checkpoint.step, model=folder, work_dir=work_dir))
-
-    yield saved
-    asker.wait()
-
-
-def _train(stage: Any, here: tuple[Any, Path], train_stage: Callable[[Any, Path], int]) -> int:
+def _train(
+    args: argparse.Namespace,
+    stage: Any,
+    here: tuple[Any, Path],
+    train_stage: Callable[[Any, Path], int],
+) -> int:
     if _model(here[1]).is_dir() and stage.finished():
         _say(f"{stage.name} was finished before, in {here[1]}")
         return 0
     code = train_stage(*here)
-    if code == 0 and _first():
+    if code == 0 and is_first(args):
         stage.finish()
     return code
 
 
-def _evaluate(args: argparse.Namespace, work_dir: Path, names: Sequence[str], limit: int | None) -> int:
+def _evaluate(
+    args: argparse.Namespace, here: tuple[Any, Path], names: Sequence[str], limit: int | None
+) -> int:
     """Ask the finished model, and the checkpoints kept on its way; the first process does it."""
-    if not _first():
+    if not is_first(args):
         return 0
-    benchmarks = _known(names)
-    candidates = [*_candidates(work_dir), _final(work_dir)]
-    question = _question(args, benchmarks, limit)
-    ask = trainers("evaluating.asking").ask
-    codes = [
-        ask(question, candidate, benchmark)
-        for candidate in candidates
-        for benchmark in benchmarks
-        if not _is_finished(candidate, benchmark, limit)
-    ]
-    if any(codes):
-        return int(max(codes))
+    (recipe, work_dir), benchmarks = here, _known(names)
+    candidates = [*trainers("evaluating").candidates(work_dir), _final(work_dir)]
+    asked = question(args, recipe, benchmarks, limit)
+    left = {candidate: unfinished(candidate, benchmarks, limit) for candidate in candidates}
+    if code := _ask(asked, left):
+        return code
     known = [_value(candidates[-1], benchmark).benchmark for benchmark in benchmarks]
-    if codes or not trainers("evaluating.told").is_logged(work_dir, candidates[-1].step, known):
+    if any(left.values()) or not trainers("evaluating.told").is_logged(work_dir, candidates[-1].step, known):
         _tell(work_dir, candidates, benchmarks)
     return 0
+
+
+def _ask(question: Any, left: Mapping[Any, Sequence[str]]) -> int:
+    """Every candidate what it has not answered yet; the highest exit code. Ctrl-C ends all of it."""
+    asking = trainers("evaluating.asking")
+    worst = 0
+    for candidate, benchmarks in left.items():
+        for command in question.commands(candidate, benchmarks) if benchmarks else ():
+            code: int = asking.ask(command)
+            if code == asking.INTERRUPTED:
+                return code
+            worst = max(worst, code)
+    return worst
 
 
 def _tell(work_dir: Path, candidates: Sequence[Any], benchmarks: Sequence[str]) -> None:
@@ -153,8 +131,7 @@ def _tell(work_dir: Path, candidates: Sequence[Any], benchmarks: Sequence[str]) 
     text = told.results_text([values[final.step, benchmark] for benchmark in benchmarks])
     trainers("training.card").add_results(final.model, text)
     for value in values.values():
-        score = "no score" if value.value is None else f"{value.value * 100:.1f} %"
-        _say(f"step {value.step}: {value.benchmark} {score} ({value.run})")
+        _say(f"step {value.step}: {value.benchmark} {value.text} ({value.run})")
     if len(candidates) == 1:
         return
     first = benchmarks[0]
@@ -170,11 +147,11 @@ def _tell(work_dir: Path, candidates: Sequence[Any], benchmarks: Sequence[str]) 
 
 def _difference(first: Any, second: Any) -> Any:
     comparing = importlib.import_module("vlmbench.leaderboards.comparing")
-    return comparing.compare(_open(first.run), _open(second.run)).difference
+    return comparing.compare(open_run(first.run), open_run(second.run)).difference
 
 
 def _value(candidate: Any, benchmark: str) -> Any:
-    results = _open(candidate.run(benchmark)).results
+    results = open_run(candidate.run(benchmark)).results
     figure = results["headline"]
     return trainers("evaluating").Value(
         step=candidate.step,
@@ -183,43 +160,9 @@ def _value(candidate: Any, benchmark: str) -> Any:
         ci95=figure["ci95"] and tuple(figure["ci95"]),
         n=figure["n"],
         name=figure["name"],
+        unit=figure["unit"],
         run=candidate.run(benchmark),
     )
-
-
-def _is_finished(candidate: Any, benchmark: str, limit: int | None) -> bool:
-    """Whether its answers are whole, and of this model: a model trained anew is younger than they are."""
-    folder = candidate.run(benchmark)
-    try:
-        results = _open(folder).results
-    except RunFolderError:
-        return False
-    facts = candidate.model / "config.json"
-    older = not facts.exists() or facts.stat().st_mtime <= (folder / "results.json").stat().st_mtime
-    return bool(results["complete"] and results["limit"] == limit and older)
-
-
-def _open(folder: Path) -> Any:
-    from vlmbench.report.runs import open_run
-
-    return open_run(folder)
-
-
-def _question(args: argparse.Namespace, benchmarks: Sequence[str], limit: int | None) -> Any:
-    flags = ("--device", args.eval_device)
-    return trainers("evaluating").Question(benchmarks=tuple(benchmarks), limit=limit, flags=flags)
-
-
-def _candidates(work_dir: Path) -> list[Any]:
-    """Checkpoints that were made models on the way, by step."""
-    evaluating = trainers("evaluating")
-    folders = (work_dir / evaluating.CANDIDATES).glob("step-*")
-    found = [
-        evaluating.Candidate(step=int(folder.name[5:]), model=folder, work_dir=work_dir)
-        for folder in folders
-        if folder.name[5:].isdigit()
-    ]
-    return sorted(found, key=lambda candidate: int(candidate.step))
 
 
 def _final(work_dir: Path) -> Any:
@@ -242,10 +185,6 @@ def _known(names: Sequence[str]) -> list[str]:
     for name in found:
         registry.benchmark(name)
     return found
-
-
-def _first() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _say(text: str) -> None:

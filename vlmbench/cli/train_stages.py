@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.recipes import trainers
-from vlmbench.cli.train_eval import asked_on_the_way, eval_words, run_stages
+from vlmbench.cli.train_candidates import asked_on_the_way, is_first, make
+from vlmbench.cli.train_eval import run_stages
+from vlmbench.cli.train_words import eval_words, stage_words
 from vlmbench.errors import UnknownName, UserError
+
+INTERRUPTED = 130
 
 
 def train_chain(args: argparse.Namespace, chain: Any) -> int:
@@ -23,6 +27,8 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
 
         require_tracker(args.log)
     stages = _placed(args, chain)
+    if args.candidate is not None:
+        return make(args, *_named(stages, args.stage))
     if args.stage is not None:
         return _train_here(args, _named(stages, args.stage))
     if (code := run_stages(args, chain, stages, partial(_train_stage, args))) != 0:
@@ -62,7 +68,7 @@ def _train_stage(args: argparse.Namespace, recipe: Any, work_dir: Path) -> int:
     if not launch.needed(recipe, world):
         return _train_here(args, (recipe, work_dir))
     cpu = recipe.parallelism.device == "cpu"
-    code: int = launch.launch(_command(args, recipe), world, cpu=cpu)
+    code: int = launch.launch([*stage_words(args, recipe), *eval_words(args)], world, cpu=cpu)
     return code
 
 
@@ -81,29 +87,17 @@ def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
         path = Path(resume).expanduser().absolute()
         # A checkpoint is of one stage of a chain; the others go on from their own.
         resume = path if path.parent == work_dir.absolute() else "latest"
-    with asked_on_the_way(args, recipe, work_dir) as hook:
-        trainers("training").train(
-            recipe, work_dir=work_dir, resume=resume, tracker=args.log, on_checkpoint=hook
-        )
+    try:
+        with asked_on_the_way(args, recipe, work_dir) as hook:
+            trainers("training").train(
+                recipe, work_dir=work_dir, resume=resume, tracker=args.log, on_checkpoint=hook
+            )
+    except KeyboardInterrupt:
+        # Of all processes of a run, one says that it was stopped.
+        if args.stage is None and is_first(args):
+            raise
+        return INTERRUPTED
     return 0
-
-
-def _command(args: argparse.Namespace, recipe: Any) -> list[str]:
-    """This same command for one stage, as each process gets it."""
-    command = ["-m", "vlmbench", "train", args.recipe, "--stage", recipe.name]
-    for setting in args.set:
-        command += ["--set", setting]
-    said = {
-        "--work-dir": args.work_dir,
-        "--seed": args.seed,
-        "--resume": args.resume,
-        "--deepspeed": args.deepspeed,
-        "--log": args.log,
-    }
-    for flag, value in said.items():
-        if value is not None:
-            command += [flag, str(value)]
-    return command + eval_words(args)
 
 
 def _say_finished(args: argparse.Namespace, stages: list[tuple[Any, Path]], chain: Any) -> None:
