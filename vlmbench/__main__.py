@@ -20,7 +20,10 @@ def _leave(code: int) -> NoReturn:
     """Exit now. Who pressed Ctrl-C need not wait while Python looks through all of torch for garbage."""
     import atexit
     import os
+    import signal
 
+    # Who is in a hurry presses twice; there is nothing left to interrupt.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Child processes and temporary files are seen to here.
     atexit._run_exitfuncs()
     sys.stdout.flush()

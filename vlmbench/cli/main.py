@@ -51,10 +51,6 @@ def main(argv: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        # Who is in a hurry presses twice; there is nothing left to interrupt.
-        for name in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError):
-                signal.signal(name, signal.SIG_IGN)
         if argv[:1] == ["train"]:
             same = "the same command" if "--resume" in argv else "the same command with --resume"
             complain(f"stopped. Every checkpoint so far is kept; {same} continues.")
