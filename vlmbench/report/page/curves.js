@@ -19,23 +19,34 @@ function smoothed(points) {
 }
 
 function drawCurves() {
-  const names = [...new Set(FIGURES.runs.flatMap((run) => run.curves.map((curve) => curve.name)))];
+  const names = (kind, nameOf) => [...new Set(FIGURES.runs.flatMap((run) => run[kind].map(nameOf)))];
   const summary = FIGURES.runs.map((run, i) => make("p", { class: "training" }, runName(i), runName(i) && [make("bdi", {}, run.folder), " · "], `${count(run.steps)} ${say("steps")}`,
     run.unread ? ` · ${say("unread")}: ${count(run.unread)}` : ""));
-  fill(document.getElementById("figures"), make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, names.map(chart)));
+  const curves = names("curves", (curve) => curve.name).map(chart), scores = names("scores", scoreName).map(scoreChart);
+  fill(document.getElementById("figures"), make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, scores, curves));
 }
+
+const SIZE = { W: 560, H: 240, left: 58, right: 26, top: 12, bottom: 30 };
+const range = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+
+// A chart's scales, with its lines and numbers.
+function frame([x0, x1], [y0, y1], told) {
+  const { W, H, left, right, top, bottom } = SIZE;
+  const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * (W - left - right), Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
+  const grid = ticks(y0, y1, 4).map((y) => [draw("line", { class: "grid", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 8, y: Y(y) + 4, "text-anchor": "end" }, told(y))]);
+  const below = ticks(x0, x1, 5).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
+  return { X, Y, axes: [...grid.flat(), ...below] };
+}
+
+const svg = (label, ...children) => draw("svg", { viewBox: `0 0 ${SIZE.W} ${SIZE.H}`, class: "chart", role: "img", "aria-label": label }, ...children);
 
 function chart(name) {
   const lines = FIGURES.runs.map((run) => run.curves.find((curve) => curve.name === name));
   const known = lines.flatMap((line) => (line ? line.points : [])).filter(([, y]) => y !== null);
-  const W = 560, H = 240, left = 58, right = 26, top = 12, bottom = 30;
   if (!known.length) return card(name, {}, make("p", { class: "quiet" }, say("none")));
-  const range = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
   const [x0, x1] = range(known.map(([x]) => x)); let [y0, y1] = range(known.map(([, y]) => y));
   if (y0 === y1) { const pad = Math.abs(y0) * 0.1 || 1; y0 -= pad; y1 += pad; }
-  const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * (W - left - right), Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
-  const grid = ticks(y0, y1, 4).map((y) => [draw("line", { class: "grid", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 8, y: Y(y) + 4, "text-anchor": "end" }, short(y))]);
-  const below = ticks(x0, x1, 5).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
+  const { X, Y, axes } = frame([x0, x1], [y0, y1], short);
   const paths = lines.map((line, i) => {
     if (!line) return null;
     const trace = (points) => {
@@ -43,10 +54,38 @@ function chart(name) {
       for (const [x, y] of points) { if (y === null) { pen = "M"; continue; } d += `${pen}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`; pen = "L"; }
       return d;
     };
+    const marks = line.points.filter(([, y]) => y !== null);
+    if (marks.length === 1) return draw("circle", { class: `score run-${i}`, cx: X(marks[0][0]), cy: Y(marks[0][1]), r: 3 });
     const many = line.points.length > 100;
     return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? smoothed(line.points) : line.points) })];
   });
   const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
-  return card(make("bdi", {}, name), {}, said, draw("svg", { viewBox: `0 0 ${W} ${H}`, class: "chart", role: "img", "aria-label": `${name}: ${short(y0)} – ${short(y1)}, ${say("step")} ${count(x0)} – ${count(x1)}` }, grid, below, paths));
+  return card(make("bdi", {}, name), {}, said, svg(`${name}: ${short(y0)} – ${short(y1)}, ${say("step")} ${count(x0)} – ${count(x1)}`, axes, paths));
 }
 
+// Scores of checkpoints: a point each with its interval, and no line, for nothing was measured in between.
+const scoreName = (score) => `${score.name} · ${score.figure}`;
+
+function scoreChart(name) {
+  const found = FIGURES.runs.map((run) => run.scores.find((score) => scoreName(score) === name));
+  const all = found.flatMap((score) => (score ? score.points : []));
+  const { unit } = found.find(Boolean);
+  // The steps of the whole training, so that a point stands below its place on the curves.
+  const steps = range(FIGURES.runs.flatMap((run) => [...run.curves, ...run.scores].flatMap((line) => line.points.map(([x]) => x))));
+  let [y0, y1] = range(all.flatMap(([, value, low, high]) => [value, low ?? value, high ?? value]));
+  const pad = (y1 - y0) * 0.08 || Math.abs(y0) * 0.1 || 1;
+  [y0, y1] = unit === "fraction" ? [Math.max(0, y0 - pad), Math.min(1, y1 + pad)] : [y0 - pad, y1 + pad];
+  const { X, Y, axes } = frame(steps, [y0, y1], (y) => (unit === "fraction" ? `${short(y * 100)} %` : short(y)));
+  const told = ([step, value, low, high, n]) =>
+    `${say("step")} ${count(step)}: ${amount(value, unit)}${low === null ? "" : ` (${between({ ci95: [low, high], unit })})`}${n === null ? "" : `, n ${count(n)}`}`;
+  const marks = found.map((score, i) => score && score.points.map((point) => scoreMark(point, i, X(point[0]) + (found.length > 1 ? i * 6 - 3 : 0), Y, told(point))));
+  const said = found.map((score, i) => score && make("p", { class: "quiet" }, runName(i), ` ${told(score.points[score.points.length - 1])}`));
+  return card(make("bdi", {}, name), { class: "card scores" }, said, svg([name, ...all.map(told)].join("; "), axes, marks));
+}
+
+function scoreMark([, value, low, high], i, x, Y, told) {
+  const line = (x1, x2, y1, y2) => draw("line", { x1, x2, y1, y2 });
+  const whisker = low === null ? null : [line(x, x, Y(low), Y(high)), line(x - 4, x + 4, Y(low), Y(low)), line(x - 4, x + 4, Y(high), Y(high))];
+  const point = i ? draw("rect", { x: x - 4, y: Y(value) - 4, width: 8, height: 8 }) : draw("circle", { cx: x, cy: Y(value), r: 4.5 });
+  return draw("g", { class: `score run-${i}` }, draw("title", {}, told), whisker, point);
+}

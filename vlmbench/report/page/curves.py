@@ -1,4 +1,7 @@
-"""The curves of a training: metrics.jsonl, one object a line with `step` and figures, thinned for drawing."""
+"""The curves of a training: metrics.jsonl, one object a line with `step` and figures, thinned for drawing.
+
+Scores of its checkpoints stand in the same file and are no curves: see `scores`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from vlmbench.errors import RunFolderError
 from vlmbench.plain_text import visible
+from vlmbench.report.page.scores import is_score, read_scores
 from vlmbench.report.page.texts import LIMITS
 
 METRICS = "metrics.jsonl"
@@ -37,7 +41,8 @@ def training_figures(folders: Sequence[Path]) -> dict[str, Any]:
 
 def _training(folder: Path) -> dict[str, Any]:
     series, unread = read_metrics(folder / METRICS)
-    if not series:
+    scores = read_scores(folder / METRICS)
+    if not (series or scores):
         raise RunFolderError(
             "it holds no figures: no line has a number `step` and another one beside it.",
             file=folder / METRICS,
@@ -51,12 +56,18 @@ def _training(folder: Path) -> dict[str, Any]:
         }
         for name, points in series.items()
     ]
-    steps = max(points[-1][0] for points in series.values())
-    return {"folder": visible(folder.name), "curves": curves, "steps": steps, "unread": unread}
+    ends = [points[-1][0] for points in series.values()] + [score["points"][-1][0] for score in scores]
+    return {
+        "folder": visible(folder.name),
+        "curves": curves,
+        "scores": scores,
+        "steps": max(ends),
+        "unread": unread,
+    }
 
 
 def read_metrics(file: Path) -> tuple[dict[str, list[Point]], int]:
-    """Every figure by name, in order of steps, and how many lines could not be read.
+    """Every figure of the training by name, in order of steps, and how many lines could not be read.
 
     A figure that is not finite is a gap. Where a step occurs twice (a training that was resumed), the
     later line counts.
@@ -91,6 +102,8 @@ def _values(line: bytes) -> Mapping[str, float] | None:
         return None
     if not isinstance(document, dict):
         return None
+    if is_score(document):
+        return {}
     try:
         values = {name: float(v) for name, v in _flat(document) if type(v) in (int, float)}
     except OverflowError:

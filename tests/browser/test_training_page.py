@@ -1,0 +1,63 @@
+"""The page of a training that evaluated itself, in a real browser: curves, and scores as points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from watched_page import Watched
+
+from vlmbench.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+
+def training(folder: Path, better: float = 0.0) -> Path:
+    """Losses of many steps, scores of three."""
+    folder.mkdir()
+    lines = [{"step": step, "loss": 3 / step**0.5} for step in range(1, 400)]
+    for step in (100, 200, 300):
+        share = 0.3 + step / 1000 + better
+        lines.append(
+            {"step": step, "benchmark": "MMBench_DEV_EN", "value": share, "n": 300, "unit": "fraction",
+             "ci95": [share - 0.05, share + 0.06], "name": "circular accuracy"}
+        )  # fmt: skip
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def page(watched: Callable[..., Watched], *folders: Path) -> Watched:
+    out = folders[-1] / "page.html"
+    assert main(["report", *map(str, folders), "--out", str(out)]) == 0
+    return watched(out.as_uri())
+
+
+def test_scores_are_points_with_their_intervals_in_a_figure_of_their_own(
+    watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    seen = page(watched, training(tmp_path / "one"))
+    titles = seen.page.locator("h2").all_inner_texts()
+    assert titles == ["MMBench_DEV_EN · circular accuracy", "loss"]
+    scores = seen.page.locator(".scores")
+    assert scores.locator("circle").count() == 3
+    assert scores.locator("g.score").first.locator("line").count() == 3
+    assert scores.locator("path").count() == 0
+    assert "step 300: 60.0 % (55.0 % – 66.0 %), n 300" in scores.inner_text()
+    assert "60 %" in scores.locator("svg").text_content()
+    seen.page.locator("button", has_text="中文").click()
+    assert "步 300" in scores.inner_text()
+    seen.see("report-training-scores")
+    assert seen.complaints == []
+
+
+def test_two_trainings_have_their_points_side_by_side(
+    watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    seen = page(watched, training(tmp_path / "one"), training(tmp_path / "two", better=0.1))
+    assert seen.page.locator(".scores circle").count() == 3
+    assert seen.page.locator(".scores rect").count() == 3
+    assert "step 300: 70.0 %" in seen.page.locator(".scores").inner_text()
+    seen.see("report-trainings-scores")
+    assert seen.complaints == []
