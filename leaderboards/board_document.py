@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .board_nouns import REASONS, Board, Figure
+from .board_nouns import DATE_UNKNOWN, REASONS, Board, Figure
 
 SCHEMA_VERSION = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -138,6 +138,6 @@ def _quoted_lines(board: Board) -> Iterator[dict[str, Any]]:
                         "rules": table.rules,
                         "value": figure,
                         "source": table.source,
-                        "date": table.date,
+                        "date": table.date or DATE_UNKNOWN,
                         "note": row.notes.get(place),
                     }

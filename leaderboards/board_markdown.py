@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vlmbench.plain_text import markdown
 
-from .board_nouns import REASONS, Board, Entry, Figure, Place, QuotedTable
+from .board_nouns import DATE_UNKNOWN, REASONS, Board, Entry, Figure, Place, QuotedTable
 
 MOST = 1000
 """Longest text of a reason."""
@@ -81,7 +81,8 @@ def _apart(board: Board) -> Iterator[str]:
 def _quoted(table: QuotedTable) -> Iterator[str]:
     yield f"### {markdown(table.title)}"
     yield ""
-    yield f"[Source]({table.source}), {markdown(table.date)}. Rules: {markdown(table.rules)}."
+    when = f"{markdown(table.date or DATE_UNKNOWN)} ({markdown(table.dated)})"
+    yield f"[Source]({table.source}), {when}. Rules: {markdown(table.rules)}."
     yield ""
     yield f"| model | {' | '.join(markdown(name) for name in table.benchmarks)} |"
     yield f"|---|{'---:|' * len(table.benchmarks)}"

@@ -23,6 +23,8 @@ Why = Literal[
 ]
 """Why a run stands apart. The page has a sentence for each in every language."""
 
+DATE_UNKNOWN = "date not known"
+
 REASONS: Mapping[Why, str] = {
     "blind": "blind: every picture was grey",
     "incomplete": "incomplete: rows have no answer, or an error",
@@ -138,7 +140,10 @@ class QuotedTable:
 
     title: str
     source: str
-    date: str
+    date: str | None
+    """When the source first had all of it; None where that is not known."""
+    dated: str
+    """How that is known, or why not."""
     rules: str
     benchmarks: tuple[str, ...]
     languages: tuple[tuple[str, ...], ...]

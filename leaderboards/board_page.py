@@ -89,6 +89,7 @@ def page_data(board: Board) -> dict[str, Any]:
                 "title": t.title,
                 "source": t.source,
                 "date": t.date,
+                "dated": t.dated,
                 "rules": t.rules,
                 "benchmarks": list(t.benchmarks),
                 "languages": [list(spoken) for spoken in t.languages],

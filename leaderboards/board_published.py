@@ -12,7 +12,7 @@ from .board_names import billions_in, family_of, languages_of
 from .board_nouns import QuotedRow, QuotedTable
 
 FILE = Path(__file__).with_name("published.yaml")
-_KEYS = {"title", "source", "date", "rules", "benchmarks", "rows"}
+_KEYS = {"title", "source", "date", "dated", "rules", "benchmarks", "rows"}
 _ROW_KEYS = {"model", "as", "family", "size", "figures"}
 
 
@@ -52,7 +52,8 @@ def _table(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> Quo
     return QuotedTable(
         title=table["title"],
         source=table["source"],
-        date=str(table["date"]),
+        date=None if table["date"] is None else str(table["date"]),
+        dated=table["dated"],
         rules=table["rules"],
         benchmarks=benchmarks,
         languages=tuple(map(languages_of, benchmarks)),

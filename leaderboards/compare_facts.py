@@ -8,6 +8,7 @@ from typing import Any
 
 from vlmbench.domain import RuleSet
 from vlmbench.finished import FinishedRun
+from vlmbench.plain_text import visible
 
 
 def why_incomparable(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> str | None:
@@ -81,12 +82,12 @@ def _dataset(facts: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _dataset_in_words(facts: Mapping[str, Any]) -> str:
-    """`Shapes.tsv (MD5 3f2a…)`; with its pictures, where they lie beside it and have a digest of their own."""
+    """`Shapes.tsv (MD5 3f2a41…)`; pictures that lie beside it have a digest of their own."""
     if (found := _dataset(facts)) is None:
         return "unknown"
-    md5, with_pictures = found
-    digests = f"MD5 {_brief(md5)}" + (f", with its pictures {_brief(with_pictures)}") * (with_pictures != md5)
-    return f"{_brief(facts['dataset'].get('file') or 'a file')} ({digests})"
+    md5, with_pictures = (f"{digest[:12]}…" if len(digest) > 12 else digest for digest in found)
+    digests = f"MD5 {md5}" + f", with its pictures {with_pictures}" * (found[0] != found[1])
+    return f"{visible(str(facts['dataset'].get('file', 'a file')), 80)} ({digests})"
 
 
 def _version(run: FinishedRun) -> str:
@@ -106,4 +107,4 @@ def _changes(before: Any, after: Any) -> str:
 
 def _brief(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 30 else f"{text[:12]}…"
+    return text if len(text) <= 40 else f"{text[:12]}…"

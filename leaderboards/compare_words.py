@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
+from vlmbench.plain_text import visible
 from vlmbench.stats import Difference
 
-from .compare_nouns import Comparison
+from .compare_nouns import Comparison, Page, Side
 
 
 def score(comparison: Comparison, value: float | None) -> str:
@@ -14,6 +16,15 @@ def score(comparison: Comparison, value: float | None) -> str:
     if value is None:
         return "none"
     return f"{value * 100:.1f} %" if comparison.fraction else f"{value:.2f}"
+
+
+def headline(side: Side) -> str:
+    """The figure that tables quote of the whole run, where it is another one than the mean compared."""
+    if side.headline is None or abs(side.headline - side.value) < 1e-9:
+        return ""
+    fraction = side.headline_unit == "fraction"
+    figure = f"{side.headline * 100:.1f} %" if fraction else f"{side.headline:.1f}"
+    return f"{side.headline_name} of the whole run: {figure}"
 
 
 def change(comparison: Comparison, value: float) -> str:
@@ -47,7 +58,7 @@ def verdict(comparison: Comparison, first: str = "the first run", second: str = 
 
 def size(comparison: Comparison) -> str:
     """`1164 questions`, and how many independent ones where rows come in clusters."""
-    units = len(comparison.better) + len(comparison.worse) + comparison.alike
+    units = comparison.units
     noun = f"{units} {comparison.unit}{'s' * (units != 1)}"
     return noun if comparison.difference.n == units else f"{noun} in {comparison.difference.n} clusters"
 
@@ -90,6 +101,31 @@ def reach(comparison: Comparison) -> str:
 def flipped(comparison: Comparison) -> str:
     """How many units changed, each way."""
     return f"{len(comparison.worse)} got worse, {len(comparison.better)} got better, {comparison.alike} alike"
+
+
+def adjustment(comparisons: Sequence[Comparison]) -> str:
+    """What the p-values of several comparisons are adjusted for; empty where there is one alone."""
+    if len(comparisons) < 2:
+        return ""
+    first = comparisons[0].first.name
+    with_first = sum(c.first.name == first for c in comparisons)
+    among = len(comparisons) - with_first
+    others = f", the {among} among the other runs as another" if among else ""
+    return (
+        f"p-values are adjusted by Holm's method, the {with_first} "
+        f"comparison{'s' * (with_first != 1)} with the first run as one family{others}. "
+        "Intervals are not adjusted: one may exclude 0 where the adjusted p does not tell the two apart."
+    )
+
+
+def place(page: Page, row: str) -> str:
+    """Where a row stands on the page that shows both runs side by side."""
+    return f"{page.path}#{anchor(row)}"
+
+
+def anchor(row: str) -> str:
+    """As the page itself names its rows, with every character escaped that an address may not hold."""
+    return f"row-{quote(visible(row), safe='')}"
 
 
 def letters(comparisons: Sequence[Comparison]) -> dict[str, str]:

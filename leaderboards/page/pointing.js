@@ -4,11 +4,12 @@ const hideTip = () => {
   tip.hidden = true;
 };
 const showTip = (cell) => {
-  if (!cell?.matches?.("td.cell")) {
+  const text = cell?.matches?.("td.cell") ? cell.getAttribute("aria-label") : cell?.dataset?.tip;
+  if (!text) {
     hideTip();
     return;
   }
-  tip.textContent = cell.getAttribute("aria-label");
+  tip.textContent = text;
   tip.hidden = false;
   const box = cell.getBoundingClientRect();
   const left = Math.min(Math.max(8, box.right - tip.offsetWidth), innerWidth - tip.offsetWidth - 8);

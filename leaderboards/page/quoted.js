@@ -1,4 +1,7 @@
 // The tables that others have printed.
+const when = (table) => `${table.date ?? say("date_unknown")} (${table.dated})`;
+const quoteStory = (model, benchmark, figure, table) =>
+  [`${model} · ${benchmark}: ${figure}`, say("tip_quoted", table), when(table), `${say("rules")}: ${table.rules}`].join("\n");
 const quote = (table) => {
   const block = make("div", "quote");
   const cite = make("p", "cite");
@@ -6,7 +9,8 @@ const quote = (table) => {
   link.href = table.source;
   link.rel = "noreferrer";
   link.setAttribute("aria-label", `${say("source")}: ${table.title}`);
-  cite.append(link, ` · ${table.date} · ${say("rules")}: ${table.rules}`);
+  cite.append(link, ` · ${when(table)} · ${say("rules")}: ${table.rules}`);
+  const titles = [say("model"), ...table.benchmarks.map((name) => name.replaceAll("_", " "))];
   const notes = [];
   const lines = table.rows.map(([model, family, billions, figures, doubts]) => {
     const name = make("td", "", model);
@@ -15,12 +19,12 @@ const quote = (table) => {
     const cells = figures.map((figure, i) => {
       const doubt = doubts[i];
       const cell = make("td", "number", `${figure ?? "–"}${doubt ? " †" : ""}`);
-      if (doubt) notes.push(`${model}, ${table.benchmarks[i].replaceAll("_", " ")}: ${figure} † ${doubt}`);
+      if (figure) cell.dataset.tip = quoteStory(model, titles[i + 1], figure, table);
+      if (doubt) notes.push(`${model}, ${titles[i + 1]}: ${figure} † ${doubt}`);
       return cell;
     });
     return [name, ...cells];
   });
-  const titles = [say("model"), ...table.benchmarks.map((name) => name.replaceAll("_", " "))];
   const scroll = make("div", "scroll");
   const drawn = plainTable(titles, lines, table.title);
   drawn.dataset.languages = JSON.stringify(table.languages);

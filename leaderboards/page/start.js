@@ -61,8 +61,10 @@ document.addEventListener("keydown", (event) => {
   walk(event);
 });
 const grid = $("grid");
-grid.addEventListener("mouseover", (event) => showTip(event.target.closest("td")));
-grid.addEventListener("mouseleave", hideTip);
+for (const section of [grid, $("quoted")]) {
+  section.addEventListener("mouseover", (event) => showTip(event.target.closest("td")));
+  section.addEventListener("mouseleave", hideTip);
+}
 grid.addEventListener("focusin", (event) => showTip(event.target));
 grid.addEventListener("focusout", hideTip);
 grid.addEventListener("scroll", hideTip);

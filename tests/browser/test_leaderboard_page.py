@@ -142,6 +142,17 @@ def test_sources_that_disagree_are_named_and_refusals_listed(page: Watched) -> N
     assert page.page.locator(".board", has_text="LLaVA-Llama-3-8B").count() == 0
 
 
+def test_a_quoted_figure_says_where_and_when_or_that_nobody_knows(page: Watched) -> None:
+    undated = page.page.locator(".quote").nth(5)
+    assert "date not known" in undated.locator(".cite").inner_text()
+    undated.locator("td.number").first.hover()
+    tip = page.page.inner_text("#tip")
+    assert "not measured here" in tip
+    assert "date not known" in tip
+    page.page.locator(".quote").nth(3).locator("td.number").first.hover()
+    assert "2024-04-22" in page.page.inner_text("#tip")
+
+
 def test_chinese_and_back(address: str, watched: Callable[..., Watched]) -> None:
     seen = watched(address, locale="zh-CN")
     assert seen.page.inner_text("h1") == "排行榜"

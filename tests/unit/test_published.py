@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from board_runs import skilled, write_run
 
+from vlmbench.cli.main import main
 from vlmbench.errors import UserError
 from vlmbench.leaderboards.board_published import published_tables
 
@@ -15,8 +18,11 @@ def test_every_table_says_where_when_and_under_which_rules() -> None:
     assert len(tables) == 7
     for table in tables:
         assert table.source.startswith("https://")
-        assert table.date
+        assert table.dated
         assert table.rules
+    assert [table.title for table in tables if table.date is None] == [
+        "Models that others trained with xtuner on InternLM2-1.8B"
+    ]
     assert sum(len(table.rows) for table in tables) == 23
     assert sum(figure is not None for table in tables for row in table.rows for figure in row.figures) == 227
 
@@ -42,7 +48,8 @@ def test_sources_that_disagree_are_both_kept_and_said() -> None:
 
 
 _TABLE = (
-    "- {title: x, source: 'https://x', date: d, rules: r, benchmarks: [A], rows: [{model: m, figures: %s}]}"
+    "- {title: x, source: 'https://x', date: d, dated: d, rules: r, benchmarks: [A], "
+    "rows: [{model: m, figures: %s}]}"
 )
 
 
@@ -62,3 +69,15 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) ->
     file.write_text(text)
     with pytest.raises(UserError, match=said):
         published_tables(file)
+
+
+def test_a_table_without_a_date_says_so_wherever_it_is_written(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one", "one", skilled(30))
+    assert (
+        main(["leaderboard", "build", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
+    )
+    for name in ("leaderboard.md", "leaderboard.csv", "index.html"):
+        assert "date not known" in (tmp_path / "out" / name).read_text("utf-8")
+    quoted = json.loads((tmp_path / "out" / "leaderboard.json").read_text("utf-8"))["quoted"]
+    assert [table["date"] for table in quoted].count(None) == 1
+    assert all(table["dated"] for table in quoted)
