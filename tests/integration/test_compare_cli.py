@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -53,7 +54,9 @@ def test_a_regression_ends_with_3_and_is_written_down(
     assert compare(runs / "demo", runs / "b", "--fail-if", "regression", *files) == 3
     captured = capsys.readouterr()
     assert "B is worse than A." in captured.out
-    assert "vlmbench show Shapes_DEV_EN --sample" in captured.out
+    place = f"{runs / 'b' / 'Shapes_DEV_EN' / 'report-compared.html'}#row-"
+    command = f"vlmbench report {runs / 'demo' / 'Shapes_DEV_EN'} {runs / 'b' / 'Shapes_DEV_EN'}"
+    assert re.search(rf"with pictures: {re.escape(place)}\d+, which `{command}` writes", captured.out)
     assert "regression on Shapes_DEV_EN" in captured.err
     assert ET.parse(tmp_path / "new" / "j.xml").find("testsuite/testcase/failure") is not None
     page = (tmp_path / "new" / "m.md").read_text("utf-8")
@@ -75,6 +78,22 @@ def test_json_has_everything(runs: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert only["difference"]["n"] == 12
     assert {"category", "l2-category"} == {part["level"] for part in only["categories"]}
     assert all(len(flip["pictures"]) == 1 and flip["question"] for flip in only["worse"])
+
+
+def test_the_page_with_the_pictures_is_written_in_the_same_go(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, text = tmp_path / "pages" / "b.html", tmp_path / "m.md"
+    assert compare(runs / "demo", runs / "b", "--html", page, "--markdown", text) == 0
+    lost = re.search(rf"with pictures: {re.escape(str(page))}#row-(\d+)\n", capsys.readouterr().out)
+    assert lost is not None
+    assert f"[{lost[1]}](<pages/b.html#row-{lost[1]}>)" in text.read_text("utf-8")
+    written = page.read_text("utf-8")
+    assert 'id="picture-0"' in written
+    assert f'"id":"{lost[1]}"' in written.replace(": ", ":")
+    assert compare(runs / "demo", runs / "a", runs / "b", "--html", tmp_path / "two") == 0
+    names = sorted(page.name for page in (tmp_path / "two").iterdir())
+    assert names == ["a-Shapes_DEV_EN.html", "b-Shapes_DEV_EN.html"]
 
 
 def test_three_runs_make_a_matrix(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +219,10 @@ def test_rows_of_a_bare_file_are_clustered_by_picture_wherever_they_are_compared
     (bare / "mine.tsv").unlink()
     assert compare(bare / "A", bare / "B") == 0
     assert capsys.readouterr().out == here
+    assert main(["report", str(bare / "A"), str(bare / "B")]) == 0
+    said = capsys.readouterr().err
+    assert "the page shows no pictures: mine.tsv, which" in said
+    assert "--data-dir DIR" in said
     for side in "AB":  # as runs of earlier versions are
         (bare / side / "pictures.jsonl").unlink()
     assert compare(bare / "A", bare / "B") == 0

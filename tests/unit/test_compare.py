@@ -186,6 +186,13 @@ def test_other_questions_are_refused_with_what_differs(facts: dict[str, Any], re
     assert reason in refused(circular_run(HALF), circular_run(HALF, **facts))
 
 
+def test_datasets_that_differ_are_named_by_file_and_digest() -> None:
+    dataset = {"file": "odd.tsv", "md5": "0123456789abcdef" * 2, "with pictures": "fedcba98" * 4}
+    said = refused(circular_run(HALF), circular_run(HALF, dataset=dataset))
+    other = "odd.tsv (MD5 0123456789ab…, with its pictures fedcba98fedc…)"
+    assert f"the datasets differ: a file (MD5 d1) and {other}." in said
+
+
 def test_a_run_that_does_not_say_what_was_asked_is_refused() -> None:
     one, two = circular_run(HALF, dataset=None), circular_run(HALF, dataset=None)
     assert "does not say which dataset" in refused(one, two)

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from finished_runs import circular_run, finished
+from finished_runs import circular_run, finished, row_run
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -17,12 +17,13 @@ from samples import metric, rotated
 from samples import run as made_run
 
 from vlmbench.cli.compare_text import print_comparisons
-from vlmbench.finished import FinishedRun
+from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare_document import comparison_document
 from vlmbench.leaderboards.compare_junit import junit_xml
 from vlmbench.leaderboards.compare_markdown import comparison_markdown
-from vlmbench.leaderboards.compare_nouns import Comparison, Refusal
-from vlmbench.leaderboards.comparing import compare, regressions
+from vlmbench.leaderboards.compare_nouns import Comparison, Page, Refusal
+from vlmbench.leaderboards.compare_words import interval
+from vlmbench.leaderboards.comparing import compare, regressions, with_holm
 from vlmbench.plain_text import markdown, visible
 
 HOSTILE = "<script>alert(1)</script>|`x`\x00\x1b[31m\u202e\ud800=cmd()\r\n![i](http://e.vil/i.png)\ufffe]]>"
@@ -102,8 +103,55 @@ def test_three_runs_are_a_matrix() -> None:
     assert "-50.0*" in text
     assert "+52.5*" in text
     assert "-2.5\n" in text
+    assert interval(pairs[0], pairs[0].difference) in text.split("column less row")[0]
+    assert "B against A" in text
+    assert "C against A" in text
+    assert "C against B" not in text
+    assert "2 comparisons with the first run as one family, the 1" in " ".join(text.split())
     page = comparison_markdown(pairs, [])
     assert page.count("**worse**") == 2
+    ends = interval(pairs[0], pairs[0].difference)
+    assert f"| **A** | 100.0 % |  | \\-50\\.0\\*<br>{ends} |" in page
+    assert page.count("| category: kind 0 | 14 |") == 2
+    assert page.count("<summary>") == 2
+
+
+def test_the_p_of_several_comparisons_is_called_holms_and_intervals_are_said_to_be_unadjusted() -> None:
+    one = compare(circular_run([True] * 20), circular_run([False] * 6 + [True] * 14))
+    alone, several = (comparison_markdown(with_holm([one] * n), []) for n in (1, 2))
+    assert "| 95 % | p | verdict |" in alone
+    assert "Intervals are not adjusted" not in alone
+    assert "| 95 % | p (Holm) | verdict |" in several
+    assert "Intervals are not adjusted" in several
+
+
+def test_another_headline_than_the_mean_compared_has_the_same_unit() -> None:
+    whole, part = circular_run([True] * 30 + [False] * 10), circular_run([True] * 20)
+    text = shown([compare(whole, part, common=True)])
+    assert "A: 100.0 % (circular accuracy of the whole run: 75.0 %)" in text
+
+
+def test_a_category_without_end_is_cut_and_its_rows_and_clusters_are_told_apart() -> None:
+    sides = [row_run([value] * 8, [i // 4 for i in range(8)]) for value in (1.0, 0.5)]
+    for run in sides:
+        samples = tuple(replace(s, categories={"category": "long " * 120}) for s in run.questions.samples)
+        object.__setattr__(run, "read_questions", lambda samples=samples: Questions(samples=samples))
+        vars(run).pop("questions")
+    found = compare(*sides)
+    text = shown([found])
+    assert "rows   clusters" in text
+    assert text.count("long") == 12
+    for word in ("| rows | clusters |", "long… | 8 | 2 |"):
+        assert word in comparison_markdown([found], [])
+
+
+def test_an_anchor_names_any_row_as_an_address_may() -> None:
+    page = Page(path="a b.html", command=None)
+    found = compare(circular_run([True]), circular_run([False]))
+    (flip,) = found.worse
+    odd = replace(found, page=page, worse=(replace(flip, row="a]b(c) <ü>"),))
+    assert "(<a%20b.html#row-a%5Db%28c%29%20%3C%C3%BC%3E>)" in comparison_markdown([odd], [])
+    assert "with pictures: a b.html#row-a%5Db%28c%29%20%3C%C3%BC%3E" in shown([odd])
 
 
 def test_intervals_show_where_there_is_room() -> None:

@@ -1,6 +1,7 @@
 """Two runs or more over the same questions: which is better, and can that be told from chance?
 
     vlmbench compare runs/base/MMBench_DEV_EN runs/tuned/MMBench_DEV_EN
+    vlmbench compare runs/base/CCBench runs/tuned/CCBench --html compare.html
     vlmbench compare runs/base runs/tuned --fail-if regression --junit compare.xml
     vlmbench compare runs/a/CCBench runs/b/CCBench runs/c/CCBench --rules vlmevalkit-2024
 
@@ -13,7 +14,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
 from vlmbench.cli.compare_text import print_comparisons
 from vlmbench.cli.main import complain
+from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
-from vlmbench.errors import RunFolderError, UsageError
+from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -56,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--markdown", type=Path, metavar="FILE", help="write Markdown; GITHUB_STEP_SUMMARY gets it too"
     )
     parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write the page of `vlmbench report` too: both answers to every question, with its pictures "
+        "(a folder where there are several)",
+    )
+    parser.add_argument(
         "--flips", type=int, default=5, metavar="N", help="questions that changed to show, each way"
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
@@ -73,6 +84,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("must be 0 or more.", key="--flips")
     comparisons, refused = _compared_or_written(args)
     gated = args.gate is not None or args.fail_if is not None
+    comparisons = with_pages(comparisons, args)
     base = run_name(args.runs, 0)
     against_base = [c for c in comparisons if c.first.name == base]
     regressed = _module("comparing").regressions(against_base, args.gate)
@@ -137,6 +149,35 @@ def _compare_on(
     return comparisons, refused
 
 
+def with_pages(comparisons: Sequence[Any], args: argparse.Namespace) -> list[Any]:
+    """Each with the place where its questions are shown with their pictures; written now, where asked for."""
+    base = run_name(args.runs, 0)
+    pages = {n: (Path(c.first.folder), Path(c.second.folder)) for n, c in enumerate(comparisons)}
+    asked = [n for n in pages if comparisons[n].first.name == base] if args.html else []
+    places = targets([pages[n] for n in asked], args.html, flag="--html") if asked else []
+    written = dict(zip(asked, places, strict=True))
+    return [
+        replace(comparison, page=_page(pages[number], written.get(number), args))
+        for number, comparison in enumerate(comparisons)
+    ]
+
+
+def _page(folders: tuple[Path, Path], target: Path | None, args: argparse.Namespace) -> Any:
+    """A page that cannot be written is told, and takes nothing from the comparison."""
+    page = _module("compare_nouns").Page
+    if target is None:
+        more = ["--data-dir", args.data_dir] if args.data_dir else []
+        more += [word for plugin in args.plugin for word in ("--plugin", plugin)]
+        command = shlex.join(map(str, ("vlmbench", "report", *folders, *more)))
+        return page(path=str(folders[1] / COMPARED), command=command)
+    try:
+        write_page(folders, target, args)
+    except UserError as error:
+        complain(f"{target} is not written: {error}")
+        return None
+    return page(path=str(target), command=None)
+
+
 def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
     """The runs of one argument by benchmark; blind ones are another benchmark."""
     from vlmbench.report.runs import open_run, run_folders
@@ -182,7 +223,9 @@ def _write(
 ) -> None:
     from vlmbench.store import make_folder, write_text
 
-    text = _module("compare_markdown").comparison_markdown(comparisons, refused, flips=args.flips)
+    text = _module("compare_markdown").comparison_markdown(
+        comparisons, refused, flips=args.flips, folder=args.markdown.parent if args.markdown else None
+    )
     if args.markdown:
         make_folder(args.markdown.parent)
         write_text(args.markdown, text)

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 100
-"""From this width on there is room for intervals."""
+WIDE, MEDIUM = 100, 72
+"""From these widths on there is room for intervals: beside verdicts, and beside categories."""
+MATRIX_MARGIN, MATRIX_CELL = 18, 17
+NAME = 60
+"""Of a category or a benchmark in a table."""
 _COLOURS = {"better": "green", "worse": "red", "cannot be told apart": "yellow"}
 
 
 def print_comparisons(
     comparisons: Sequence[Any], refused: Sequence[Any], *, console: Console, flips: int
 ) -> None:
-    """Two runs in full, more as a matrix a benchmark; several benchmarks begin with one table of all."""
+    """Every run against the first in full, more than two as a matrix; several benchmarks as a table."""
     words = importlib.import_module("vlmbench.leaderboards.compare_words")
     names = words.letters(comparisons)
     page = _Page(console, words, names)
@@ -34,10 +37,15 @@ def print_comparisons(
         of_this = [c for c in comparisons if c.benchmark == benchmark]
         if len(names) > 2:
             page.matrix(of_this)
-        else:
-            page.details(of_this[0], flips if len(benchmarks) == 1 else 0)
+        several = len(benchmarks) > 1 or len(names) > 2
+        for comparison in of_this:
+            if comparison.first.name == comparisons[0].first.name:
+                page.details(comparison, 0 if several else flips)
+    if note := words.adjustment(comparisons):
+        page.console.print()
+        page.line(note, "dim")
     for refusal in refused:
-        page.line(f"{refusal.benchmark} was not compared.", "yellow")
+        page.line(f"{visible(refusal.benchmark, NAME)} was not compared.", "yellow")
 
 
 class _Page:
@@ -64,12 +72,15 @@ class _Page:
 
     def details(self, comparison: Any, flips: int) -> None:
         """One pair in full."""
-        words = self.words
-        self.heading(f"{comparison.benchmark}, {comparison.rules}, {words.size(comparison)}")
-        for side in (comparison.first, comparison.second):
-            self.line(f"{self.names[side.name]}: {words.score(comparison, side.value)}{self.headline(side)}")
+        words, sides = self.words, (comparison.first, comparison.second)
+        letters = [self.names[side.name] for side in sides]
+        which = f", {letters[1]} against {letters[0]}" if len(self.names) > 2 else ""
+        name = visible(comparison.benchmark, NAME)
+        self.heading(f"{name}{which}, {comparison.rules}, {words.size(comparison)}")
+        for letter, side in zip(letters, sides, strict=True):
+            quoted = words.headline(side)
+            self.line(f"{letter}: {words.score(comparison, side.value)}{f' ({quoted})' if quoted else ''}")
         self.line(words.evidence(comparison))
-        letters = [self.names[side.name] for side in (comparison.first, comparison.second)]
         self.line(words.verdict(comparison, *letters), f"bold {_COLOURS[comparison.verdict]}")
         if by_row := words.by_row(comparison):
             self.line(by_row)
@@ -82,12 +93,7 @@ class _Page:
         self.heading(words.flipped(comparison))
         for title, changed in (("got worse", comparison.worse), ("got better", comparison.better)):
             self.flips(title, changed, flips, comparison)
-
-    def headline(self, side: Any) -> str:
-        """The figure that tables quote, where it is another one than the mean that was compared."""
-        if side.headline is None or abs(side.headline - side.value) < 1e-9:
-            return ""
-        return f"  ({side.headline_name} {side.headline:.4g})"
+        self.where(comparison)
 
     def overview(self, comparisons: Sequence[Any]) -> None:
         """One line a benchmark."""
@@ -99,54 +105,44 @@ class _Page:
             ends = [words.interval(c, c.difference) for _ in wide]
             change, p = words.change(c, c.difference.value), words.chance(c.adjusted_p)
             cells = (*scores, change, *ends, p, c.verdict)
-            table.add_row(*map(self.text, (c.benchmark, *cells)), style=_COLOURS[c.verdict])
+            name = visible(c.benchmark, NAME)
+            table.add_row(*map(self.text, (name, *cells)), style=_COLOURS[c.verdict])
         self.console.print(table)
 
     def matrix(self, comparisons: Sequence[Any]) -> None:
-        """Column less row, in points; a star where it can be told from chance after Holm."""
-        names = [
-            name for name in self.names if any(name in (c.first.name, c.second.name) for c in comparisons)
-        ]
-        found = {(c.first.name, c.second.name): c for c in comparisons}
+        """Each against each, in points; a star where it can be told from chance after Holm."""
+        matrix = importlib.import_module("vlmbench.leaderboards.compare_matrix").matrix_of(comparisons)
         first = comparisons[0]
-        self.heading(f"{first.benchmark}, {first.rules}, {self.words.size(first)}")
-        table = self._table("", "score", *(self.names[name] for name in names))
-        for row in names:
-            cells = [self.cell(found, row, column) for column in names]
-            score = next(
-                self.words.score(c, side.value)
-                for c in comparisons
-                for side in (c.first, c.second)
-                if side.name == row
-            )
-            table.add_row(self.names[row], score, *cells)
+        self.heading(f"{visible(first.benchmark, NAME)}, {first.rules}, {self.words.size(first)}")
+        table = self._table("", "score", *(self.names[name] for name in matrix.scores))
+        whole = MATRIX_MARGIN + MATRIX_CELL * len(matrix.scores) <= self.console.width
+        for row, score in matrix.scores.items():
+            found = [matrix.cells.get((row, column)) for column in matrix.scores]
+            cells = [[cell.change, *[cell.interval] * whole] if cell else [] for cell in found]
+            texts = [self.text(line) for line in (self.names[row], score)]
+            table.add_row(*texts, *(self._lines(cell) for cell in cells))
         self.console.print(table)
-        self.line("column less row, in points; * can be told from chance, after Holm", "dim")
-        for note in dict.fromkeys(note for c in comparisons for note in c.notes):
-            self.line(note, "yellow")
-
-    def cell(self, found: dict[tuple[str, str], Any], row: str, column: str) -> str:
-        """One difference; each pair was compared one way round."""
-        for pair, sign in (((row, column), 1), ((column, row), -1)):
-            if c := found.get(pair):
-                star = "*" if c.verdict != "cannot be told apart" else " "
-                return f"{self.words.change(c, sign * c.difference.value)}{star}"
-        return ""
+        where = "" if whole else "; no room for intervals here"
+        self.line(f"column less row, in points; * can be told from chance, after Holm{where}", "dim")
 
     def categories(self, comparison: Any) -> Table:
         """Every category; Holm's p decides which are bold."""
-        words = self.words
-        wide = ["95 %"] if self.console.width >= WIDE else []
-        table = self._table("category", "n", "A", "B", "difference", *wide, "p (Holm)")
+        words, parts = self.words, comparison.categories
+        letters = [self.names[side.name] for side in (comparison.first, comparison.second)]
+        wide = ["95 %"] if self.console.width >= MEDIUM else []
+        clustered = ["clusters"] if any(part.difference.n != part.units for part in parts) else []
+        columns = (f"{comparison.unit}s", *clustered, *letters, "change", *wide, "p (Holm)")
+        table = self._table("category", *columns)
         level = None
-        for part in comparison.categories:
+        for part in parts:
             if level not in (None, part.level):
                 table.add_section()
             level = part.level
             told = part.adjusted_p is not None and part.adjusted_p < 0.05
             cells = (
-                part.name,
-                str(part.difference.n),
+                visible(part.name, NAME),
+                str(part.units),
+                *[str(part.difference.n) for _ in clustered],
                 words.score(comparison, part.first),
                 words.score(comparison, part.second),
                 words.change(comparison, part.difference.value),
@@ -157,7 +153,7 @@ class _Page:
         return table
 
     def flips(self, title: str, changed: Sequence[Any], most: int, comparison: Any) -> None:
-        """What was said to the questions that changed, and where to look at their pictures."""
+        """What was said to the questions that changed."""
         if not changed or not most:
             return
         self.heading(title)
@@ -169,7 +165,21 @@ class _Page:
                 self.line(f"{self.names[side.name]}: {said}", indent=6)
         if len(changed) > most:
             self.line(f"and {len(changed) - most} more (--flips N, --format json)", "dim", indent=2)
-        self.line(f"look: vlmbench show {comparison.benchmark} --sample {changed[0].row}", "dim", indent=2)
+
+    def where(self, comparison: Any) -> None:
+        """Where the pictures of the questions that changed are to be seen."""
+        page, changed = comparison.page, (*comparison.worse, *comparison.better)
+        if page is None or not changed:
+            return
+        place = self.words.place(page, changed[0].row)
+        by = f", which `{page.command}` writes" if page.command else ""
+        # Not broken into lines: both are to be copied.
+        self.console.print(self.text(f"with pictures: {place}{by}", "dim"), soft_wrap=True)
+
+    def _lines(self, lines: Sequence[str]) -> Text:
+        from rich.text import Text
+
+        return Text("\n").join(self.text(line) for line in lines)
 
     def _table(self, first: str, *numbers: str) -> Table:
         from rich import box

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json
+from vlmbench.cli.main import complain
 from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -46,29 +47,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the pages and say where they are."""
-    from vlmbench.report.page.compose import page_of_runs, page_of_trainings
-    from vlmbench.store import make_folder, write_text
-
-    written: list[dict[str, Any]] = []
     sets = page_sets(args.runs, apart=args.each)
-    for folders, target in zip(sets, targets(sets, args.out), strict=True):
-        started = time.perf_counter()
-        if _are_trainings(folders):
-            page = page_of_trainings(folders)
-        else:
-            runs = _open(folders, args)
-            page = page_of_runs(runs, plugins=args.plugin, difference=_difference(runs))
-        make_folder(target.parent)
-        write_text(target, page)
-        seconds = round(time.perf_counter() - started, 2)
-        facts = {"page": str(target), "bytes": target.stat().st_size, "seconds": seconds}
-        written.append({**facts, "runs": [str(folder) for folder in folders]})
+    places = targets(sets, args.out)
+    written = [write_page(folders, place, args) for folders, place in zip(sets, places, strict=True)]
     if args.format == "json":
         print_json(written)
     else:
         for page_ in written:
             print(f"{page_['page']}  {page_['bytes'] / 1e6:.1f} MB")
     return 0
+
+
+def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Write one page; what it is of, how large, and how long that took."""
+    from vlmbench.report.page.compose import page_of_runs, page_of_trainings
+    from vlmbench.store import make_folder, write_text
+
+    started = time.perf_counter()
+    if _are_trainings(folders):
+        page = page_of_trainings(folders)
+    else:
+        runs = _open(folders, args)
+        page = page_of_runs(runs, plugins=args.plugin, difference=_difference(runs))
+        _say_what_is_missing(runs)
+    make_folder(target.parent)
+    write_text(target, page)
+    seconds = round(time.perf_counter() - started, 2)
+    facts = {"page": str(target), "bytes": target.stat().st_size, "seconds": seconds}
+    return {**facts, "runs": [str(folder) for folder in folders]}
 
 
 def page_sets(paths: Sequence[Path], *, apart: bool = False) -> list[tuple[Path, ...]]:
@@ -88,17 +94,17 @@ def page_sets(paths: Sequence[Path], *, apart: bool = False) -> list[tuple[Path,
     return shared
 
 
-def targets(sets: Sequence[tuple[Path, ...]], out: Path | None) -> list[Path]:
-    """Where each page goes."""
+def targets(sets: Sequence[tuple[Path, ...]], out: Path | None, *, flag: str = "--out") -> list[Path]:
+    """Where each page goes, by what that flag says."""
     if out is not None and len(sets) == 1:
         if out.is_dir():
-            raise UsageError("is a folder; name a file.", file=out, key="--out")
+            raise UsageError("is a folder; name a file.", file=out, key=flag)
         return [out]
     names = [PAGE if len(folders) == 1 else COMPARED for folders in sets]
     if out is None:
         return [folders[-1] / name for folders, name in zip(sets, names, strict=True)]
     if out.is_file():
-        raise UsageError(f"is a file, and {len(sets)} pages are to be written.", file=out, key="--out")
+        raise UsageError(f"is a file, and {len(sets)} pages are to be written.", file=out, key=flag)
     called = ["-".join((f.resolve().parent.name, f.resolve().name)) for *_, f in sets]
     plain = [re.sub(r"[^\w.=+-]+", "_", name).strip("._") for name in called]
     return [
@@ -135,6 +141,15 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
             fix="Add --each for a page each.",
         )
     return runs
+
+
+def _say_what_is_missing(runs: Sequence[FinishedRun]) -> None:
+    """A page without pictures or prompts looks as if there were none."""
+    if any(run.questions.images is not None for run in runs):
+        return
+    why = runs[0].questions.missing
+    fix = "" if "--data-dir" in why else " --data-dir DIR names the folder of the benchmark's file."
+    complain(f"{runs[0].folder}: the page shows no pictures: {why}{fix}")
 
 
 def _other_questions(first: FinishedRun, second: FinishedRun) -> str | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.plain_text import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -20,6 +22,8 @@ Figure = Mapping[str, Any]
 BAR_FROM = 76
 """From this width on there is room for bars, from the next for intervals."""
 INTERVAL_FROM = 48
+NAME = 60
+"""Of a category."""
 _CATEGORY_LEVELS = ("split", "l2-category", "category")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -164,7 +168,8 @@ class _Page:
                 table.add_row(Text(level, "italic"))
             for figure in group:
                 cells = [str(figure["n"]), self.value(figure), *[self.interval(figure)] * intervals]
-                table.add_row(Text(self.clean(figure["name"])), *cells, *[Text(self.bar(figure))] * bars)
+                name = self.clean(visible(figure["name"], NAME))
+                table.add_row(Text(name), *cells, *[Text(self.bar(figure))] * bars)
         return table
 
     def bar(self, figure: Figure) -> str:
