@@ -14,9 +14,10 @@ from typing import Any
 
 from vlmbench.errors import UnknownName, UsageError, UserError
 
-from .library import Entry, own, recipe_names, shipped
+from .library import FOLDER, Entry, own, recipe_names, shipped
 from .overrides import PLACE, changed, split
 from .recipe import Chain, Evaluation, Recipe
+from .sense import Origin, refuse_nonsense
 from .typed import checked, made, merged
 
 CHAIN_KEYS = ("name", "about", "stages")
@@ -118,15 +119,31 @@ def _stage(entry: Entry, item: Any, key: str, asked: list[tuple[list[str], str]]
 
 
 def _recipe(entry: Entry, asked: list[tuple[list[str], str]]) -> Recipe:
-    values = {**_resolved(entry, ()), "name": entry.name}
+    written = values = {**_resolved(entry, ()), "name": entry.name}
+    reached: list[str] = []
     for path, text in asked:
-        if path[0] not in STAGES:
-            values = changed(Recipe, values, path, text)
-        elif len(path) > 1 and path[0] == values.get("stage"):
-            values = changed(Recipe, values, path[1:], text)
-    recipe = made(Recipe, values, entry.where)
-    _refuse_nonsense(recipe, entry.where)
+        if path[0] in STAGES and (len(path) == 1 or path[0] != values.get("stage")):
+            continue
+        inner = path[1:] if path[0] in STAGES else path
+        values = changed(Recipe, values, inner, text)
+        reached.append(".".join(inner))
+    origin = Origin(where=entry.where, asked=tuple(reached), shipped=entry.file.parent == FOLDER)
+    try:
+        recipe = made(Recipe, values, entry.where)
+    except UserError as error:
+        if error.key is None or not _new(written, error.key):
+            raise
+        raise origin.error(error.what, error.key, of=(error.key.rpartition(".")[0],)) from None
+    refuse_nonsense(recipe, origin)
     return recipe
+
+
+def _new(written: Mapping[str, Any], key: str) -> bool:
+    """Whether this key is below a part that no file has."""
+    below: Any = written
+    for name in key.split(".")[:-1]:
+        below = below.get(name) if isinstance(below, Mapping) else None
+    return below is None
 
 
 def _resolved(entry: Entry, below: tuple[str, ...]) -> dict[str, Any]:
@@ -155,27 +172,6 @@ def _base(entry: Entry, name: str) -> Entry:
     if name not in shipped():
         raise UnknownName("base", name, shipped(), fix=f"({entry.where}, `base`)")
     return shipped()[name]
-
-
-def _refuse_nonsense(recipe: Recipe, where: str) -> None:
-    """What no field alone can tell."""
-    for part in ("language", "vision"):
-        section = getattr(recipe.model, part)
-        key = f"model.{part}"
-        if (section.train == "lora") != (section.lora is not None):
-            says = "has no `lora`" if section.lora is None else f"has a `lora` and is `{section.train}`"
-            fix = f"Give {key}.lora with {key}.train: lora, or neither."
-            raise UserError(f"{says}.", file=where, key=key, fix=fix)
-        if section.path is None and recipe.model.start is None:
-            raise UserError("is missing, and there is no `model.start`.", file=where, key=f"{key}.path")
-    language = recipe.model.language
-    if language.quantisation is not None and (language.train == "full" or language.fresh):
-        fix = "Set model.language.quantisation to null, or train: lora."
-        raise UserError("four-bit weights cannot be trained in full.", file=where, key=key, fix=fix)
-    for key in ("schedule.batch", "schedule.accumulation", "schedule.epochs", "parallelism.processes"):
-        section_name, name = key.split(".")
-        if getattr(getattr(recipe, section_name), name) < 1:
-            raise UserError("must be 1 or more.", file=where, key=key)
 
 
 def _lists(value: Any) -> Any:

@@ -16,7 +16,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from vlmbench.templates import TEMPLATES
+
+from .ranges import Named, Range
+
+Count = Annotated[int, Range(least=1)]
+Natural = Annotated[int, Range(least=0)]
+Length = Annotated[int, Range(least=2)]
+Seed = Annotated[int, Range(least=0, below=2**32)]
+Rate = Annotated[float, Range(above=0)]
+Amount = Annotated[float, Range(least=0)]
+Share = Annotated[float, Range(least=0, below=1)]
+"""Of a whole that is never reached."""
+FirstRate = Annotated[float, Range(least=0, most=1)]
+TemplateName = Annotated[str, Named(kind="template", known=tuple(TEMPLATES))]
 
 Trained = Literal["frozen", "full", "lora"]
 Dtype = Literal["float32", "float16", "bfloat16"]
@@ -26,9 +41,9 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 class Lora:
     """Low-rank adapters; their biases are never trained."""
 
-    r: int
-    alpha: int
-    dropout: float = 0.0
+    r: Count
+    alpha: Count
+    dropout: Share = 0.0
     targets: tuple[str, ...] = ()
     """Last parts of module names; none: every linear layer, the head apart."""
     head: bool = False
@@ -82,7 +97,7 @@ class VisionTower:
 class Projector:
     """Linear layers with GELU between, from the tower's width to the language model's."""
 
-    depth: int = 2
+    depth: Count = 2
     train: bool = True
 
 
@@ -108,9 +123,9 @@ class Source:
     """Of `shapes`: on light grounds, as benchmarks have them, or on grey ones."""
     annotations: str | None = None
     images: str | None = None
-    samples: int | None = None
+    samples: Count | None = None
     """As published, to plan with while the file is not here; of `shapes`, how many are drawn."""
-    most: int | None = None
+    most: Count | None = None
     """No more than so many, drawn by the recipe's seed."""
     origin: str | None = None
     """Where it can be had."""
@@ -122,9 +137,9 @@ class Data:
 
     name: str
     sources: tuple[Source, ...]
-    max_length: int
+    max_length: Length
     """Token ids of a sample, a picture counted as one."""
-    max_positions: int | None = None
+    max_positions: Length | None = None
     """Positions of a sample once its pictures are spliced in; None: no second cut."""
     placement: Literal["first", "as_written", "image_only"] = "first"
     """Where a question shows pictures: one before its text, any number where its text says `<image>`, or one
@@ -135,9 +150,9 @@ class Data:
     packing: bool = False
     broken: Literal["fail", "skip"] = "fail"
     """What becomes of a sample whose picture cannot be read."""
-    broken_limit: int = 100
+    broken_limit: Natural = 100
     """With `skip`: more than so many stop the run."""
-    workers: int = 4
+    workers: Natural = 4
     """Loading processes on each device."""
     pin_memory: bool = True
 
@@ -146,7 +161,7 @@ class Data:
 class Wording:
     """How a conversation becomes text."""
 
-    template: str
+    template: TemplateName
     """One of `vlmbench.templates`."""
     system: str | None = None
     """A system text for the first question, in the template's own wording."""
@@ -165,24 +180,25 @@ class Wording:
 class Schedule:
     """AdamW, its rates, and how much is seen between two of its steps."""
 
-    batch: int
+    batch: Count
     """Samples on one device at once."""
-    accumulation: int = 1
-    epochs: int = 1
-    max_steps: int | None = None
+    accumulation: Count = 1
+    epochs: Count = 1
+    max_steps: Count | None = None
     """Optimizer steps after which to stop, whatever the epochs say."""
-    lr: float
+    lr: Rate
     """Of the language model or its adapters, and of every part without a rate of its own."""
-    projector_lr: float | None = None
-    vision_lr: float | None = None
+    projector_lr: Rate | None = None
+    vision_lr: Rate | None = None
     curve: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = 0.03
+    warmup: Share = 0.03
     """Share of all steps with a rising rate; never so many that the rate does not arrive."""
-    warmup_from: float = 1e-5
+    warmup_from: FirstRate = 1e-5
     """The first rate, as a share of the full one."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    clip: float = 1.0
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: Amount = 0.0
+    clip: Amount = 1.0
+    """0: gradients stay as long as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +206,7 @@ class Parallelism:
     """Devices, and what is shared between them."""
 
     device: Literal["gpu", "cpu"] = "gpu"
-    processes: int = 8
+    processes: Count = 8
     """As published; the global batch is meant for as many."""
     deepspeed: str | None = None
     """zero1, zero2, zero2_offload, zero3, zero3_offload, or a DeepSpeed JSON file."""
@@ -204,13 +220,13 @@ class Parallelism:
 class Saving:
     """What is written on the way; the last step always is."""
 
-    every: int
+    every: Count
     unit: Literal["micro-batch", "step", "epoch"] = "micro-batch"
     """Published configurations count micro-batches, the original scripts optimizer steps."""
-    keep: int = 2
+    keep: Count = 2
     sample: bool = True
     """With each checkpoint, a conversation about a bundled picture."""
-    log_every: int = 10
+    log_every: Count = 10
     """Micro-batches or steps (`unit`; steps where that is an epoch)."""
 
 
@@ -238,7 +254,7 @@ class Recipe:
     saving: Saving
     pretrained: str | None = None
     """What the stage before left: its recipe's name, a folder, or a published `.pth`. Loaded strictly."""
-    seed: int = 0
+    seed: Seed = 0
     mended: tuple[Mended, ...] = ()
 
 
@@ -247,7 +263,7 @@ class Evaluation:
     """Benchmarks asked of the checkpoint before."""
 
     evaluate: tuple[str, ...]
-    limit: int | None = None
+    limit: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vlmbench.errors import UnknownName, UserError
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 @cache
 def hints(kind: Any) -> dict[str, Any]:
-    """The fields of a dataclass with their types."""
-    return get_type_hints(kind)
+    """The fields of a dataclass with their types, and what stands beside these."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def checked(kind: type, values: Any, file: str | Path, prefix: str = "") -> dict[str, Any]:
@@ -52,6 +52,12 @@ def converted(hint: Any, value: Any, file: str | Path, key: str) -> Any:
             return None
         raise UserError("must not be empty.", file=file, key=key)
     kind = next(option for option in options if option is not NoneType)
+    if get_origin(kind) is Annotated:
+        inner, *rules = get_args(kind)
+        found = converted(inner, value, file, key)
+        for rule in rules:
+            rule.check(found, file, key)
+        return found
     if is_dataclass(kind):
         return checked(kind, value, file, key)  # type: ignore[arg-type]
     if get_origin(kind) is tuple:

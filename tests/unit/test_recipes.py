@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 
@@ -10,8 +13,9 @@ from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.templates import TEMPLATES
 from vlmbench.trainers.library import recipe_names, shipped
 from vlmbench.trainers.reading import plain, read, read_recipe, written
-from vlmbench.trainers.recipe import Evaluation, Lora
+from vlmbench.trainers.recipe import Evaluation, Lora, Recipe
 from vlmbench.trainers.sizes import shape_names
+from vlmbench.trainers.typed import hints
 
 PRETRAIN = "llava_v15_7b_pretrain"
 
@@ -161,7 +165,7 @@ def test_a_wrong_setting_is_a_mistake_of_the_command_line(setting: str, said: st
 
 
 def test_a_chain_hands_each_stage_what_the_one_before_left() -> None:
-    chain = read("demo_from_nothing")
+    chain = read("demo_two_stages")
     assert [recipe.name for recipe in chain.recipes] == ["demo_pretrain", "demo_finetune"]
     assert [recipe.pretrained for recipe in chain.recipes] == [None, "demo_pretrain"]
     assert chain.stages[-1] == Evaluation(evaluate=("Shapes_DEV_EN",))
@@ -234,3 +238,55 @@ def test_a_plain_recipe_is_plain_values() -> None:
     document = plain(read(PRETRAIN))
     assert document["schedule"]["betas"] == [0.9, 0.999]
     assert document["data"]["sources"][0]["samples"] == 558_128
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("schedule.lr=-1", "`schedule.lr`: must be a number above 0, not `-1.0`"),
+        ("schedule.lr=nan", "above 0, not `nan`"),
+        ("schedule.projector_lr=inf", "above 0, not `inf`"),
+        ("schedule.max_steps=0", "must be 1 or more, not `0`"),
+        ("schedule.warmup=2", "from 0 below 1, not `2.0`"),
+        ("schedule.betas=0.9,1", "`schedule.betas.1`"),
+        ("schedule.batch=0", "`schedule.batch`: must be 1 or more"),
+        ("seed=-1", "from 0 below 4,294,967,296, not `-1`"),
+        ("saving.every=0", "`saving.every`"),
+        ("saving.keep=0", "`saving.keep`"),
+        ("model.projector.depth=0", "`model.projector.depth`"),
+        ("model.vision.select_layer=99", "from -25 to 24 with this tower, not `99`"),
+        ("wording.template=vicunna", "no template named `vicunna`. Did you mean vicuna?"),
+        ("model.language.lora.targets=q_prj,v_proj", "no linear layer named `q_prj`. Did you mean q_proj"),
+        ("model.language.lora=none", "has no `lora`"),
+        ("model.language.train=full", "has a `lora` and is `full`"),
+        ("model.vision.lora.r=8", "`model.vision.lora.alpha`: is missing"),
+        ("model.language.path=none", "there is no `model.start`"),
+    ],
+)
+def test_a_value_that_cannot_be_is_the_settings_mistake(setting: str, said: str) -> None:
+    with pytest.raises(UserError) as raised:
+        read("llava_v15_7b_finetune_lora", [setting])
+    assert said in str(raised.value)
+    assert "--set" in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def test_a_mistake_of_the_file_stays_the_files_whatever_was_set(tmp_path: Path) -> None:
+    text = (
+        f"base: {PRETRAIN}\nmodel: {{language: {{train: lora, lora: {{r: 8, alpha: 8, targets: [no]}}}}}}\n"
+    )
+    with pytest.raises(UserError, match=r"mine\.yaml"):
+        read(own(tmp_path, text), ["schedule.lr=1e-3"])
+
+
+def test_every_number_of_a_recipe_has_a_range() -> None:
+    def numbers(kind: Any, path: str) -> Iterator[str]:
+        for name, hint in hints(kind).items():
+            inner = [hint, *get_args(hint), *(a for option in get_args(hint) for a in get_args(option))]
+            if get_origin(hint) is not Annotated and {int, float} & {hint, *get_args(hint)}:
+                yield f"{path}{name}"
+            for part in filter(is_dataclass, inner):
+                yield from numbers(part, f"{path}{name}.")
+
+    # How many layers there are is the tower's to say.
+    assert set(numbers(Recipe, "")) == {"model.vision.select_layer"}
