@@ -79,7 +79,7 @@ def test_a_chain_goes_from_stage_to_stage_and_skips_what_is_finished(
     assert "demo_finetune was finished before" in told
     assert "answering" not in told
     assert main([*command, "--set", "finetune.schedule.lr=1e-4"]) != 0
-    assert "schedule.lr was 0.0005 and is 0.0001" in capfd.readouterr().err
+    assert "schedule.lr was 0.0003 and is 0.0001" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -235,8 +235,8 @@ def test_a_model_of_parts_is_built_trained_and_opened(
     fresh = replace(
         recipe.model,
         start=None,
-        language=replace(recipe.model.language, path=str(model)),
-        vision=replace(recipe.model.vision, path=str(model)),
+        language=replace(recipe.model.language, path=str(model), train="full", fresh=True),
+        vision=replace(recipe.model.vision, path=str(model), train="full", fresh=True),
     )
     trained = open_llava(go(replace(recipe, model=fresh)))
     name = "model.embed_tokens.weight"

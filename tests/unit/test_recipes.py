@@ -254,6 +254,7 @@ def test_a_plain_recipe_is_plain_values() -> None:
         ("saving.every=0", "`saving.every`"),
         ("saving.keep=0", "`saving.keep`"),
         ("model.projector.depth=0", "`model.projector.depth`"),
+        ("model.projector.depth=3", "must be 2"),
         ("model.vision.select_layer=99", "from -25 to 24 with this tower, not `99`"),
         ("wording.template=vicunna", "no template named `vicunna`. Did you mean vicuna?"),
         ("model.language.lora.targets=q_prj,v_proj", "no linear layer named `q_prj`. Did you mean q_proj"),
