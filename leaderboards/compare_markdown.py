@@ -12,6 +12,7 @@ from vlmbench.plain_text import markdown
 from .compare_matrix import matrix_of
 from .compare_nouns import Category, Comparison, Flip, Refusal
 from .compare_words import (
+    OF_CATEGORIES,
     adjustment,
     anchor,
     by_row,
@@ -159,6 +160,8 @@ class _Details:
                 chance(part.adjusted_p),
             ]
             yield _row(cells)
+        yield ""
+        yield f"{markdown(OF_CATEGORIES)}."
 
     def flips(self, title: str, changed: Sequence[Flip], most: int) -> Iterator[str]:
         """What was said to the questions that changed; each opens on the page, where one was written."""

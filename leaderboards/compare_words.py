@@ -10,6 +10,8 @@ from vlmbench.stats import Difference
 
 from .compare_nouns import Comparison, Page, Side
 
+OF_CATEGORIES = "p by Holm's method over the categories of one level; intervals are not adjusted"
+
 
 def score(comparison: Comparison, value: float | None) -> str:
     """`92.5 %`, or the bare figure where scores are no fractions."""

@@ -138,9 +138,12 @@ def test_a_category_without_end_is_cut_and_its_rows_and_clusters_are_told_apart(
         object.__setattr__(run, "read_questions", lambda samples=samples: Questions(samples=samples))
         vars(run).pop("questions")
     found = compare(*sides)
-    text = shown([found])
-    assert "rows   clusters" in text
-    assert text.count("long") == 12
+    wide, narrow = shown([found], width=100), shown([found])
+    assert "rows   clusters" in wide
+    assert "clusters   " not in narrow
+    for text in (wide, narrow):
+        assert text.count("long") == 12
+        assert "95 %   p (Holm)\n" in text
     for word in ("| rows | clusters |", "long… | 8 | 2 |"):
         assert word in comparison_markdown([found], [])
 

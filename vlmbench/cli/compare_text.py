@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE, MEDIUM = 100, 72
-"""From these widths on there is room for intervals: beside verdicts, and beside categories."""
+WIDE, CLUSTERS, MEDIUM = 100, 88, 78
+"""From these widths on there is room for a verdict's interval, a category's clusters, its interval."""
 MATRIX_MARGIN, MATRIX_CELL = 18, 17
 NAME = 60
 """Of a category or a benchmark in a table."""
@@ -90,6 +90,7 @@ class _Page:
         if comparison.categories:
             self.console.print()
             self.console.print(self.categories(comparison))
+            self.line(words.OF_CATEGORIES, "dim")
         self.heading(words.flipped(comparison))
         for title, changed in (("got worse", comparison.worse), ("got better", comparison.better)):
             self.flips(title, changed, flips, comparison)
@@ -130,7 +131,8 @@ class _Page:
         words, parts = self.words, comparison.categories
         letters = [self.names[side.name] for side in (comparison.first, comparison.second)]
         wide = ["95 %"] if self.console.width >= MEDIUM else []
-        clustered = ["clusters"] if any(part.difference.n != part.units for part in parts) else []
+        counted = self.console.width >= CLUSTERS and any(part.difference.n != part.units for part in parts)
+        clustered = ["clusters"] if counted else []
         columns = (f"{comparison.unit}s", *clustered, *letters, "change", *wide, "p (Holm)")
         table = self._table("category", *columns)
         level = None
