@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
 
-from .recipe import Recipe
+from .recipe import Chain, Recipe
 
+WORK_DIRS = Path("work_dirs")
 FINISHED = "finished.json"
 _LISTED = 5
 _FREE = ("about", "mended", "saving", "pretrained")
@@ -23,6 +24,22 @@ _FREE = ("about", "mended", "saving", "pretrained")
 _FREE_DATA = ("name", "workers", "pin_memory")
 _MEANT = ("device", "precision")
 """Of the parallelism: the rest only divides the same work."""
+
+
+def placed(chain: Chain, work_dir: Path | None) -> list[tuple[Recipe, Path]]:
+    """Every stage with its work folder: the last in `work_dir`, those before it in folders below, by name.
+
+    Each begins with what the one before leaves in its own. Without a `work_dir`, all are under work_dirs.
+    """
+    stages: list[tuple[Recipe, Path]] = []
+    for recipe in chain.recipes:
+        folder = (work_dir or WORK_DIRS) / recipe.name
+        if work_dir is not None and recipe is chain.recipes[-1]:
+            folder = work_dir
+        if stages:
+            recipe = replace(recipe, pretrained=str(stages[-1][1].absolute()))
+        stages.append((recipe, folder))
+    return stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .chain import WORK_DIRS, placed
 from .counting import Counts, counts
 from .plan_advice import Advice, advice, longest_that_fits
 from .plan_memory import GIB, Memory, longest, memory
@@ -13,8 +14,6 @@ from .plan_samples import SourcePlan, Tokens, packed_rows, source_plans, tokens
 from .recipe import Chain, Recipe
 from .sizes import parts, published_lora_size
 from .zero import STAGES
-
-WORK_DIRS = Path("work_dirs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +59,11 @@ class Machine:
 
 
 def plan_chain(chain: Chain, machine: Machine) -> tuple[Plan, ...]:
-    """Every stage that trains; all but the last keep to work folders of their own names."""
+    """Every stage that trains, each in the work folder that it would have."""
     plans: list[Plan] = []
-    for recipe in chain.recipes:
-        last = recipe is chain.recipes[-1]
-        made = plan(recipe, machine if last else replace(machine, work_dir=None))
+    folders = [folder for _, folder in placed(chain, machine.work_dir)]
+    for recipe, folder in zip(chain.recipes, folders, strict=True):
+        made = plan(recipe, replace(machine, work_dir=folder))
         if plans:
             # The stage before is part of the chain and will be there in time.
             made = replace(made, missing=tuple(m for m in made.missing if m.kind != "stage before"))

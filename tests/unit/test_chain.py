@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.chain import FINISHED, training
+from vlmbench.trainers.chain import FINISHED, placed, training
+from vlmbench.trainers.plan import Machine, plan_chain
 from vlmbench.trainers.reading import read, read_recipe
 
 
@@ -19,7 +20,7 @@ def test_a_stage_is_finished_once_it_says_so(tmp_path: Path) -> None:
 
 
 def test_other_values_are_refused_with_what_changed(tmp_path: Path) -> None:
-    training(read_recipe("demo_lora"), tmp_path).finish()
+    training(read_recipe("demo_lora", ["schedule.lr=1e-3"]), tmp_path).finish()
     changed = training(read_recipe("demo_lora", ["schedule.lr=2e-3", "seed=4"]), tmp_path)
     with pytest.raises(UserError, match=r"schedule.lr was 0.001 and is 0.002; seed was 0 and is 4") as error:
         changed.finished()
@@ -32,12 +33,19 @@ def test_what_does_not_change_what_is_learned_may_change(tmp_path: Path) -> None
     assert training(read_recipe("demo_lora", same), tmp_path).finished()
 
 
-def test_a_stage_after_a_changed_one_is_another(tmp_path: Path) -> None:
+@pytest.fixture
+def chain(tmp_path: Path) -> str:
+    file = tmp_path / "chain.yaml"
+    file.write_text("stages: [demo_pretrain, demo_finetune, {evaluate: [Shapes_DEV_EN]}]\n", "utf-8")
+    return str(file)
+
+
+def test_a_stage_after_a_changed_one_is_another(chain: str, tmp_path: Path) -> None:
     def second(*settings: str) -> bool:
-        first, then = read("demo_from_nothing", settings).recipes
+        first, then = read(chain, settings).recipes
         return training(then, tmp_path / "2", training(first, tmp_path / "1")).finished()
 
-    first, then = read("demo_from_nothing").recipes
+    first, then = read(chain).recipes
     training(then, tmp_path / "2", training(first, tmp_path / "1")).finish()
     assert second()
     with pytest.raises(UserError, match="the stage before was"):
@@ -48,3 +56,17 @@ def test_a_damaged_mark_is_told(tmp_path: Path) -> None:
     (tmp_path / FINISHED).write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
         training(read_recipe("demo_lora"), tmp_path).finished()
+
+
+def test_a_work_folder_holds_every_stage_of_a_chain_and_the_plan_says_so(chain: str, tmp_path: Path) -> None:
+    (first, here), (then, there) = placed(read(chain), tmp_path / "mine")
+    assert (here, there) == (tmp_path / "mine" / "demo_pretrain", tmp_path / "mine")
+    assert (first.pretrained, then.pretrained) == (None, str(here))
+    plans = plan_chain(read(chain), Machine(work_dir=tmp_path / "mine"))
+    assert [plan.work_dir for plan in plans] == [here, there]
+
+
+def test_without_a_work_folder_each_stage_has_one_of_its_name(chain: str) -> None:
+    folders = [Path("work_dirs/demo_pretrain"), Path("work_dirs/demo_finetune")]
+    assert [folder for _, folder in placed(read(chain), None)] == folders
+    assert [plan.work_dir for plan in plan_chain(read(chain), Machine())] == folders

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
         from vlmbench.report.trackers import require_tracker
 
         require_tracker(args.log)
-    stages = _placed(args, chain)
+    stages = trainers("chain").placed(chain, args.work_dir)
+    _refuse_strange(args.resume, stages)
     if args.candidate is not None:
         return make(args, *_named(stages, args.stage))
     if args.stage is not None:
@@ -35,19 +35,6 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
         return code
     _say_finished(args, stages, chain)
     return 0
-
-
-def _placed(args: argparse.Namespace, chain: Any) -> list[tuple[Any, Path]]:
-    """Every stage with its work folder; a stage begins with what the one before leaves in its own."""
-    root = trainers("plan").WORK_DIRS
-    placed: list[tuple[Any, Path]] = []
-    for recipe in chain.recipes:
-        last = recipe is chain.recipes[-1]
-        work_dir = args.work_dir if last and args.work_dir else root / recipe.name
-        if placed:
-            recipe = replace(recipe, pretrained=str(placed[-1][1].absolute()))
-        placed.append((recipe, work_dir))
-    return placed
 
 
 def _named(stages: list[tuple[Any, Path]], name: str) -> tuple[Any, Path]:
@@ -84,9 +71,8 @@ def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
     recipe, work_dir = stage
     resume = args.resume
     if resume not in (None, "latest"):
-        path = Path(resume).expanduser().absolute()
         # A checkpoint is of one stage of a chain; the others go on from their own.
-        resume = path if path.parent == work_dir.absolute() else "latest"
+        resume = _checkpoint_in(resume, work_dir) or "latest"
     try:
         with asked_on_the_way(args, recipe, work_dir) as hook:
             trainers("training").train(
@@ -98,6 +84,28 @@ def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
             raise
         return INTERRUPTED
     return 0
+
+
+def _checkpoint_in(named: str, work_dir: Path) -> Path | None:
+    """The checkpoint, if it is one of this work folder's, whatever way leads there."""
+    path, folder = Path(named).expanduser(), work_dir.expanduser().resolve()
+    if path.resolve().parent == folder:
+        return path.resolve()
+    # It may lie on another disk, with a link to it in the work folder.
+    within = path.parent.resolve() == folder
+    return folder / path.name if within else None
+
+
+def _refuse_strange(resume: str | None, stages: list[tuple[Any, Path]]) -> None:
+    """A checkpoint of none of the stages would be passed over by all of them."""
+    if resume in (None, "latest") or any(_checkpoint_in(resume, folder) for _, folder in stages):
+        return
+    folders = ", ".join(str(folder) for _, folder in stages)
+    raise UserError(
+        f"is no checkpoint of this training, which keeps its own in {folders}.",
+        file=resume,
+        fix=f"--work-dir {Path(resume).parent} goes on where it is; --resume alone, from the last one here.",
+    )
 
 
 def _say_finished(args: argparse.Namespace, stages: list[tuple[Any, Path]], chain: Any) -> None:
