@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json
 from vlmbench.cli.main import complain
+from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
+    from vlmbench.stats import Difference
 
 PAGE = "report.html"
 COMPARED = "report-compared.html"
@@ -161,18 +163,28 @@ def _other_questions(first: FinishedRun, second: FinishedRun) -> str | None:
 
 
 def _difference(runs: Sequence[FinishedRun]) -> Mapping[str, Any] | None:
-    """How far apart two runs are by the test that `vlmbench compare` uses, or why it refuses."""
-    if len(runs) != 2:
-        return None
+    """How far apart two runs are under each rule set; None of a single run."""
+    return {rules: _difference_under(rules, runs) for rules in RULE_SETS} if len(runs) == 2 else None
+
+
+def _difference_under(rules: RuleSet, runs: Sequence[FinishedRun]) -> Mapping[str, Any]:
+    """By the test that `vlmbench compare` uses, whole and by category, or why it refuses."""
+    comparing = importlib.import_module("vlmbench.leaderboards.comparing")
     try:
-        found = importlib.import_module("vlmbench.leaderboards.comparing").compare(*runs, common=True)
+        found = comparing.compare(*runs, rules=rules, common=True)
     except UserError as error:
         return {"reason": str(error)}
-    difference = found.difference
     return {
-        "rules": found.rules,
         "verdict": _VERDICTS[found.verdict],
         "fraction": found.fraction,
+        **_tested(found.difference),
+        "by_row": found.by_row and _tested(found.by_row.difference),
+        "categories": [[c.level, c.name, c.difference.value, c.adjusted_p] for c in found.categories],
+    }
+
+
+def _tested(difference: Difference) -> dict[str, Any]:
+    return {
         "value": difference.value,
         "ci95": difference.ci95,
         "p": difference.p,
