@@ -16,12 +16,13 @@ LONG = "spatial" * 85 + "tail"
 
 
 def write_questions(folder: Path, count: int = 40) -> Path:
-    """Multiple choice in every rotation, of two abilities and four categories, one with a name without end."""
+    """Multiple choice of two abilities and four categories, one of them with a name without end."""
     names = (LONG, "counting", "object localization", "counting & <b>naming</b>")
+    abilities = ("seeing", "thinking")
     lines = ["\t".join(("index", "question", *"ABCD", "answer", "category", "l2-category"))]
     for i in range(count):
         options = (f"{word} {i}" for word in ("red", "green", "blue", "grey"))
-        cells = (str(i), f"Question {i}?", *options, "ABCD"[i % 4], names[i % 4], ("seeing", "thinking")[i % 2])
+        cells = (str(i), f"Question {i}?", *options, "ABCD"[i % 4], names[i % 4], abilities[i % 2])
         lines.append("\t".join(cells))
     file = folder / "Colours.tsv"
     file.write_text("\n".join(lines) + "\n", "utf-8")

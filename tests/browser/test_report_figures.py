@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from report_pages import LONG, opened, run_of_answers, width, write_questions
+from report_pages import (
+    LONG,
+    no_violations,
+    nothing_else_happened,
+    opened,
+    rows,
+    run_of_answers,
+    shown,
+    width,
+    write_questions,
+)
 from watched_page import Watched
 
 from vlmbench.cli.main import main
@@ -36,11 +45,142 @@ def test_a_long_category_name_widens_nothing_and_can_be_read_whole(
         assert width(seen) <= window
         inside = "e => [...e.querySelectorAll('table, .tag')].every(t => t.offsetWidth <= e.clientWidth)"
         assert seen.page.locator("#categories").evaluate(inside)
+        bottom = "s => document.querySelector(s).getBoundingClientRect().bottom"
+        assert seen.page.evaluate(bottom, "#categories table") < seen.page.evaluate(bottom, "#categories")
         assert seen.page.locator("#detail").evaluate("e => e.scrollWidth <= e.clientWidth")
         seen.see(f"report-long-name-{name}-{window}")
     drawn = seen.page.locator("#categories bdi[title]").first
     assert len(drawn.inner_text()) == 60
-    assert drawn.get_attribute("title") == f"{LONG[:199]}…"
+    assert drawn.get_attribute("title") == LONG
     seen.page.set_viewport_size({"width": 760, "height": 1000})
     seen.page.emulate_media(media="print")
     assert width(seen) <= 760
+
+
+def follow(seen: Watched, selector: str, nth: int = 0) -> str:
+    """What the number says that is opened, by the keyboard."""
+    link = seen.page.locator(selector).nth(nth)
+    link.focus()
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_function("document.activeElement.id === 'list'")
+    said: str = link.inner_text()
+    return said
+
+
+def in_sight(seen: Watched, selector: str) -> bool:
+    """Whether the upper edge of an element can be seen."""
+    top = seen.page.evaluate("s => document.querySelector(s).getBoundingClientRect().top", selector)
+    return bool(-1 <= top < seen.page.viewport_size["height"])
+
+
+@pytest.mark.parametrize("keys", [("j",), ("w",), ("u", "j")])
+def test_keys_at_the_top_of_the_page_bring_the_answers_into_view(
+    watched: Callable[..., Watched], pages: dict[str, str], keys: tuple[str, ...]
+) -> None:
+    seen = opened(watched, pages["one"])
+    assert not in_sight(seen, "#answers")
+    for key in keys:
+        seen.page.keyboard.press(key)
+    assert in_sight(seen, "#answers")
+    assert in_sight(seen, "#detail")
+
+
+@pytest.mark.parametrize("rules", ["strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"])
+def test_every_cell_of_the_confusion_opens_as_many_rows_as_it_says(
+    watched: Callable[..., Watched], pages: dict[str, str], rules: str
+) -> None:
+    seen = opened(watched, pages["one"])
+    seen.page.select_option("#rules", rules)
+    cells = seen.page.locator("#confusion tbody a")
+    assert cells.count() >= 4
+    for nth in range(cells.count()):
+        said = follow(seen, "#confusion tbody a", nth)
+        assert shown(seen) == int(said)
+        assert in_sight(seen, "#list")
+    nothing_else_happened(seen)
+
+
+def test_categories_letters_and_problems_open_their_rows(
+    watched: Callable[..., Watched], pages: dict[str, str]
+) -> None:
+    seen = opened(watched, pages["one"])
+    follow(seen, "#categories tbody:nth-of-type(2) td.number a")
+    assert shown(seen) == 40  # ten questions in four rotations
+    assert "counting" in seen.page.locator("#category option:checked").inner_text()
+    follow(seen, "#categories tbody:nth-of-type(3) td.number a")
+    assert shown(seen) == 40  # the first rotation of every question
+    share = follow(seen, "#bias tbody tr:last-child td.number a")
+    assert "none found" in seen.page.inner_text("#picked")
+    assert share == f"{shown(seen) / 159:.1%}".replace("%", " %")  # one row is an error
+    follow(seen, "#error-list .more a")
+    assert rows(seen) == ["5"]
+    follow(seen, ".flags a")
+    assert rows(seen) == ["5"]
+
+
+def test_what_a_number_chose_is_seen_linked_to_and_taken_away(
+    watched: Callable[..., Watched], pages: dict[str, str]
+) -> None:
+    seen = opened(watched, pages["two"])
+    follow(seen, "#confusion .run-1 tbody a")
+    narrowed = shown(seen)
+    for words in ("run B", "Answered: A", "Right answer: A"):
+        assert words in seen.page.inner_text("#picked")
+    no_violations(seen)
+    seen.see("report-opened")
+    seen.page.keyboard.press("j")
+    again = opened(watched, seen.page.url)
+    assert shown(again) == narrowed
+    assert again.page.inner_text("#detail h3") == seen.page.inner_text("#detail h3")
+    seen.page.click("#picked [data-part=answer]")
+    assert shown(seen) > narrowed
+    seen.page.click("#clear")
+    assert shown(seen) == 160
+    assert not seen.page.is_visible("#picked")
+    seen.page.select_option("#rules", "xtuner")
+    follow(seen, "#unparsed-list .more a")
+    other = opened(watched, seen.page.url)
+    assert other.page.input_value("#rules") == "xtuner"
+    assert shown(other) == shown(seen)
+    seen.page.evaluate("location.hash = '#filter=nonsense&category=x:y&run=Z&seconds=soon&answer=%00'")
+    seen.page.wait_for_function("document.querySelector('#found').textContent.includes('No row')")
+    nothing_else_happened(seen)
+
+
+@pytest.mark.parametrize("rules", ["strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"])
+def test_two_runs_are_tested_under_every_rule_set_and_by_category(
+    watched: Callable[..., Watched], pages: dict[str, str], rules: str
+) -> None:
+    seen = opened(watched, pages["two"])
+    seen.page.select_option("#rules", rules)
+    assert "McNemar exact" in seen.page.inner_text(".verdict")
+    tested = seen.page.locator("#categories td.apart:has(a)").all_inner_texts()
+    assert len(tested) == 7  # two abilities, four categories, row by row
+    assert all("p " in text for text in tested)
+    follow(seen, "#categories td.apart a")
+    assert seen.page.get_attribute("[data-filter=flipped]", "aria-pressed") == "true"
+
+
+def test_badges_stand_in_a_column_of_their_own(
+    watched: Callable[..., Watched], pages: dict[str, str]
+) -> None:
+    seen = opened(watched, pages["two"])
+    left = "all => [...new Set(all.map(e => e.getBoundingClientRect().left))]"
+    assert len(seen.page.locator("#categories .letter").evaluate_all(left)) == 1
+    middles = "all => all.map(e => e.getBoundingClientRect()).map(box => box.top + box.height / 2)"
+    badges = seen.page.locator("#categories .letter").evaluate_all(middles)
+    bars = seen.page.locator("#categories .track").evaluate_all(middles)
+    assert badges == pytest.approx(bars, abs=3)
+
+
+def test_measures_tests_and_cards_speak_chinese(
+    watched: Callable[..., Watched], pages: dict[str, str]
+) -> None:
+    seen = opened(watched, pages["two"], locale="zh-CN")
+    text = seen.page.inner_text("body")
+    for words in ("循环准确率", "McNemar 精确检验", "逐行准确率", "贪心解码", "B 优于 A"):
+        assert words in text
+    for words in ("circular accuracy", "McNemar exact", "row accuracy", "greedy"):
+        assert words not in text
+    no_violations(seen)
+    seen.see("report-two-chinese")

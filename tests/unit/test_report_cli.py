@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from vlmbench.cli.main import main
 from vlmbench.cli.report import page_sets, targets
+from vlmbench.domain import RULE_SETS
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,14 @@ def test_a_training_and_an_evaluation_are_not_put_side_by_side(
     assert "--each" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 0
     assert (tmp_path / "report.html").exists()
+
+
+def test_two_runs_are_tested_under_every_rule_set(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "b" / "Shapes_DEV_EN")
+    page = tmp_path / "page.html"
+    assert main(["report", str(run), str(other), "--out", str(page)]) == 0
+    found = re.search(r'id="data-figures">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    difference = json.loads(found[1])["difference"]
+    assert list(difference) == list(RULE_SETS)
+    assert all(under["verdict"] == "same" and under["categories"] for under in difference.values())

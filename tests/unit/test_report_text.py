@@ -20,6 +20,8 @@ from samples import run as made_run
 
 from vlmbench.domain import Response
 from vlmbench.errors import RunFolderError
+from vlmbench.registry import Registry
+from vlmbench.report.page.chinese import SENTENCES, in_both
 from vlmbench.report.page.compose import page_of_runs, page_of_trainings
 from vlmbench.report.page.curves import read_metrics, thinned
 from vlmbench.report.page.figures import figures
@@ -175,3 +177,18 @@ def test_a_training_without_figures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("nothing\n")
     with pytest.raises(RunFolderError, match="no figures"):
         page_of_trainings([tmp_path])
+
+
+def test_every_card_says_in_chinese_what_it_measures() -> None:
+    silent = {b.card.measures for b in Registry().benchmarks.values()} - set(SENTENCES)
+    assert silent == set()
+    assert in_both("what colours.tsv asks") == ["what colours.tsv asks", "colours.tsv 中的题目"]
+    assert in_both("a plugin's own words") == ["a plugin's own words"] * 2
+
+
+def test_a_category_is_named_once_with_its_level_and_rows_point_at_it() -> None:
+    questions = data(page_of_runs([circular_run([True, True, False])]), "questions")
+    named = [[questions["categories"][number] for number in row["c"]] for row in questions["rows"]]
+    assert ["category", "kind 1"] in questions["categories"]
+    assert named[0] == [["category", "kind 0"]]
+    assert len(questions["categories"]) == len({tuple(pair) for pair in questions["categories"]})

@@ -24,7 +24,16 @@ from vlmbench.report.page.texts import json_for_html
 from vlmbench.report.page.thumbnails import thumbnails
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("words.js", "drawing.js", "figures.js", "curves.js", "detail.js", "answers.js", "start.js")
+SCRIPTS = (
+    "words.js",
+    "drawing.js",
+    "figures.js",
+    "curves.js",
+    "detail.js",
+    "filters.js",
+    "answers.js",
+    "start.js",
+)
 
 
 def page_of_runs(

@@ -26,7 +26,7 @@ function drawDetail() {
   const status = row.a.map((_, i) => statusOf(row, i));
   fill(place,
     make("header", {}, make("h3", {}, make("a", { href: `#row-${encodeURIComponent(row.id)}` }, make("bdi", {}, row.id))),
-      row.c.map((name) => make("span", { class: "tag" }, nameOf(name))),
+      categoriesOf(row).map((name) => make("span", { class: "tag" }, nameOf(name))),
       make("span", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), "aria-label": say("previous") }, "↑ k"), make("button", { type: "button", onclick: () => step(1), "aria-label": say("next") }, "↓ j"))),
     make("div", { class: "asked" },
       make("div", { class: "pictures" }, row.p.map((number, k) => picture(number, { alt: `${say("picture")} ${k + 1}` }))),

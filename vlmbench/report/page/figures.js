@@ -2,7 +2,7 @@
 function masthead() {
   const runs = FIGURES.runs;
   const rules = FIGURES.rule_sets && make("label", {}, make("span", {}, say("rules")), make("select", {
-    id: "rules", onchange: (event) => { state.rules = event.target.value; redraw(); },
+    id: "rules", onchange: (event) => { state.rules = event.target.value; redraw(); keepAddress(); },
   }, FIGURES.rule_sets.map((name) => make("option", { value: name, selected: name === state.rules }, name))));
   const theme = make("label", {}, make("span", {}, say("theme")), make("select", {
     id: "theme", onchange: (event) => { setTheme(event.target.value); },
@@ -16,7 +16,7 @@ function masthead() {
     FIGURES.kind === "runs" ? make("a", { class: "skip", href: "#answers" }, say("skip")) : null,
     make("div", { class: "top" },
       make("div", { class: "names" }, make("p", { class: "kind" }, say(kind)), make("h1", {}, make("bdi", {}, plainText(title))),
-        FIGURES.measures ? make("p", { class: "measures" }, plainText(FIGURES.measures)) : null),
+        FIGURES.measures ? make("p", { class: "measures" }, plainText(FIGURES.measures[state.language])) : null),
       make("div", { class: "controls" }, rules, theme, language)));
 }
 
@@ -24,7 +24,7 @@ function drawFigures() {
   const runs = FIGURES.runs, under = runs.map((run) => run.by_rules[state.rules]);
   fill(document.getElementById("figures"),
     make("div", { class: `headlines of-${runs.length}` }, runs.map((run, i) => headline(run, under[i], i)), difference()),
-    make("div", { class: "cards" },
+    make("div", { class: `cards of-${runs.length}` },
       categories(under),
       make("div", { class: "column" }, bias(under), problemCard("unreadTitle", "unparsed"), problemCard("errorTitle", "error")),
       make("div", { class: "column" }, confusion(under), latencyCard(runs)),
@@ -32,99 +32,116 @@ function drawFigures() {
 }
 
 function headline(run, under, i) {
-  const figure = under.headline, flags = [];
+  const figure = under.headline, runs = FIGURES.runs.length, flags = [];
   if (!run.complete && !run.withheld && !run.needs_judge) flags.push("incomplete");
   for (const [key, word] of [["partial", "partial"], ["blind", "blind"], ["withheld", "withheld"], ["needs_judge", "needsJudge"]]) {
     if (run[key]) flags.push(word);
   }
   const most = figure.unit === "fraction" ? 1 : Math.max(figure.value || 0, figure.ci95 ? figure.ci95[1] : 0, 1);
-  return make("section", { class: `headline run-${i}`, "aria-label": `${figure.name}, ${run.model}` },
+  const name = measureName(figure.name), mine = { run: runs > 1 ? "AB"[i] : null };
+  const flag = (word) => (word === "incomplete" ? opens({ ...mine, filter: "error" }, say(word)) : say(word));
+  return make("section", { class: `headline run-${i}`, "aria-label": `${name}, ${run.model}` },
     make("p", { class: "model" }, runName(i), make("bdi", {}, plainText(run.model))),
-    make("p", { class: "value" }, amount(figure.value, figure.unit)),
+    make("p", { class: "value" }, opens({}, amount(figure.value, figure.unit))),
     make("div", { class: "reading" }, intervalBar(figure, most, i),
       make("p", {}, make("b", {}, between(figure)), ` ${say("interval")}`),
-      make("p", {}, make("bdi", {}, figure.name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · ${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
-      flags.length ? make("p", { class: "flags" }, flags.map((flag) => make("span", {}, say(flag)))) : null));
+      make("p", {}, make("bdi", {}, name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · `, opens({}, `${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`)),
+      flags.length ? make("p", { class: "flags" }, flags.map((word) => make("span", {}, flag(word)))) : null));
 }
 
+function pointsOf(found, x) {
+  return (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
+}
+const chanceOf = (p) => `p ${p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`}`;
+
+// The paired test under the chosen rule set.
 function difference() {
-  const found = FIGURES.difference;
+  const found = FIGURES.difference && FIGURES.difference[state.rules];
   if (!found) return null;
-  if (found.reason) return make("p", { class: "verdict" }, `${say("notTested")}: `, make("bdi", {}, found.reason));
-  if (found.rules !== state.rules) return null;
-  const points = (x) => (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
-  const range = found.ci95 ? ` (95 %: ${points(found.ci95[0])} … ${points(found.ci95[1])})` : "";
-  const chance = found.p === null ? "" : `, p ${found.p < 0.001 ? "< 0.001" : `= ${found.p.toFixed(3)}`}, ${found.test}`;
-  return make("p", { class: "verdict" }, make("b", {}, say(found.verdict)), `: ${points(found.value)} ${say("points")}${range}${chance}`);
+  if (found.reason) return make("p", { class: "verdict" }, `${say("notTested")}: `, make("bdi", { lang: "en" }, found.reason));
+  const tested = ({ value, ci95, p, test }) => `${pointsOf(found, value)} ${say("points")}${ci95 ? ` (95 %: ${pointsOf(found, ci95[0])} … ${pointsOf(found, ci95[1])})` : ""}${p === null ? "" : `, ${chanceOf(p)}, ${(TESTS[test] || [test, test])[state.language]}`}`;
+  return make("p", { class: "verdict" }, make("b", {}, say(found.verdict)), `: ${tested(found)}`, found.by_row ? make("span", { class: "quiet" }, ` · ${say("byRow")}: ${tested(found.by_row)}`) : null,
+    make("span", { class: "ways" }, ["gained", "lost"].map((name) => opens({ filter: name }, say(name)))));
+}
+
+// What two runs are apart in a category, and the chance of that among all categories of the level.
+function apart(figure) {
+  const found = FIGURES.difference && FIGURES.difference[state.rules];
+  const rows = found && figure.level === "row" && found.by_row, known = found && (found.categories || []).find(([level, name]) => level === figure.level && name === figure.name);
+  if (!known && !rows) return make("td", { class: "apart", rowspan: 2 });
+  const [, , value, p] = known || [null, null, rows.value, rows.p];
+  return make("td", { class: `number apart${p !== null && p < 0.05 ? " sure" : ""}`, rowspan: 2 }, opens({ filter: "flipped", category: `${figure.level}:${figure.name}` }, pointsOf(found, value)), make("small", {}, p === null ? "p –" : chanceOf(p)));
 }
 
 function categories(under) {
-  const levels = new Map();
+  const levels = new Map(), two = under.length > 1;
   for (const figure of under[0].metrics.slice(1)) {
-    const key = figure.split && !["overall"].includes(figure.level) ? `${figure.level} · ${figure.split}` : figure.level;
+    const key = JSON.stringify([figure.level, figure.level === "overall" ? null : figure.split]);
     levels.set(key, [...(levels.get(key) || []), figure]);
   }
   if (!levels.size) return card(say("categories"), { class: "card wide" }, make("p", { class: "quiet" }, say("noCategories")));
   const same = (a, b) => a.name === b.name && a.level === b.level && a.split === b.split;
-  const body = [...levels].map(([level, figures]) => {
+  const body = [...levels].map(([key, figures]) => {
     const most = Math.max(...figures.map((f) => (f.unit === "fraction" ? 1 : Math.max(f.value || 0, f.ci95 ? f.ci95[1] : 0, 1))));
-    const [name, split] = level.split(" · ");
-    const title = (LEVELS[name] || [name, name])[state.language] + (split ? ` · ${split}` : "");
-    return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: 4, scope: "rowgroup" }, nameOf(title))),
-      figures.map((figure) => under.map((side, i) => {
-        const mine = i ? side.metrics.find((other) => same(other, figure)) : figure;
-        if (!mine) return null;
-        return make("tr", { class: i ? "second" : null },
-          i ? make("td", {}, runName(i)) : make("th", { scope: "row" }, runName(0), nameOf(figure.name)),
-          make("td", { class: "graph" }, intervalBar(mine, most, i)),
-          make("td", { class: "number" }, amount(mine.value, mine.unit), make("small", {}, between(mine))),
-          make("td", { class: "number quiet" }, count(mine.n)));
-      })));
+    const [name, split] = JSON.parse(key), title = levelName(name) + (split ? ` · ${split}` : "");
+    return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: two ? 6 : 4, scope: "rowgroup" }, nameOf(title))),
+      figures.map((figure) => under.map((side, i) => categoryLine(figure, i ? side.metrics.find((other) => same(other, figure)) : figure, i, most))));
   });
-  return card(say("categories"), { class: "card wide", id: "categories" }, make("table", { class: "categories" },
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("category")), make("th", { scope: "col" }, make("span", { class: "unseen" }, say("interval"))),
-      make("th", { scope: "col", class: "number" }, say("score")), make("th", { scope: "col", class: "number" }, say("n")))), body));
+  return card(say("categories"), { class: "card wide", id: "categories" }, two ? make("p", { class: "quiet" }, say("holm")) : null, make("table", { class: `categories of-${under.length}` },
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("category")), two ? make("th", { scope: "col", class: "badge" }, make("span", { class: "unseen" }, say("run"))) : null,
+      make("th", { scope: "col", class: "graph" }, make("span", { class: "unseen" }, say("interval"))), make("th", { scope: "col", class: "number scores" }, say("score")), make("th", { scope: "col", class: "number n" }, say("n")),
+      two ? make("th", { scope: "col", class: "number apart" }, "B − A") : null)), body));
+}
+
+function categoryLine(figure, mine, i, most) {
+  const two = FIGURES.runs.length > 1, behind = { category: `${figure.level}:${figure.name}` };
+  const shown = mine ? [make("td", { class: "graph" }, opensToo(behind, intervalBar(mine, most, i))), make("td", { class: "number" }, opens(behind, amount(mine.value, mine.unit)), make("small", {}, between(mine))),
+    make("td", { class: "number quiet n" }, count(mine.n))] : make("td", { colspan: 3, class: "quiet" }, "–");
+  return make("tr", { class: i ? "second" : null }, i ? null : make("th", { scope: "row", rowspan: two ? 2 : null }, nameOf(NAMED.includes(figure.level) ? figure.name : measureName(figure.name))),
+    two ? make("td", { class: "badge" }, runName(i)) : null, shown, two && !i ? apart(figure) : null);
 }
 
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 function bias(under) {
-  const known = under.map((side) => side.answers);
+  const known = under.map((side) => side.answers), two = under.length > 1;
   if (known.some((side) => !side)) return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("freeText")));
   const total = known.map((side) => sum(side.table.map(sum)) || 1);
   const truth = known[0].table.map((row) => sum(row) / total[0]);
   const said = known.map((side, i) => side.table[0].map((_, column) => sum(side.table.map((row) => row[column])) / total[i]));
   const most = Math.max(...truth, ...said.flat(), 0.01) * 1.05;
   const labels = [...known[0].labels, say("other"), say("noneFound")];
+  const behind = (column, i) => ({ run: two ? "AB"[i] : null, answer: meant(labels.length - 2, column, labels) });
   const rows = labels.map((label, column) => {
     if (column >= truth.length && said.every((side) => !side[column])) return null;
     return make("tr", {}, make("th", { scope: "row" }, nameOf(label)), make("td", { class: "graph" }, said.map((side, i) => {
       const track = intervalBar({ value: side[column], ci95: null }, most, i);
       if (column < truth.length) track.append(placed(make("i", { class: "truth" }), { left: `${(100 * truth[column]) / most}%` }));
-      return track;
-    })), make("td", { class: "number" }, said.map((side) => make("div", {}, percent(side[column])))),
-    make("td", { class: "number quiet" }, column < truth.length ? percent(truth[column]) : "–"));
+      return opensToo(behind(column, i), track);
+    })), make("td", { class: "number" }, said.map((side, i) => make("div", {}, side[column] ? opens(behind(column, i), percent(side[column])) : percent(0)))),
+    make("td", { class: "number quiet" }, column < truth.length ? opens({ run: two ? "A" : null, truth: label }, percent(truth[column])) : "–"));
   });
   return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("biasWhy")), make("table", { class: "bias" },
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("option")), make("th", {}, make("span", { class: "unseen" }, say("bias"))),
       make("th", { scope: "col", class: "number" }, say("answered")), make("th", { scope: "col", class: "number" }, say("share")))), make("tbody", {}, rows)));
 }
 
+// How a column of the tables of letters is called in an address.
+const meant = (known, column, labels) => (column < known ? labels[column] : column === known ? OTHER : NONE);
+
 function confusion(under) {
   if (under.some((side) => !side.answers)) return null;
   const tables = under.map(({ answers: { labels, table } }, i) => {
     const spare = [labels.length, labels.length + 1].filter((c) => table.some((row) => row[c]));
-    const columns = [...labels.keys(), ...spare];
-    const names = [...labels, say("other"), "∅"];
+    const columns = [...labels.keys(), ...spare], names = [...labels, say("other"), NONE];
+    const cell = (r, c) => {
+      const n = table[r][c], share = n / (sum(table[r]) || 1);
+      const behind = { run: under.length > 1 ? "AB"[i] : null, truth: labels[r], answer: meant(labels.length, c, labels) };
+      return placed(make("td", { class: c === r ? "hit" : null, title: percent(share) }, n ? opens(behind, count(n)) : "·"), { "--share": share.toFixed(3) });
+    };
     return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${say("confusion")} ${"AB"[i]}` }, make("table", { class: `matrix run-${i}` },
-      make("thead", {}, make("tr", {}, make("td", {}, runName(i)), columns.map((c) => make("th", { scope: "col", title: c === labels.length + 1 ? say("noAnswer") : null }, make("bdi", {}, names[c]))))),
-      make("tbody", {}, labels.map((label, r) => {
-        const all = sum(table[r]) || 1;
-        return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, label)), columns.map((c) => {
-          const share = table[r][c] / all;
-          return placed(make("td", { class: (c === r ? "hit" : "") + (share > 0.5 ? " strong" : ""), title: percent(share) }, table[r][c] ? count(table[r][c]) : "·"), { "--share": share.toFixed(3) });
-        }));
-      }))));
+      make("thead", {}, make("tr", {}, make("td", {}, runName(i)), columns.map((c) => make("th", { scope: "col", title: c === labels.length + 1 ? say("noAnswer") : null }, nameOf(names[c]))))),
+      make("tbody", {}, labels.map((label, r) => make("tr", {}, make("th", { scope: "row" }, nameOf(label)), columns.map((c) => cell(r, c)))))));
   });
   return card(say("confusion"), { id: "confusion" }, make("p", { class: "quiet" }, say("confusionWhy")), tables);
 }
@@ -136,7 +153,8 @@ function latencyCard(runs) {
     const most = Math.max(...found.bins.map((bin) => bin[2])), wide = 300 / found.bins.length;
     const bars = found.bins.map(([, , n], k) => n ? draw("rect", { x: k * wide + 1, width: wide - 2, y: 72 - Math.max(2, (68 * n) / most), height: Math.max(2, (68 * n) / most), rx: 1.5 }) : null);
     const ends = [found.bins[0][0], Math.sqrt(found.bins[0][0] * found.bins.at(-1)[1]), found.bins.at(-1)[1]];
-    return [make("p", { class: "quiet" }, runName(i), ` ${say("median")} `, make("b", {}, duration(found.median)), ` · ${say("p95")} `, make("b", {}, duration(found.p95)), ` · ${say("most")} `, make("b", {}, duration(found.most))),
+    const slower = (name) => [say(name), " ", make("b", {}, opens({ run: runs.length > 1 ? "AB"[i] : null, seconds: found[name] }, duration(found[name])))];
+    return [make("p", { class: "quiet" }, runName(i), " ", slower("median"), " · ", slower("p95"), " · ", slower("most")),
       draw("svg", { viewBox: "0 0 300 90", class: `histogram run-${i}`, role: "img", "aria-label": `${say("latency")}: ${say("median")} ${duration(found.median)}, ${say("p95")} ${duration(found.p95)}` },
         bars, draw("line", { x1: 0, x2: 300, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: k * 150, y: 87, "text-anchor": ["start", "middle", "end"][k] }, duration(x)))),
       make("p", { class: "quiet" }, found.tokens === null ? "" : `${say("newTokens")}: ${short(found.tokens)}`, found.tokens !== null && run.rate ? " · " : "", run.rate ? `${say("rate")}: ${short(run.rate)}` : "")];
@@ -149,7 +167,7 @@ function problemCard(title, filter) {
 }
 
 function aboutRuns(runs) {
-  return card(say("about"), { class: "card wide", id: "about" }, make("div", { class: "facts" }, runs.map((run, i) => make("dl", {}, run.facts.map(([key, value]) =>
-    make("div", {}, make("dt", {}, runs.length > 1 && key === "model" ? [runName(i), " "] : null, (FACTS[key] || [key, key])[state.language]), make("dd", {}, make("bdi", {}, plainText(value)))))))));
+  return card(say("about"), { class: "card wide", id: "about" }, make("div", { class: "facts" }, runs.map((run, i) => make("dl", {}, run.facts.map(([key, ...values]) =>
+    make("div", {}, make("dt", {}, runs.length > 1 && key === "model" ? [runName(i), " "] : null, (FACTS[key] || [key, key])[state.language]), make("dd", {}, make("bdi", {}, plainText(values[state.language])))))))));
 }
 

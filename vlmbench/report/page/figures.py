@@ -8,7 +8,9 @@ from typing import Any
 from vlmbench.domain import RULE_SETS
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
+from vlmbench.report.page.chinese import decoding_in_both, in_both
 from vlmbench.report.page.tallies import answered_labels, latency
+from vlmbench.report.page.texts import NAME
 from vlmbench.report.results import finite
 
 
@@ -19,14 +21,24 @@ def figures(runs: Sequence[FinishedRun], difference: Mapping[str, Any] | None) -
     return {
         "kind": "runs",
         "benchmark": visible(first.benchmark),
-        "measures": visible(card.measures if card else "", 400),
+        "measures": in_both(visible(card.measures if card else "", 400)),
         "circular": first.circular,
         "rules": first.rules,
         "rule_sets": [rules for rules in RULE_SETS if all(rules in r.results["by_rules"] for r in runs)],
         "all_rules": list(RULE_SETS),
         "runs": [_run(run) for run in runs],
-        "difference": finite(difference) if difference else None,
+        "difference": _differences(difference) if difference else None,
     }
+
+
+def _differences(by_rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Between two runs, under each rule set; categories named as in the table of figures."""
+    return {rules: finite({**found, "categories": _by_category(found)}) for rules, found in by_rules.items()}
+
+
+def _by_category(found: Mapping[str, Any]) -> list[list[Any]]:
+    known = found.get("categories", ())
+    return [[visible(level), visible(name, NAME), value, p] for level, name, value, p in known]
 
 
 def _run(run: FinishedRun) -> dict[str, Any]:
@@ -63,17 +75,17 @@ def _named(figure: Mapping[str, Any]) -> dict[str, Any]:
     split = figure.get("split")
     return {
         **kept,
-        "name": visible(figure["name"]),
+        "name": visible(figure["name"], NAME),
         "level": visible(figure["level"]),
-        "split": visible(split) if split else None,
+        "split": visible(split, NAME) if split else None,
     }
 
 
 def _facts(run: FinishedRun) -> list[list[str]]:
-    """What must be known to run it again."""
+    """What must be known to run it again: what it is called, and its value in English and Chinese."""
     last = run.sittings[-1] if run.sittings else {}
     versions = last.get("versions")
-    known = versions if isinstance(versions, Mapping) else {}
+    released = versions if isinstance(versions, Mapping) else {}
     dataset = run.facts.get("dataset")
     data = dataset if isinstance(dataset, Mapping) else {}
     model = run.facts.get("model")
@@ -83,24 +95,15 @@ def _facts(run: FinishedRun) -> list[list[str]]:
         "architecture": about.get("architecture"),
         "precision": about.get("dtype"),
         "prompt style": run.results["style"],
-        "decoding": _decoding(run.facts.get("decoding")),
+        "decoding": decoding_in_both(run.facts.get("decoding")),
         "data": data.get("file"),
         "md5": data.get("md5"),
         "limit": run.results["limit"],
         "seed": run.results["seed"],
         "judge": run.results["judged"]["model"],
         "started": last.get("started"),
-        "vlmbench": known.get("vlmbench"),
+        "vlmbench": released.get("vlmbench"),
     }
-    return [[key, visible(str(value), 300)] for key, value in pairs.items() if value not in (None, "")]
-
-
-def _decoding(settings: Any) -> str:
-    if not isinstance(settings, list):
-        return ""
-    said = []
-    for setting in settings:
-        if isinstance(setting, Mapping):
-            way = f"sampling at {setting.get('temperature')}" if setting.get("do_sample") else "greedy"
-            said.append(f"{way}, at most {setting.get('max_new_tokens')} tokens")
-    return "; ".join(said)
+    both = {key: value if isinstance(value, list) else [value] * 2 for key, value in pairs.items()}
+    known = {key: values for key, values in both.items() if values[0] not in (None, "")}
+    return [[key, *(visible(str(value), 300) for value in values)] for key, values in known.items()]

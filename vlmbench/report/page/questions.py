@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vlmbench.domain import RULE_SETS, Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
 from vlmbench.report.page.prompts import Prompts
-from vlmbench.report.page.texts import limit_for, shown
+from vlmbench.report.page.texts import NAME, limit_for, shown
 
 TEXT = 4_000
 """Of a question, a hint or an option; the prompt has them too."""
@@ -31,18 +31,26 @@ class Pool:
 
 
 def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> dict[str, Any]:
-    """Rows in file order but groups together, with the verdicts and pictures that they name by number."""
-    verdicts, pictures = Pool(), Pool()
+    """Rows in file order but groups together; verdicts, pictures and categories are named by number."""
+    verdicts, pictures, categories = Pool(), Pool(), Pool()
     said = [_answers(run, verdicts) for run in runs]
     most = limit_for(len(p) for one in prompts for p in one.texts.values())
     rows = []
-    for sample in _together(_samples(runs)):
+    samples = _together(_samples(runs))
+    several = len({sample.split for sample in samples}) > 1
+    for sample in samples:
         row = _question(sample, pictures)
+        row["c"] = [categories.number(pair) for pair in _categories(sample, several)]
         row["a"] = [answers.get(sample.id) for answers in said]
         texts = [one.texts.get(sample.id) for one in prompts]
         row["m"] = [None if t is None else shown(t, most) for t in dict.fromkeys(texts)]
         rows.append(row)
-    return {"rows": rows, "verdicts": verdicts.values(), "pictures": pictures.values()}
+    return {
+        "rows": rows,
+        "verdicts": verdicts.values(),
+        "pictures": pictures.values(),
+        "categories": categories.values(),
+    }
 
 
 def _samples(runs: Sequence[FinishedRun]) -> list[Sample]:
@@ -67,10 +75,17 @@ def _question(sample: Sample, pictures: Pool) -> dict[str, Any]:
         "h": shown(sample.hint or "", TEXT),
         "o": [[visible(letter, 20), shown(text, TEXT)] for letter, text in sample.choices.items()],
         "r": [visible(text) for text in sample.references[:20]],
-        "c": [visible(name) for name in dict.fromkeys(sample.categories.values())],
         "p": [pictures.number(digest) for digest in sample.images],
         "x": visible(sample.problem or "", 1_000),
     }
+
+
+def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str]]:
+    """Level and name, worded as the figures are, so that a figure can be led back to its rows."""
+    if several_splits and sample.split is not None:
+        yield "split", visible(sample.split, NAME)
+    for level, name in sample.categories.items():
+        yield visible(level), visible(name, NAME)
 
 
 def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:

@@ -35,7 +35,7 @@ def answered_labels(
             continue
         found = none if score.extracted is None else place.get(score.extracted.casefold(), other)
         table[place[truths[score.id].casefold()]][found] += 1
-    return {"labels": [visible(label, 40) for label in labels], "table": table}
+    return {"labels": [visible(label) for label in labels], "table": table}
 
 
 def latency(responses: Sequence[Response]) -> dict[str, Any] | None:

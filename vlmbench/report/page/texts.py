@@ -12,6 +12,9 @@ LIMITS = (20_000, 5_000, 1_000, 300)
 BEARABLE = 6_000_000
 """Characters of one kind (answers, prompts) that a page of a few tens of megabytes can carry."""
 
+NAME = 1_000
+"""Characters of a category's name; the page draws fewer and has the whole to point at."""
+
 Shown = str | list[Any]
 """The text, or `[its beginning, how long it was]`."""
 

@@ -43,9 +43,11 @@ const WORDS = {
   better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 劣于 A"], same: ["A and B cannot be told apart", "A 与 B 无法区分"],
   points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
   step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
+  picked: ["What a figure above chose", "由上方数字选定的条件"], takeAway: ["take this filter away", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "评测"], atLeast: ["at least", "至少"],
+  byRow: ["row by row", "逐行"], holm: ["B − A in points; p adjusted for several categories (Holm).", "B − A 为分差；p 值已按多个类别校正（Holm）。"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
-const LEVELS = { category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
+const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
 const FACTS = {
   model: ["model", "模型"], architecture: ["architecture", "结构"], precision: ["precision", "精度"], "prompt style": ["prompt style", "提示词格式"], decoding: ["decoding", "解码"],
   data: ["data", "数据"], md5: ["MD5", "MD5"], limit: ["limit", "题数上限"], seed: ["seed", "随机种子"], judge: ["judge", "裁判模型"], started: ["started", "开始时间"], vlmbench: ["vlmbench", "vlmbench"],
@@ -56,6 +58,23 @@ const NOTES = {
   "not proven": ["Prompts are worded by this version; of a partial run they cannot be proven by their digest.", "提示词由当前版本生成；仅抽取部分题目时无法用摘要验证。"],
   "other wording": ["This version words prompts otherwise than the run did, so they cannot be shown.", "当前版本生成的提示词与评测时不同，因此不显示。"],
 };
-const state = { language: 0, theme: "auto", rules: null, filter: "all", category: "", search: "", row: null };
+// Names of measures and tests are words; names at these levels are data.
+const NAMED = ["category", "l2-category", "task", "skill"];
+const MEASURES = {
+  "circular accuracy": ["circular accuracy", "循环准确率"], accuracy: ["accuracy", "准确率"], "base-row accuracy": ["base-row accuracy", "首个轮换准确率"], "row accuracy": ["row accuracy", "逐行准确率"],
+  "relaxed accuracy": ["relaxed accuracy", "宽松准确率"], "accuracy-plus": ["accuracy-plus", "准确率+（整图全对）"], precision: ["precision", "精确率"], recall: ["recall", "召回率"], "mean F1 of the splits": ["mean F1 of the splits", "各划分 F1 均值"],
+  perception: ["perception", "感知"], cognition: ["cognition", "认知"], total: ["total", "总分"], "mean grade": ["mean grade", "平均评分"], "relative score": ["relative score", "相对得分"],
+  "points of the answers": ["points of the answers", "回答得分"], "points of the references": ["points of the references", "参考答案得分"], "mean of aAcc, fAcc, qAcc": ["mean of aAcc, fAcc, qAcc", "aAcc、fAcc、qAcc 均值"],
+  "Final Score": ["Final Score", "总得分"], "Final Score Norm": ["Final Score Norm", "归一化总得分"], "pictures with one question": ["pictures with one question", "仅有一题的图片"],
+};
+const TESTS = { "McNemar exact": ["McNemar exact", "McNemar 精确检验"], "McNemar mid-p": ["McNemar mid-p", "McNemar mid-p 检验"], "clustered t": ["clustered t", "聚类 t 检验"] };
+const state = { language: 0, theme: "auto", rules: null, row: null, filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null };
 const say = (key) => WORDS[key][state.language];
+const levelName = (level) => (LEVELS[level] || [level, level])[state.language];
+// "random F1" is F1 within the split "random".
+function measureName(name) {
+  const [, before, last] = /^(?:(.*) )?(\S+)$/.exec(name) || [null, null, name];
+  if (name in MEASURES) return MEASURES[name][state.language];
+  return before && ["accuracy", "precision", "recall"].includes(last) ? `${before} ${MEASURES[last][state.language]}` : name;
+}
 
