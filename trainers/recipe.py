@@ -98,6 +98,7 @@ class Projector:
     """Linear layers with GELU between, from the tower's width to the language model's."""
 
     depth: Count = 2
+    """Two: what is trained is the LLaVA of transformers, which has as many."""
     train: bool = True
 
 

@@ -12,6 +12,9 @@ from .overrides import PLACE
 from .recipe import LanguageModel, Recipe, VisionTower
 from .sizes import config_of, language_part, vision_part
 
+LAYERS = 2
+"""Linear layers of a projector that transformers can train."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -49,6 +52,9 @@ def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
     if language.quantisation is not None and (language.train == "full" or language.fresh):
         fix = "Set model.language.quantisation to null, or train: lora."
         raise origin.error("four-bit weights cannot be trained in full.", "model.language", fix=fix)
+    if recipe.model.projector.depth != LAYERS:
+        says = f"must be {LAYERS}: what is trained is transformers' LLaVA, whose projector has two layers."
+        raise origin.error(says, "model.projector.depth")
     start = recipe.model.start
     _refuse_layer(replace(vision, path=start or vision.path), origin)
     _refuse_targets(replace(language, path=start or language.path), "model.language", origin)

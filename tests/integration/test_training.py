@@ -19,6 +19,7 @@ from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import UserError
 from vlmbench.trainers.recipe import Lora, Recipe
 from vlmbench.trainers.training import Saved, export, train
+from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.checkpoints import TRAINED, place, whole
 from vlmbench.trainers.training.metrics import readings
 
@@ -252,3 +253,17 @@ def test_a_checkpoint_on_the_way_is_exported_as_a_model(
     go(recipe)
     folder = export(recipe, tmp_path / "run/checkpoint-4", tmp_path / "exported")
     assert open_llava(folder).image_token_id is not None
+
+
+def test_a_tower_is_seen_as_the_recipe_says_and_a_whole_model_as_it_was_trained(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    parts = [f"model.language.path={model}", f"model.vision.path={model}", "model.start=none"]
+    seen = ["model.vision.select_layer=-1", "model.vision.select_strategy=full"]
+    begun = begin(small(model, data, *parts, *seen), tmp_path).llava
+    assert (begun.select_layer, begun.select_strategy) == (-1, "full")
+    for setting in seen:
+        with pytest.raises(UserError, match="in this model"):
+            begin(small(model, data, setting), tmp_path)
+    # Of four hidden states, counted from either end.
+    assert begin(small(model, data, "model.vision.select_layer=2"), tmp_path).llava.select_layer == -2

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.language import open_language
@@ -69,8 +70,33 @@ def _of_whole(path: Path, recipe: Recipe) -> Start:
     reading = read_llava(path, llm=llm, vision=tower, template=recipe.wording.template if llm else None)
     places = [place for role in ("", "base", "llm") if (place := reading.sources.get(role)) is not None]
     tokenizer = _pieces(reading.llava.language.tokenizer, *places)
+    _refuse_other_view(reading.llava, recipe, path)
     llava = finished(_fresh(reading.llava, recipe), seed=recipe.seed)
     return Start(llava=llava, tokenizer=tokenizer, sources=reading.sources)
+
+
+def _refuse_other_view(llava: Llava, recipe: Recipe, path: Path) -> None:
+    """A model was made for one of its tower's hidden states, and another would be new to it."""
+    wanted = recipe.model.vision
+    states = int(tower_settings(llava.vision).num_hidden_layers) + 1
+    same_tokens = wanted.select_strategy == llava.select_strategy or is_siglip(llava.vision)
+    said: dict[str, tuple[Any, Any, bool]] = {
+        "select_layer": (
+            llava.select_layer,
+            wanted.select_layer,
+            llava.select_layer % states == wanted.select_layer % states,
+        ),
+        "select_strategy": (llava.select_strategy, wanted.select_strategy, same_tokens),
+    }
+    for name, (held, asked, same) in said.items():
+        if not same:
+            key = f"model.vision.{name}"
+            raise UserError(
+                f"is {held} in this model, and {asked} in the recipe.",
+                file=path,
+                key=key,
+                fix=f"--set {key}={held} trains it as it is.",
+            )
 
 
 def _of_parts(recipe: Recipe) -> Start:
@@ -87,7 +113,9 @@ def _of_parts(recipe: Recipe) -> Start:
         select_layer=model.vision.select_layer,
         seed=recipe.seed,
     )
-    llava = replace(llava, square=recipe.data.square)
+    # A SigLIP tower has no class token to leave out.
+    strategy = "full" if is_siglip(vision) else model.vision.select_strategy
+    llava = replace(llava, square=recipe.data.square, select_strategy=strategy)
     return Start(llava=_fresh(llava, recipe), tokenizer=tokenizer, sources={"llm": llm, "vision": tower})
 
 
