@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
 from collections.abc import Callable
 
 import pytest
@@ -184,3 +187,32 @@ def test_measures_tests_and_cards_speak_chinese(
         assert words not in text
     no_violations(seen)
     seen.see("report-two-chinese")
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a training of 799 steps: even noise that ends in a spike, and a line without noise."""
+    folder = tmp_path_factory.mktemp("noisy")
+    chance = random.Random(0)
+    with (folder / "metrics.jsonl").open("w") as file:
+        for step in range(1, 800):
+            loss = 1.0 if step == 799 else chance.random()
+            file.write(json.dumps({"step": step, "loss": loss, "rate": 1 - step / 1000}) + "\n")
+    assert main(["report", str(folder)]) == 0
+    return (folder / "report.html").as_uri()
+
+
+def test_a_running_mean_does_not_end_in_the_last_point(watched: Callable[..., Watched], noisy: str) -> None:
+    seen = watched(noisy)
+    path = str(seen.page.locator(".curve.run-0").first.get_attribute("d"))
+    heights = [float(y) for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
+    top, bottom = 12, 210  # of the axis, where even noise is 1 and 0
+    assert len(heights) == 799
+    assert all(0.2 < (bottom - y) / (bottom - top) < 0.8 for y in (*heights[:5], *heights[-5:]))
+    assert seen.page.locator(".chart").nth(1).locator(".curve").count() == 1  # nothing to smooth
+    nothing_else_happened(seen)
+
+
+def test_axes_say_where_they_begin_and_end(watched: Callable[..., Watched], noisy: str) -> None:
+    words = watched(noisy).page.locator(".chart").first.locator("text").all_text_contents()
+    assert words == ["0", "0.5", "1", "1", "200", "400", "600", "799"]

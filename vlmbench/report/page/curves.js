@@ -1,19 +1,25 @@
 // Training: one small chart a figure, drawn by hand; a second training lies over the first.
-function ticks(low, high, most) {
+
+// Round numbers over a range, a few of them; with `ends`, its own first and last number as well.
+function stepOf(low, high, most) {
   const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-  const found = [];
-  for (let x = Math.ceil(low / step) * step; x <= high + step * 1e-9; x += step) found.push(Math.abs(x) < step * 1e-9 ? 0 : x);
-  return found;
+  return [1, 2, 5, 10].map((m) => m * power).find((step) => step >= rough * (1 - 1e-9));
+}
+function ticks(low, high, most, ends = false) {
+  const step = stepOf(low, high, most), found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) found.push(k * step);
+  if (!ends) return found;
+  const room = (high - low) * 0.09;
+  return [low, ...found.filter((x) => x - low > room && high - x > room), ...(high > low ? [high] : [])];
 }
 
-// The mean of the points around each, so that the course of a noisy figure can be seen.
+// The mean of the points around each, so that the course of a noisy figure can be seen; at the ends of the
+// points on the one side that there is, so that no single point ends the line.
 function smoothed(points) {
   const most = Math.ceil(points.length / 80);
   return points.map(([x, y], at) => {
     if (y === null) return [x, null];
-    const reach = Math.min(most, at, points.length - 1 - at);
-    const near = points.slice(at - reach, at + reach + 1).map((point) => point[1]).filter((value) => value !== null);
+    const near = points.slice(Math.max(0, at - most), at + most + 1).map((point) => point[1]).filter((value) => value !== null);
     return [x, near.reduce((a, b) => a + b, 0) / near.length];
   });
 }
@@ -34,7 +40,7 @@ function frame([x0, x1], [y0, y1], told) {
   const { W, H, left, right, top, bottom } = SIZE;
   const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * (W - left - right), Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
   const grid = ticks(y0, y1, 4).map((y) => [draw("line", { class: "grid", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 8, y: Y(y) + 4, "text-anchor": "end" }, told(y))]);
-  const below = ticks(x0, x1, 5).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
+  const below = ticks(x0, x1, 5, true).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
   return { X, Y, axes: [...grid.flat(), ...below] };
 }
 
@@ -46,6 +52,8 @@ function chart(name) {
   if (!known.length) return card(name, {}, make("p", { class: "quiet" }, say("none")));
   const [x0, x1] = range(known.map(([x]) => x)); let [y0, y1] = range(known.map(([, y]) => y));
   if (y0 === y1) { const pad = Math.abs(y0) * 0.1 || 1; y0 -= pad; y1 += pad; }
+  const unit = stepOf(y0, y1, 4), extent = `${short(y0)} – ${short(y1)}`;
+  if (Number.isFinite(unit)) [y0, y1] = [Math.floor(y0 / unit + 1e-9) * unit, Math.ceil(y1 / unit - 1e-9) * unit];
   const { X, Y, axes } = frame([x0, x1], [y0, y1], short);
   const paths = lines.map((line, i) => {
     if (!line) return null;
@@ -56,11 +64,13 @@ function chart(name) {
     };
     const marks = line.points.filter(([, y]) => y !== null);
     if (marks.length === 1) return draw("circle", { class: `score run-${i}`, cx: X(marks[0][0]), cy: Y(marks[0][1]), r: 3 });
-    const many = line.points.length > 100;
-    return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? smoothed(line.points) : line.points) })];
+    const means = line.points.length > 100 ? smoothed(line.points) : line.points;
+    // A smooth figure is drawn as it is: a mean would only bend its ends.
+    const many = means.some(([, y], at) => y !== null && Math.abs(y - line.points[at][1]) > (y1 - y0) * 0.02);
+    return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? means : line.points) })];
   });
   const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
-  return card(make("bdi", {}, name), {}, said, svg(`${name}: ${short(y0)} – ${short(y1)}, ${say("step")} ${count(x0)} – ${count(x1)}`, axes, paths));
+  return card(make("bdi", {}, name), {}, said, svg(`${name}: ${extent}, ${say("step")} ${count(x0)} – ${count(x1)}`, axes, paths));
 }
 
 // Scores of checkpoints: a point each with its interval, and no line, for nothing was measured in between.
