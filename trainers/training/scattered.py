@@ -6,6 +6,7 @@ No process ever holds the whole of it. The first reads one tensor at a time, and
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +36,42 @@ def scatters(llava: Llava, recipe: Recipe) -> bool:
 def scattered(llava: Llava, dtype: str, attention: str | None) -> Any:
     """The model in pieces; every process has to call it, while the Trainer's settings of ZeRO-3 are there."""
     import torch
-    from transformers import AutoModelForImageTextToText, LlavaConfig
 
-    settings = {} if attention is None else {"attn_implementation": attention}
-    auto: Any = AutoModelForImageTextToText
-    # transformers looks for ZeRO-3's settings by itself, and cuts up every layer once it is made.
-    model = auto.from_config(LlavaConfig(**llava_config(llava)), dtype=getattr(torch, dtype), **settings)
+    settings: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    if attention is not None:
+        settings["attn_implementation"] = attention
+    with _in_pieces():
+        model = _made(llava, **settings)
+    model.tie_weights()
     weights = _stored(llava)
     for name, value in _state(model):
         _deal(value, weights[stored_name(name)])
     return model
+
+
+@contextmanager
+def _in_pieces() -> Iterator[None]:
+    """Every layer is cut up once it is made, and drawn no numbers for; transformers leaves it at that."""
+    from transformers import initialization, modeling_utils
+
+    sharing = import_module("transformers.integrations.deepspeed").deepspeed_config()
+    partition = import_module("deepspeed.runtime.zero.partition_parameters")
+    init = partition.Init(
+        config_dict_or_path=sharing,
+        # Not the kind of number, too: what a model computes for itself, its positions, stays exact.
+        tensor_overrides=[partition.DeepSpeedTensorOverride.device],
+    )
+    quiet: Any = initialization.no_init_weights
+    done: Any = modeling_utils.set_zero3_state
+    with quiet(), done(), init:
+        yield
+
+
+def _made(llava: Llava, **settings: Any) -> Any:
+    from transformers import AutoModelForImageTextToText, LlavaConfig
+
+    auto: Any = AutoModelForImageTextToText
+    return auto.from_config(LlavaConfig(**llava_config(llava)), **settings)
 
 
 def _deal(value: torch.Tensor, kept: Stored) -> None:
@@ -69,11 +96,9 @@ def _stored(llava: Llava) -> dict[tuple[str, str], Stored]:
 def _shapes(llava: Llava) -> Any:
     """The model without numbers."""
     import torch
-    from transformers import AutoModelForImageTextToText, LlavaConfig
 
-    auto: Any = AutoModelForImageTextToText
     with torch.device("meta"):
-        return auto.from_config(LlavaConfig(**llava_config(llava)))
+        return _made(llava)
 
 
 def _state(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
