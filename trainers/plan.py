@@ -7,9 +7,11 @@ from pathlib import Path
 
 from .chain import WORK_DIRS, placed
 from .counting import Counts, counts
+from .deepspeed_file import agree
 from .plan_advice import Advice, advice, longest_that_fits
 from .plan_memory import GIB, Memory, longest, memory
 from .plan_missing import Missing, missing
+from .plan_notes import cheap_notes
 from .plan_samples import SourcePlan, Tokens, packed_rows, source_plans, tokens
 from .recipe import Chain, Recipe
 from .sizes import parts, published_lora_size
@@ -75,6 +77,7 @@ def plan(recipe: Recipe, machine: Machine) -> Plan:
     """One stage."""
     nproc = machine.nproc or max(1, recipe.parallelism.processes // machine.nnodes)
     devices = nproc * machine.nnodes
+    agree(recipe, devices)
     sources = source_plans(recipe.data)
     seen = tokens(recipe, sources)
     rows = packed_rows(seen, longest(recipe)) if recipe.data.packing else None
@@ -111,12 +114,6 @@ def _hours(recipe: Recipe, counted: Counts, seen: Tokens, rate: float | None, de
 def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], devices: int) -> tuple[str, ...]:
     """What a reader should know of these figures."""
     notes = []
-    schedule = recipe.schedule
-    meant = schedule.batch * schedule.accumulation * recipe.parallelism.processes
-    if counted.global_batch != meant:
-        each = max(1, round(meant / (schedule.batch * devices)))
-        same = f"; --set schedule.accumulation={each}" if each * schedule.batch * devices == meant else ""
-        notes.append(f"global batch {counted.global_batch}, meant for {meant}{same}")
     unknown = [source.name for source in sources if source.told == "unknown"]
     if unknown:
         notes.append(f"not counted: {', '.join(unknown)}, whose records are known once it is here")
@@ -126,4 +123,4 @@ def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], dev
     published = published_lora_size(parts(recipe)[0], lora) if lora else None
     if published is not None:
         notes.append(f"published adapters, with query, key and value in one matrix, have {published:,}")
-    return (*notes, *(f"mended: {m.key} ({m.published}): {m.why}" for m in recipe.mended))
+    return (*notes, *cheap_notes(recipe, devices))

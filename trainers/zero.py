@@ -62,18 +62,29 @@ def zero_of(named: str | None) -> Zero:
     return _from_file(Path(name).expanduser())
 
 
-def _from_file(path: Path) -> Zero:
+def document(path: Path) -> dict[str, Any]:
+    """A DeepSpeed file's settings: sections are mappings, and what else is in them is DeepSpeed's to say."""
     try:
-        document: Any = json.loads(path.read_text("utf-8"))
-        section: Any = document.get("zero_optimization", {})
+        settings: Any = json.loads(path.expanduser().read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror}).", file=path) from None
+    except ValueError as error:
+        raise UserError(f"is no DeepSpeed configuration ({error}).", file=path) from None
+    sections = ("zero_optimization", "bf16", "fp16")
+    if not isinstance(settings, dict) or not all(isinstance(settings.get(s, {}), dict) for s in sections):
+        raise UserError("is no DeepSpeed configuration (not a mapping of sections).", file=path)
+    return settings
+
+
+def _from_file(path: Path) -> Zero:
+    section: Any = document(path).get("zero_optimization", {})
+    try:
         return Zero(
             name=str(path),
             stage=int(section.get("stage", 0)),
             optimizer_on_host=_on_host(section, "offload_optimizer"),
             weights_on_host=_on_host(section, "offload_param"),
         )
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror}).", file=path) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"is no DeepSpeed configuration ({error}).", file=path) from None
 

@@ -88,6 +88,21 @@ def test_deepspeed_on_two_processes_trains_stops_and_goes_on(
     assert losses(tmp_path / "straight") == pytest.approx(losses(tmp_path / "plain"), rel=2e-3)
 
 
+def test_a_deepspeed_file_of_ones_own_trains_as_its_preset_does(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    same = {"zero_optimization": {"stage": 2}, "train_batch_size": 8, "gradient_accumulation_steps": 2}
+    (tmp_path / "mine.json").write_text(json.dumps(same), "utf-8")
+    preset = command("--work-dir", "preset", "--deepspeed", "zero2", "--nproc", "1")
+    own = command("--work-dir", "own", "--deepspeed", "mine.json", "--nproc", "1")
+    assert own.returncode == preset.returncode == 0, own.stderr
+    assert losses(tmp_path / "own") == losses(tmp_path / "preset")
+    other = command("--work-dir", "other", "--deepspeed", "mine.json", "--nproc", "2")
+    assert other.returncode == 1
+    assert "mine.json, `train_batch_size`: is 8, and the global batch is 16" in other.stderr
+    assert "tokenising" not in other.stderr.lower()
+
+
 def test_deepspeed_is_not_resumed_on_another_number_of_processes(
     command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.reading import read_recipe
 from vlmbench.trainers.training import card, checkpoints
 from vlmbench.trainers.training.computing import computing, deepspeed_settings
@@ -109,10 +110,49 @@ def test_presets_are_the_published_ones(name: str, stage: int, host: set[str]) -
     assert settings["gradient_clipping"] == settings["train_micro_batch_size_per_gpu"] == "auto"
 
 
-def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_what_a_file_of_ones_own_leaves_open_the_recipe_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.json").write_text(
+        '{"zero_optimization": {"stage": 1}, "gradient_clipping": 1}', "utf-8"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = deepspeed_settings("~/mine.json") or {}
+    assert settings["zero_optimization"] == {"stage": 1}
+    assert settings["gradient_clipping"] == 1
+    assert settings["train_micro_batch_size_per_gpu"] == settings["bf16"]["enabled"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"train_micro_batch_size_per_gpu": 3}', "is 3, and `schedule.batch` is 8. --set schedule.batch=3"),
+        ('{"gradient_accumulation_steps": 4}', "--set schedule.accumulation=4"),
+        ('{"gradient_clipping": 0.5}', "--set schedule.clip=0.5"),
+        ('{"train_batch_size": 64}', "the global batch is 16 = 8 × 1 accumulated × 2 devices"),
+        ('{"bf16": {"enabled": true}}', "the run computes in fp32. --set parallelism.precision=bf16"),
+        ('{"optimizer": {"type": "Adam"}}', "`optimizer`: is made here"),
+        ('{"bf16": 1}', "is no DeepSpeed configuration"),
+        ("[]", "is no DeepSpeed configuration"),
+    ],
+)
+def test_a_file_that_says_otherwise_than_the_recipe_is_refused_before_anything_starts(
+    text: str, said: str, tmp_path: Path
+) -> None:
     file = tmp_path / "mine.json"
-    file.write_text('{"zero_optimization": {"stage": 1}}', "utf-8")
-    assert deepspeed_settings(str(file)) == {"zero_optimization": {"stage": 1}}
+    file.write_text(text, "utf-8")
+    recipe = replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed=str(file)))
+    with pytest.raises(UserError) as raised:
+        agree(recipe, 2)
+    assert said in str(raised.value)
+    assert str(file) in str(raised.value)
+
+
+def test_a_file_that_says_the_same_as_the_recipe_agrees(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    same = '{"train_batch_size": 16, "train_micro_batch_size_per_gpu": 8, "gradient_clipping": 1}'
+    file.write_text(same, "utf-8")
+    agree(replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed=str(file))), 2)
 
 
 def test_a_processor_computes_in_float32_unless_told_otherwise() -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..deepspeed_file import settings_of
 from ..recipe import Parallelism
-from ..zero import preset_name, zero_of
+from ..zero import STAGES, preset_name, zero_of
 
 PRESETS = Path(__file__).parent / "deepspeed"
 
@@ -47,7 +48,7 @@ def computing(parallelism: Parallelism) -> Computing:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     return Computing(
         cpu=cpu,
-        precision=_precision(parallelism, cpu),
+        precision=precision_of(parallelism),
         deepspeed=deepspeed_settings(parallelism.deepspeed),
         rank=int(os.environ.get("RANK", "0")),
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
@@ -55,11 +56,11 @@ def computing(parallelism: Parallelism) -> Computing:
     )
 
 
-def _precision(parallelism: Parallelism, cpu: bool) -> Precision:
+def precision_of(parallelism: Parallelism) -> Precision:
     """`auto` is bf16 where the device has it, else fp16; a processor computes in float32."""
     if parallelism.precision != "auto":
         return parallelism.precision
-    if cpu:
+    if parallelism.device == "cpu":
         return "fp32"
     import torch
 
@@ -70,7 +71,7 @@ def deepspeed_settings(named: str | None) -> dict[str, Any] | None:
     """A preset's settings, or those of a file; `auto` values are filled in from the recipe."""
     if named is None:
         return None
-    zero_of(named)
-    file = PRESETS / f"{preset_name(named)}.json"
-    settings: dict[str, Any] = json.loads((file if file.is_file() else Path(named)).read_text("utf-8"))
+    if zero_of(named).name not in STAGES:
+        return settings_of(Path(named))
+    settings: dict[str, Any] = json.loads((PRESETS / f"{preset_name(named)}.json").read_text("utf-8"))
     return settings

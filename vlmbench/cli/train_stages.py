@@ -52,6 +52,7 @@ def _train_stage(args: argparse.Namespace, recipe: Any, work_dir: Path) -> int:
     if launch.launched(os.environ) or (work_dir / trainers("training.job").MODEL).is_dir():
         return _train_here(args, (recipe, work_dir))
     _refuse_missing(recipe, world.nproc, work_dir)
+    trainers("deepspeed_file").agree(recipe, world.size)
     if not launch.needed(recipe, world):
         return _train_here(args, (recipe, work_dir))
     cpu = recipe.parallelism.device == "cpu"
