@@ -23,7 +23,7 @@ SMALL = [
         "data.sources.0.samples=32",
         "schedule.batch=4",
         "schedule.max_steps=12",
-        "schedule.epochs=2",
+        "schedule.epochs=3",
         "saving.every=2",
         "saving.sample=false",
     )
