@@ -91,6 +91,30 @@ def test_a_heading_sorts_and_sorts_back(page: Watched) -> None:
     assert models(page) == sorted(SKILLS)
 
 
+def test_after_a_click_rows_out_of_sight_are_there_again_at_once(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    for number in range(60):
+        right = [i < number for i in range(60)]
+        write_run(tmp_path / "runs" / str(number), f"model-{number:02}", right, benchmark="MMStar")
+    build = ["leaderboard", "build", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "site")]
+    assert main(build) == 0
+    seen = watched((tmp_path / "site" / "index.html").as_uri())
+    heading = seen.page.locator(".board thead button").nth(1)
+    click = "document.querySelectorAll('.board thead button')[1].click()"
+    assert 0 < seen.page.evaluate(f"({click}, document.querySelectorAll('.later').length)") < 60
+    seen.page.wait_for_function("!document.querySelector('.later')", timeout=5000)
+    assert models(seen)[0] == "model-00"
+    assert seen.page.evaluate("window.find('model-59')")
+    heading.click()
+    seen.page.emulate_media(media="print")
+    drawn = (
+        "(rows) => rows.filter((row) => row.cells[2].checkVisibility({ contentVisibilityAuto: true })).length"
+    )
+    assert seen.page.locator(".board tbody tr").evaluate_all(drawn) == 60
+    assert seen.complaints == []
+
+
 def test_filters_by_text_family_size_and_language(page: Watched) -> None:
     page.page.fill("#text", "v1.5")
     assert sorted(models(page)) == ["LLaVA-v1.5-13B", "LLaVA-v1.5-7B"]

@@ -140,21 +140,26 @@ def write_run(folder: Path, model: str, right: list[bool], figures: int) -> None
     }
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "results.json").write_text(json.dumps(results))
-    rows = [(str(i + r * 1_000_000), str(i), hit or r == 0) for i, hit in enumerate(right) for r in (0, 1)]
+    letters = random.Random(repr(folder.parts[-2:]))
+    rows = [
+        (str(i + r * 1_000_000), str(i), hit or r == 0, letters.choice("ABCD"))
+        for i, hit in enumerate(right)
+        for r in (0, 1)
+    ]
     lines = [
         json.dumps(
             {
                 "id": i,
                 "group": g,
                 "rules": rules,
-                "extracted": "A",
+                "extracted": letter,
                 "value": float(hit),
                 "reason": "",
                 "judged": False,
             }
         )
         for rules in RULES
-        for i, g, hit in rows
+        for i, g, hit, letter in rows
     ]
     (folder / "scores.jsonl").write_text("\n".join(lines) + "\n")
 
@@ -180,7 +185,10 @@ def time_in_browser(page: Path) -> None:
                     channel.port1.onmessage = go;
                     channel.port2.postMessage(0);
                 }));
+                // A hand is slower than what is drawn after the frame that shows the new order.
+                const idle = () => new Promise((go) => setTimeout(() => requestIdleCallback(go), 100));
                 for (const button of document.querySelectorAll('.board thead button')) {
+                    await idle();
                     await frame();
                     const started = performance.now();
                     button.click();
