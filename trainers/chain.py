@@ -1,24 +1,24 @@
 """What of a chain is done: a finished stage is not run again, and one that was changed since is refused.
 
-STAGE/finished.json     the values it was run with, and the digest of the stage that it began with
+STAGE/finished.json     the values it was run with, and the digests of its data and of the stage before
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
 
+from .changes import changed_files, changes, contents, listed, plain
 from .recipe import Chain, Recipe
 
 WORK_DIRS = Path("work_dirs")
 FINISHED = "finished.json"
-_LISTED = 5
 _FREE = ("about", "mended", "saving", "pretrained")
 """What may change without changing what is learned; the stage before is known by its digest."""
 _FREE_DATA = ("name", "workers", "pin_memory")
@@ -49,37 +49,52 @@ class Stage:
     name: str
     folder: Path
     values: Mapping[str, Any]
+    data: Sequence[Mapping[str, Any]]
+    """Its files by content."""
 
     @property
     def digest(self) -> str:
-        """Of everything that decides what comes out of it."""
-        text = json.dumps(self.values, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Of everything that decided what has come out of it, or will."""
+        if held := self._held():
+            # Its data may be gone by now.
+            return str(held["digest"])
+        return self._digest()
 
     def finished(self) -> bool:
-        """Whether it was run already, with these values; with others it is refused."""
-        file = self.folder / FINISHED
-        try:
-            held = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
+        """Whether it was run already, with these values and data; with others it is refused."""
+        held = self._held()
+        if not held:
             return False
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot be read: {error}.", file=file, fix="Remove it.") from None
-        changed = list(_changes(held.get("values") or {}, json.loads(json.dumps(self.values, default=str))))
+        found = changes(held.get("values") or {}, plain(self.values))
+        changed = [f"the stage {one.text}" if one.key == "before" else one.text for one in found]
+        changed += changed_files(held.get("data") or [], self.data)
         if not changed:
             return True
-        more = f", and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise UserError(
-            f"the stage `{self.name}` was finished here with other values: "
-            f"{'; '.join(changed[:_LISTED])}{more}.",
+            f"the stage `{self.name}` was finished here with other values or data: {listed(changed)}.",
             file=self.folder,
-            fix="Take the values back, name another --work-dir, or move this folder away.",
+            fix="Take them back, name another --work-dir, or move this folder away.",
         )
+
+    def _digest(self) -> str:
+        text = json.dumps([self.values, [one["sha256"] for one in self.data]], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _held(self) -> dict[str, Any]:
+        """What it was finished with, if it was."""
+        file = self.folder / FINISHED
+        try:
+            held: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot be read: {error}.", file=file, fix="Remove it.") from None
+        return held
 
     def finish(self) -> None:
         """Written last, once everything else is on the disk."""
-        document = {"stage": self.name, "digest": self.digest, "values": self.values}
         self.folder.mkdir(parents=True, exist_ok=True)
+        document = {"stage": self.name, "digest": self._digest(), "values": self.values, "data": self.data}
         aside = self.folder / f".{FINISHED}.tmp"
         aside.write_text(json.dumps(document, indent=2, default=str) + "\n", "utf-8")
         aside.replace(self.folder / FINISHED)
@@ -93,13 +108,7 @@ def training(recipe: Recipe, folder: Path, before: Stage | None = None) -> Stage
     for key in _FREE_DATA:
         values["data"].pop(key)
     values["parallelism"] = {key: values["parallelism"][key] for key in _MEANT}
-    return Stage(name=recipe.name, folder=folder, values={**values, "before": before and before.digest})
-
-
-def _changes(held: Any, now: Any, name: str = "") -> Iterator[str]:
-    if isinstance(held, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*held, *now]):
-            yield from _changes(held.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif held != now:
-        told = "the stage before" if name == "before" else name
-        yield f"{told} was {json.dumps(held)} and is {json.dumps(now)}"
+    for source in values["data"]["sources"]:
+        source.pop("annotations")
+    values["before"] = before and before.digest
+    return Stage(name=recipe.name, folder=folder, values=values, data=contents(recipe.data.sources))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from small_trainings import settings, write_records
 
 from vlmbench.cli.main import main
 from vlmbench.trainers.training.checkpoints import whole
+from vlmbench.trainers.training.metrics import readings
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -59,3 +61,53 @@ def test_a_checkpoint_is_gone_on_from_whatever_way_leads_there(
     assert "w1/checkpoint-2: is no checkpoint of this training, which keeps its own in other" in told
     assert "--work-dir w1 goes on where it is" in told
     assert not (tmp_path / "other").exists()
+
+
+def test_other_data_in_the_same_file_is_refused_by_name(
+    command: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--work-dir", "w") == 0
+    file = tmp_path / "data" / "records.json"
+    records = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(records[::-1]), "utf-8")
+    assert command("--work-dir", "w") == 1
+    assert "records.json has other contents than it had" in capfd.readouterr().err
+    stopped(tmp_path / "w")
+    assert command("--work-dir", "w", "--resume") == 1
+    told = capfd.readouterr().err
+    assert "checkpoint-2: cannot be gone on from: " in told
+    assert "records.json has other contents than it had" in told
+
+
+def test_a_lower_rate_may_be_gone_on_with_and_is_told_taken_and_kept(
+    command: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--work-dir", "w", "--set", "schedule.curve=constant") == 0
+    stopped(tmp_path / "w")
+    slower = ("--set", "schedule.curve=constant", "--set", "schedule.lr=1e-6")
+    assert command("--work-dir", "w", "--resume", *slower, "--set", "schedule.epochs=1") == 1
+    assert "schedule.epochs was 2 and is 1" in capfd.readouterr().err
+    assert command("--work-dir", "w", "--resume", *slower) == 0
+    said = "after step 2, schedule.lr was 0.0001 and is 1e-06"
+    assert said in capfd.readouterr().err
+    rates = [reading["learning_rate"]["language"] for reading in readings(tmp_path / "w")]
+    assert rates == [pytest.approx(rate) for rate in (1e-9, 1e-4, 1e-6, 1e-6)]
+    assert f"- {said}" in (tmp_path / "w" / "model" / "README.md").read_text("utf-8")
+    assert said in (tmp_path / "w" / "checkpoint-4" / "facts.json").read_text("utf-8")
+
+
+def test_the_work_folder_of_a_chain_may_be_moved_before_its_second_stage_goes_on(
+    command: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    second = "{name: second, base: demo_lora}"
+    (tmp_path / "chain.yaml").write_text(f"stages: [demo_full, {second}]", "utf-8")
+    assert command("--work-dir", "w", recipe="chain.yaml") == 0
+    stopped(tmp_path / "w")
+    (tmp_path / "w").rename(tmp_path / "moved")
+    capfd.readouterr()
+    assert command("--work-dir", "moved", "--resume", recipe="chain.yaml") == 0
+    told = capfd.readouterr().err
+    assert "demo_full was finished before, in moved/demo_full" in told
+    assert "training second: 4 steps, 2 of them done before" in told
+    assert names(tmp_path / "moved") == ["checkpoint-2", "checkpoint-4"]
+    assert not (tmp_path / "work_dirs").exists()

@@ -138,7 +138,7 @@ def test_a_finished_stage_is_not_trained_again_and_another_recipe_is_refused(
     before = (finished / "training.json").stat().st_mtime_ns
     assert go(recipe) == finished
     assert (finished / "training.json").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match="of another recipe, or of other values"):
+    with pytest.raises(UserError, match="of another recipe, or of other values or data: seed was 0 and is 7"):
         go(replace(recipe, seed=7))
 
 
@@ -152,8 +152,8 @@ def test_a_checkpoint_of_other_values_is_refused_by_name(
 
     with pytest.raises(KeyboardInterrupt):
         go(recipe, on_checkpoint=stop)
-    changed = replace(recipe, schedule=replace(recipe.schedule, lr=1.0, batch=2))
-    with pytest.raises(UserError, match=r"with other values; its global batch was 8, and is 4 now"):
+    changed = replace(recipe, seed=9, schedule=replace(recipe.schedule, batch=2))
+    with pytest.raises(UserError, match=r"seed was 0 and is 9; its global batch was 8, and is 4 now"):
         go(changed, resume="latest")
 
 
@@ -267,3 +267,14 @@ def test_a_tower_is_seen_as_the_recipe_says_and_a_whole_model_as_it_was_trained(
             begin(small(model, data, setting), tmp_path)
     # Of four hidden states, counted from either end.
     assert begin(small(model, data, "model.vision.select_layer=2"), tmp_path).llava.select_layer == -2
+
+
+def test_what_was_left_out_and_another_global_batch_are_told_to_who_watches_and_in_the_card(
+    model: Path, data: Path, go: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = small(model, data, "data.max_length=36", "schedule.max_steps=1", "parallelism.processes=2")
+    card = (go(short).parent / "model" / "README.md").read_text("utf-8")
+    told = capsys.readouterr().err
+    assert "left out: nothing learned within the limit" in told
+    assert "left out: nothing learned within the limit" in card.partition("## Data")[2]
+    assert "global batch 8, meant for 16; --set schedule.accumulation=4" in told

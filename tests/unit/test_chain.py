@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.chain import FINISHED, placed, training
+from vlmbench.trainers.chain import FINISHED, Stage, placed, training
 from vlmbench.trainers.plan import Machine, plan_chain
 from vlmbench.trainers.reading import read, read_recipe
 
@@ -50,6 +50,24 @@ def test_a_stage_after_a_changed_one_is_another(chain: str, tmp_path: Path) -> N
     assert second()
     with pytest.raises(UserError, match="the stage before was"):
         second("pretrain.schedule.lr=5e-4")
+
+
+def test_other_data_in_the_same_file_is_refused_and_data_that_moved_or_is_gone_is_not(tmp_path: Path) -> None:
+    def stage(file: Path) -> Stage:
+        return training(read_recipe("demo_lora", [f"data.sources=[{{annotations: {file}}}]"]), tmp_path)
+
+    file, moved = tmp_path / "records.json", tmp_path / "moved.json"
+    file.write_text("[1]", "utf-8")
+    stage(file).finish()
+    digest = stage(file).digest
+    file.rename(moved)
+    assert stage(moved).finished()
+    moved.write_text("[2]", "utf-8")
+    with pytest.raises(UserError, match=r"moved\.json has other contents than it had"):
+        stage(moved).finished()
+    moved.unlink()
+    assert stage(moved).finished()
+    assert stage(moved).digest == digest
 
 
 def test_a_damaged_mark_is_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.changes import identity
 from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.reading import read_recipe
 from vlmbench.trainers.training import card, checkpoints
@@ -172,7 +173,8 @@ def test_processes_are_started_for_several_and_for_deepspeed() -> None:
 
 def saved(work_dir: Path, step: int, keep: int = 2) -> Path:
     checkpoints.open_aside(work_dir, step)
-    return checkpoints.settle(work_dir, step, checkpoints.facts_of(DEMO, CPU, step), keep)
+    facts = checkpoints.facts_of(DEMO, CPU, step, checkpoints.Given())
+    return checkpoints.settle(work_dir, step, facts, keep)
 
 
 def test_the_last_checkpoints_are_kept_and_half_ones_are_none(tmp_path: Path) -> None:
@@ -190,12 +192,33 @@ def test_a_run_may_go_on_with_other_batches_of_the_same_sum_and_with_nothing_els
     folder = saved(tmp_path, 1)
     same = replace(DEMO, schedule=replace(DEMO.schedule, batch=4, accumulation=2))
     checkpoints.check(folder, replace(same, saving=replace(DEMO.saving, every=7)), CPU)
-    with pytest.raises(UserError, match="with other values"):
+    with pytest.raises(UserError, match="seed was 0 and is 5"):
         checkpoints.check(folder, replace(DEMO, seed=5), CPU)
     with pytest.raises(UserError, match="global batch was 8, and is 16 now"):
         checkpoints.check(folder, replace(DEMO, schedule=replace(DEMO.schedule, batch=16)), CPU)
     with pytest.raises(UserError, match="no finished checkpoint"):
         checkpoints.check(tmp_path, DEMO, CPU)
+
+
+def test_a_checkpoint_without_its_values_is_told_to_be_of_an_earlier_version(tmp_path: Path) -> None:
+    folder = saved(tmp_path, 1)
+    facts = json.loads((folder / checkpoints.FACTS).read_text("utf-8"))
+    (folder / checkpoints.FACTS).write_text(json.dumps({**facts, "values": None, "recipe": "9f"}), "utf-8")
+    with pytest.raises(UserError, match=r"earlier version .* did not keep the values"):
+        checkpoints.check(folder, DEMO, CPU)
+    (folder / checkpoints.FACTS).write_text("{", "utf-8")
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoints.check(folder, DEMO, CPU)
+
+
+def test_a_model_is_known_wherever_it_lies_and_another_is_not(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "training.json").write_text('{"seconds": 1}', "utf-8")
+        (tmp_path / place / "README.md").write_text(place, "utf-8")
+    assert identity(tmp_path / "here") == identity(tmp_path / "there")
+    (tmp_path / "there" / "training.json").write_text('{"seconds": 2}', "utf-8")
+    assert identity(tmp_path / "here") != identity(tmp_path / "there")
 
 
 def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tmp_path: Path) -> None:

@@ -10,16 +10,19 @@ from typing import Any
 
 from vlmbench.data.digests import file_digest
 from vlmbench.errors import UserError
+from vlmbench.plain_text import markdown
 
+from ..changes import changed_files, changes, contents, listed
 from ..data.prepare import TokenSpec, open_tokens
 from ..reading import written
 from ..recipe import Chain, Recipe
-from .checkpoints import digest
+from .checkpoints import Given, values
 from .computing import Computing
 
 FACTS, CARD = "training.json", "README.md"
 _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 40
+_NOTED = 300
 RESULTS = "## Results\n\n"
 NO_RESULTS = "None yet.\n"
 
@@ -31,12 +34,14 @@ def facts(
     readings: Sequence[Mapping[str, Any]],
     home: Path | None,
     notes: Sequence[str],
+    given: Given,
 ) -> dict[str, Any]:
     """Everything of the card, as JSON."""
     last = readings[-1] if readings else {}
     return {
         "recipe": recipe.name,
-        "recipe_digest": digest(recipe),
+        "values": values(recipe),
+        "before": given.before,
         "data": [_set(spec, home) for spec in specs],
         "processes": how.world,
         "precision": how.precision,
@@ -69,12 +74,17 @@ def check_finished(folder: Path, recipe: Recipe) -> None:
     """Refuse to take a model of other values for this recipe's."""
     file = folder / FACTS
     held = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    if held.get("recipe_digest") != digest(recipe):
-        raise UserError(
-            "holds a finished model of another recipe, or of other values.",
-            file=folder,
-            fix="Name another --work-dir, or move it away.",
-        )
+    if "values" not in held:
+        wrong = "a finished model that does not say what it was trained with"
+    else:
+        found = [one.text for one in changes(held["values"], values(recipe))]
+        sources = recipe.data.sources
+        if all(source.kind == "llava" for source in sources):
+            found += changed_files(held["data"], contents(sources))
+        if not found:
+            return
+        wrong = f"a finished model of another recipe, or of other values or data: {listed(found)}"
+    raise UserError(f"holds {wrong}.", file=folder, fix="Name another --work-dir, or move it away.")
 
 
 def versions() -> dict[str, str]:
@@ -114,6 +124,7 @@ def _set(spec: TokenSpec, home: Path | None) -> dict[str, Any]:
         "tokens": kept.get("tokens"),
         "learned": kept.get("targets"),
         "notes": {what: note["count"] for what, note in (kept.get("notes") or {}).items()},
+        "noted": [] if tokens is None else tokens.notes.lines(),
     }
 
 
@@ -152,6 +163,12 @@ def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[st
         "| file | samples | tokens | SHA-256 |",
         "|---|---|---|---|",
         f"{told_data}",
+        *(
+            f"- {markdown(one['file'])}: {markdown(line, _NOTED)}"
+            for one in told["data"]
+            for line in one["noted"]
+        ),
+        "",
         "## Recipe",
         "",
         f"```yaml\n{written(chain).rstrip()}\n```",

@@ -4,26 +4,35 @@ checkpoint-STEP/
     trained.safetensors   every parameter that learns, in float32; with it alone a model can be finished
     optimizer.pt, scheduler.pt, rng_state*.pth, trainer_state.json     as Hugging Face's Trainer names them
     global_stepSTEP/      instead of optimizer.pt, what DeepSpeed keeps, a file a rank
-    facts.json            of which recipe, on how many ranks; written last
+    facts.json            of which values and data, on how many ranks; written last
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
 
-from ..recipe import Recipe, Saving
+from ..changes import changed_files, changes, listed, plain
+from ..recipe import Recipe
 from .computing import Computing
 
 FACTS, TRAINED = "facts.json", "trained.safetensors"
+FREE = (
+    "schedule.lr",
+    "schedule.projector_lr",
+    "schedule.vision_lr",
+    "schedule.clip",
+    "data.broken",
+    "data.broken_limit",
+)
+"""What may be set otherwise when a run goes on: that is told, and kept with it."""
 _PREFIX = "checkpoint-"
 
 
@@ -76,12 +85,26 @@ def step_of(folder: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def facts_of(recipe: Recipe, how: Computing, step: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a run is given besides its values, known by content: it may lie elsewhere when the run goes on."""
+
+    data: Sequence[Mapping[str, Any]] = ()
+    before: str | None = None
+    """What the stage before left."""
+    changed: tuple[str, ...] = ()
+    """Values that were set otherwise on the way."""
+
+
+def facts_of(recipe: Recipe, how: Computing, step: int, given: Given) -> dict[str, Any]:
     """What decides whether a run may go on from here."""
     return {
         "step": step,
-        "recipe": digest(recipe),
         "name": recipe.name,
+        "values": values(recipe),
+        "data": list(given.data),
+        "before": given.before,
+        "changed": list(given.changed),
         "world": how.world,
         "deepspeed": bool(how.deepspeed),
         "precision": how.precision,
@@ -89,40 +112,69 @@ def facts_of(recipe: Recipe, how: Computing, step: int) -> dict[str, Any]:
     }
 
 
-def digest(recipe: Recipe) -> str:
-    """Of everything that decides what is learned; how it is divided among devices and saved is left out."""
-    schedule = replace(recipe.schedule, batch=1, accumulation=1)
-    data = replace(recipe.data, workers=0, pin_memory=False, sources=())
-    sources = [(one.kind, one.style, one.most, one.samples) for one in recipe.data.sources]
-    same = replace(
-        recipe,
-        schedule=schedule,
-        data=data,
-        saving=Saving(every=1),
-        parallelism=replace(recipe.parallelism, processes=1, deepspeed=None, checkpointing=False),
-        about="",
-        mended=(),
-    )
-    facts = json.dumps([asdict(same), sources], sort_keys=True, default=str)
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+def values(recipe: Recipe) -> dict[str, Any]:
+    """Whatever decides what is learned; not how it is divided among devices and saved, nor where it lies."""
+    known = asdict(recipe)
+    for key in ("about", "mended", "saving", "pretrained"):
+        known.pop(key)
+    for key in ("name", "workers", "pin_memory"):
+        known["data"].pop(key)
+    for key in ("batch", "accumulation"):
+        known["schedule"].pop(key)
+    for source in known["data"]["sources"]:
+        for key in ("annotations", "images", "origin"):
+            source.pop(key)
+    known["parallelism"] = {key: known["parallelism"][key] for key in ("device", "precision")}
+    found: dict[str, Any] = plain(known)
+    return found
 
 
-def check(folder: Path, recipe: Recipe, how: Computing) -> None:
-    """Refuse a checkpoint that this run cannot go on from exactly."""
-    file = folder / FACTS
-    if not file.is_file():
-        raise UserError("this is no finished checkpoint of vlmbench's.", file=folder, fix="Check the path.")
-    held = json.loads(file.read_text("utf-8"))
-    now = facts_of(recipe, how, held["step"])
+def check(folder: Path, recipe: Recipe, how: Computing) -> tuple[str, ...]:
+    """Refuse a checkpoint that this run cannot go on from exactly; says what was, or is, set otherwise."""
+    held = _facts(folder)
+    now = facts_of(recipe, how, held["step"], Given())
     told = {
-        "recipe": "it was trained by another recipe or with other values",
         "global_batch": f"its global batch was {held['global_batch']}, and is {now['global_batch']} now",
         "deepspeed": "one was written with DeepSpeed and one is to go on without",
         "precision": f"it computed in {held['precision']}, and would in {now['precision']} now",
     }
     if how.deepspeed is not None:
         told["world"] = f"DeepSpeed wrote it on {held['world']} processes, and this run has {now['world']}"
-    wrong = [why for key, why in told.items() if held[key] != now[key]]
+    found = list(changes(held["values"], now["values"]))
+    wrong = [one.text for one in found if one.key not in FREE]
+    wrong += [why for key, why in told.items() if held[key] != now[key]]
     if wrong:
-        fix = "Run it as before, or begin anew in another --work-dir."
-        raise UserError(f"cannot be gone on from: {'; '.join(wrong)}.", file=folder, fix=fix)
+        raise _refused(folder, wrong)
+    return (*held["changed"], *(f"after step {held['step']}, {one.text}" for one in found))
+
+
+def check_given(folder: Path, given: Given) -> None:
+    """Refuse other data, and another stage before."""
+    held = _facts(folder)
+    wrong = changed_files(held["data"], given.data)
+    if held["before"] != given.before:
+        wrong.append("the stage before has left another model since")
+    if wrong:
+        raise _refused(folder, wrong)
+
+
+def _refused(folder: Path, wrong: Sequence[str]) -> UserError:
+    fix = "Run it as before, or begin anew in another --work-dir."
+    return UserError(f"cannot be gone on from: {listed(wrong)}.", file=folder, fix=fix)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    file = folder / FACTS
+    if not file.is_file():
+        raise UserError("this is no finished checkpoint of vlmbench's.", file=folder, fix="Check the path.")
+    try:
+        held: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"cannot be read: {error}.", file=file, fix="Go on from another one.") from None
+    if not held.get("values"):
+        raise UserError(
+            "an earlier version wrote this checkpoint, which did not keep the values of its recipe with it.",
+            file=folder,
+            fix="Go on with that version, or begin anew in another --work-dir.",
+        )
+    return held

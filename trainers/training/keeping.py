@@ -9,6 +9,7 @@ import torch
 from transformers import Trainer
 
 from . import checkpoints, weights
+from .groups import rates
 from .job import Saved
 from .stage import Stage
 
@@ -32,7 +33,7 @@ class Keeping(Trainer):
         self._write(checkpoints.aside(job.work_dir, step))
         self.accelerator.wait_for_everyone()
         if how.first:
-            facts = checkpoints.facts_of(job.recipe, how, step)
+            facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
             folder = checkpoints.settle(job.work_dir, step, facts, job.recipe.saving.keep)
             self._tell(folder, step)
         self.after_checkpoint(step)
@@ -78,7 +79,19 @@ class Keeping(Trainer):
             else:
                 self._load_optimizer_and_scheduler(resume_from_checkpoint)
             self._load_scaler(resume_from_checkpoint)
+            self._take_rates()
         return prepared
+
+    def _take_rates(self) -> None:
+        """The recipe's, as it is now: the checkpoint has brought those that it was written with."""
+        curve, stepped = self._curve(), self.optimizer
+        full = rates(self._stage.recipe.schedule)
+        share = curve.lr_lambdas[0](curve.last_epoch)
+        groups: Any = stepped.param_groups if stepped is not None else []
+        for group in groups:
+            group["initial_lr"] = full[group["name"]]
+            group["lr"] = group["initial_lr"] * share
+        curve.base_lrs = [group["initial_lr"] for group in groups]
 
     def _load_deepspeed(self, folder: Path) -> None:
         engine: Any = self.model_wrapped

@@ -8,11 +8,13 @@ from typing import Any
 from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
 
+from ..changes import contents, identity
+from ..plan_notes import cheap_notes
 from . import card
 from .arguments import arguments
-from .begin import begin
-from .checkpoints import TRAINED, check, place, step_of, whole
-from .computing import Computing, computing
+from .begin import before, begin
+from .checkpoints import TRAINED, Given, check, check_given, place, step_of, whole
+from .computing import computing
 from .door import base_of
 from .feeding import feed
 from .job import Job
@@ -33,12 +35,16 @@ def run(job: Job) -> Path:
         card.check_finished(job.finished, job.recipe)
         return job.finished
     how = computing(job.recipe.parallelism)
-    resume = _resumed(job, how)
+    resume = _resumed(job)
+    changed = () if resume is None else check(resume, job.recipe, how)
     job.work_dir.mkdir(parents=True, exist_ok=True)
-    start = begin(job.recipe, job.work_dir)
     named = with_files(job.recipe, leader=how.first, home=job.home)
+    given = Given(data=contents(named.data.sources), before=_left(job), changed=changed)
+    if resume is not None:
+        check_given(resume, given)
+    start = begin(job.recipe, job.work_dir)
     made = feed(named, start, how, job.work_dir, job.home)
-    stage = Stage(job=job, how=how, start=start, feed=made)
+    stage = Stage(job=job, how=how, start=start, feed=made, given=given)
     step, notes = _trained(stage, resume)
     if how.first:
         _finish(stage, step, notes)
@@ -50,18 +56,19 @@ def _trained(stage: Stage, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     """Every step that is left; says which was the last, and what a reader should know of the model."""
     settings, built = _built(stage)
     done = 0 if resume is None else step_of(resume)
+    notes = (*built.notes, *stage.given.changed)
     if done >= stage.steps.all:
-        return done, built.notes
+        return done, notes
     seen = looking(stage, done)
     seen.watch.begin(stage.recipe.name, stage.steps.all, done)
-    for told in built.notes:
+    for told in (*cheap_notes(stage.recipe, stage.how.world), *stage.feed.notes, *notes):
         seen.watch.say(told)
     try:
         loop = Loop(built.model, settings, stage, seen)
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         seen.end()
-    return int(loop.state.global_step), built.notes
+    return int(loop.state.global_step), notes
 
 
 def _built(stage: Stage) -> tuple[Any, Built]:
@@ -78,15 +85,21 @@ def _built(stage: Stage) -> tuple[Any, Built]:
 def _finish(stage: Stage, step: int, notes: tuple[str, ...]) -> None:
     job, llava = stage.job, stage.start.llava
     told = readings(job.work_dir)
-    facts = card.facts(job.recipe, stage.how, stage.feed.specs, told, job.home, notes)
+    facts = card.facts(job.recipe, stage.how, stage.feed.specs, told, job.home, notes, stage.given)
     file = place(job.work_dir, step) / TRAINED
     with written_aside(job.finished) as aside:
         write(llava, job.recipe, file, aside, base=base_of(job.recipe))
         card.write(aside, job.recipe, facts, told)
 
 
-def _resumed(job: Job, how: Computing) -> Path | None:
-    """The checkpoint to go on from, once it fits."""
+def _left(job: Job) -> str | None:
+    """What the stage before left, by content: both may be moved."""
+    named = job.recipe.pretrained
+    return None if named is None else identity(before(named, job.work_dir))
+
+
+def _resumed(job: Job) -> Path | None:
+    """The checkpoint to go on from."""
     found = whole(job.work_dir)
     if job.resume is None:
         if found:
@@ -96,7 +109,4 @@ def _resumed(job: Job, how: Computing) -> Path | None:
                 fix="--resume goes on from the last; another --work-dir begins anew.",
             )
         return None
-    folder = (found[-1] if found else None) if job.resume == "latest" else Path(job.resume)
-    if folder is not None:
-        check(folder, job.recipe, how)
-    return folder
+    return (found[-1] if found else None) if job.resume == "latest" else Path(job.resume)

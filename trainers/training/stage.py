@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..counting import save_every
 from ..recipe import Recipe
 from .begin import Start
+from .checkpoints import Given
 from .computing import Computing
 from .feeding import Feed
 from .job import Job
@@ -46,6 +47,7 @@ class Stage:
     how: Computing
     start: Start
     feed: Feed
+    given: Given = field(default_factory=Given)
 
     @property
     def recipe(self) -> Recipe:
