@@ -23,7 +23,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tiny_models import PLAIN_TEMPLATE, make_tokenizer, picture
+from sized_llava import save_llava
+from tiny_models import picture
 
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.images import open_picture
@@ -37,41 +38,15 @@ IMAGE = 224
 PATCH = 14
 
 
-def save_llava(folder: Path) -> None:
-    """18 M parameters see, 25 M read and write, 8 M are words."""
-    import torch
-    from transformers import (
-        CLIPImageProcessorPil,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-
-    tokenizer = make_tokenizer("<image>")
-    text = LlamaConfig(
-        vocab_size=8192, hidden_size=512, intermediate_size=1376, num_hidden_layers=8, num_attention_heads=8,
-        max_position_embeddings=2048, initializer_range=0.1, tie_word_embeddings=False,
-        bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    vision = CLIPVisionConfig(
-        hidden_size=384, intermediate_size=1536, num_hidden_layers=10, num_attention_heads=6,
-        image_size=IMAGE, patch_size=PATCH, projection_dim=384,
-    )  # fmt: skip
-    config = LlavaConfig(
-        vision_config=vision, text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), tie_word_embeddings=False,
-    )  # fmt: skip
-    side = {"height": IMAGE, "width": IMAGE}
-    processor = LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": IMAGE}, crop_size=side), tokenizer,
-        patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
-        chat_template=PLAIN_TEMPLATE.replace("IMAGE", "<image>"),
-    )  # fmt: skip
-    torch.manual_seed(0)
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    processor.save_pretrained(folder)
+VISION: dict[str, Any] = {
+    "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 10, "num_attention_heads": 6,
+    "image_size": IMAGE, "patch_size": PATCH, "projection_dim": 384,
+}  # fmt: skip
+TEXT: dict[str, Any] = {
+    "vocab_size": 8192, "hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 8,
+    "num_attention_heads": 8, "max_position_embeddings": 2048, "initializer_range": 0.1,
+}  # fmt: skip
+"""18 M parameters see, 25 M read and write, 8 M are words."""
 
 
 def make_work(groups: int, new_tokens: int) -> tuple[list[list[Request]], dict[str, bytes]]:
@@ -223,7 +198,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        save_llava(Path(folder))
+        save_llava(Path(folder), text=TEXT, vision=VISION)
         model = load_hf(folder, device="cpu")
     work, images = make_work(args.groups, args.new_tokens)
     parameters = sum(weight.numel() for weight in model._weights.parameters()) / 1e6

@@ -27,9 +27,10 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tiny_models import make_tokenizer, picture
+from sized_llava import save_llava
+from tiny_models import picture
 
 from vlmbench.trainers.reading import read_recipe
 from vlmbench.trainers.recipe import Recipe
@@ -48,42 +49,15 @@ from vlmbench.trainers.training.watching import NoWatch
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
 
 
-def save_llava(folder: Path) -> Path:
-    """A LLaVA of some million parameters, large enough that arithmetic is most of the work."""
-    from transformers import (
-        CLIPImageProcessorPil,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-
-    tokenizer = make_tokenizer("<image>")
-    vision = CLIPVisionConfig(
-        hidden_size=128, intermediate_size=512, num_hidden_layers=6, num_attention_heads=4, image_size=84,
-        patch_size=14, projection_dim=64,
-    )  # fmt: skip
-    text = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=4,
-        num_attention_heads=6, max_position_embeddings=4096, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    image = tokenizer.convert_tokens_to_ids("<image>")
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=image)
-    torch.manual_seed(0)
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    images: Any = CLIPImageProcessorPil
-    processor = LlavaProcessor(
-        images(size={"shortest_edge": 84}, crop_size={"height": 84, "width": 84}),
-        tokenizer,
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template="{% for m in messages %}USER: <image>\n{% endfor %}",
-    )
-    processor.save_pretrained(folder)
-    return folder
+VISION: dict[str, Any] = {
+    "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 6, "num_attention_heads": 4,
+    "image_size": 84, "patch_size": 14, "projection_dim": 64,
+}  # fmt: skip
+TEXT: dict[str, Any] = {
+    "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6,
+    "max_position_embeddings": 4096,
+}  # fmt: skip
+"""Some million parameters, enough that arithmetic is most of the work."""
 
 
 def write_records(folder: Path, count: int) -> Path:
@@ -186,7 +160,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ways = recipes(save_llava(folder / "model"), write_records(folder / "data", args.rows), args.batch)
+        model = save_llava(folder / "model", text=TEXT, vision=VISION)
+        ways = recipes(model, write_records(folder / "data", args.rows), args.batch)
         taken: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(args.rounds):
             for way, recipe in ways.items():
