@@ -1,7 +1,8 @@
 """How many processes on how many machines, in the words people know.
 
 A flag wins over NPROC_PER_NODE, NNODES, NODE_RANK, ADDR and PORT; these win over what Slurm says of a job
-with one task a machine; else it is the recipe's own number of devices on one machine.
+with one task a machine; else it is the recipe's own number of devices on one machine. Slurm's usual launch,
+one task a device, has started the processes already: `slurm_process` says which one this is.
 """
 
 from __future__ import annotations
@@ -53,6 +54,34 @@ def world(
         addr=environ.get("ADDR") or first_host(environ.get("SLURM_JOB_NODELIST", "")) or "127.0.0.1",
         port=_number(environ, "PORT") or _slurm_port(environ),
     )
+
+
+def slurm_process(environ: Mapping[str, str]) -> dict[str, str]:
+    """What torchrun would say to this process, where `srun` started several on a machine; else nothing."""
+    tasks, machines = _slurm_tasks(environ)
+    rank = _number(environ, "SLURM_PROCID", least=0)
+    local = _number(environ, "SLURM_LOCALID", least=0)
+    if rank is None or local is None or tasks <= machines:
+        return {}
+    hosts = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "")
+    # A task that is given one device alone sees it as its first.
+    alone = len([name for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]) == 1
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": "0" if alone else str(local),
+        "WORLD_SIZE": str(tasks),
+        "LOCAL_WORLD_SIZE": str(-(-tasks // machines)),
+        "MASTER_ADDR": environ.get("ADDR") or first_host(hosts) or "127.0.0.1",
+        "MASTER_PORT": str(_number(environ, "PORT") or _slurm_port(environ) or PORTS[0]),
+    }
+
+
+def _slurm_tasks(environ: Mapping[str, str]) -> tuple[int, int]:
+    """Of this step, and on how many machines; a batch script itself is one, whatever its job asks for."""
+    batch = environ.get("ENVIRONMENT") == "BATCH"
+    tasks = _number(environ, "SLURM_STEP_NUM_TASKS") or (0 if batch else _number(environ, "SLURM_NTASKS"))
+    machines = _number(environ, "SLURM_STEP_NUM_NODES") or _number(environ, "SLURM_JOB_NUM_NODES")
+    return tasks or 1, machines or 1
 
 
 def first_host(hosts: str) -> str | None:

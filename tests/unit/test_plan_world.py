@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vlmbench.errors import UsageError
-from vlmbench.trainers.world import World, first_host, world
+from vlmbench.trainers.training.launch import adopt, launched
+from vlmbench.trainers.world import World, first_host, slurm_process, world
 
 SLURM = {
     "SLURM_JOB_ID": "123456",
@@ -60,3 +61,41 @@ def test_the_first_host_of_a_list(hosts: str, first: str | None) -> None:
 def test_nonsense_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         world(said, processes=8)
+
+
+TASK = SLURM | {"SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NTASKS": "8"}
+
+
+def test_a_task_of_slurm_for_each_device_is_a_process_of_the_run_and_starts_none() -> None:
+    environ = dict(TASK)
+    adopt(environ)
+    assert launched(environ)
+    said = {name: environ[name] for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")}
+    assert said == {"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}
+    assert (environ["MASTER_ADDR"], environ["MASTER_PORT"]) == ("gpu03", "23456")
+
+
+def test_a_task_with_a_device_of_its_own_sees_it_as_the_first() -> None:
+    assert slurm_process(TASK | {"CUDA_VISIBLE_DEVICES": "3"})["LOCAL_RANK"] == "0"
+    assert slurm_process(TASK | {"CUDA_VISIBLE_DEVICES": "0,1,2,3"})["LOCAL_RANK"] == "1"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        SLURM,
+        TASK | {"SLURM_NTASKS": "2"},
+        TASK | {"ENVIRONMENT": "BATCH", "SLURM_PROCID": "0"},
+        TASK | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "2"},
+    ],
+)
+def test_one_task_a_machine_and_a_batch_script_start_their_processes(said: dict[str, str]) -> None:
+    assert slurm_process(said) == {}
+    environ = dict(said)
+    adopt(environ)
+    assert not launched(environ)
+
+
+def test_a_step_of_a_batch_script_is_known_by_its_own_tasks() -> None:
+    step = TASK | {"ENVIRONMENT": "BATCH", "SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
+    assert slurm_process(step)["WORLD_SIZE"] == "8"

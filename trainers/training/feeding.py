@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from vlmbench.checkpoints.assemble import feature_count, image_processor_of
 from vlmbench.errors import VlmbenchError
+from vlmbench.plain_text import visible
 
 from ..data.collate import Collator, Sample
 from ..data.dataset import LlavaDataset
@@ -20,12 +21,15 @@ from ..data.pictures import Pictures
 from ..data.prepare import TokenSpec
 from ..data.progress import StderrProgress, quiet
 from ..data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
+from ..data.token_file import TokenFile
 from ..data.waiting import shared_tokens
 from ..recipe import Recipe
 from .begin import Start
 from .computing import Computing
 
 FAILED = "failed"
+_SHOWN = 300
+"""Characters of a note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,8 @@ class Feed:
     features: int
     pad: int
     loader: EpochLoader
+    notes: tuple[str, ...]
+    """What was cut or left out of the data, in words."""
 
     @property
     def micro_batches(self) -> int:
@@ -76,7 +82,14 @@ def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Pat
         features=features,
         pad=plain.pad_id,
         loader=loader,
+        notes=tuple(_notes(specs, sets)),
     )
+
+
+def _notes(specs: Sequence[TokenSpec], sets: Sequence[TokenFile]) -> Iterator[str]:
+    for spec, made in zip(specs, sets, strict=True):
+        # Ids are the file's own words.
+        yield from (visible(f"{spec.file.name}: {line}", _SHOWN) for line in made.notes.lines())
 
 
 def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: Computing) -> EpochLoader:

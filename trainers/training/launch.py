@@ -9,11 +9,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from ..recipe import Recipe
-from ..world import World
+from ..world import World, slurm_process
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
 _TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")
@@ -23,6 +23,12 @@ _TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")
 def launched(environ: Mapping[str, str]) -> bool:
     """Whether this process is one of a run already, however that was started."""
     return any(name in environ for name in INSIDE)
+
+
+def adopt(environ: MutableMapping[str, str]) -> None:
+    """A task of `srun`, one for each device, becomes a process of the run, as under torchrun."""
+    if not launched(environ):
+        environ.update(slurm_process(environ))
 
 
 def needed(recipe: Recipe, world: World) -> bool:

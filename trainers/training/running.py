@@ -9,6 +9,7 @@ from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
 
 from ..changes import contents, identity
+from ..deepspeed_file import agree
 from ..plan_notes import cheap_notes
 from . import card
 from .arguments import arguments
@@ -35,6 +36,7 @@ def run(job: Job) -> Path:
         card.check_finished(job.finished, job.recipe)
         return job.finished
     how = computing(job.recipe.parallelism)
+    agree(job.recipe, how.world)
     resume = _resumed(job)
     changed = () if resume is None else check(resume, job.recipe, how)
     job.work_dir.mkdir(parents=True, exist_ok=True)

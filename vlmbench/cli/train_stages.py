@@ -25,6 +25,8 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
         from vlmbench.report.trackers import require_tracker
 
         require_tracker(args.log)
+    if args.stage is None:
+        trainers("training.launch").adopt(os.environ)
     stages = trainers("chain").placed(chain, args.work_dir)
     _refuse_strange(args.resume, stages)
     if args.candidate is not None:
