@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,6 +102,21 @@ def test_no_process_holds_the_whole_model_and_each_weight_is_read_once(
         assert told["whole"] == 0
         assert told["all"] / 2 <= told["here"] < told["all"] * 0.51
         assert told["equal"]
+
+
+@pytest.mark.slow
+def test_a_model_in_pieces_is_the_whole_one_in_every_number() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = Path(__file__).parents[1] / "scattered_models.py"
+    ran = subprocess.run(
+        [sys.executable, str(script), str(port)], capture_output=True, text=True, timeout=400, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = [line for line in ran.stdout.splitlines() if line.endswith(("same", "different"))]
+    kinds = ("tied", "siglip", "longrope")
+    assert told == [f"{kind} {precision} same" for kind in kinds for precision in ("fp32", "bf16")]
 
 
 def weights(model: Path) -> Any:
