@@ -84,6 +84,19 @@ def test_fix_gives_ocr_vqa_its_endings_and_says_so(mix: Path, capsys: pytest.Cap
     assert json.loads(said)[0]["mended"] == []
 
 
+def test_fix_mends_the_endings_while_the_annotation_file_is_still_missing(
+    mix: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix.unlink()
+    (images_of(mix) / "ocr_vqa/images/done.txt").write_text("no picture")
+    code, said = run(capsys, "data", "check", mix, "--images", images_of(mix), "--fix")
+    assert code == 4
+    assert "the annotation file is missing" in said
+    assert "renamed 1 pictures" in said
+    folder = images_of(mix) / "ocr_vqa" / "images"
+    assert sorted(path.name for path in folder.iterdir()) == ["3.jpg", "3.png", "4.jpg", "done.txt"]
+
+
 def test_broken_pictures_and_records_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(
         tmp_path / "own.jsonl", record("a.png"), record("b.png"), {"conversations": 1}, record("c.png")
@@ -114,7 +127,31 @@ def test_a_recipe_stands_for_its_files(
     put(tmp_path / "data/llava_data/LLaVA-Pretrain/images/0/a.jpg", "JPEG")
     code, said = run(capsys, "data", "check", "llava_v15_7b_pretrain")
     assert code == 0
-    assert ".: here, 1 pictures named" in said
+    assert "LLaVA-Pretrain/images: here, 1 pictures named" in said
+
+
+def test_a_recipe_that_draws_its_data_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run(capsys, "data", "check", "demo_lora")
+    assert code == 0
+    assert said.startswith("demo_lora: 2,400 pictures with questions are drawn")
+    _, said = run(capsys, "data", "check", "demo_lora", "--format", "json")
+    assert json.loads(said) == [{"recipe": "demo_lora", "drawn": 2400, "complete": True}]
+
+
+def test_boxes_are_checked_as_the_records_they_become(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
+    name = "llava_vicuna_7b_v15_qlora_clip_vit_large_p14_336_lora_e1_gpu8_finetune_refcoco"
+    _, said = run(capsys, "data", "check", name)
+    assert "RefCOCOJson/train.json: the annotation file is missing" in said
+    file = tmp_path / "data/llava_data/RefCOCOJson/train.json"
+    file.parent.mkdir(parents=True)
+    item = {"id": "a", "image": "1.jpg", "sents": "the lady", "bbox": [41, 21, 58, 83]}
+    file.write_text(json.dumps([item]), "utf-8")
+    _, said = run(capsys, "data", "check", name)
+    assert "7 records, 0 of text alone; 1 different pictures" in said
 
 
 def test_links_of_the_guides_are_made_where_their_targets_are(tmp_path: Path) -> None:

@@ -114,6 +114,8 @@ class Place:
     path: Path
     below: str
     """Where it is seen from the folder of pictures."""
+    name: str
+    """The same for people; that folder itself is called as in the guide."""
     state: str
     """`here`, `missing`, or `link to nowhere`."""
     target: str | None = None
@@ -142,7 +144,8 @@ def places(annotations: Path, images: Path) -> list[Place]:
     return [
         Place(
             path=root / name,
-            below=(root / name).relative_to(images).as_posix(),
+            below=(below := (root / name).relative_to(images).as_posix()),
+            name=name if below == "." else below,
             state=_state(root / name),
             target=target,
             source=source,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from .json_stream import raw_records
 from .records import read_record
 
 OCR_VQA = PurePosixPath("ocr_vqa/images")
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 JPEG = b"\xff\xd8\xff"
 
 
@@ -45,8 +46,8 @@ def mend(pair: Pair) -> Mended:
     mended = Mended()
     _link(pair, mended)
     folder = pair.images / OCR_VQA
-    others = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix != ".jpg"}
-    for name in _wanted(pair) if others else ():
+    others = {path.stem: path for path in sorted(folder.glob("*")) if _other(path)}
+    for name in _wanted(pair, others) if others else ():
         target, other = pair.images / name, others.get(PurePosixPath(name).stem)
         if other is not None and not target.exists():
             _give_ending(other, target, name, mended)
@@ -68,8 +69,11 @@ def _link(pair: Pair, mended: Mended) -> None:
                 mended.linked.append(place.below)
 
 
-def _wanted(pair: Pair) -> Iterator[str]:
-    """Pictures of OCR-VQA that the annotations name, each once."""
+def _wanted(pair: Pair, others: Iterable[str]) -> Iterator[str]:
+    """Pictures of OCR-VQA that the annotations name, each once; without these, all that there are."""
+    if not pair.annotations.is_file():
+        yield from (str(OCR_VQA / f"{stem}.jpg") for stem in others)
+        return
     seen = set()
     for raw in raw_records(pair.annotations):
         with suppress(DataError):
@@ -78,6 +82,10 @@ def _wanted(pair: Pair) -> Iterator[str]:
                 if path.parent == OCR_VQA and path.suffix == ".jpg" and name not in seen:
                     seen.add(name)
                     yield name
+
+
+def _other(path: Path) -> bool:
+    return path.suffix != ".jpg" and path.suffix.lower() in ENDINGS
 
 
 def _give_ending(other: Path, target: Path, name: str, mended: Mended) -> None:

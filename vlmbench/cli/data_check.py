@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.common import stdout
-from vlmbench.cli.data_training import Looked, pairs_of
+from vlmbench.cli.data_training import Looked, drawn_of, pairs_of
 from vlmbench.cli.recipes import trainers
 from vlmbench.errors import DataError
 
@@ -29,15 +29,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
     """What is found of every pair of annotation file and folder that these names stand for."""
+    drawn = {stage: count for name in names for stage, count in drawn_of(name).items()}
+    if args.format != "json":
+        for stage, count in drawn.items():
+            line = (
+                f"{stage}: {count:,} pictures with questions are drawn as training begins, from no file"
+            )
+            stdout().print(line, markup=False, soft_wrap=True)
     pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images, args.placement))
-    return [_check(pair, args) for pair in pairs]
+    told = [{"recipe": stage, "drawn": count, "complete": True} for stage, count in drawn.items()]
+    return [*told, *(_check(pair, args) for pair in pairs)]
 
 
 def _check(pair: Any, args: argparse.Namespace) -> dict[str, Any]:
+    mended = trainers("data.mending").mend(pair) if args.fix else None
     if not pair.annotations.is_file():
-        report = _absent(pair)
+        report = _absent(pair, mended.lines() if mended else [])
     else:
-        mended = trainers("data.mending").mend(pair) if args.fix else None
         tell = Looked(pair.annotations.name)
         checked = trainers("data.checking").check_pair(pair, quick=args.quick, tell=tell)
         report = _report(checked, mended.lines() if mended else [])
@@ -46,7 +54,7 @@ def _check(pair: Any, args: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def _absent(pair: Any) -> dict[str, Any]:
+def _absent(pair: Any, mended: list[str]) -> dict[str, Any]:
     """No annotation file: the folders of the guide are told all the same."""
     places = trainers("data.folders").places(pair.annotations, pair.images)
     found = [_place(place) | {"named": None} for place in places]
@@ -55,14 +63,14 @@ def _absent(pair: Any) -> dict[str, Any]:
         **_head(pair),
         "complete": False,
         "missing": missing,
-        "mended": [],
+        "mended": mended,
         "trouble": {},
         "folders": found,
     }
 
 
 def _place(place: Any) -> dict[str, Any]:
-    return {"name": place.below, "state": place.state, "link": place.target, "source": place.source}
+    return {"name": place.name, "state": place.state, "link": place.target, "source": place.source}
 
 
 def _head(pair: Any) -> dict[str, Any]:

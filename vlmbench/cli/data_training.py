@@ -9,6 +9,9 @@ from typing import Any
 
 from vlmbench.cli.recipes import trainers
 
+DRAWN = "shapes"
+"""The kind of source that has no files."""
+
 
 def is_training_file(name: str) -> bool:
     """Whether a name given to `data check` is an annotation file."""
@@ -27,15 +30,35 @@ def pairs_of(name: str, images: Path | None, placement: str | None = None) -> li
         file = Path(name).expanduser()
         return [pair(annotations=file, images=images or file.parent, placement=placement or "first")]
     found = [
-        (*trainers("data.mixture").files_of(source), placement or recipe.data.placement)
+        (*_files(source, recipe.seed), placement or recipe.data.placement)
         for recipe in trainers("reading").read(name).recipes
         for source in recipe.data.sources
-        if source.kind == "llava"
+        if source.kind != DRAWN
     ]
     return [
         pair(annotations=file, images=folder, placement=placed)
         for file, folder, placed in dict.fromkeys(found)
     ]
+
+
+def drawn_of(name: str) -> dict[str, int]:
+    """How many pictures each stage of a recipe draws for itself."""
+    if is_training_file(name):
+        return {}
+    counts = {
+        recipe.name: sum(source.samples or 0 for source in recipe.data.sources if source.kind == DRAWN)
+        for recipe in trainers("reading").read(name).recipes
+    }
+    return {stage: count for stage, count in counts.items() if count}
+
+
+def _files(source: Any, seed: int) -> tuple[Path, Path]:
+    """As they will be read; boxes become records once their file is here."""
+    file = Path(source.annotations or "").expanduser()
+    if source.kind != "llava" and not file.is_file():
+        return file, Path(source.images or file.parent).expanduser()
+    found: tuple[Path, Path] = trainers("data.mixture").files_of(source, seed)
+    return found
 
 
 class Looked:
