@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlmbench.domain import Card, RuleSet
+from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
 
 from .board_names import shown
 from .board_nouns import Apart, Figure, Why
+from .board_scores import ColumnScores
 
 Asked = tuple[str, str, str | None]
 """Benchmark, prompts, judge: what a column is."""
@@ -42,7 +44,7 @@ def entrants_of(
     """What may be ranked of the runs by the name of their folder, and every other run with the reason."""
     whole, apart = _sorted_out(runs, rules)
     alike, other_data = _of_one_dataset(whole, cards)
-    entrants, doubles = _without_doubles(alike)
+    entrants, doubles = _without_doubles(alike, rules)
     return entrants, [*apart, *other_data, *doubles]
 
 
@@ -144,16 +146,27 @@ def _of_one_dataset(
     ]
 
 
-def _without_doubles(entrants: Sequence[Entrant]) -> tuple[list[Entrant], list[Apart]]:
-    """Of a model's equal runs the first; of runs that differ none."""
+def _without_doubles(entrants: Sequence[Entrant], rules: RuleSet) -> tuple[list[Entrant], list[Apart]]:
+    """Of a model's equal runs the soundest; of runs that differ none."""
     alike: dict[Hashable, list[Entrant]] = {}
     for entrant in entrants:
         alike.setdefault((entrant.model, entrant.asked), []).append(entrant)
     kept, apart = [], []
-    for first, *others in alike.values():
-        if all(e.run.results["by_rules"] == first.run.results["by_rules"] for e in others):
-            kept.append(first)
-            apart += [_apart(e.run, e.folder, "copy", first.folder, e.figure) for e in others]
-        else:
-            apart += [_apart(e.run, e.folder, "twice", "", e.figure) for e in (first, *others)]
+    for equal in alike.values():
+        first, *others = equal
+        if any(e.run.results["by_rules"] != first.run.results["by_rules"] for e in others):
+            apart += [_apart(e.run, e.folder, "twice", "", e.figure) for e in equal]
+            continue
+        best = first if not others else max(equal, key=lambda e: _soundness(e, rules))
+        kept.append(best)
+        apart += [_apart(e.run, e.folder, "copy", best.folder, e.figure) for e in equal if e is not best]
     return kept, apart
+
+
+def _soundness(entrant: Entrant, rules: RuleSet) -> int:
+    """Scores to test by are better than none, and none are better than damaged ones."""
+    try:
+        units = ColumnScores(rules, {}).units(entrant.run)
+    except UserError:
+        return 0
+    return 2 if units is not None and units.keys else 1

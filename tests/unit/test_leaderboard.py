@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from board_runs import skilled, write_run
 
+from vlmbench.cli.leaderboard import find_runs
 from vlmbench.cli.main import main
 from vlmbench.leaderboards.board_bands import bands
 from vlmbench.leaderboards.board_names import billions_in, family_of, languages_of, suite_of
@@ -104,6 +106,44 @@ def test_a_copy_counts_once_and_two_runs_that_differ_not_at_all(tmp_path: Path) 
     assert list(places(board)) == ["same"]
     found = [(apart["folder"], apart["why"], apart["detail"]) for apart in board["apart"]]
     assert found == [("b", "copy", "a"), ("c", "twice", ""), ("d", "twice", "")]
+
+
+def test_folders_whose_names_look_alike_are_both_on_the_board(tmp_path: Path) -> None:
+    names = ["x" * 120 + "/" + "y" * 120 + end for end in "ab"] + ["odd\u200b", "odd\u200e", "odd�"]
+    for number, name in enumerate(names):
+        write_run(tmp_path / "runs" / name, f"model-{number}", skilled(30))
+    board = build(tmp_path / "runs", tmp_path / "out")
+    folders = [place["folder"] for entry in board["measured"] for place in entry["places"].values()]
+    assert len(folders) == len(set(folders)) == len(names)
+    assert {"odd�", "odd�-2", "odd�-3"} < set(folders)
+
+
+def test_roots_of_one_name_lose_no_run(tmp_path: Path) -> None:
+    roots = [tmp_path / "1" / "a", tmp_path / "2" / "a", tmp_path / "3" / "a-2"]
+    for number, root in enumerate(roots):
+        write_run(root / "run", f"model-{number}", skilled(30))
+    assert len(find_runs(roots)) == 3
+
+
+def test_of_equal_runs_the_one_with_sound_scores_counts(tmp_path: Path) -> None:
+    damaged = write_run(tmp_path / "runs" / "a", "same", skilled(30))
+    (damaged / "scores.jsonl").write_text("torn")
+    write_run(tmp_path / "runs" / "b", "same", skilled(30), scores=False)
+    write_run(tmp_path / "runs" / "c", "same", skilled(30))
+    board = build(tmp_path / "runs", tmp_path / "out")
+    assert board["measured"][0]["places"]["Bench_DEV_EN"]["folder"] == "c"
+    assert places(board) == {"same": (1, (1, 1))}
+    assert [(apart["folder"], apart["detail"]) for apart in board["apart"]] == [("a", "c"), ("b", "c")]
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.json", "scores.jsonl"])
+def test_a_pipe_where_a_file_should_be_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "runs" / "good", "good", skilled(30))
+    bad = write_run(tmp_path / "runs" / "bad", "bad", skilled(40))
+    (bad / name).unlink()
+    os.mkfifo(bad / name)
+    (refused,) = build(tmp_path / "runs", tmp_path / "out")["refused"]
+    assert refused == {"folder": "bad", "reason": f"{name}: this is no regular file."}
 
 
 def test_two_models_of_one_name_are_told_apart_by_their_files(tmp_path: Path) -> None:

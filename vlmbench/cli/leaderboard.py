@@ -10,9 +10,12 @@ partial and blind runs stand apart, and folders that cannot be read are named wi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 _MARKS = frozenset({"run.json", "results.json"})
+_READ = ("run.json", "results.json", "scores.jsonl", "responses.jsonl", "pictures.jsonl", "predictions.xlsx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +79,8 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
             inside = folder.relative_to(root)
             if home / inside not in seen:
                 seen.add(home / inside)
-                found[(prefix / inside).as_posix() if prefix / inside != Path() else home.name] = folder
+                name = (prefix / inside).as_posix() if prefix / inside != Path() else home.name
+                found[unlike(name, found)] = folder
     if not found:
         raise RunFolderError(
             "no run is below this folder.",
@@ -90,9 +95,26 @@ def _prefixes(roots: Sequence[Path]) -> list[Path]:
     """Several roots are told apart by their names, and by a number where these are the same."""
     if len(roots) == 1:
         return [Path()]
-    names = [root.resolve().name for root in roots]
-    again = [names[:place].count(name) for place, name in enumerate(names)]
-    return [Path(f"{name}-{n + 1}" if n else name) for name, n in zip(names, again, strict=True)]
+    taken: list[str] = []
+    for root in roots:
+        taken.append(unlike(root.resolve().name, taken))
+    return [Path(name) for name in taken]
+
+
+def unlike(name: str, taken: Container[str]) -> str:
+    """The name, with a number where another one has it."""
+    again = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(other for other in again if other not in taken)
+
+
+def drawn_names(names: Iterable[str]) -> dict[str, str]:
+    """Each folder's name as it is shown: harmless, and unlike every other one's."""
+    drawn: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(names, key=lambda name: (visible(name) != name, name)):
+        drawn[name] = unlike(visible(name) or "�", taken)
+        taken.add(drawn[name])
+    return drawn
 
 
 def write_board(board: Any, out: Path) -> dict[str, int]:
@@ -131,14 +153,24 @@ def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[s
 
     runs: dict[str, FinishedRun] = {}
     refused = []
+    drawn = drawn_names(folders)
     for name, folder in sorted(folders.items()):
         try:
-            runs[visible(name)] = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
+            _refuse_pipes(folder)
+            runs[drawn[name]] = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
         except UserError as error:
             # The place on this machine is no business of a page that is published.
             reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
-            refused.append(_module("board_nouns").Refused(folder=visible(name), reason=visible(reason, 500)))
+            refused.append(_module("board_nouns").Refused(folder=drawn[name], reason=visible(reason, 500)))
     return runs, refused
+
+
+def _refuse_pipes(folder: Path) -> None:
+    """What is no file may never end."""
+    for name in _READ:
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG((folder / name).stat().st_mode):
+                raise RunFolderError("this is no regular file.", file=folder / name)
 
 
 def _cards(benchmarks: Iterable[str], plugins: Sequence[Path]) -> dict[str, Card]:
