@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,34 @@ def test_the_work_folder_of_a_chain_may_be_moved_before_its_second_stage_goes_on
     assert "training second: 4 steps, 2 of them done before" in told
     assert names(tmp_path / "moved") == ["checkpoint-2", "checkpoint-4"]
     assert not (tmp_path / "work_dirs").exists()
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Files of at most so many bytes, as on a disk that fills up."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("file", ["trained.safetensors", "optimizer.pt"])
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+    file: str,
+    command: Callable[..., int],
+    room: Callable[[int], None],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert command("--work-dir", "w") == 0
+    most = (tmp_path / "w" / "checkpoint-2" / file).stat().st_size - 1
+    stopped(tmp_path / "w")
+    capfd.readouterr()
+    room(most)
+    assert command("--work-dir", "w", "--resume") == 1
+    told = capfd.readouterr().err
+    assert "w/checkpoint-4: cannot write the checkpoint of step 4: the disk is full" in told
+    assert "it needs up to" in told
+    assert "then --resume goes on from checkpoint-2." in told
+    assert "Traceback" not in told
+    assert not list((tmp_path / "w").glob(".*unfinished"))
+    assert names(tmp_path / "w") == ["checkpoint-2"]

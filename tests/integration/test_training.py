@@ -167,9 +167,12 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_names_the_records(
     name = next(name for name in weights if name.endswith("linear_2.bias"))
     weights[name][0] = float("nan")
     save_file(weights, file, {"format": "pt"})
-    with pytest.raises(UserError, match=r"the loss is nan, in step 1; .* The batch: r\d+"):
+    with pytest.raises(UserError, match=r"the loss is nan, in step 1; .* The batch: r\d+.*All 8 ids: .*/run"):
         go(small(spoiled, data))
     assert whole(tmp_path / "run") == []
+    (kept,) = (tmp_path / "run/stopped-at-step-1.jsonl").read_text("utf-8").splitlines()
+    assert len(set(json.loads(kept)["records"])) == 8
+    assert json.loads(kept)["loss"] == "nan"
 
 
 def test_a_broken_picture_stops_a_run_or_is_passed_over(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_trainings import settings, small, write_records
 
 from vlmbench.checkpoints.read import open_llava
@@ -174,6 +175,22 @@ def test_the_exit_code_is_that_of_the_process_that_failed(
     assert failed.returncode == 1
     assert "1.png" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_where_a_loss_is_no_number_the_records_of_all_processes_are_written_down(
+    command: Callable[..., subprocess.CompletedProcess[str]], model: Path, tmp_path: Path
+) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(model, spoiled)
+    weights = load_file(spoiled / "model.safetensors")
+    weights["multi_modal_projector.linear_2.bias"][0] = float("nan")
+    save_file(weights, spoiled / "model.safetensors", {"format": "pt"})
+    failed = command("--nproc", "2", "--work-dir", "run", more=(f"model.start={spoiled}",))
+    assert failed.returncode == 1
+    assert "All 16 ids: " in failed.stderr
+    kept = (tmp_path / "run/stopped-at-step-1.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["rank"] for line in kept] == [0, 1]
+    assert len({record for line in kept for record in json.loads(line)["records"]}) == 16
 
 
 def test_a_language_model_in_four_bits_learns_by_adapters(model: Path, data: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vlmbench.trainers.training.computing import computing, deepspeed_settings
 from vlmbench.trainers.training.groups import rates
 from vlmbench.trainers.training.guard import Diverged, Elsewhere, Guard
 from vlmbench.trainers.training.launch import launched, needed
-from vlmbench.trainers.training.metrics import METRICS, Metrics, readings
+from vlmbench.trainers.training.metrics import METRICS, Metrics, Reading, readings
 from vlmbench.trainers.training.names import stored_name
 from vlmbench.trainers.training.schedule import curve
 from vlmbench.trainers.training.watching import time_left
@@ -226,6 +226,19 @@ def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tm
     (tmp_path / METRICS).write_text(lines + '{"step": 5, "lo', "utf-8")
     Metrics(tmp_path, after=2).close()
     assert [reading["step"] for reading in readings(tmp_path)] == [1, 2]
+
+
+def test_figures_that_find_no_room_are_told_with_the_file_and_the_way_on(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path, after=0)
+    (tmp_path / METRICS).mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write how .*; then --resume goes on"):
+        metrics.add(
+            Reading(
+                step=1, epoch=0.1, loss=1.0, grad_norm=None, learning_rate={}, rows=1, rows_per_second=1.0,
+                tokens_per_second=1.0, memory=1, skipped=0, seconds=1.0, at=1.0,
+            )
+        )  # fmt: skip
+    metrics.close()
 
 
 def test_a_curve_of_bars_falls_with_the_loss() -> None:

@@ -9,14 +9,18 @@ checkpoint-STEP/
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
 
 from ..changes import changed_files, changes, listed, plain
@@ -53,6 +57,27 @@ def open_aside(work_dir: Path, step: int) -> Path:
     folder = aside(work_dir, step)
     folder.mkdir(parents=True)
     return folder
+
+
+@contextlib.contextmanager
+def room_for(work_dir: Path, step: int, needed: int) -> Iterator[None]:
+    """Where it cannot be written, nothing is left of it, and the ones before are named to go on from."""
+    kept = whole(work_dir)
+    fix = "Free some space there; then --resume " + (
+        f"goes on from {kept[-1].name}." if kept else "begins anew: there is no checkpoint before."
+    )
+    with writing(place(work_dir, step), f"the checkpoint of step {step}", needed, fix):
+        try:
+            yield
+        except OSError:
+            shutil.rmtree(aside(work_dir, step), ignore_errors=True)
+            raise
+        except RuntimeError as error:
+            # Where a file cannot be written to its end, torch says so in words of many kinds.
+            if not traceback.extract_tb(error.__traceback__)[-1].filename.endswith("serialization.py"):
+                raise
+            shutil.rmtree(aside(work_dir, step), ignore_errors=True)
+            raise OSError(errno.ENOSPC, "No space left on device") from error
 
 
 def settle(work_dir: Path, step: int, facts: Mapping[str, Any], keep: int) -> Path:

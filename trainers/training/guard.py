@@ -1,16 +1,25 @@
-"""Stops a run whose loss is no number any more, or has run away, and names the records of the batch."""
+"""Stops a run whose loss is no number any more, or has run away, and names the records of the batch.
+
+WORK_DIR/stopped-at-step-N.jsonl     a line a process: its loss and the ids of all its records
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.plain_text import visible
 
 WINDOW = 20
 """Steps whose mean is compared."""
+_SHOWN = 32
+"""Records named in the message itself."""
 
 
 class Diverged(UserError):
@@ -62,8 +71,40 @@ class Guard:
 
 
 def _stopped(what: str, step: int, records: Sequence[str]) -> Diverged:
-    shown = ", ".join(visible(record, 80) for record in records[:32]) + (", …" if len(records) > 32 else "")
+    shown = ", ".join(visible(record, 80) for record in records[:_SHOWN])
+    more = f" and {len(records) - _SHOWN} more" if len(records) > _SHOWN else ""
     return Diverged(
-        f"{what}, in step {step}; no step was taken on it. The batch: {shown}.",
-        fix="Look at these records, or lower schedule.lr; --resume goes on from the last checkpoint.",
+        f"{what}, in step {step}; no step was taken on it. The batch: {shown}{more}.",
+        fix="Look at these records. --resume goes on from the last checkpoint, also with a lower "
+        "--set schedule.lr=RATE; with other records, training begins anew in another --work-dir.",
     )
+
+
+@contextlib.contextmanager
+def batch_kept(work_dir: Path, step: int, rank: int, loss: float, records: Sequence[str]) -> Iterator[None]:
+    """Where the guard stops the run, the batch of every process is written down, and the file is named."""
+    try:
+        yield
+    except Diverged as stopped:
+        # JSON has no word for what is no number.
+        own = {"rank": rank, "loss": loss if math.isfinite(loss) else str(loss), "records": list(records)}
+        every = _of_all(own)
+        file = work_dir / f"stopped-at-step-{step}.jsonl"
+        with contextlib.suppress(OSError):
+            if rank == 0:
+                file.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in every), "utf-8")
+        if isinstance(stopped, Elsewhere):
+            raise
+        told = f"{stopped.what} All {sum(len(one['records']) for one in every)} ids: {file}."
+        raise Diverged(told, fix=stopped.fix) from None
+
+
+def _of_all(own: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each process has, in their order; all of them stop in the same step."""
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        return [own]
+    every: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(every, own)
+    return every

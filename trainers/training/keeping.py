@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import Trainer
 
+from vlmbench.checkpoints.save import size_of
+
 from . import checkpoints, weights
 from .groups import rates
 from .job import Saved
@@ -27,17 +29,24 @@ class Keeping(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Written aside by all ranks, renamed by the first."""
         job, how, step = self._stage.job, self._stage.how, self.state.global_step
+        with checkpoints.room_for(job.work_dir, step, self._needed()):
+            if how.first:
+                checkpoints.open_aside(job.work_dir, step)
+            self.accelerator.wait_for_everyone()
+            self._write(checkpoints.aside(job.work_dir, step))
+            self.accelerator.wait_for_everyone()
+            if how.first:
+                facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
+                folder = checkpoints.settle(job.work_dir, step, facts, job.recipe.saving.keep)
         if how.first:
-            checkpoints.open_aside(job.work_dir, step)
-        self.accelerator.wait_for_everyone()
-        self._write(checkpoints.aside(job.work_dir, step))
-        self.accelerator.wait_for_everyone()
-        if how.first:
-            facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
-            folder = checkpoints.settle(job.work_dir, step, facts, job.recipe.saving.keep)
             self._tell(folder, step)
         self.after_checkpoint(step)
         self.accelerator.wait_for_everyone()
+
+    def _needed(self) -> int:
+        """Bytes of a checkpoint, about: what is trained, and AdamW's two moments of it, in float32."""
+        tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
+        return 3 * sum(map(size_of, tensors.values()))
 
     def _write(self, folder: Path) -> None:
         first = self._stage.how.first

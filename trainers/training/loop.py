@@ -11,7 +11,7 @@ from ..data.collate import to_model
 from ..zero import zero_of
 from .feeding import FAILED
 from .groups import optimizer
-from .guard import Elsewhere, Guard
+from .guard import Elsewhere, Guard, batch_kept
 from .keeping import Keeping
 from .looking import Looking, Stepping
 from .metrics import Pace, Reading
@@ -88,7 +88,9 @@ class Loop(Keeping):
         # Each is its share of the global batch's mean.
         own = torch.stack(self._losses).float().sum().reshape(1)
         every = self.accelerator.gather(own).tolist()
-        self._guard.check(self.state.global_step + 1, float(own), every, known, self._records)
+        step, rank = self.state.global_step + 1, self._stage.how.rank
+        with batch_kept(self._stage.job.work_dir, step, rank, float(own), self._records):
+            self._guard.check(step, float(own), every, known, self._records)
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

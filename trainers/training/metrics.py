@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import sys
@@ -9,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from vlmbench.data.disk import writing
 
 METRICS, TALKS, BOARD = "metrics.jsonl", "samples.jsonl", "tensorboard"
 
@@ -47,22 +50,32 @@ class Metrics:
         self._file = work_dir / METRICS
         self._board: Any = None
         if writes:
-            for name in (METRICS, TALKS):
-                _cut(work_dir / name, after)
-            self._board = _board(work_dir / BOARD, after)
+            with written(self._file):
+                for name in (METRICS, TALKS):
+                    _cut(work_dir / name, after)
+                self._board = _board(work_dir / BOARD, after)
 
     def add(self, reading: Reading) -> None:
         """One line, flushed."""
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(reading)) + "\n")
-        if self._board is not None:
-            for name, value in _scalars(reading).items():
-                self._board.add_scalar(name, value, reading.step)
+        with written(self._file):
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(reading)) + "\n")
+            if self._board is not None:
+                for name, value in _scalars(reading).items():
+                    self._board.add_scalar(name, value, reading.step)
 
     def close(self) -> None:
         """Everything is on the disk."""
         if self._board is not None:
-            self._board.close()
+            # A full disk was told by `add`.
+            with contextlib.suppress(OSError):
+                self._board.close()
+
+
+def written(file: Path) -> contextlib.AbstractContextManager[None]:
+    """A full disk is told."""
+    fix = "Free some space there; then --resume goes on from the last checkpoint."
+    return writing(file, "how the training goes", None, fix)
 
 
 def readings(work_dir: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from ..data.mixture import style_of
 from ..data.pictures import Pictures, mean_colour
 from ..recipe import Recipe
 from .begin import Start
-from .metrics import TALKS
+from .metrics import TALKS, written
 
 QUESTIONS = ("Please describe this picture.", "请描述一下这张照片。")
 LONGEST = 48
@@ -66,7 +66,8 @@ class Talk:
 def note(work_dir: Path, step: int, answers: list[str]) -> None:
     """One line a checkpoint."""
     line = {"step": step, "said": dict(zip(QUESTIONS, answers, strict=True))}
-    with (work_dir / TALKS).open("a", encoding="utf-8") as file:
+    talks = work_dir / TALKS
+    with written(talks), talks.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
