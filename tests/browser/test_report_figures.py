@@ -65,7 +65,7 @@ def follow(seen: Watched, selector: str, nth: int = 0) -> str:
     link = seen.page.locator(selector).nth(nth)
     link.focus()
     seen.page.keyboard.press("Enter")
-    seen.page.wait_for_function("document.activeElement.id === 'list'")
+    seen.page.wait_for_selector("#list:focus")
     said: str = link.inner_text()
     return said
 
@@ -146,7 +146,7 @@ def test_what_a_number_chose_is_seen_linked_to_and_taken_away(
     assert other.page.input_value("#rules") == "xtuner"
     assert shown(other) == shown(seen)
     seen.page.evaluate("location.hash = '#filter=nonsense&category=x:y&run=Z&seconds=soon&answer=%00'")
-    seen.page.wait_for_function("document.querySelector('#found').textContent.includes('No row')")
+    seen.page.wait_for_selector("#found:has-text('No row')")
     nothing_else_happened(seen)
 
 

@@ -3,8 +3,7 @@ let QUESTIONS = null, GROUPS = new Map(), BY_ID = new Map(), CATEGORIES = [], vi
 const CLEAR = { filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null };
 const NONE = "∅", OTHER = "…";
 
-const runsMeant = () => (state.run === null ? FIGURES.runs.map((_, i) => i) : [state.run]);
-const some = (test) => (row) => runsMeant().some((i) => row.a[i] && test(row, i, row.a[i]));
+const some = (test) => (row) => row.a.some((answer, i) => answer && (state.run === null || state.run === i) && test(row, i, answer));
 const FILTERS = {
   all: () => true,
   wrong: some((row, i, answer) => !answer.e && verdictOf(answer)[1] !== null && !isRight(row, i)),
@@ -43,7 +42,7 @@ function counted(row, i) {
   const [found] = verdictOf(answer), same = (label) => label.toLowerCase() === found.toLowerCase();
   return found === null ? NONE : table.labels.find(same) ?? OTHER;
 }
-const letterTest = (row) => runsMeant().some((i) => {
+const letterTest = some((row, i) => {
   const found = counted(row, i);
   return found !== null && (state.answer === null || found === state.answer) && (state.truth === null || row.r[0].toLowerCase() === state.truth.toLowerCase());
 });
