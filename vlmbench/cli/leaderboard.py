@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import stat
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, rank, write, and say what was refused."""
-    board = _build(args)
+    with _nothing_thrown_away():
+        board = _build(args)
     files = write_board(board, args.out)
     for refused in board.refused:
         complain(visible(f"{refused.folder} is refused: {refused.reason}", 1000))
@@ -65,6 +67,18 @@ def execute(args: argparse.Namespace) -> int:
     else:
         _print(board, files)
     return FAILED if board.refused and not board.entries and not board.apart else 0
+
+
+@contextlib.contextmanager
+def _nothing_thrown_away() -> Iterator[None]:
+    """Thousands of results stay until the board is built; to look through them for garbage is slow."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
