@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vlmbench.errors import DataError
 
@@ -17,8 +17,13 @@ from .sizes import parts
 
 Told = Literal["file", "published", "drawn", "unknown"]
 
+_NAME = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NAMES = _NAME.pattern + rb"|\[\s*" + _NAME.pattern + rb"(?:\s*,\s*" + _NAME.pattern + rb")*\s*\]"
 _RECORD = re.compile(rb'"conversations"\s*:')
+_PICTURES = re.compile(rb'"image"\s*:\s*(' + _NAMES + rb")")
 _BLOCK = 1 << 24
+_CUT = 1 << 16
+"""Bytes that what a block cuts in two may have."""
 _SAMPLE = 1 << 20
 """Bytes of a file from whose records the length of all is estimated."""
 BYTES_PER_TOKEN = 4
@@ -33,6 +38,8 @@ class SourcePlan:
     told: Told
     text_tokens: float | None = None
     """A record's, about, where its file is here."""
+    pictures: float = 1.0
+    """A record's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +63,18 @@ def source_plans(data: Data) -> tuple[SourcePlan, ...]:
 
 
 def tokens(recipe: Recipe, sources: tuple[SourcePlan, ...]) -> Tokens:
-    """Positions of an epoch; every sample is taken to have one picture."""
+    """Positions of an epoch; a sample that is not here yet is taken to have one picture."""
     picture = parts(recipe)[1].picture_tokens
     most = recipe.data.max_length - 1
     if recipe.data.max_positions is not None:
         most = min(most, recipe.data.max_positions - picture)
-    samples = sum(source.samples for source in sources)
+    shown = sum(source.samples * source.pictures for source in sources)
     text = sum(
         source.samples * (most if source.text_tokens is None else min(most, source.text_tokens))
         for source in sources
     )
     unknown = any(source.text_tokens is None for source in sources)
-    return Tokens(pictures=samples * picture, text=round(text), at_most=unknown)
+    return Tokens(pictures=round(shown) * picture, text=round(text), at_most=unknown)
 
 
 def packed_rows(seen: Tokens, room: int) -> int:
@@ -81,25 +88,40 @@ def _planned(source: Source) -> SourcePlan:
         return SourcePlan(name=name, samples=source.samples or 0, told="drawn")
     path = Path(source.annotations or "").expanduser()
     if source.kind == "llava" and path.is_file():
-        count = count_records(path)
-        samples = min(count, source.most or count)
-        return SourcePlan(name=name, samples=samples, told="file", text_tokens=text_tokens(path))
+        count, pictures = count_records(path)
+        return SourcePlan(
+            name=name,
+            samples=min(count, source.most or count),
+            told="file",
+            text_tokens=text_tokens(path),
+            pictures=pictures / count if count else 0.0,
+        )
     if source.samples is None:
         return SourcePlan(name=name, samples=0, told="unknown")
     return SourcePlan(name=name, samples=min(source.samples, source.most or source.samples), told="published")
 
 
-def count_records(path: Path) -> int:
-    """Records of a LLaVA file, counted by their key without reading them into memory."""
-    found, rest = 0, b""
+class Counted(NamedTuple):
+    """What a LLaVA file holds."""
+
+    records: int
+    pictures: int
+    """That records name, one that several name each time."""
+
+
+def count_records(path: Path) -> Counted:
+    """Counted by their keys, without reading the file into memory."""
+    found, pictures, rest = 0, 0, b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             text = rest + block
-            matches = list(_RECORD.finditer(text))
-            found += len(matches)
+            records, shown = list(_RECORD.finditer(text)), list(_PICTURES.finditer(text))
+            found += len(records)
+            pictures += sum(len(_NAME.findall(match[1])) for match in shown)
             # What a block cuts in two is seen with the next one, and nothing twice.
-            rest = text[max(matches[-1].end() if matches else 0, len(text) - 256) :]
-    return found
+            ends = [matches[-1].end() for matches in (records, shown) if matches]
+            rest = text[max(*ends, len(text) - _CUT, 0) :]
+    return Counted(found, pictures)
 
 
 def text_tokens(path: Path) -> float | None:

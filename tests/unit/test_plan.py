@@ -221,7 +221,7 @@ def test_a_file_that_is_here_is_counted(tmp_path: Path) -> None:
     listed, lines = tmp_path / "a.json", tmp_path / "a.jsonl"
     listed.write_text(json.dumps(records, indent=1), "utf-8")
     lines.write_text("\n".join(map(json.dumps, records)), "utf-8")
-    assert count_records(listed) == count_records(lines) == 7
+    assert count_records(listed) == count_records(lines) == (7, 7)
     assert text_tokens(listed) == text_tokens(lines) == len('<image>\nWhat?a "conversations": b') / 4
     found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={listed}", nproc=1)
     assert (found.counts.samples, found.counts.steps, found.sources[0].told) == (7, 1, "file")
@@ -229,21 +229,33 @@ def test_a_file_that_is_here_is_counted(tmp_path: Path) -> None:
     assert "data" not in {thing.kind for thing in found.missing}
 
 
+def test_pictures_are_counted_as_the_records_name_them(tmp_path: Path) -> None:
+    def seen(*images: object) -> int:
+        file = tmp_path / "a.json"
+        records = [{"conversations": []} | ({} if image is None else {"image": image}) for image in images]
+        file.write_text(json.dumps(records), "utf-8")
+        return planned("demo_lora", f"data.sources=[{{annotations: {file}}}]").tokens.pictures
+
+    one = planned("demo_lora").tokens.pictures // 2400
+    assert seen(*[None] * 10) == 0
+    assert seen("a.png", None, ["b.png", "c.png"], []) == 3 * one
+
+
 def test_records_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"id": 1, "conversations": []}\n' * 50, "utf-8")
+    path.write_text('{"id": 1, "image": ["a.png", "b.png"], "conversations": []}\n' * 50, "utf-8")
     for block in (1, 7, 31, 300):
         monkeypatch.setattr("vlmbench.trainers.plan_samples._BLOCK", block)
-        assert count_records(path) == 50
+        assert count_records(path) == (50, 100)
 
 
 @given(texts=st.lists(st.text(), max_size=20), indent=st.sampled_from([None, 1]))
 def test_whatever_a_record_says_it_is_counted_once(texts: list[str], indent: int | None) -> None:
-    records = [{"conversations": [{"from": "gpt", "value": text}]} for text in texts]
+    records = [{"image": text, "conversations": [{"from": "gpt", "value": text}]} for text in texts]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.json"
         path.write_text(json.dumps(records, ensure_ascii=False, indent=indent), "utf-8", "surrogatepass")
-        assert count_records(path) == len(texts)
+        assert count_records(path) == (len(texts), len(texts))
         assert (text_tokens(path) is None) == (not texts)
 
 
