@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vlmbench.checkpoints.save import size_of
 
 from . import checkpoints, weights
 from .groups import rates
+from .guard import Elsewhere
 from .job import Saved
 from .stage import Stage
 
@@ -30,18 +32,31 @@ class Keeping(Trainer):
         """Written aside by all ranks, renamed by the first."""
         job, how, step = self._stage.job, self._stage.how, self.state.global_step
         with checkpoints.room_for(job.work_dir, step, self._needed()):
-            if how.first:
-                checkpoints.open_aside(job.work_dir, step)
-            self.accelerator.wait_for_everyone()
-            self._write(checkpoints.aside(job.work_dir, step))
-            self.accelerator.wait_for_everyone()
-            if how.first:
-                facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
-                folder = checkpoints.settle(job.work_dir, step, facts, job.recipe.saving.keep)
+            self._together(lambda: checkpoints.open_aside(job.work_dir, step) if how.first else None)
+            self._together(lambda: self._write(checkpoints.aside(job.work_dir, step)))
+            facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
+            keep = job.recipe.saving.keep
+            self._together(lambda: checkpoints.settle(job.work_dir, step, facts, keep) if how.first else None)
         if how.first:
-            self._tell(folder, step)
+            self._tell(checkpoints.place(job.work_dir, step), step)
         self.after_checkpoint(step)
         self.accelerator.wait_for_everyone()
+
+    def _together(self, work: Callable[[], object]) -> None:
+        """Before any process goes on, all have done it; where one cannot, all stop, and that one says why."""
+        failed: OSError | RuntimeError | None = None
+        try:
+            work()
+        except (OSError, RuntimeError) as error:
+            if self.is_deepspeed_enabled:
+                # It lets processes meet while they write: who waits there is not to be told.
+                raise
+            failed = error
+        each = self.accelerator.gather(torch.tensor([int(failed is not None)], device=self.args.device))
+        if failed is not None:
+            raise failed
+        if bool(each.any()):
+            raise Elsewhere
 
     def _needed(self) -> int:
         """Bytes of a checkpoint, about: what is trained, and AdamW's two moments of it, in float32."""
