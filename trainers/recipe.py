@@ -152,7 +152,7 @@ class Data:
     broken: Literal["fail", "skip"] = "fail"
     """What becomes of a sample whose picture cannot be read."""
     broken_limit: Natural = 100
-    """With `skip`: more than so many stop the run."""
+    """With `skip`: more than so many, over all processes, stop the run."""
     workers: Natural = 4
     """Loading processes on each device."""
     pin_memory: bool = True
@@ -226,7 +226,9 @@ class Saving:
     """Published configurations count micro-batches, the original scripts optimizer steps."""
     keep: Count = 2
     sample: bool = True
-    """With each checkpoint, a conversation about a bundled picture."""
+    """A conversation about a bundled picture: before the first step, and then as `sample_every` says."""
+    sample_every: Count | None = None
+    """Optimizer steps; None: with each checkpoint, as in published configurations."""
     log_every: Count = 10
     """Micro-batches or steps (`unit`; steps where that is an epoch)."""
 

@@ -46,6 +46,11 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / TRAINED)
 
 
+def samples(work: Path) -> list[int]:
+    """After which steps the model was asked."""
+    return [json.loads(line)["step"] for line in (work / "samples.jsonl").read_text("utf-8").splitlines()]
+
+
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
@@ -65,7 +70,7 @@ def test_the_finished_folder_is_a_model_with_a_card_and_an_adapter(
     assert facts["global_batch"] == 8
     work = finished.parent
     assert [reading["step"] for reading in readings(work)] == [1, 2, 3, 4, 5, 6]
-    assert len((work / "samples.jsonl").read_text("utf-8").splitlines()) == 3
+    assert samples(work) == [0, 2, 4, 6]
     assert any((work / "tensorboard").iterdir())
     assert [folder.name for folder in whole(work)] == ["checkpoint-4", "checkpoint-6"]
 
@@ -281,3 +286,29 @@ def test_what_was_left_out_and_another_global_batch_are_told_to_who_watches_and_
     assert "records.json: cut: 17 (r3, " in told
     assert "records.json: cut: 17 " in card.partition("## Data")[2].replace("\\", "")
     assert "global batch 8, meant for 16; --set schedule.accumulation=4" in told
+
+
+def test_samples_have_times_of_their_own_also_where_a_run_goes_on(
+    model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
+) -> None:
+    often = small(model, data, "saving.sample=true", "saving.sample_every=1", "saving.every=4")
+
+    def interrupt(saved: Saved) -> None:
+        if not saved.last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(often, on_checkpoint=interrupt)
+    go(often, resume="latest")
+    assert samples(tmp_path / "run") == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_pictures_that_cannot_be_read_are_counted_once_and_up_to_the_limit(
+    model: Path, data: Path, go: Callable[..., Path]
+) -> None:
+    for number in (1, 4, 7):
+        (data.parent / "pictures" / f"{number}.png").write_bytes(b"no picture")
+    finished = go(small(model, data, "data.broken=skip", "data.broken_limit=3"))
+    assert readings(finished.parent)[-1]["skipped"] == 3
+    with pytest.raises(UserError, match="more than 2 could not be used"):
+        go(small(model, data, "data.broken=skip", "data.broken_limit=2"), "stopped")

@@ -213,3 +213,18 @@ def test_four_bits_learn_the_same_on_two_processes_with_and_without_deepspeed(
     zero = command("--work-dir", "zero", "--nproc", "2", "--deepspeed", "deepspeed_zero2", more=sets)
     assert plain.returncode == zero.returncode == 0, plain.stderr + zero.stderr
     assert losses(tmp_path / "zero") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)
+
+
+def test_broken_pictures_are_counted_over_all_processes_each_once(
+    command: Callable[..., subprocess.CompletedProcess[str]], data: Path, tmp_path: Path
+) -> None:
+    for number in (1, 4, 7):
+        (data.parent / "pictures" / f"{number}.png").write_bytes(b"no picture")
+    sets = ("schedule.accumulation=1", "data.broken=skip")
+    whole_run = command("--nproc", "2", "--work-dir", "run", more=(*sets, "data.broken_limit=3"))
+    assert whole_run.returncode == 0, whole_run.stderr
+    assert readings(tmp_path / "run")[-1]["skipped"] == 3
+    stopped = command("--nproc", "2", "--work-dir", "stopped", more=(*sets, "data.broken_limit=2"))
+    assert stopped.returncode == 1
+    assert "pictures could not be read, in all processes" in stopped.stderr
+    assert "Traceback" not in stopped.stderr

@@ -28,6 +28,8 @@ from .begin import Start
 from .computing import Computing
 
 FAILED = "failed"
+BROKEN = "broken_pictures.jsonl"
+"""In the work folder."""
 _SHOWN = 300
 """Characters of a note."""
 
@@ -65,7 +67,7 @@ def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Pat
         for spec in specs
     ]
     pictures = Pictures(processor=image_processor_of(start.llava.vision), square=recipe.data.square)
-    dataset = mixture(recipe, sets, pictures, work_dir / "broken_pictures.jsonl")
+    dataset = mixture(recipe, sets, pictures, work_dir / BROKEN)
     token = start.llava.image_token_id
     pad = start.llava.language.tokenizer.pad_token_id
     plain = Collator(

@@ -11,13 +11,14 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vlmbench.errors import UserError
 from vlmbench.plain_text import visible
 
 WINDOW = 20
 """Steps whose mean is compared."""
+T = TypeVar("T")
 _SHOWN = 32
 """Records named in the message itself."""
 
@@ -87,8 +88,9 @@ def batch_kept(work_dir: Path, step: int, rank: int, loss: float, records: Seque
         yield
     except Diverged as stopped:
         # JSON has no word for what is no number.
-        own = {"rank": rank, "loss": loss if math.isfinite(loss) else str(loss), "records": list(records)}
-        every = _of_all(own)
+        said = loss if math.isfinite(loss) else str(loss)
+        own: dict[str, Any] = {"rank": rank, "loss": said, "records": list(records)}
+        every = of_all(own)
         file = work_dir / f"stopped-at-step-{step}.jsonl"
         with contextlib.suppress(OSError):
             if rank == 0:
@@ -99,7 +101,7 @@ def batch_kept(work_dir: Path, step: int, rank: int, loss: float, records: Seque
         raise Diverged(told, fix=stopped.fix) from None
 
 
-def _of_all(own: dict[str, Any]) -> list[dict[str, Any]]:
+def of_all(own: T) -> list[T]:
     """What each process has, in their order; all of them stop in the same step."""
     from torch import distributed
 

@@ -9,13 +9,14 @@ from transformers import PrinterCallback
 
 from ..data.collate import to_model
 from ..zero import zero_of
-from .feeding import FAILED
+from .feeding import BROKEN, FAILED
 from .groups import optimizer
 from .guard import Elsewhere, Guard, batch_kept
 from .keeping import Keeping
 from .looking import Looking, Stepping
 from .metrics import Pace, Reading
 from .schedule import curve
+from .skipping import Skipped
 from .stage import Stage
 
 
@@ -29,7 +30,8 @@ class Loop(Keeping):
         self._pace = Pace(stage.how.world, cpu=stage.how.cpu)
         self._losses: list[torch.Tensor] = []
         self._records: list[str] = []
-        self._skipped = 0
+        self._skipped = Skipped(stage.recipe.data, stage.job.work_dir / BROKEN)
+        self._begun = False
         super().__init__(model, args, stage, [Stepping(looking.watch)])
         self.remove_callback(PrinterCallback)
 
@@ -56,7 +58,7 @@ class Loop(Keeping):
         """Forward and back; the batch's names are kept until the step is taken."""
         records = inputs.pop("record_ids")
         self._records += records
-        self._skipped += len(inputs.pop("skipped"))
+        inputs.pop("skipped")
         self._pace.add(len(records), int((inputs["input_ids"] != self._stage.feed.pad).sum()))
         loss = super().training_step(model, to_model(inputs), num_items_in_batch)
         self._losses.append(loss)
@@ -65,18 +67,22 @@ class Loop(Keeping):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
         """A step's batches; what a loading process could not do is raised here."""
         self._records, self._losses = [], []
+        self._ask_on_the_way()
         return super().get_batch_samples(epoch_iterator, num_batches, device)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: Any) -> Any:
         """How many tokens are learned from, over all processes; they stop together where one has no batch."""
         failed = next((batch[FAILED] for batch in batch_samples if FAILED in batch), None)
         learned = -1 if failed else sum(int((b["labels"][..., 1:] != -100).sum()) for b in batch_samples)
-        each = self.accelerator.gather(torch.tensor([learned], device=device))
+        skipped = [record for batch in batch_samples for record in batch.get("skipped", ())]
+        each = self.accelerator.gather(torch.tensor([[learned, len(skipped)]], device=device))
         if failed is not None:
             raise failed
-        if bool((each < 0).any()):
+        if bool((each[:, 0] < 0).any()):
             raise Elsewhere
-        return each.sum()
+        if bool(each[:, 1].any()):
+            self._skipped.add(skipped, first=self._stage.how.first)
+        return each[:, 0].sum()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The last word before the step is taken."""
@@ -104,7 +110,7 @@ class Loop(Keeping):
             loss=logs["loss"],
             grad_norm=logs.get("grad_norm"),
             learning_rate=self._rates(),
-            skipped=self._skipped,
+            skipped=len(self._skipped),
             **self._pace.take(),
         )
         self._looking.read(reading)
@@ -116,7 +122,20 @@ class Loop(Keeping):
         return {group["name"]: group["initial_lr"] * share for group in groups.param_groups}
 
     def after_checkpoint(self, step: int) -> None:
-        """The sample conversation; under ZeRO-3 each process holds a piece of the model: all have to ask."""
+        """The sample conversation, unless the recipe has its own times for it; the last is always held."""
+        if self._stage.recipe.saving.sample_every is None or step >= self._stage.steps.all:
+            self._ask(step)
+
+    def _ask_on_the_way(self) -> None:
+        """Before the first step, and every so many after it: asked once the step before is whole."""
+        step, every = self.state.global_step, self._stage.recipe.saving.sample_every
+        # Where a run goes on, it is asked anew: the sitting before may have been stopped before that.
+        if step == 0 or (not self._begun if every is None else step % every == 0):
+            self._ask(step)
+        self._begun = True
+
+    def _ask(self, step: int) -> None:
+        """Under ZeRO-3 each process holds a piece of the model: all have to ask."""
         first, recipe = self._stage.how.first, self._stage.recipe
         together = zero_of(recipe.parallelism.deepspeed).stage == 3
         if self._looking.talk is None or not (together or first):

@@ -36,7 +36,7 @@ class Reading:
     memory: int
     """Bytes at most so far, on this device."""
     skipped: int
-    """Records so far whose pictures could not be read."""
+    """Records so far whose pictures could not be read, over all processes."""
     seconds: float
     """Since this sitting began."""
     at: float
@@ -51,8 +51,9 @@ class Metrics:
         self._board: Any = None
         if writes:
             with written(self._file):
-                for name in (METRICS, TALKS):
-                    _cut(work_dir / name, after)
+                _cut(work_dir / METRICS, after)
+                # The sample after that step is held anew.
+                _cut(work_dir / TALKS, after - 1)
                 self._board = _board(work_dir / BOARD, after)
 
     def add(self, reading: Reading) -> None:

@@ -1,0 +1,127 @@
+"""What a training shows on its way: plain lines, a bar, scalars on a board, figures in a tracker."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from small_trainings import small, write_records
+
+from vlmbench.trainers.recipe import Data, Source
+from vlmbench.trainers.training import train
+from vlmbench.trainers.training.guard import Elsewhere
+from vlmbench.trainers.training.metrics import BOARD, Metrics, Reading, readings
+from vlmbench.trainers.training.skipping import Skipped
+from vlmbench.trainers.training.watching import NoWatch, PlainWatch, TerminalWatch, watch
+
+
+def reading(step: int, loss: float = 1.5) -> Reading:
+    return Reading(
+        step=step, epoch=0.5, loss=loss, grad_norm=2.0, learning_rate={"language": 1e-4, "projector": 2e-5},
+        rows=8, rows_per_second=4.0, tokens_per_second=1234.0, memory=3 * 2**30,
+        skipped=0, seconds=2.0, at=1.0,
+    )  # fmt: skip
+
+
+def test_in_a_pipe_a_run_tells_its_beginning_then_a_line_when_it_is_time_and_its_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("vlmbench.trainers.training.watching.time.monotonic", lambda: clock[0])
+    told = PlainWatch()
+    told.begin("mine", 10, 2)
+    for step in (3, 4, 5):
+        clock[0] += 4.0
+        told.step(step)
+        told.read(reading(step))
+    told.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "training mine: 10 steps, 2 of them done before",
+        "step 3/10: loss 1.5000, rate 1.00e-04, 1,234 tokens/s, 3.0 GiB, 28 s left",
+        "step 5/10: loss 1.5000, rate 1.00e-04, 1,234 tokens/s, 3.0 GiB, 20 s left",
+    ]
+
+
+def test_on_a_terminal_a_bar_stands_under_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = TerminalWatch()
+    screen = Console(record=True, width=120, force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr(told, "_console", screen)
+    told.begin("mine", 10, 0)
+    told.say("  What?  [red]a bus[/red]")
+    told.step(4)
+    told.read(reading(4))
+    told.end()
+    shown = screen.export_text()
+    assert "training mine" in shown
+    assert "[red]a bus[/red]" in shown
+    assert "4/10 loss 1.5000, rate 1.00e-04" in shown
+    told.step(5)
+
+
+def test_only_the_first_process_is_watched() -> None:
+    silent = watch(first=False)
+    assert isinstance(silent, NoWatch)
+    assert isinstance(watch(first=True), PlainWatch)
+
+
+def test_scalars_are_on_the_board_and_what_a_killed_run_left_beyond_its_checkpoint_is_not(
+    tmp_path: Path,
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for after, steps in ((0, (1, 2, 3)), (2, (3, 4))):
+        metrics = Metrics(tmp_path, after)
+        for step in steps:
+            metrics.add(reading(step, loss=float(step * 10 + after)))
+        metrics.close()
+    board: Any = EventAccumulator(str(tmp_path / BOARD))
+    board.Reload()
+    assert {"loss", "gradient norm", "learning rate/language", "learning rate/projector"} <= set(
+        board.Tags()["scalars"]
+    )
+    assert [(event.step, event.value) for event in board.Scalars("loss")] == [
+        (1, 10),
+        (2, 20),
+        (3, 32),
+        (4, 42),
+    ]
+
+
+def test_broken_pictures_of_all_processes_count_once_each_and_stop_all_beyond_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What three processes gather; a real gathering is in the trainings on several processes.
+    monkeypatch.setattr(
+        "vlmbench.trainers.training.skipping.of_all", lambda own: [own, ["b: gone"], ["c: gone"]]
+    )
+    data = Data(name="mine", sources=(Source(),), max_length=9, broken="skip", broken_limit=3)
+    first, other = (Skipped(data, tmp_path / "list.jsonl") for _ in range(2))
+    first.add(["a: gone"], first=True)
+    first.add(["a: gone"], first=True)
+    assert len(first) == 3
+    with pytest.raises(Exception, match=r"list\.jsonl: 4 pictures .* all processes together.*limit` is 3"):
+        first.add(["d: gone"], first=True)
+    other.add([], first=False)
+    other.add(["a: gone"], first=False)
+    with pytest.raises(Elsewhere):
+        other.add(["d: gone"], first=False)
+
+
+def test_the_figures_of_a_training_are_in_the_tracker(
+    tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trainings")
+    monkeypatch.chdir(tmp_path)
+    recipe = small(tiny_model("llava"), write_records(tmp_path / "data"), "schedule.max_steps=2")
+    train(recipe, work_dir=tmp_path / "run", home=tmp_path / "home", tracker="mlflow")
+    (kept,) = mlflow.search_runs(experiment_names=["trainings"], output_format="list")
+    assert kept.data.metrics["loss"] == pytest.approx(readings(tmp_path / "run")[-1]["loss"])
+    assert kept.info.run_name == "demo_lora"
