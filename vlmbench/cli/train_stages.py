@@ -35,7 +35,8 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
         return _train_here(args, _named(stages, args.stage))
     if (code := run_stages(args, chain, stages, partial(_train_stage, args))) != 0:
         return code
-    _say_finished(args, stages, chain)
+    if is_first(args):
+        _say_finished(args, stages, chain)
     return 0
 
 
