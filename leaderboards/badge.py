@@ -15,10 +15,10 @@ _WIDE = frozenset("mwMWO%@#")
 
 
 def badge_words(board: Board) -> tuple[str, str]:
-    """Label and message: the first column's best, or how many share its first place."""
+    """Label and message: the first column's best, and how many no test puts behind another."""
     for column in board.columns:
         placed = [(e.name, e.places[column.key]) for e in board.entries if column.key in e.places]
-        best = [(name, place) for name, place in placed if place.band == 1]
+        best = [(name, place) for name, place in placed if place.ranks and place.ranks[0] == 1]
         if not best:
             continue
         name, place = max(best, key=lambda item: item[1].figure.value)

@@ -1,17 +1,14 @@
-"""Bands: models that the paired tests cannot tell from the best of them.
+"""Places and bands by paired tests of every model of a column against every other one.
 
-The best model leads the first band; every model that its test against the leader does not tell apart
-belongs to it. The best of the others leads the next. The tests against one leader are taken together by
-Holm's method.
+A model's places come from its own tests: it stands behind those that are better and before those that are
+worse. Bands are stretches of the order by score: each ends before the first model that its best one's tests
+tell apart from it, and that one leads the next. The tests of one model are taken together by Holm's method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-from vlmbench.stats import holm, mcnemar, paired_difference
 
 from .board_scores import Units
 
@@ -24,31 +21,41 @@ class Standing:
 
     band: int
     ranks: tuple[int, int]
+    """The first and the last place that its tests leave open."""
     leader: str | None
     p: float | None
 
 
 def bands(values: Mapping[str, float], units: Mapping[str, Units]) -> dict[str, Standing]:
     """The standing of every model with units; `values` are the figures they are ordered by."""
-    left = sorted(units, key=lambda model: (-values[model], model))
+    order = sorted(units, key=lambda model: (-values[model], model))
+    if not order:
+        return {}
+    # A column of one needs no test, and numpy takes a while to come.
+    if len(order) == 1:
+        return {order[0]: Standing(1, (1, 1), None, None)}
+    import numpy as np
+
+    from .board_pairs import holm_each, pair_tests
+
+    difference, p = pair_tests([units[model] for model in order])
+    adjusted = holm_each(p)
+    told = adjusted < LEVEL
+    better = (told & (difference > 0)).sum(axis=1)
+    beaten = told & (difference < 0)
+    worse = beaten.sum(axis=1)
     standings: dict[str, Standing] = {}
-    number = 1
-    while left:
-        leader, *others = left
-        tests = [_test(units[leader], units[other]) for other in others]
-        adjusted = holm([p for p, _ in tests])
-        beaten = {
-            model
-            for model, (_, worse), p in zip(others, tests, adjusted, strict=True)
-            if worse and p is not None and p < LEVEL
-        }
-        alike = dict(zip(others, adjusted, strict=True))
-        members = [model for model in left if model not in beaten]
-        ranks = (len(standings) + 1, len(standings) + len(members))
-        for model in members:
-            standings[model] = Standing(number, ranks, None if model == leader else leader, alike.get(model))
-        left = [model for model in left if model in beaten]
-        number += 1
+    leader, band = 0, 1
+    for number, model in enumerate(order):
+        if beaten[leader, number]:
+            leader, band = number, band + 1
+        ranks = (int(1 + better[number]), int(len(order) - worse[number]))
+        against = adjusted[leader, number]
+        if leader == number:
+            standings[model] = Standing(band, ranks, None, None)
+        else:
+            known = None if np.isnan(against) else float(f"{against:.6g}")
+            standings[model] = Standing(band, ranks, order[leader], known)
     return standings
 
 
@@ -58,18 +65,3 @@ def same_questions(units: Mapping[str, Units]) -> Sequence[str]:
     for model in sorted(units):
         counts.setdefault(units[model].keys, []).append(model)
     return max(counts.values(), key=len, default=[])
-
-
-def _test(first: Units, second: Units) -> tuple[float | None, bool]:
-    """The p-value, and whether the second is the worse of the two on the units that are tested."""
-    if first.bits is not None and second.bits is not None:
-        better = (second.bits & ~first.bits).bit_count()
-        worse = (first.bits & ~second.bits).bit_count()
-        return _mcnemar(*sorted((better, worse))), worse > better
-    found = paired_difference(first.values, second.values, first.clusters)
-    return found.p, found.value < 0
-
-
-@lru_cache(maxsize=1 << 16)
-def _mcnemar(fewer: int, more: int) -> float:
-    return mcnemar(fewer, more)

@@ -41,8 +41,8 @@ def _measured(board: Board) -> Iterator[str]:
         yield "No run could be ranked."
         return
     yield (
-        f"Rules: {board.rules}. In brackets 95 % intervals; after them the places that models of one band "
-        "share, because paired tests cannot tell them from the best of it."
+        f"Rules: {board.rules}. In brackets 95 % intervals; after them the places that a model's paired "
+        "tests against all others leave open."
     )
     yield ""
     yield f"| model | {' | '.join(markdown(column.key) for column in board.columns)} |"

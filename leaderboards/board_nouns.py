@@ -64,11 +64,11 @@ class Place:
     band: int | None = None
     """From 1, the best; None where the run has no scores to test by."""
     ranks: tuple[int, int] | None = None
-    """The first and last place that the models of this band share."""
+    """The first and last place that its own paired tests leave open."""
     leader: str | None = None
     """The best model of the band, which this one cannot be told apart from; None: it is that model."""
     p: float | None = None
-    """Of the paired test against the leader, by Holm's method."""
+    """Of the paired test against the leader, by Holm's method over all tests of the leader."""
     untested: str | None = None
     """Why there is no band."""
 
