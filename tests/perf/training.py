@@ -86,12 +86,12 @@ def write_records(folder: Path, count: int) -> Path:
     return file
 
 
-def recipes(model: Path, data: Path, batch: int) -> dict[str, Recipe]:
-    """The four ways."""
+def recipes(model: Path, data: Path, batch: int, *more: str) -> dict[str, Recipe]:
+    """The four ways; `more` are settings of all."""
     source = f"[{{annotations: {data}, images: {data.parent / 'pictures'}}}]"
     common = [
         f"model.start={model}", f"data.sources={source}", "data.max_length=1024", "model.language.lora.r=8",
-        f"schedule.batch={batch}", "saving.every=100000", "saving.log_every=100000",
+        f"schedule.batch={batch}", "saving.every=100000", "saving.log_every=100000", *more,
     ]  # fmt: skip
     base = read_recipe("demo_lora", common)
     grouped = replace(base, data=replace(base.data, sampler="length-grouped"))
