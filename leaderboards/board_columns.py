@@ -13,6 +13,7 @@ from .board_bands import Standing, bands, same_questions
 from .board_entrants import Asked, Entrant
 from .board_names import languages_of, shown, suite_of
 from .board_nouns import Column, Place, Refused
+from .board_paths import without_places
 from .board_scores import SCORES, ColumnScores, Units
 
 UNTESTED = "the run was kept without its scores"
@@ -85,7 +86,9 @@ def _units(
         try:
             found = scores.units(entrant.run)
         except UserError as error:
-            damaged[folder] = Refused(folder=folder, reason=visible(f"{SCORES}: {error.what}", 500))
+            damaged[folder] = Refused(
+                folder=folder, reason=visible(f"{SCORES}: {without_places(error.what)}", 500)
+            )
             continue
         if found is not None and found.keys:
             units[folder] = found

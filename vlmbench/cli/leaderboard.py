@@ -175,8 +175,9 @@ def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[s
         except UserError as error:
             # The place on this machine is no business of a page that is published.
             reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
-            refused.append(_module("board_nouns").Refused(folder=drawn[name], reason=visible(reason, 500)))
-    return runs, refused
+            shown = visible(_module("board_paths").without_places(reason), 500)
+            refused.append(_module("board_nouns").Refused(folder=drawn[name], reason=shown))
+    return _module("board_paths").published(runs), refused
 
 
 def _refuse_pipes(folder: Path) -> None:
