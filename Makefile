@@ -29,7 +29,7 @@ formats:
 
 leaderboard: $(READY)
 	# With the demo's own runs where `make demo` has left them; the shell looks, because make remembers what it saw.
-	$(BIN)/vlmbench leaderboard build --runs tests/committed_runs $$(ls -d runs/demo 2>/dev/null) --out build/leaderboard
+	$(BIN)/vlmbench leaderboard build --runs tests/committed_runs $$(ls -d runs/demo 2>/dev/null) --out build/leaderboard --reports
 
 slow: $(READY) browser
 	$(BIN)/pytest -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure

@@ -18,6 +18,7 @@ from .board_scores import SCORES, ColumnScores, Units
 
 UNTESTED = "the run was kept without its scores"
 OTHER_ROWS = "its scored questions are not those of the others"
+INDEPENDENT = "the benchmark's file is not at hand: rows that share a picture are taken for independent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ def _clusters(group: Sequence[Entrant]) -> tuple[Mapping[str, Hashable], tuple[s
             questions = entrant.run.questions
         except UserError:
             continue
-        if questions.images is not None:
+        if questions.shown:
             return {s.id: s.images or s.group for s in questions.samples}, ()
         break
-    return {}, ("the benchmark's file is not at hand: rows that share a picture are taken for independent",)
+    return {}, (INDEPENDENT,)

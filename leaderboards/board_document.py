@@ -51,6 +51,7 @@ def board_document(board: Board) -> dict[str, Any]:
         "apart": [{**asdict(apart), "reason": REASONS[apart.why]} for apart in board.apart],
         "refused": [asdict(refused) for refused in board.refused],
         "quoted": [_quoted(asdict(table)) for table in board.quoted],
+        "reports": dict(board.reports),
     }
 
 

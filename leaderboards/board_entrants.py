@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlmbench.domain import Card, RuleSet
@@ -53,7 +53,9 @@ def _sorted_out(runs: Mapping[str, FinishedRun], rules: RuleSet) -> tuple[list[E
     for folder in sorted(runs):
         run = runs[folder]
         if (reason := _why_apart(run, rules)) is not None:
-            apart.append(_apart(run, folder, *reason, figure=_figure(run, rules)))
+            why, detail, numbers = reason
+            figure = _figure(run, rules)
+            apart.append(replace(_apart(run, folder, why, detail, figure), numbers=numbers))
             continue
         figure = _figure(run, rules)
         if figure is None:
@@ -73,21 +75,22 @@ def _sorted_out(runs: Mapping[str, FinishedRun], rules: RuleSet) -> tuple[list[E
     return entrants, apart
 
 
-def _why_apart(run: FinishedRun, rules: RuleSet) -> tuple[Why, str] | None:
+def _why_apart(run: FinishedRun, rules: RuleSet) -> tuple[Why, str, tuple[int, ...]] | None:
     results = run.results
     rows = results["rows"]
     dataset = run.facts.get("dataset")
     locked = isinstance(dataset, Mapping) and isinstance(dataset.get("md5"), str) and run.facts.get("prompts")
-    checks: tuple[tuple[Why, bool, str], ...] = (
-        ("blind", results["blind"], ""),
-        ("withheld", results["withheld"], ""),
-        ("judge", results["needs_judge"], ""),
-        ("incomplete", not run.whole, f"{rows['answered']} of {rows['asked']}, {results['errors']} errors"),
-        ("partial", results["partial"], f"{rows['asked']} rows"),
-        ("rules", rules not in results["by_rules"], rules),
-        ("unlocked", not locked, ""),
+    left = (rows["answered"], rows["asked"], results["errors"])
+    checks: tuple[tuple[Why, bool, str, tuple[int, ...]], ...] = (
+        ("blind", results["blind"], "", ()),
+        ("withheld", results["withheld"], "", ()),
+        ("judge", results["needs_judge"], "", ()),
+        ("incomplete", not run.whole, "{} of {}, {} errors".format(*left), left),
+        ("partial", results["partial"], f"{rows['asked']} rows", (rows["asked"],)),
+        ("rules", rules not in results["by_rules"], rules, ()),
+        ("unlocked", not locked, "", ()),
     )
-    return next(((why, detail) for why, true, detail in checks if true), None)
+    return next(((why, detail, numbers) for why, true, detail, numbers in checks if true), None)
 
 
 def _apart(run: FinishedRun, folder: str, why: Why, detail: str = "", figure: Figure | None = None) -> Apart:

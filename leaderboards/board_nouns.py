@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vlmbench.domain import RuleSet
@@ -112,6 +112,8 @@ class Apart:
     why: Why
     detail: str = ""
     figure: Figure | None = None
+    numbers: tuple[int, ...] = ()
+    """What the detail counts, for languages that say it in other words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +162,5 @@ class Board:
     apart: tuple[Apart, ...]
     refused: tuple[Refused, ...]
     quoted: tuple[QuotedTable, ...]
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """Addresses from the page, by folder, of what shows a run's pictures and answers."""

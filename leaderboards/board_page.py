@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .board_columns import INDEPENDENT, OTHER_ROWS, UNTESTED
 from .board_nouns import Board, Figure, Place
 
 FOLDER = Path(__file__).with_name("page")
@@ -26,6 +28,9 @@ SCRIPTS = (
     "pointing.js",
     "start.js",
 )
+
+KEYS = {UNTESTED: "without_scores", OTHER_ROWS: "other_rows", INDEPENDENT: "independent"}
+"""Sentences that the page says in its own languages."""
 
 
 def board_page(board: Board) -> str:
@@ -70,17 +75,21 @@ def page_data(board: Board) -> dict[str, Any]:
                 "style": c.style,
                 "languages": list(c.languages),
                 "judge": c.judge,
-                "notes": list(c.notes),
+                "notes": [KEYS.get(note, note) for note in c.notes],
                 "unit": _unit(board, c.key),
             }
             for c in board.columns
         ],
         "entries": [
-            [e.name, e.family, e.billions, [_place(e.places.get(key)) for key in keys]] for e in board.entries
+            [e.name, e.family, e.billions, [_place(e.places.get(key), board.reports) for key in keys]]
+            for e in board.entries
         ],
         "runs": len(folders),
         "apart": [
-            [a.model, a.benchmark, _figure(a.figure) if a.figure else None, a.why, a.detail, a.folder]
+            [
+                *(a.model, a.benchmark, _figure(a.figure) if a.figure else None),
+                *(a.why, list(a.numbers) or a.detail, a.folder, board.reports.get(a.folder)),
+            ]
             for a in board.apart
         ],
         "refused": [[r.folder, r.reason] for r in board.refused],
@@ -113,11 +122,13 @@ def _figure(figure: Figure) -> list[Any]:
     return [round(figure.value * figure.scale, 2), *ends, figure.n]
 
 
-def _place(place: Place | None) -> list[Any] | None:
+def _place(place: Place | None, reports: Mapping[str, str]) -> list[Any] | None:
     if place is None:
         return None
     p = None if place.p is None else float(f"{place.p:.2g}")
-    return [*_figure(place.figure), place.band, list(place.ranks or ()), place.leader, p, place.untested]
+    untested = KEYS.get(place.untested or "", place.untested)
+    cell = [*_figure(place.figure), place.band, list(place.ranks or ()), place.leader, p, untested]
+    return [*cell, reports[place.folder]] if place.folder in reports else cell
 
 
 def _data(value: Any) -> str:

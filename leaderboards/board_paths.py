@@ -13,7 +13,7 @@ _TYPED = re.compile(r"(?P<engine>(?:echo|vllm|openai):)?(?P<at>@?)(?P<rest>.*)",
 _SERVER = re.compile(r"@(?:\w+://)(?:[^/@]*@)?(?P<host>[^/]*).*", re.DOTALL)
 _LOCAL = re.compile(
     r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]"  # how a path begins
-    r"|.*\\|[^/]+/[^/]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
+    r"|.*\\|[^/<>|*?]+/[^/<>|*?]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
     re.DOTALL,
 )
 _PLACE = re.compile(

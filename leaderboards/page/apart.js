@@ -2,14 +2,15 @@
 const drawApart = () => {
   $("apart").hidden = !data.apart.length;
   const titles = ["model", "benchmark", "why", "folder", "score", "interval", "questions"].map((key) => say(key));
-  const lines = data.apart.map(([model, benchmark, figure, why, detail, folder]) => {
-    const reason = say(why === "rules" ? "rules_missing" : why) + (detail ? ` (${detail})` : "");
+  const lines = data.apart.map(([model, benchmark, figure, why, detail, folder, report]) => {
+    const numbers = Array.isArray(detail) ? say(`${why}_numbers`, detail) : detail;
+    const reason = say(why === "rules" ? "rules_missing" : why) + (numbers ? ` (${numbers})` : "");
     const [value, low, high, n] = figure ?? [null, null, null, null];
     return [
-      make("td", "long", model),
-      make("td", "long", benchmark),
+      breakable(make("td", "long"), model),
+      breakable(make("td", "long"), benchmark),
       make("td", "long why", reason),
-      make("td", "long", folder),
+      opening(make("td", "long"), folder, report),
       make("td", "number", value === null ? "–" : value.toFixed(1)),
       make("td", "number", low === null ? "–" : `${low.toFixed(1)}–${high.toFixed(1)}`),
       make("td", "number", n === null ? "–" : n),
@@ -19,7 +20,11 @@ const drawApart = () => {
 };
 const drawRefused = () => {
   $("refused").hidden = !data.refused.length;
-  const lines = data.refused.map(([folder, reason]) => [make("td", "long", folder), make("td", "long why", reason)]);
+  const lines = data.refused.map(([folder, reason]) => {
+    const why = make("td", "long why", reason);
+    why.lang = "en";
+    return [breakable(make("td", "long"), folder), why];
+  });
   const table = plainTable([say("folder"), say("why")], lines, say("refused"), 2);
   $("refused").querySelector(".scroll").replaceChildren(table);
 };

@@ -7,6 +7,20 @@ const make = (tag, name, text) => {
   return node;
 };
 
+// A name may go on in the next line after its own joints.
+const breakable = (node, text) => {
+  text.split(/(?<=[_/·-])|(?<=[a-z])(?=[A-Z])/).forEach((piece, i) => node.append(...(i ? [make("wbr")] : []), piece));
+  return node;
+};
+// A text that leads to a run's pictures and answers, where there is such a page.
+const opening = (node, text, report) => {
+  if (!report) return breakable(node, text);
+  const link = breakable(make("a"), text);
+  link.href = report;
+  node.append(link);
+  return node;
+};
+
 const sortButton = (label, act) => {
   const button = make("button", "", label);
   button.type = "button";

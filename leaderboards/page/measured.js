@@ -3,15 +3,16 @@ const unit = (column) => (column.unit === "fraction" ? " %" : "");
 
 // What a cell says when it is hovered or focused
 const story = (entry, column, cell) => {
-  const [value, low, high, n, band, ranks, leader, p, untested] = cell;
+  const [value, low, high, n, band, ranks, leader, p, untested, report] = cell;
   const lines = [`${entry[0]} · ${column.key}`, `${column.measure}: ${value.toFixed(1)}${unit(column)}`];
   if (low !== null) lines.push(say("tip_interval", { low: low.toFixed(1), high: high.toFixed(1) }));
   lines.push(say("tip_n", { n }), say("tip_rules", { rules: data.rules, style: column.style }));
   if (column.judge) lines.push(say("tip_judge", { judge: column.judge }));
   const [first, last] = ranks;
-  if (untested) lines.push(say("tip_untested", { why: untested }));
+  if (untested) lines.push(say("tip_untested", { why: sentence(untested) }));
   else if (leader !== null) lines.push(say("tip_tied", { band, first, last, leader, p }));
   else lines.push(say(first === last ? "tip_alone" : "tip_best", { band, first, last }));
+  if (report) lines.push(say("tip_opens"));
   return lines.join("\n");
 };
 
@@ -52,7 +53,13 @@ const cellOf = (entry, column, i) => {
   }
   if (cell[4] === 1) node.classList.add("top");
   if (cell[4] !== null) node.dataset.band = cell[4];
-  node.textContent = cell[0].toFixed(1);
+  if (cell[1] !== null) node.dataset.ends = `${cell[1].toFixed(1)}–${cell[2].toFixed(1)}`;
+  if (cell[9]) {
+    const link = make("a", "", cell[0].toFixed(1));
+    link.href = cell[9];
+    link.tabIndex = -1;
+    node.append(link);
+  } else node.textContent = cell[0].toFixed(1);
   whisker(node, cell, i);
   node.setAttribute("aria-label", story(entry, column, cell));
   return node;
@@ -72,13 +79,19 @@ const headOf = () => {
   heads = [corner];
   data.columns.forEach((column, i) => {
     if (startsGroup(i)) {
-      const group = make("th", "group", column.group);
+      const group = make("th", "group");
       group.scope = "colgroup";
+      group.title = column.group;
+      group.append(breakable(make("span"), column.group));
       groups.append(group);
     }
     const title = make("th", startsGroup(i) ? "number first" : "number");
     title.scope = "col";
-    title.append(sortButton(column.title, () => sortBy(i)));
+    const button = sortButton("", () => sortBy(i));
+    button.setAttribute("aria-label", say("sort", { column: column.key }));
+    button.title = column.key;
+    button.append(breakable(make("span"), column.title));
+    title.append(button);
     titles.append(title);
     heads.push(title);
   });

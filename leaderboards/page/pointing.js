@@ -19,6 +19,7 @@ const showTip = (cell) => {
 };
 const walk = (event) => {
   const cell = event.target.closest?.(".board tbody td[tabindex]");
+  if (cell && event.key === "Enter" && event.target === cell) cell.querySelector("a")?.click();
   const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   if (!cell || !(event.key in steps || ["Home", "End"].includes(event.key))) return;
   event.preventDefault();

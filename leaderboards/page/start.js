@@ -27,12 +27,12 @@ const speak = (language) => {
   $("language").textContent = say("language_button");
   $("language").lang = language === "zh" ? "en" : "zh-CN";
   $("counts").textContent = say("counts", {
-    models: data.entries.length,
-    columns: data.columns.length,
+    models: counted("models", data.entries.length),
+    columns: counted("columns", data.columns.length),
     rules: data.rules,
   });
   $("column-notes").replaceChildren(
-    ...data.columns.flatMap((column) => column.notes.map((note) => make("li", "", `${column.key}: ${note}`))),
+    ...data.columns.flatMap((column) => column.notes.map((note) => make("li", "", `${column.key}: ${sentence(note)}`))),
   );
   setTheme(state.theme);
   fillFilters();

@@ -8,3 +8,6 @@ const themes = ["auto", "dark", "light"];
 
 const say = (key, values = {}) =>
   words[state.language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+const counted = (what, n) => say(`${what}_${n === 1 ? "one" : "many"}`, { n });
+// A sentence of the program in the page's language, or as it is.
+const sentence = (text) => (Object.hasOwn(words.en, text) ? say(text) : text);

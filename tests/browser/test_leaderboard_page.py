@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,75 @@ def test_after_a_click_rows_out_of_sight_are_there_again_at_once(
     assert seen.complaints == []
 
 
+def test_a_figure_opens_into_the_pictures_and_answers_behind_it(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    runs, site = tmp_path / "runs", tmp_path / "site"
+    assert (
+        main(["run", "--model", "echo:A", "--bench", "Shapes_DEV_EN", "--limit", "8", "--out", str(runs)])
+        == 0
+    )
+    for number in range(2):
+        write_run(site / str(number), f"model-{number}", [True] * 9 + [False], benchmark="MMStar")
+    (site / "1" / "report.html").write_text("<title>an older page</title>")
+    build = ["leaderboard", "build", "--runs", str(runs), str(site), "--out", str(site), "--no-published"]
+    assert main(build) == 0
+    seen = watched((site / "index.html").as_uri())
+    links = seen.page.locator(".board td a")
+    assert links.count() == 1
+    links.click()
+    assert seen.page.title() == "an older page"
+    assert main([*build, "--reports"]) == 0
+    seen.page.goto((site / "index.html").as_uri())
+    assert Axe().run(seen.page).response["violations"] == []
+    seen.page.locator("#apart td a").click()
+    assert "Shapes_DEV_EN" in seen.page.title()
+    assert seen.complaints == []
+
+
+def test_enter_on_a_figure_opens_it(tmp_path: Path, watched: Callable[..., Watched]) -> None:
+    write_run(tmp_path / "one", "model", [True] * 9 + [False], benchmark="MMStar")
+    (tmp_path / "one" / "report.html").write_text("<title>the page of the run</title>")
+    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path)]) == 0
+    seen = watched((tmp_path / "index.html").as_uri())
+    assert seen.page.inner_text("#counts") == "1 model · 1 benchmark column · rule set strict"
+    assert Axe().run(seen.page).response["violations"] == []
+    seen.page.locator('.board td[tabindex="0"]').focus()
+    assert "Enter" in seen.page.inner_text("#tip")
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_url("**/one/report.html")
+
+
+def test_headings_are_whole_and_long_names_widen_nothing(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    long = "Hostile" * 20
+    for benchmark in ("HallusionBench", "MMBench_DEV_EN", "MMBench_DEV_CN", f"{long}_EN"):
+        write_run(tmp_path / benchmark[:20], long, [True, False] * 9, benchmark=benchmark)
+    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path / "site")]) == 0
+    seen = watched((tmp_path / "site" / "index.html").as_uri())
+    spans = seen.page.locator(".board thead span")
+    clipped = "(spans) => spans.filter((s) => s.scrollHeight > s.clientHeight + 1).map((s) => s.textContent)"
+    assert all(text.startswith("Hostile") for text in spans.evaluate_all(clipped))
+    titles = seen.page.locator(".board thead button[title]").evaluate_all("all => all.map((b) => b.title)")
+    assert "MMBench_DEV_EN" in titles
+    assert seen.page.locator("#family").bounding_box()["width"] <= 12 * 16
+    seen.page.set_viewport_size({"width": 400, "height": 850})
+    seen.page.evaluate("document.querySelector('#grid').scrollLeft = 1e6")
+    group = seen.page.locator(".board thead .group", has_text="MMBench").locator("span").bounding_box()
+    names = seen.page.locator(".board thead th.name").bounding_box()
+    assert names["x"] + names["width"] <= group["x"] < 400
+    seen.see("leaderboard-long-names")
+
+
+def test_the_interval_stands_under_the_score(page: Watched) -> None:
+    said = page.page.locator(".board td.cell").first.evaluate("(c) => getComputedStyle(c, '::after').content")
+    assert re.fullmatch(r'"\d+\.\d–\d+\.\d"', said)
+    page.page.emulate_media(media="print")
+    tall = page.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.clientHeight)")
+    assert max(tall) < 60
+
+
 def test_filters_by_text_family_size_and_language(page: Watched) -> None:
     page.page.fill("#text", "v1.5")
     assert sorted(models(page)) == ["LLaVA-v1.5-13B", "LLaVA-v1.5-7B"]
@@ -175,6 +245,17 @@ def test_a_quoted_figure_says_where_and_when_or_that_nobody_knows(page: Watched)
     assert "date not known" in tip
     page.page.locator(".quote").nth(3).locator("td.number").first.hover()
     assert "2024-04-22" in page.page.inner_text("#tip")
+
+
+def test_chinese_says_how_many_rows_a_partial_run_has(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    write_run(tmp_path / "a", "part", [True] * 9, partial=True, limit=18)
+    write_run(tmp_path / "b", "whole", [True] * 9, scores=False)
+    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path / "site")]) == 0
+    seen = watched((tmp_path / "site" / "index.html").as_uri(), locale="zh-CN")
+    assert "(18 行)" in seen.page.inner_text("#apart table")
+    assert "没有保留逐题得分" in seen.page.locator(".board td.cell").first.get_attribute("aria-label")
 
 
 def test_chinese_and_back(address: str, watched: Callable[..., Watched]) -> None:

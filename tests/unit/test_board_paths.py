@@ -30,6 +30,7 @@ from vlmbench.leaderboards.board_paths import public_names, without_places
         ("echo:B,!raise=7", "echo:B,!raise=7"),
         ("openai:gpt@http://me:secret@10.0.0.7:8000/v1", "openai:gpt"),
         ("openai:/models/llava@http://10.0.0.7:8000", "openai:llava"),
+        ("<b>a</b>/x</i>", "<b>a</b>/x</i>"),
         ("/", "/"),
         ("", ""),
     ],

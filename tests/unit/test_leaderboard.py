@@ -6,16 +6,22 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.leaderboard import find_runs
+from vlmbench.cli.leaderboard_reports import page_name
 from vlmbench.cli.main import main
+from vlmbench.domain import Sample
+from vlmbench.finished import Questions
 from vlmbench.leaderboards.board_bands import bands
+from vlmbench.leaderboards.board_columns import _clusters
 from vlmbench.leaderboards.board_names import billions_in, family_of, languages_of, suite_of
 from vlmbench.leaderboards.board_page import FOLDER, SCRIPTS
 from vlmbench.leaderboards.board_scores import Units
@@ -298,3 +304,45 @@ def test_benchmark_names_tell_suite_and_language() -> None:
         ("zh",),
         ("en",),
     ]
+
+
+def test_without_the_flag_only_pages_below_the_board_are_linked(tmp_path: Path) -> None:
+    inside = write_run(tmp_path / "site" / "runs" / "it's #1", "inside", skilled(30))
+    outside = write_run(tmp_path / "elsewhere" / "two", "outside", skilled(20))
+    for run in (inside, outside):
+        (run / "report.html").write_text("a page")
+    out = tmp_path / "site"
+    board = build(out / "runs", out, "--runs", str(out / "runs"), str(tmp_path / "elsewhere"))
+    assert board["reports"] == {"runs/it's #1": "runs/it%27s%20%231/report.html"}
+
+
+def test_a_run_kept_without_answers_opens_into_those_of_its_copy(tmp_path: Path) -> None:
+    for folder in ("committed", "fresh"):
+        write_run(tmp_path / folder, "same", skilled(30))
+    (tmp_path / "fresh" / "report.html").write_text("a page")
+    board = build(tmp_path, tmp_path)
+    assert board["measured"][0]["places"]["Bench_DEV_EN"]["folder"] == "committed"
+    assert board["reports"] == dict.fromkeys(("committed", "fresh"), "fresh/report.html")
+
+
+def test_a_run_without_answers_gets_no_report_page(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one", "one", skilled(30))
+    assert build(tmp_path / "runs", tmp_path / "out", "--reports")["reports"] == {}
+    assert not (tmp_path / "out" / "reports").exists()
+
+
+def test_report_pages_keep_their_names_and_share_none() -> None:
+    names = ["demo/Shapes_DEV_EN", "demo-Shapes_DEV_EN", "../x", "\u202e", "x" * 300]
+    pages = [page_name(name) for name in names]
+    assert len(set(pages)) == len(names)
+    assert pages[0] == page_name(names[0]) == "demo-Shapes_DEV_EN-fb59f99d.html"
+    assert all(re.fullmatch(r"[\w.=+-]*-[0-9a-f]{8}\.html", page) and page[0] != "." for page in pages)
+
+
+def test_rows_that_share_a_picture_are_clustered_by_what_the_run_keeps_of_them() -> None:
+    samples = [Sample(id=str(i), question="?", group=str(i), images=(f"p{i // 2}",)) for i in range(4)]
+    for shown, clusters, notes in ((True, 2, 0), (False, 0, 1)):
+        questions = Questions(samples=tuple(samples), shown=shown)
+        run = SimpleNamespace(circular=False, questions=questions)
+        found, said = _clusters([SimpleNamespace(run=run)] * 2)
+        assert (len(set(found.values())), len(said)) == (clusters, notes)

@@ -5,6 +5,7 @@
 Writes index.html (one file, needs no network), leaderboard.md, .csv and .json, badge.svg and badge.json.
 Whole runs of the same questions are ranked in bands that paired tests cannot tell apart; incomplete,
 partial and blind runs stand apart, and folders that cannot be read are named with the reason.
+With --reports every figure opens into the run's report page, in reports/ beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import importlib
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rules", choices=RULE_SETS, default="strict", help="rule set of every figure (default: strict)"
     )
+    parser.add_argument(
+        "--reports", action="store_true", help="also write a report page a run, which its figures open into"
+    )
     parser.add_argument("--no-published", action="store_true", help="leave the quoted tables out")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
     add_plugin_argument(parser)
@@ -58,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Read, rank, write, and say what was refused."""
     with _nothing_thrown_away():
-        board = _build(args)
-    files = write_board(board, args.out)
+        board, runs = _build(args)
+    files = write_board(replace(board, reports=_reports(board, runs, args)), args.out)
     for refused in board.refused:
         complain(visible(f"{refused.folder} is refused: {refused.reason}", 1000))
     if args.format == "json":
@@ -150,16 +155,30 @@ def write_board(board: Any, out: Path) -> dict[str, int]:
     return {name: (out / name).stat().st_size for name in texts}
 
 
-def _build(args: argparse.Namespace) -> Any:
+def _build(args: argparse.Namespace) -> tuple[Any, dict[str, FinishedRun]]:
     runs, refused = _open(find_runs(args.runs), args)
     published = [] if args.no_published else _module("board_published").published_tables()
-    return _module("board").build_board(
+    board = _module("board").build_board(
         runs,
         refused,
         rules=args.rules,
         cards=_cards({run.benchmark for run in runs.values()}, args.plugin),
         quoted=published,
     )
+    return board, runs
+
+
+def _reports(board: Any, runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
+    """Where what is on the board opens into pictures and answers."""
+    from vlmbench.cli.leaderboard_reports import found_reports, written_reports
+
+    shown = {apart.folder for apart in board.apart}
+    shown |= {place.folder for entry in board.entries for place in entry.places.values()}
+    here = {name: run for name, run in runs.items() if name in shown}
+    links = written_reports(here, args) if args.reports else found_reports(here, args.out)
+    # A run that was kept without its answers opens into those of its copy.
+    copies = {a.detail: links[a.folder] for a in board.apart if a.why == "copy" and a.folder in links}
+    return dict(sorted((copies | links).items()))
 
 
 def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[str, FinishedRun], list[Any]]:
