@@ -32,9 +32,7 @@ def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
     drawn = {stage: count for name in names for stage, count in drawn_of(name).items()}
     if args.format != "json":
         for stage, count in drawn.items():
-            line = (
-                f"{stage}: {count:,} pictures with questions are drawn as training begins, from no file"
-            )
+            line = f"{stage}: {count:,} pictures with questions are drawn as training begins, from no file"
             stdout().print(line, markup=False, soft_wrap=True)
     pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images, args.placement))
     told = [{"recipe": stage, "drawn": count, "complete": True} for stage, count in drawn.items()]
