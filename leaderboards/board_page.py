@@ -117,9 +117,10 @@ def _unit(board: Board, key: str) -> str:
 
 
 def _figure(figure: Figure) -> list[Any]:
+    """The page rounds to one digit: of a number cut to two, that would be another one now and then."""
     low, high = figure.ci95 or (None, None)
-    ends = [None if end is None else round(end * figure.scale, 2) for end in (low, high)]
-    return [round(figure.value * figure.scale, 2), *ends, figure.n]
+    ends = [None if end is None else round(end * figure.scale, 6) for end in (low, high)]
+    return [round(figure.value * figure.scale, 6), *ends, figure.n]
 
 
 def _place(place: Place | None, reports: Mapping[str, str]) -> list[Any] | None:

@@ -185,6 +185,16 @@ def test_the_interval_stands_under_the_score(page: Watched) -> None:
     assert max(tall) < 60
 
 
+def test_the_page_has_the_digits_of_the_other_files(tmp_path: Path, watched: Callable[..., Watched]) -> None:
+    runs = Path(__file__).parents[1] / "committed_runs"
+    assert main(["leaderboard", "build", "--runs", str(runs), "--out", str(tmp_path)]) == 0
+    page = watched((tmp_path / "index.html").as_uri()).page
+    # 89.948: cut to 89.95 on the way, it would be 90.0 on the page.
+    for ends in ("79.7–89.9", "80.9–90.9"):
+        assert f"({ends})" in (tmp_path / "leaderboard.md").read_text("utf-8")
+        assert page.locator(f'[data-ends="{ends}"]').count() == 1
+
+
 def test_filters_by_text_family_size_and_language(page: Watched) -> None:
     page.page.fill("#text", "v1.5")
     assert sorted(models(page)) == ["LLaVA-v1.5-13B", "LLaVA-v1.5-7B"]
