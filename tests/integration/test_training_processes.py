@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +42,12 @@ def model(tiny_model: Callable[[str], Path]) -> Path:
 def command(model: Path, data: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`vlmbench train` of a small recipe in a process of its own."""
 
-    def run(*flags: str, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def run(
+        *flags: str, more: tuple[str, ...] = (), said: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         sets = [word for setting in settings(model, data, *more) for word in ("--set", setting)]
         environ = os.environ | {"VLMBENCH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+        environ |= said or {}
         return subprocess.run(
             [sys.executable, "-m", "vlmbench", "train", "demo_lora", *sets, *flags],
             capture_output=True, text=True, timeout=400, env=environ, cwd=tmp_path, check=False,
@@ -68,6 +73,39 @@ def test_two_processes_learn_what_one_learns(
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
     a, b = tensors(tmp_path / "one/checkpoint-6"), tensors(tmp_path / "two/checkpoint-6")
     torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)
+
+
+def test_two_machines_learn_what_one_learns(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Both of them this one: each is told its rank and where the first is, and starts one process."""
+    one = command("--work-dir", "one")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        where = {"NNODES": "2", "ADDR": "127.0.0.1", "PORT": str(found.getsockname()[1])}
+
+    def machine(rank: int) -> subprocess.CompletedProcess[str]:
+        said = where | {"NODE_RANK": str(rank), "NPROC_PER_NODE": "1"}
+        return command("--work-dir", "two", more=("schedule.accumulation=1",), said=said)
+
+    with ThreadPoolExecutor(2) as both:
+        ended = list(both.map(machine, (0, 1)))
+    assert [one.returncode, *(end.returncode for end in ended)] == [0, 0, 0], (
+        ended[0].stderr + ended[1].stderr
+    )
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_half_precision_learns_nearly_the_same(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    whole, half = (
+        command("--work-dir", "one"),
+        command("--work-dir", "half", more=("parallelism.precision=bf16",)),
+    )
+    assert whole.returncode == half.returncode == 0, half.stderr
+    assert losses(tmp_path / "half") == pytest.approx(losses(tmp_path / "one"), rel=2e-2)
+    assert losses(tmp_path / "half") != losses(tmp_path / "one")
 
 
 @pytest.mark.parametrize("preset", ["zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"])

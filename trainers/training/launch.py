@@ -112,8 +112,6 @@ def _meeting(world: World) -> dict[str, Any]:
         "rdzv_backend": "static",
         "rdzv_endpoint": f"{world.addr}:{port}",
         "rdzv_configs": {"rank": world.node_rank, "timeout": 900},
-        "master_addr": world.addr,
-        "master_port": port,
     }
 
 
