@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
-# How long an example takes says what else the machine does; the suite has a limit of its own.
-settings.register_profile("ours", deadline=None)
-settings.load_profile("ours")
+# The lanes with environments of their own have no property tests.
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    # How long an example takes says what else the machine does; the suite has a limit of its own.
+    settings.register_profile("ours", deadline=None)
+    settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")
