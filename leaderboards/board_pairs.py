@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from vlmbench.stats.paired import FEW_CLUSTERS
+from vlmbench.stats.tails import Numbers, mcnemar_each, t_beyond_each
 
 from .board_scores import Units
-from .board_tails import Numbers, mcnemar_each, t_beyond_each
 
 Places = np.ndarray[Any, np.dtype[np.intp]]
 _NOTHING = 1e-12

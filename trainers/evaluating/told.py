@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.save import save_json
+from vlmbench.trainers.training.metrics import METRICS, whole_lines
 
 from .choosing import RULE, Choice, Rival
 from .nouns import Value
 
-METRICS, BEST = "metrics.jsonl", "best.json"
+BEST = "best.json"
 
 
 def log_values(work_dir: Path, values: Iterable[Value]) -> None:
@@ -25,7 +26,7 @@ def log_values(work_dir: Path, values: Iterable[Value]) -> None:
         }
         for value in values
     }  # fmt: skip
-    kept = [line for line in _lines(file) if (line.get("step"), line.get("benchmark")) not in fresh]
+    kept = [line for line in whole_lines(file) if (line.get("step"), line.get("benchmark")) not in fresh]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (*kept, *fresh.values()))
     aside = file.with_name(f".{METRICS}.tmp")
     aside.write_text(text, "utf-8")
@@ -34,7 +35,7 @@ def log_values(work_dir: Path, values: Iterable[Value]) -> None:
 
 def is_logged(work_dir: Path, step: int, benchmarks: Iterable[str]) -> bool:
     """Whether the log has all of these at that step."""
-    found = {(line.get("step"), line.get("benchmark")) for line in _lines(work_dir / METRICS)}
+    found = {(line.get("step"), line.get("benchmark")) for line in whole_lines(work_dir / METRICS)}
     return all((step, benchmark) in found for benchmark in benchmarks)
 
 
@@ -83,14 +84,3 @@ def _rival(rival: Rival) -> dict[str, Any]:
             "test": rival.difference.test,
         }
     return found
-
-
-def _lines(file: Path) -> list[Mapping[str, Any]]:
-    """Whole lines; a killed process may have left half of one at the end."""
-    found = []
-    for text in file.read_text("utf-8").splitlines() if file.is_file() else []:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue
-    return [line for line in found if isinstance(line, dict)]

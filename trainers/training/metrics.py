@@ -81,7 +81,7 @@ def written(file: Path) -> contextlib.AbstractContextManager[None]:
 
 def readings(work_dir: Path) -> list[dict[str, Any]]:
     """Every line so far; those of evaluations, which stand in the same file, left out."""
-    return [line for line in _lines(work_dir / METRICS) if "loss" in line]
+    return [line for line in whole_lines(work_dir / METRICS) if "loss" in line]
 
 
 def _scalars(reading: Reading) -> dict[str, float]:
@@ -102,11 +102,13 @@ def _board(folder: Path, after: int) -> Any:
 
 def _cut(file: Path, after: int) -> None:
     if file.is_file():
-        kept = [json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(file) if line["step"] <= after]
+        kept = [
+            json.dumps(line, ensure_ascii=False) + "\n" for line in whole_lines(file) if line["step"] <= after
+        ]
         file.write_text("".join(kept), "utf-8")
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def whole_lines(file: Path) -> list[dict[str, Any]]:
     """Whole lines; a killed process may have left half of one at the end."""
     found = []
     for text in file.read_text("utf-8").splitlines() if file.is_file() else []:
@@ -114,7 +116,7 @@ def _lines(file: Path) -> list[dict[str, Any]]:
             found.append(json.loads(text))
         except ValueError:
             continue
-    return found
+    return [line for line in found if isinstance(line, dict)]
 
 
 class Pace:

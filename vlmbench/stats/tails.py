@@ -1,4 +1,4 @@
-"""Tails of Student's t and the even binomial for many tests at once, as `vlmbench.stats` has them for one."""
+"""Tails of Student's t and the even binomial for many tests at once; `points` has them for one."""
 
 from __future__ import annotations
 
