@@ -36,7 +36,10 @@ def pair_tests(units: Sequence[Units]) -> tuple[Numbers, Numbers]:
         up, down = better[rows, columns][exact], better[columns, rows][exact]
         difference[exact] = (up - down) / len(units[0].keys)
         p[exact] = mcnemar_each(np.minimum(up, down), np.maximum(up, down))
-    return _square(difference, rows, columns, -1), _square(p, rows, columns, 1)
+    against, known = np.zeros((count, count)), np.zeros((count, count))
+    against[rows, columns], against[columns, rows] = difference, -difference
+    known[rows, columns] = known[columns, rows] = p
+    return against, known
 
 
 def holm_each(p: Numbers) -> Numbers:
@@ -117,12 +120,3 @@ def _flips(sums: Numbers) -> Numbers:
 def _signs(count: int) -> Numbers:
     """Every way to sign so many numbers; the first stays, as turning all round changes no distance."""
     return np.array([(1.0, *rest)[:count] for rest in product((1.0, -1.0), repeat=max(count - 1, 0))])
-
-
-def _square(pairs: Numbers, rows: Places, columns: Places, back: int) -> Numbers:
-    """Pairs as a table of all against all; `back` turns one round."""
-    count = round((1 + (1 + 8 * len(pairs)) ** 0.5) / 2)
-    table = np.zeros((count, count))
-    table[rows, columns] = pairs
-    table[columns, rows] = back * pairs
-    return table

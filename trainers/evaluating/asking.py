@@ -18,7 +18,6 @@ from pathlib import Path
 
 from .nouns import Candidate
 
-LOG = "evaluation.log"
 INTERRUPTED = 130
 GRACE = 5.0
 """Seconds that a process which was told to stop may take to say so."""
