@@ -16,6 +16,12 @@ _LOCAL = re.compile(
     r"|.*\\|[^/<>|*?]+/[^/<>|*?]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
     re.DOTALL,
 )
+# What every training calls its result: only the folder above tells whose it is (`demo_dusk/model`).
+_NAMELESS = re.compile(
+    r"(?:vllm:)?(?:model|hf|merged|best|last|latest|final|output"
+    r"|(?:checkpoint|iter|epoch|step)[-_]?\d+(?:_hf|_xtuner|_official)?(?:\.pth?)?)",
+    re.IGNORECASE,
+)
 _PLACE = re.compile(
     r"(?<![\w/.:<])(?:[A-Za-z]:[/\\]|~/|\.{0,2}/)(?:[^/\\`'\"<>|\s]+[/\\])+(?P<last>[^/\\`'\"<>|\s]+)"
     r"|(?<=[@:])/(?:[^/\\`'\"<>|\s]+/)+(?P<file>[^/\\`'\"<>|\s]+)"
@@ -23,11 +29,14 @@ _PLACE = re.compile(
 
 
 def public_names(models: Iterable[str]) -> dict[str, str]:
-    """Each model's name without the place it lies at; with one part more of it where two would be equal."""
+    """Each model's name without the place it lies at; with one part more where that is needed."""
     models = sorted(set(models))
     short = {model: _named(model, 1) for model in models}
     often = Counter(short.values())
-    return {model: name if often[name] == 1 else _named(model, 2) for model, name in short.items()}
+    return {
+        model: name if often[name] == 1 and not _NAMELESS.fullmatch(name) else _named(model, 2)
+        for model, name in short.items()
+    }
 
 
 def published(runs: Mapping[str, FinishedRun]) -> dict[str, FinishedRun]:

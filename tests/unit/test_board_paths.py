@@ -18,11 +18,10 @@ from vlmbench.leaderboards.board_paths import public_names, without_places
         ("demo", "demo"),
         ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-7b-hf"),
         ("vllm:llava-hf/llava-1.5-7b-hf", "vllm:llava-hf/llava-1.5-7b-hf"),
-        ("/home/me/ckpt/iter_5198_hf", "iter_5198_hf"),
-        ("/home/me/ckpt/iter_5198_hf/", "iter_5198_hf"),
-        ("vllm:/home/me/ckpt/iter_5198_hf", "vllm:iter_5198_hf"),
-        ("work_dirs/llava/iter_5198.pth", "iter_5198.pth"),
-        ("work/iter_5198.pth", "iter_5198.pth"),
+        ("/home/me/ckpt/llava_7b", "llava_7b"),
+        ("/home/me/ckpt/llava_7b/", "llava_7b"),
+        ("vllm:/home/me/ckpt/llava_7b", "vllm:llava_7b"),
+        ("work/llava.pth", "llava.pth"),
         ("../me/llava", "llava"),
         ("~/llava", "llava"),
         (r"C:\\Users\\me\\llava", "llava"),
@@ -36,6 +35,22 @@ from vlmbench.leaderboards.board_paths import public_names, without_places
     ],
 )
 def test_a_model_is_called_by_the_last_part_of_its_path(typed: str, shown: str) -> None:
+    assert public_names([typed]) == {typed: shown}
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("/home/me/work_dirs/demo_dusk/model", "demo_dusk/model"),
+        ("/home/me/ckpt/iter_5198_hf", "ckpt/iter_5198_hf"),
+        ("vllm:/home/me/ckpt/iter_5198_hf/", "vllm:ckpt/iter_5198_hf"),
+        ("work_dirs/llava/iter_5198.pth", "llava/iter_5198.pth"),
+        ("../out/checkpoint-200", "out/checkpoint-200"),
+        ("model", "model"),
+        ("openai:model@http://10.0.0.7:8000/v1", "openai:model"),
+    ],
+)
+def test_a_name_that_every_training_uses_keeps_the_folder_above(typed: str, shown: str) -> None:
     assert public_names([typed]) == {typed: shown}
 
 
@@ -68,6 +83,6 @@ def test_no_file_of_the_board_tells_a_path_of_the_machine(tmp_path: Path) -> Non
     for file in out.iterdir():
         assert "secret" not in file.read_text("utf-8"), file.name
     board = json.loads((out / "leaderboard.json").read_text("utf-8"))
-    assert [entry["name"] for entry in board["measured"]] == ["iter_1_hf", "echo:@m1.jsonl"]
-    assert "iter\\_1\\_hf" in (out / "leaderboard.md").read_text("utf-8")
-    assert "iter_1_hf" in (out / "badge.svg").read_text("utf-8")
+    assert [entry["name"] for entry in board["measured"]] == ["home/iter_1_hf", "echo:@m1.jsonl"]
+    assert "home/iter\\_1\\_hf" in (out / "leaderboard.md").read_text("utf-8")
+    assert "home/iter_1_hf" in (out / "badge.svg").read_text("utf-8")
