@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from samples import metric, rotated, sample
@@ -28,7 +29,7 @@ def finished(run: Run, folder: str = "runs/a", **facts: Any) -> FinishedRun:
         results=results_document(run),
         read_scores=lambda: run.scores,
         read_responses=lambda: run.responses,
-        read_questions=lambda: Questions(samples=run.samples, card=run.card),
+        read_questions=lambda: Questions(samples=run.samples, benchmark=SimpleNamespace(card=run.card)),
     )
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vlmbench.domain import Card, ImageSource, Response, RuleSet, Sample, Score
+from vlmbench.domain import Benchmark, Card, ImageSource, Response, RuleSet, Sample, Score
 
 CIRCULAR = "circular accuracy"
 """The headline of every benchmark that asks each question in all rotations of its options."""
@@ -26,14 +26,19 @@ class Questions:
 
     samples: tuple[Sample, ...]
     """The rows of this run, in file order."""
-    card: Card | None = None
-    """None where the benchmark is not known here."""
+    benchmark: Benchmark | None = None
+    """Circular if the run asked a plain one so; None where it is not known here."""
     images: ImageSource | None = None
     """None where only the run's own table was there to read, which has no pictures."""
     missing: str = ""
     """Why there are no pictures, and what brings them."""
     shown: bool = True
     """The rows name their pictures; else nobody knows which rows share one."""
+
+    @property
+    def card(self) -> Card | None:
+        """Of the benchmark."""
+        return self.benchmark.card if self.benchmark else None
 
 
 @dataclass(frozen=True, kw_only=True)

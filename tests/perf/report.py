@@ -189,7 +189,7 @@ def measure(folder: Path) -> None:
     plugins = [folder / "photos.py"]
     run = open_run(make_run(folder), data_dir=folder, plugins=plugins)
     started = time.perf_counter()
-    text = page_of_runs([run], plugins=plugins)
+    text = page_of_runs([run])
     print(f"built in        {time.perf_counter() - started:.1f} s")
     page = folder / "report.html"
     page.write_text(text, "utf-8")

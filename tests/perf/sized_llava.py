@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from llava_shapes import Shape
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tiny_models import PLAIN_TEMPLATE, make_tokenizer
 
 
-def save_llava(folder: Path, *, text: dict[str, Any], vision: dict[str, Any], dtype: str = "float32") -> Path:
-    """With a Llama and a CLIP tower of these settings; the words are the tests' own."""
+def save_llava(folder: Path, shape: Shape, *, dtype: str = "float32", device: str = "cpu") -> Path:
+    """With a Llama and a CLIP tower of this shape; the words are the tests' own. Made on `device`."""
     import torch
     from transformers import (
         CLIPImageProcessorPil,
@@ -29,20 +31,22 @@ def save_llava(folder: Path, *, text: dict[str, Any], vision: dict[str, Any], dt
         "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**vision),
-        text_config=LlamaConfig(**words | text, tie_word_embeddings=False),
+        vision_config=CLIPVisionConfig(**shape.vision),
+        text_config=LlamaConfig(**words | shape.text, tie_word_embeddings=False),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         tie_word_embeddings=False,
     )
-    side = vision["image_size"]
+    side = shape.vision["image_size"]
     images: Any = CLIPImageProcessorPil
     processor: Any = LlavaProcessor
     torch.manual_seed(0)
-    LlavaForConditionalGeneration(config).to(getattr(torch, dtype)).save_pretrained(folder)
+    with torch.device(device):
+        model = LlavaForConditionalGeneration(config)
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
     processor(
         images(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
         tokenizer,
-        patch_size=vision["patch_size"],
+        patch_size=shape.vision["patch_size"],
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=PLAIN_TEMPLATE.replace("IMAGE", "<image>"),

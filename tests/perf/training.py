@@ -29,6 +29,7 @@ from transformers import Trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from llava_shapes import FEW_MILLIONS
 from sized_llava import save_llava
 from tiny_models import picture
 
@@ -47,17 +48,6 @@ from vlmbench.trainers.training.stage import Stage
 from vlmbench.trainers.training.watching import NoWatch
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
-
-
-VISION: dict[str, Any] = {
-    "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 6, "num_attention_heads": 4,
-    "image_size": 84, "patch_size": 14, "projection_dim": 64,
-}  # fmt: skip
-TEXT: dict[str, Any] = {
-    "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6,
-    "max_position_embeddings": 4096,
-}  # fmt: skip
-"""Some million parameters, enough that arithmetic is most of the work."""
 
 
 def write_records(folder: Path, count: int) -> Path:
@@ -160,7 +150,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = save_llava(folder / "model", text=TEXT, vision=VISION)
+        model = save_llava(folder / "model", FEW_MILLIONS)
         ways = recipes(model, write_records(folder / "data", args.rows), args.batch)
         taken: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(args.rounds):

@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import training
+from llava_shapes import FEW_MILLIONS, SEVEN_B, Shape
+from machine_rates import matmul_rate
 from sized_llava import save_llava
 
 from vlmbench.trainers.recipe import Recipe
@@ -28,14 +28,6 @@ from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.feeding import feed
 
-VISION: dict[str, Any] = {
-    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
-    "image_size": 336, "patch_size": 14, "projection_dim": 768,
-}  # fmt: skip
-TEXT: dict[str, Any] = {
-    "vocab_size": 32064, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "max_position_embeddings": 4096,
-}  # fmt: skip
 ON_GPU = ("parallelism.device=gpu", "parallelism.precision=bf16", "parallelism.checkpointing=true")
 TRAINED = {
     "lora": ("model.language.lora.r=128", "model.language.lora.alpha=256"),
@@ -58,12 +50,12 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace, folder: Path) -> None:
-    text, vision = (training.TEXT, training.VISION) if args.tiny else (TEXT, VISION)
+    shape = FEW_MILLIONS if args.tiny else SEVEN_B
     dtype, device = (torch.float32, "cpu") if args.tiny else (torch.bfloat16, "cuda")
-    model = save_llava(folder / "model", text=text, vision=vision, dtype=str(dtype).partition(".")[2])
+    model = save_llava(folder / "model", shape, dtype=str(dtype).partition(".")[2], device=device)
     data = training.write_records(folder / "data", args.rows)
     ways = training.recipes(model, data, args.batch, *TRAINED[args.train], *(() if args.tiny else ON_GPU))
-    needed, limit = operations(ways["ours"], folder, text, vision), matmul_rate(dtype, device)
+    needed, limit = operations(ways["ours"], folder, shape), matmul_rate(dtype, device)
     print(f"{args.train}: {needed / args.rows / 1e12:.3f} Tflop a row, limit {limit / 1e12:.2f} Tflop/s")
     taken: dict[str, list[float]] = {way: [] for way in ways}
     peak = dict.fromkeys(ways, 0)
@@ -83,33 +75,21 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
         )
 
 
-def operations(recipe: Recipe, folder: Path, text: dict[str, Any], vision: dict[str, Any]) -> float:
+def operations(recipe: Recipe, folder: Path, shape: Shape) -> float:
     """Of an epoch: two operations a multiplication."""
     how = computing(recipe.parallelism)
     made = feed(recipe, begin(recipe, folder / "count"), how, folder / "count", folder / "home")
+    text, vision = shape.text, shape.vision
     width, inner = text["hidden_size"], text["intermediate_size"]
     linear = text["num_hidden_layers"] * (4 * width**2 + 3 * width * inner)
     total = 0.0
     for length in map(int, made.dataset.expanded_lengths(made.features)):
         # Forward, and back to the inputs; of attention both factors, causal.
         total += 2 * 2 * length * linear + 3 * 2 * length**2 * width * text["num_hidden_layers"]
-    tokens = (vision["image_size"] // vision["patch_size"]) ** 2 + 1
+    tokens = shape.patches + 1
     width, inner = vision["hidden_size"], vision["intermediate_size"]
     layer = tokens * (4 * width**2 + 2 * width * inner) + 2 * tokens**2 * width
     return total + len(made.dataset) * 2.0 * (vision["num_hidden_layers"] - 1) * layer
-
-
-def matmul_rate(dtype: torch.dtype, device: str, seconds: float = 1.0) -> float:
-    """Operations a second of a large matrix product."""
-    size = 8192 if device == "cuda" else 1536
-    one = torch.randn(size, size, dtype=dtype, device=device)
-    times, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        torch.mm(one, one)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        times += 1
-    return 2.0 * size**3 * times / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from grouped import save_llava
+from llava_shapes import MEDIUM
+from sized_llava import save_llava
 
 CORES = sorted(os.sched_getaffinity(0))[:2]
 ONE, BOTH = str(CORES[0]), ",".join(map(str, CORES))
@@ -57,7 +58,7 @@ def main() -> None:
     found: dict[str, list[tuple[int, float, float]]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        save_llava(model)
+        save_llava(model, MEDIUM)
         outs = {way: Path(folder) / way for way in WAYS}
         for turn in range(args.rounds):
             print(f"round {turn + 1}, load {os.getloadavg()[0]:.1f}", flush=True)

@@ -153,10 +153,11 @@ def medium(folder: Path) -> str:
     """The model of grouped.py, its weights named as vLLM wants them."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "vllm_lane"))
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from grouped import save_llava
     from lane_models import publish
+    from llava_shapes import MEDIUM
+    from sized_llava import save_llava
 
-    save_llava(folder)
+    save_llava(folder, MEDIUM)
     publish(folder / "model.safetensors")
     return str(folder)
 

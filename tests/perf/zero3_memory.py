@@ -17,21 +17,24 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from llava_shapes import Shape
 from sized_llava import save_llava
 from small_trainings import settings, write_records
 
 MIB = 2**20
-VISION: dict[str, Any] = {
-    "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "image_size": 56, "patch_size": 14, "projection_dim": 64,
-}  # fmt: skip
-TEXT: dict[str, Any] = {
-    "hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 8, "max_position_embeddings": 512,
-}  # fmt: skip
+WIDE = Shape(
+    vision={
+        "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "image_size": 56, "patch_size": 14, "projection_dim": 64,
+    },
+    text={
+        "hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 8,
+        "max_position_embeddings": 512,
+    },
+)  # fmt: skip
 
 WATCHED = """
 import json, os, sys, threading, time
@@ -96,8 +99,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_records(folder / "data")
-        text = TEXT | {"num_hidden_layers": args.layers}
-        model = save_llava(folder / "model", text=text, vision=VISION, dtype="bfloat16")
+        shape = Shape(WIDE.vision, WIDE.text | {"num_hidden_layers": args.layers})
+        model = save_llava(folder / "model", shape, dtype="bfloat16")
         # Twice what is stored.
         weights = 2 * sum(file.stat().st_size for file in model.glob("*.safetensors"))
         print(f"weights in float32: {weights / MIB:.0f} MiB", flush=True)

@@ -18,6 +18,7 @@ from tiny_models import picture
 
 from vlmbench.cli.main import main
 from vlmbench.errors import RunFolderError
+from vlmbench.report.page.prompts import prompts_of
 from vlmbench.report.results import results_document, results_schema
 from vlmbench.report.runs import open_run, run_folders
 from vlmbench.report.schema_check import first_problem
@@ -204,7 +205,7 @@ def test_a_run_of_a_changed_file_finds_its_pictures_again(tmp_path: Path) -> Non
     assert all(sample.images for sample in questions.samples)
 
 
-def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_again(
+def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_and_prompts_again(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -226,7 +227,11 @@ def test_a_run_of_a_bare_file_in_every_rotation_finds_its_pictures_again(
     monkeypatch.setattr("sys.argv", ["vlmbench", *command])  # recorded in run.json
     assert main(command) == 0
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    questions = open_run(tmp_path / "run").questions
+    run = open_run(tmp_path / "run")
+    questions = run.questions
     assert [sample.id for sample in questions.samples] == ["1", "1000001", "2", "1000002"]
+    prompts = prompts_of(run)
+    assert prompts.note is None
+    assert "Which?" in prompts.texts["1000001"]
     assert questions.images is not None
     assert all(questions.images[sample.images[0]] for sample in questions.samples)

@@ -33,7 +33,7 @@ def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -
             continue
         page = args.out / FOLDER / page_name(name)
         try:
-            text = page_of_runs([run], plugins=args.plugin)
+            text = page_of_runs([run])
             make_folder(page.parent)
             write_text(page, text)
         except UserError as error:

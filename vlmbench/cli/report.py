@@ -70,7 +70,7 @@ def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) 
         page = page_of_trainings(folders)
     else:
         runs = _open(folders, args)
-        page = page_of_runs(runs, plugins=args.plugin, difference=_difference(runs))
+        page = page_of_runs(runs, difference=_difference(runs))
         _say_what_is_missing(runs)
     make_folder(target.parent)
     write_text(target, page)

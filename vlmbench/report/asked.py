@@ -90,7 +90,7 @@ def _from_data(
         table = open_table(path, need_integer_index=benchmark.card.circular)
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
-            return Questions(samples=samples, card=benchmark.card, images=table.images)
+            return Questions(samples=samples, benchmark=benchmark, images=table.images)
     raise RunFolderError(f"{benchmark.card.file.name} here is not the one this run was asked from.")
 
 

@@ -36,14 +36,9 @@ SCRIPTS = (
 )
 
 
-def page_of_runs(
-    runs: Sequence[FinishedRun],
-    *,
-    plugins: Sequence[Path] = (),
-    difference: Mapping[str, Any] | None = None,
-) -> str:
+def page_of_runs(runs: Sequence[FinishedRun], *, difference: Mapping[str, Any] | None = None) -> str:
     """One run, or two side by side over the same questions."""
-    prompts = [prompts_of(run, plugins) for run in runs]
+    prompts = [prompts_of(run) for run in runs]
     questions = question_rows(runs, prompts)
     source = next((run.questions.images for run in runs if run.questions.images is not None), None)
     pictures = thumbnails(questions.pop("pictures"), source)

@@ -54,7 +54,6 @@ const FACTS = {
 };
 const NOTES = {
   "no file": ["The benchmark's file is not at hand, so prompts and pictures cannot be shown.", "基准数据文件不在本机，无法显示提示词和图片。"],
-  "no benchmark": ["The benchmark is not known here, so prompts cannot be shown.", "本机未知此基准，无法显示提示词。"],
   "not proven": ["Prompts are worded by this version; of a partial run they cannot be proven by their digest.", "提示词由当前版本生成；仅抽取部分题目时无法用摘要验证。"],
   "other wording": ["This version words prompts otherwise than the run did, so they cannot be shown.", "当前版本生成的提示词与评测时不同，因此不显示。"],
 };

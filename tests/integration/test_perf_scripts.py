@@ -1,0 +1,44 @@
+"""Every script that printed a figure of the documentation still runs, on the least work it takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PERF = Path(__file__).parents[1] / "perf"
+PARTS = {"circular_work", "llava_shapes", "machine_rates", "sized_llava"}
+"""What the scripts are made of."""
+ELSEWHERE = {"vllm_overhead": "tests/vllm_lane", "leaderboard": "tests/browser", "report": "tests/browser"}
+"""What needs an engine or a browser is run by the lane that has one."""
+LEAST = {
+    "big_table": "--gigabytes 0.01",
+    "false_alarms": "",
+    "grouped": "--groups 2 --slices 1 --check",
+    "memory_growth": "--rows 2000",
+    "score_families": "",
+    "score_rules": "",
+    "startup": "",
+    "tokenise": "--records 50 100",
+    "training": "--rows 16",
+    "training_7b": "--tiny --rows 16 --rounds 1",
+    "two_workers": "--groups 4 --rounds 1",
+    "zero3_memory": "--layers 1 --presets zero3",
+}
+
+
+def test_no_script_is_left_out() -> None:
+    assert {file.stem for file in PERF.glob("*.py")} == PARTS | set(ELSEWHERE) | set(LEAST)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEAST)
+def test_it_prints_its_figures(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PERF / f"{name}.py"), *LEAST[name].split()],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert any(letter.isdigit() for letter in done.stdout)
