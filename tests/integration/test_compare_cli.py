@@ -173,7 +173,7 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
         (["a", "."], 1, "two runs here|no benchmark is in all|there is no run"),
         (["a", "b", "--gate", "-1"], 2, "0 or more"),
         (["a", "b", "--gate", "nan"], 2, "0 or more"),
-        (["a", "b", "--flips", "-1"], 2, "`--flips`: must be 0 or more"),
+        (["a", "b", "--flips", "-1"], 2, "--flips: `-1` is not a whole number from 0"),
     ],
 )
 def test_mistakes_are_told(

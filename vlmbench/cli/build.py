@@ -19,6 +19,7 @@ from vlmbench.cli.checkpoint_flags import (
     add_template_argument,
     checkpoint,
 )
+from vlmbench.cli.numbers import seed, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vision", type=checkpoint, required=True, metavar="DIR", help="an image encoder's folder"
     )
     add_template_argument(parser, "default: the language model's family's")
-    parser.add_argument("--seed", type=int, default=0, help="for the projector and new rows (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="for the projector and new rows (default: 0)")
     parser.add_argument(
-        "--select-layer", type=int, default=-2, metavar="N", help="the hidden state shown (default: -2)"
+        "--select-layer", type=whole, default=-2, metavar="N", help="the hidden state shown (default: -2)"
     )
     add_dtype_argument(parser)
     add_shard_argument(parser)

@@ -18,7 +18,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import positive
+from vlmbench.cli.numbers import not_negative, port, positive, seed, share
 from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.domain import Decoding
 from vlmbench.errors import UsageError
@@ -61,22 +61,22 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature",
-        type=_from_zero,
+        type=not_negative,
         default=0.0,
         metavar="T",
         help="0, the default, takes the likeliest word each time; above it words are drawn",
     )
     parser.add_argument(
-        "--top-p", type=_share, default=1.0, metavar="P", help="draw from the likeliest words of this share"
+        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest words of this share"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for drawing (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="for drawing (default: 0)")
     parser.add_argument("--max-new-tokens", type=positive, default=1024, metavar="N", help="default: 1024")
 
 
 def _add_web_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--web", action="store_true", help="a page in the browser instead")
     parser.add_argument(
-        "--port", type=_port, metavar="N", help="of the page (default: 7860, or the next free)"
+        "--port", type=port, metavar="N", help="of the page (default: 7860, or the next free)"
     )
     parser.add_argument("--against", metavar="MODEL", help="a second model beside the first, on the page")
     parser.add_argument(
@@ -182,24 +182,3 @@ def said_of(args: argparse.Namespace) -> str:
     if args.temperature == 0:
         return f"{held}greedy"
     return f"{held}drawing at temperature {args.temperature:g}, top-p {args.top_p:g}, seed {args.seed}"
-
-
-def _from_zero(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number from 0")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not above 0 and at most 1")
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a port from 1 to 65535")
-    return number

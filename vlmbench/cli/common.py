@@ -77,14 +77,6 @@ def add_format_argument(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument("--format", choices=("table", "json", *more), default="table")
 
 
-def positive(text: str) -> int:
-    """An argparse type: a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
-    return number
-
-
 def open_benchmark(benchmark: Benchmark, args: argparse.Namespace) -> Table:
     """The benchmark's file, found, verified and opened."""
     from vlmbench.data.locate import require_file

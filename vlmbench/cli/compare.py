@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
 from vlmbench.cli.compare_text import print_comparisons
 from vlmbench.cli.main import complain
+from vlmbench.cli.numbers import from_zero, not_negative
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import RunFolderError, UsageError, UserError
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gate",
-        type=float,
+        type=not_negative,
         metavar="POINTS",
         help="also when it is worse by more than this, significant or not; implies --fail-if regression",
     )
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(a folder where there are several)",
     )
     parser.add_argument(
-        "--flips", type=int, default=5, metavar="N", help="questions that changed to show, each way"
+        "--flips", type=from_zero, default=5, metavar="N", help="questions that changed to show, each way"
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
     add_plugin_argument(parser)
@@ -78,10 +79,6 @@ def execute(args: argparse.Namespace) -> int:
     """Compare, print, write, and judge."""
     if len(args.runs) < 2:
         raise UsageError("a comparison needs two runs or more.", key="RUN")
-    if args.gate is not None and not args.gate >= 0:
-        raise UsageError("must be 0 or more.", key="--gate")
-    if args.flips < 0:
-        raise UsageError("must be 0 or more.", key="--flips")
     comparisons, refused = _compared_or_written(args)
     gated = args.gate is not None or args.fail_if is not None
     comparisons = with_pages(comparisons, args)

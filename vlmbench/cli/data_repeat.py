@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.cli.common import positive, stdout
+from vlmbench.cli.common import stdout
+from vlmbench.cli.numbers import positive
 from vlmbench.cli.recipes import trainers
 from vlmbench.errors import UsageError
 

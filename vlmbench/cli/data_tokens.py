@@ -12,8 +12,9 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import positive, stdout
+from vlmbench.cli.common import stdout
 from vlmbench.cli.data_check import one_line
+from vlmbench.cli.numbers import positive
 from vlmbench.cli.recipes import trainers
 from vlmbench.errors import UsageError
 from vlmbench.templates import template

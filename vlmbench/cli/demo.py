@@ -22,7 +22,8 @@ import os
 import shutil
 from pathlib import Path
 
-from vlmbench.cli.common import positive, stdout
+from vlmbench.cli.common import stdout
+from vlmbench.cli.numbers import positive
 from vlmbench.cli.recipes import add_set_argument, trainers
 
 BENCH, RECIPE = "Shapes_DEV_EN", "demo_dusk"

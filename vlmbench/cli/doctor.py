@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.cli.common import add_format_argument, positive, print_json, stdout
+from vlmbench.cli.common import add_format_argument, print_json, stdout
+from vlmbench.cli.numbers import positive
 from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.errors import UsageError
 

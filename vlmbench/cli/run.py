@@ -28,7 +28,6 @@ from vlmbench.cli.common import (
     add_rules_argument,
     find_benchmarks,
     open_benchmark,
-    positive,
     print_json,
     stdout,
 )
@@ -37,6 +36,7 @@ from vlmbench.cli.devices import add_devices_arguments, close_models, open_model
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.list import print_rows
 from vlmbench.cli.main import complain
+from vlmbench.cli.numbers import positive, seed
 from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="ask N whole groups, stratified by category"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for --limit and for sampling (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="for --limit and for sampling (default: 0)")
     parser.add_argument(
         "--blind", action="store_true", help="grey pictures: what is guessed without looking?"
     )

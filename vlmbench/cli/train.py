@@ -18,7 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli.common import add_format_argument, positive, print_json
+from vlmbench.cli.common import add_format_argument, print_json
+from vlmbench.cli.numbers import above_zero, positive, seed
 from vlmbench.cli.recipes import add_set_argument, trainers
 from vlmbench.cli.tracking import add_log_argument
 from vlmbench.cli.train_eval import add_eval_arguments
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nproc", type=positive, metavar="N", help="processes on each machine")
     parser.add_argument("--nnodes", type=positive, metavar="M", help="machines")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/RECIPE")
-    parser.add_argument("--seed", type=int, metavar="N", help="default: the recipe's")
+    parser.add_argument("--seed", type=seed, metavar="N", help="default: the recipe's")
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -45,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deepspeed", metavar="NAME|FILE", help="deepspeed_zero1, …_zero3_offload, or a file"
     )
     parser.add_argument(
-        "--gpu-memory", type=_amount, metavar="GIB", help="say whether it fits, or what to change"
+        "--gpu-memory", type=above_zero, metavar="GIB", help="say whether it fits, or what to change"
     )
-    parser.add_argument("--rate", type=_amount, metavar="TOKENS/S", help="of one GPU: says how long it takes")
+    parser.add_argument("--rate", type=above_zero, metavar="TOKENS/S", help="of one GPU: says the time")
     add_eval_arguments(parser)
     add_log_argument(parser)
     add_format_argument(parser)
@@ -110,11 +111,3 @@ def machine(args: argparse.Namespace, chain: Any) -> Any:
         rate=args.rate,
         work_dir=args.work_dir,
     )
-
-
-def _amount(text: str) -> float:
-    """An argparse type: a number above zero."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"`{text}` is no amount")
-    return number

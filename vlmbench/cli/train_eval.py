@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli.common import positive
+from vlmbench.cli.numbers import positive
 from vlmbench.cli.recipes import trainers
 from vlmbench.cli.train_candidates import is_first, open_run, question, unfinished
 from vlmbench.errors import UsageError
@@ -83,7 +83,8 @@ def _train(
     train_stage: Callable[[Any, Path], int],
 ) -> int:
     if _model(here[1]).is_dir() and stage.finished():
-        _say(f"{stage.name} was finished before, in {here[1]}")
+        if is_first(args):
+            _say(f"{stage.name} was finished before, in {here[1]}")
         return 0
     code = train_stage(*here)
     if code == 0 and is_first(args):

@@ -20,8 +20,8 @@ METRICS = "metrics.jsonl"
 POINTS = 1_500
 """More than a screen is wide shows nothing more."""
 MOST_FIGURES = 40
-CLOCKS = ("at", "seconds")
-"""When a line was written; a curve of it says nothing."""
+CLOCKS = ("at", "seconds", "epoch")
+"""When a line was written; a curve of it is a straight line."""
 FIRST = ("loss", "learning_rate", "lr", "tokens_per_second", "tokens/s", "grad_norm")
 """What is looked for first; the rest follows as it stands in the file."""
 LONGEST = LIMITS[0]
