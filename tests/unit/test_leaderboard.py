@@ -331,6 +331,18 @@ def test_a_run_without_answers_gets_no_report_page(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "reports").exists()
 
 
+def test_pages_of_runs_that_left_the_board_are_removed_and_no_other_file_is(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one", "one", skilled(30))
+    pages = tmp_path / "out" / "reports"
+    pages.mkdir(parents=True)
+    for name in (page_name("a/run that left"), "written by hand.html"):
+        (pages / name).write_text("a page")
+    build(tmp_path / "runs", tmp_path / "out")
+    assert len(list(pages.iterdir())) == 2
+    build(tmp_path / "runs", tmp_path / "out", "--reports")
+    assert [page.name for page in pages.iterdir()] == ["written by hand.html"]
+
+
 def test_report_pages_keep_their_names_and_share_none() -> None:
     names = ["demo/Shapes_DEV_EN", "demo-Shapes_DEV_EN", "../x", "\u202e", "x" * 300]
     pages = [page_name(name) for name in names]

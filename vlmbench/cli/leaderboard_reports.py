@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "reports"
 _LONGEST = 80
+_OURS = re.compile(r".*-[0-9a-f]{8}\.html")
 
 
 def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
@@ -40,7 +41,15 @@ def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -
             complain(visible(f"{name} has no report page: {error}", 1000))
             continue
         links[name] = quote(f"{FOLDER}/{page.name}")
+    _forget(args.out / FOLDER, set(map(page_name, links)))
     return links
+
+
+def _forget(folder: Path, written: set[str]) -> None:
+    """Remove the pages of earlier builds: a run that was taken from the board is not published beside it."""
+    for page in folder.glob("*.html"):
+        if _OURS.fullmatch(page.name) and page.name not in written:
+            page.unlink(missing_ok=True)
 
 
 def found_reports(runs: Mapping[str, FinishedRun], out: Path) -> dict[str, str]:
