@@ -1,10 +1,11 @@
 """The page of a run with 4,329 rows and 1,164 pictures: its size, its making, and how it feels in a browser.
 
-python tests/perf/report.py
+python tests/perf/report.py [--questions 1164] [--keep]
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
@@ -22,7 +23,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
-QUESTIONS, OF_THREE = 1164, 327
+QUESTIONS = 1164
 PASS = 1_000_000
 BENCH = "Photos"
 PLUGIN = """
@@ -60,16 +61,22 @@ def photo(number: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def write_table(path: Path) -> None:
-    """1,164 questions, 327 of them with three options, in every rotation: 4,329 rows."""
+def three_options(questions: int) -> int:
+    """How many have three: as many of them as in MMBench."""
+    return questions * 327 // QUESTIONS
+
+
+def write_table(path: Path, questions: int) -> None:
+    """1,164 questions, 327 of them with three options, in every rotation: 4,329 rows. Or fewer."""
+    of_three = three_options(questions)
     chance = random.Random(0)
     columns = ["index", "question", "hint", *LETTERS, "answer", "category", "l2-category", "image"]
-    truths = [chance.randrange(3 if i < OF_THREE else 4) for i in range(QUESTIONS)]
+    truths = [chance.randrange(3 if i < of_three else 4) for i in range(questions)]
     with path.open("w", encoding="utf-8") as file:
         file.write("\t".join(columns) + "\n")
         for k in range(4):
-            for i in range(OF_THREE if k == 3 else 0, QUESTIONS):
-                count = 3 if i < OF_THREE else 4
+            for i in range(of_three if k == 3 else 0, questions):
+                count = 3 if i < of_three else 4
                 options = [
                     f"an answer of some length, number {i % 97 + (o - k) % count}" for o in range(count)
                 ]
@@ -79,12 +86,12 @@ def write_table(path: Path) -> None:
                 file.write("\t".join(cells) + "\n")
 
 
-def write_answers(path: Path) -> None:
+def write_answers(path: Path, questions: int) -> None:
     """Letters, sentences, and now and then nothing that any rule finds."""
     chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:
-        for i in range(QUESTIONS):
-            for k in range(3 if i < OF_THREE else 4):
+        for i in range(questions):
+            for k in range(3 if i < three_options(questions) else 4):
                 letter = chance.choice(LETTERS)
                 text = chance.choice(
                     [letter, f"{letter}.", f"The answer is {letter}.", "I cannot tell. " * 9]
@@ -92,12 +99,12 @@ def write_answers(path: Path) -> None:
                 file.write(json.dumps({"index": str(i + k * PASS), "prediction": text}) + "\n")
 
 
-def make_run(folder: Path) -> Path:
+def make_run(folder: Path, questions: int) -> Path:
     """The run folder."""
     from vlmbench.cli.main import main
 
-    write_table(folder / f"{BENCH}.tsv")
-    write_answers(folder / "answers.jsonl")
+    write_table(folder / f"{BENCH}.tsv", questions)
+    write_answers(folder / "answers.jsonl", questions)
     (folder / "photos.py").write_text(PLUGIN)
     model, out = f"echo:@{folder}/answers.jsonl", str(folder / "run")
     flags = [
@@ -180,14 +187,14 @@ def in_a_browser(page: Path) -> None:
         browser.close()
 
 
-def measure(folder: Path) -> None:
+def measure(folder: Path, questions: int) -> None:
     """Make the run, its page, and look at it."""
     from vlmbench.report.page.compose import page_of_runs
     from vlmbench.report.runs import open_run
 
     os.environ["VLMBENCH_HOME"] = str(folder / "home")
     plugins = [folder / "photos.py"]
-    run = open_run(make_run(folder), data_dir=folder, plugins=plugins)
+    run = open_run(make_run(folder, questions), data_dir=folder, plugins=plugins)
     started = time.perf_counter()
     text = page_of_runs([run])
     print(f"built in        {time.perf_counter() - started:.1f} s")
@@ -198,12 +205,22 @@ def measure(folder: Path) -> None:
     in_a_browser(page)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser.add_argument("--keep", action="store_true", help="leave run and page, and say where")
+    args = parser.parse_args()
     place = Path(tempfile.mkdtemp())
     try:
-        measure(place)
+        measure(place, args.questions)
     finally:
-        if "--keep" in sys.argv:
+        if args.keep:
             print(place)
         else:
             shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    main()

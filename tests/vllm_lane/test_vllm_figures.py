@@ -1,0 +1,18 @@
+"""The script that printed the figure of the documentation still runs, on the least work it takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "perf" / "vllm_overhead.py"
+
+
+def test_the_harness_is_held_against_vllms_own_loop(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--model", "medium", "--rows", "8", "--rounds", "1"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "ratio" in done.stdout
