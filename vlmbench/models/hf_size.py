@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-CPU_TOKENS = 4096
+CPU_TOKENS = 2048
 """More do not make a processor busier, and what a layer puts out for them no longer stays in its caches."""
 MOST_TOKENS = 65_536
 
