@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
+import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vlmbench.cli.main import complain
@@ -16,11 +19,20 @@ from vlmbench.errors import UserError
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
-    from vlmbench.finished import FinishedRun
+    from vlmbench.finished import FinishedRun, Questions
 
 FOLDER = "reports"
 _LONGEST = 80
 _OURS = re.compile(r".*-[0-9a-f]{8}\.html")
+_HIDDEN = "<server>"
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://(?P<host>[^\s/'\"`<>)\]}]*)[^\s'\"`<>)\]},;]*", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)(?::\d+)?"  # 10.9.8.7:8000
+    r"|\[[0-9a-f]*:[0-9a-f:]+\](?::\d+)?"  # [::1]:8000
+    r"|(?<![\w.-])(?:[\w-]+\.)+[a-z][\w-]*:\d{2,5}\b|\blocalhost\b(?::\d+)?"
+    r"|(?<=host=')[^']+|(?<=host=\")[^\"]+",
+    re.IGNORECASE,
+)
 
 
 def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
@@ -34,7 +46,7 @@ def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -
             continue
         page = args.out / FOLDER / page_name(name)
         try:
-            text = page_of_runs([run])
+            text = page_of_runs([_for_strangers(run)])
             make_folder(page.parent)
             write_text(page, text)
         except UserError as error:
@@ -53,7 +65,11 @@ def _forget(folder: Path, written: set[str]) -> None:
 
 
 def found_reports(runs: Mapping[str, FinishedRun], out: Path) -> dict[str, str]:
-    """Pages that `vlmbench report` has left in run folders, where these lie below the board's own folder."""
+    """Pages that `vlmbench report` has left in run folders, where these lie below the board's own folder.
+
+    Those that an earlier build wrote beside the board are removed: nothing leads to them any more.
+    """
+    _forget(out / FOLDER, set())
     home = out.resolve()
     pages = {name: (run.folder / PAGE).resolve() for name, run in runs.items()}
     return {
@@ -67,3 +83,46 @@ def page_name(folder: str) -> str:
     """The same for the same folder, whatever else is on the board, and unlike any other's."""
     plain = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", folder).strip("-.")[:_LONGEST]
     return f"{plain}-{hashlib.sha256(folder.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html"
+
+
+def _for_strangers(run: FinishedRun) -> FinishedRun:
+    """The run with its errors told without servers and folders; what a model said stays as it is."""
+    hosts = sorted(set(_hosts(run.spec)), key=len, reverse=True)
+    places = importlib.import_module("vlmbench.leaderboards.board_paths")
+
+    @functools.cache
+    def clean(text: str) -> str:
+        shown = _HOST.sub(_HIDDEN, _ADDRESS.sub(_HIDDEN, text))
+        for host in hosts:
+            shown = re.sub(rf"(?<![\w.-]){re.escape(host)}(?:\.[\w.-]*\w)?(?::\d+)?(?![\w-])", _HIDDEN, shown)
+        return str(places.without_places(shown))
+
+    def questions() -> Questions:
+        samples = (replace(s, problem=clean(s.problem)) if s.problem else s for s in run.questions.samples)
+        return replace(run.questions, samples=tuple(samples))
+
+    return replace(
+        run,
+        read_questions=questions,
+        read_responses=lambda: {
+            i: replace(said, error=clean(said.error)) if said.error else said
+            for i, said in run.responses.items()
+        },
+        # The reason of a row that failed is its error.
+        read_scores=lambda: {
+            rules: tuple(replace(score, reason=clean(score.reason)) for score in scores)
+            for rules, scores in run.scores.items()
+        },
+    )
+
+
+def _hosts(value: Any) -> Iterator[str]:
+    """The servers of the run's own model and judge, which errors may name without an address."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _hosts(part)
+    elif isinstance(value, str):
+        for found in _ADDRESS.finditer(value):
+            name = found["host"].rpartition("@")[2].partition(":")[0]
+            if len(name) > 1:
+                yield name

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -146,7 +147,12 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
 
 
 def _say_what_is_missing(runs: Sequence[FinishedRun]) -> None:
-    """A page without pictures or prompts looks as if there were none."""
+    """A page without answers, pictures or prompts looks as if there were none."""
+    from vlmbench.report.page.kept import answers_kept
+
+    for run in runs:
+        if not answers_kept(run):
+            complain(f"{run.folder}: its answers were not kept: the page has its figures and verdicts alone.")
     if any(run.questions.images is not None for run in runs):
         return
     why = runs[0].questions.missing
@@ -177,10 +183,25 @@ def _difference_under(rules: RuleSet, runs: Sequence[FinishedRun]) -> Mapping[st
     return {
         "verdict": _VERDICTS[found.verdict],
         "fraction": found.fraction,
+        "unit_fraction": found.unit_fraction,
+        "unit": found.unit,
+        "units": found.units,
+        "quantity": _quantity(found),
+        "left_out": found.left_out,
+        "notes": found.notes,
         **_tested(found.difference),
-        "by_row": found.by_row and _tested(found.by_row.difference),
+        "by_row": found.by_row and {**_tested(found.by_row.difference), "units": found.by_row.rows},
         "categories": [[c.level, c.name, c.difference.value, c.adjusted_p] for c in found.categories],
     }
+
+
+def _quantity(found: Any) -> str | None:
+    """The figure that the difference is of; None for a mean over rows that is not the headline."""
+    if found.measure or found.unit == "question":
+        return str(found.measure or found.first.headline_name)
+    sides = (found.first, found.second)
+    same = all(s.headline is not None and math.isclose(s.headline, s.value, abs_tol=1e-9) for s in sides)
+    return str(found.first.headline_name) if same else None
 
 
 def _tested(difference: Difference) -> dict[str, Any]:
@@ -189,4 +210,6 @@ def _tested(difference: Difference) -> dict[str, Any]:
         "ci95": difference.ci95,
         "p": difference.p,
         "test": difference.test,
+        "n": difference.n,
+        "smallest": difference.smallest,
     }

@@ -8,6 +8,8 @@ function drawAnswers() {
   section.setAttribute("aria-label", say("answers"));
   fill(section,
     make("h2", {}, say("answers")),
+    FIGURES.runs.map((run, i) => (run.kept ? null : make("p", { class: "quiet" }, runName(i), say("notKeptWhy")))),
+    QUESTIONS.rows.some((row) => row.a.some(hasVerdict)) ? null : make("p", { class: "quiet" }, say("noVerdicts")),
     QUESTIONS.notes.map((note) => make("p", { class: "quiet" }, NOTES[note][state.language])),
     make("div", { class: "toolbar" },
       make("input", { id: "search", type: "search", placeholder: say("search"), "aria-label": say("search"), oninput: (event) => { state.search = event.target.value; filterRows(); drawPicked(); keepAddress(); } }),
@@ -62,8 +64,9 @@ function drawPicked() {
 
 function drawProblems(title, filter) {
   const rows = QUESTIONS.rows.filter(FILTERS[filter]), place = document.getElementById(`${filter}-list`);
+  if (!place) return undefined;
   if (!rows.length) return place.replaceChildren(make("p", { class: "quiet" }, say("nothing")));
-  const said = (row) => row.a.map((answer, i) => (answer && statusOf(row, i) === filter ? make("span", { class: "excerpt" }, runName(i), make("bdi", {}, plainText((answer.e || whole(answer.t)).slice(0, 200)) || say("emptyAnswer"))) : null));
+  const said = (row) => row.a.map((answer, i) => (answer && FIGURES.runs[i].kept && statusOf(row, i) === filter ? make("span", { class: "excerpt" }, runName(i), make("bdi", {}, plainText((answer.e || whole(answer.t)).slice(0, 200)) || say("emptyAnswer"))) : null));
   const each = rowCounts(filter);
   place.replaceChildren(make("ul", {}, rows.slice(0, 8).map((row) => make("li", {}, make("a", { href: `#row-${encodeURIComponent(row.id)}` }, make("bdi", {}, row.id)), said(row)))),
     make("p", { class: "more" }, opens({ filter }, `${say("showAll")} (${count(rows.length)})`), each.length > 1 ? each.map((n, i) => [" · ", runName(i), n ? opens({ filter, run: "AB"[i] }, count(n)) : "0"]) : null));

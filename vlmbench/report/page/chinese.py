@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-SENTENCES: Mapping[str, str] = json.loads(Path(__file__).with_name("sentences.json").read_text("utf-8"))
+
+def _words(name: str) -> Mapping[str, str]:
+    words: Mapping[str, str] = json.loads(Path(__file__).with_name(name).read_text("utf-8"))
+    return words
+
+
+SENTENCES = _words("sentences.json")
 """What benchmarks measure, as their cards have it, and the same in Chinese."""
+REASONS = _words("reasons.json")
+"""Why rule sets read an answer as they do; `{}` stands for a letter or a number."""
+NOTES = _words("notes.json")
+"""What a comparison of two runs says beside its figures."""
 _OF_A_FILE = re.compile(r"what (.+) asks")
 
 
@@ -18,6 +29,34 @@ def in_both(sentence: str) -> list[str]:
     of_a_file = _OF_A_FILE.fullmatch(sentence)
     other = f"{of_a_file[1]} 中的题目" if of_a_file else SENTENCES.get(sentence, sentence)
     return [sentence, other]
+
+
+def reasons_in_chinese(reasons: Iterable[str]) -> dict[str, str]:
+    """Those of the rule sets' own words; what a server or a plugin said stays as it is."""
+    found = ((reason, _in_chinese(reason, "reasons")) for reason in set(reasons))
+    return {reason: chinese for reason, chinese in sorted(found) if chinese != reason}
+
+
+def note_in_both(note: str) -> list[str]:
+    """A remark on a comparison, in English and Chinese; the English twice where there is no Chinese."""
+    return [note, _in_chinese(note, "notes")]
+
+
+def _in_chinese(text: str, kind: str) -> str:
+    for pattern, chinese in _patterns(kind):
+        if found := pattern.fullmatch(text):
+            for part in found.groups():
+                chinese = chinese.replace("{}", part, 1)
+            return chinese
+    return text
+
+
+@functools.cache
+def _patterns(kind: str) -> list[tuple[re.Pattern[str], str]]:
+    """Whole phrases before those with gaps, so that no gap swallows the words of another phrase."""
+    known = {"reasons": REASONS, "notes": NOTES}[kind]
+    ordered = sorted(known.items(), key=lambda pair: (pair[0].count("{}"), -len(pair[0])))
+    return [(re.compile("([^:：]{1,300})".join(map(re.escape, e.split("{}")))), c) for e, c in ordered]
 
 
 def decoding_in_both(settings: Any) -> list[str]:

@@ -5,11 +5,11 @@ function stepOf(low, high, most) {
   const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 5, 10].map((m) => m * power).find((step) => step >= rough * (1 - 1e-9));
 }
-function ticks(low, high, most, ends = false) {
+function ticks(low, high, most, ends = 0) {
   const step = stepOf(low, high, most), found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) found.push(k * step);
   if (!ends) return found;
-  const room = (high - low) * 0.09;
+  const room = (high - low) * ends;
   return [low, ...found.filter((x) => x - low > room && high - x > room), ...(high > low ? [high] : [])];
 }
 
@@ -30,32 +30,32 @@ function drawCurves() {
     run.unread ? ` · ${say("unread")}: ${count(run.unread)}` : ""));
   const curves = names("curves", (curve) => curve.name).map(chart), scores = names("scores", scoreName).map(scoreChart);
   fill(document.getElementById("figures"), make("div", { class: "trainings" }, summary), make("div", { class: "charts" }, scores, curves));
+  paintDrawings();
 }
 
-const SIZE = { W: 560, H: 240, left: 58, right: 26, top: 12, bottom: 30 };
+const SIZE = { H: 240, left: 58, right: 26, top: 12, bottom: 30 };
 const range = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
 
 // A chart's scales, with its lines and numbers.
-function frame([x0, x1], [y0, y1], told) {
-  const { W, H, left, right, top, bottom } = SIZE;
-  const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * (W - left - right), Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
+function frame(W, [x0, x1], [y0, y1], told) {
+  const { H, left, right, top, bottom } = SIZE, inner = W - left - right;
+  const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * inner, Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
   const grid = ticks(y0, y1, 4).map((y) => [draw("line", { class: "grid", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 8, y: Y(y) + 4, "text-anchor": "end" }, told(y))]);
-  const below = ticks(x0, x1, 5, true).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
+  const below = ticks(x0, x1, Math.max(1, Math.min(5, Math.floor(inner / 64))), 42 / inner).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
   return { X, Y, axes: [...grid.flat(), ...below] };
 }
 
-const svg = (label, ...children) => draw("svg", { viewBox: `0 0 ${SIZE.W} ${SIZE.H}`, class: "chart", role: "img", "aria-label": label }, ...children);
+const plot = (label, paint) => drawing(SIZE.H, { class: "chart", "aria-label": label }, paint);
 
 function chart(name) {
   const lines = FIGURES.runs.map((run) => run.curves.find((curve) => curve.name === name));
   const known = lines.flatMap((line) => (line ? line.points : [])).filter(([, y]) => y !== null);
-  if (!known.length) return card(name, {}, make("p", { class: "quiet" }, say("none")));
+  if (!known.length) return card(curveName(name), {}, make("p", { class: "quiet" }, say("none")));
   const [x0, x1] = range(known.map(([x]) => x)); let [y0, y1] = range(known.map(([, y]) => y));
   if (y0 === y1) { const pad = Math.abs(y0) * 0.1 || 1; y0 -= pad; y1 += pad; }
   const unit = stepOf(y0, y1, 4), extent = `${short(y0)} – ${short(y1)}`;
   if (Number.isFinite(unit)) [y0, y1] = [Math.floor(y0 / unit + 1e-9) * unit, Math.ceil(y1 / unit - 1e-9) * unit];
-  const { X, Y, axes } = frame([x0, x1], [y0, y1], short);
-  const paths = lines.map((line, i) => {
+  const paths = ({ X, Y }) => lines.map((line, i) => {
     if (!line) return null;
     const trace = (points) => {
       let pen = "M", d = "";
@@ -70,27 +70,34 @@ function chart(name) {
     return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? means : line.points) })];
   });
   const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
-  return card(make("bdi", {}, name), {}, said, svg(`${name}: ${extent}, ${say("step")} ${count(x0)} – ${count(x1)}`, axes, paths));
+  const title = curveName(name);
+  return card(make("bdi", {}, title), {}, said, plot(`${title}: ${extent}, ${say("step")} ${count(x0)} – ${count(x1)}`, (width) => {
+    const scales = frame(width, [x0, x1], [y0, y1], short);
+    return [scales.axes, paths(scales)];
+  }));
 }
 
 // Scores of checkpoints: a point each with its interval, and no line, for nothing was measured in between.
 const scoreName = (score) => `${score.name} · ${score.figure}`;
+const scoreTitle = (score) => `${score.name} · ${measureName(score.figure)}`;
 
 function scoreChart(name) {
   const found = FIGURES.runs.map((run) => run.scores.find((score) => scoreName(score) === name));
   const all = found.flatMap((score) => (score ? score.points : []));
-  const { unit } = found.find(Boolean);
+  const { unit } = found.find(Boolean), title = scoreTitle(found.find(Boolean));
   // The steps of the whole training, so that a point stands below its place on the curves.
   const steps = range(FIGURES.runs.flatMap((run) => [...run.curves, ...run.scores].flatMap((line) => line.points.map(([x]) => x))));
   let [y0, y1] = range(all.flatMap(([, value, low, high]) => [value, low ?? value, high ?? value]));
   const pad = (y1 - y0) * 0.08 || Math.abs(y0) * 0.1 || 1;
   [y0, y1] = unit === "fraction" ? [Math.max(0, y0 - pad), Math.min(1, y1 + pad)] : [y0 - pad, y1 + pad];
-  const { X, Y, axes } = frame(steps, [y0, y1], (y) => (unit === "fraction" ? `${short(y * 100)} %` : short(y)));
   const told = ([step, value, low, high, n]) =>
     `${say("step")} ${count(step)}: ${amount(value, unit)}${low === null ? "" : ` (${between({ ci95: [low, high], unit })})`}${n === null ? "" : `, n ${count(n)}`}`;
-  const marks = found.map((score, i) => score && score.points.map((point) => scoreMark(point, i, X(point[0]) + (found.length > 1 ? i * 6 - 3 : 0), Y, told(point))));
+  const marks = ({ X, Y }) => found.map((score, i) => score && score.points.map((point) => scoreMark(point, i, X(point[0]) + (found.length > 1 ? i * 6 - 3 : 0), Y, told(point))));
   const said = found.map((score, i) => score && make("p", { class: "quiet" }, runName(i), ` ${told(score.points[score.points.length - 1])}`));
-  return card(make("bdi", {}, name), { class: "card scores" }, said, svg([name, ...all.map(told)].join("; "), axes, marks));
+  return card(make("bdi", {}, title), { class: "card scores" }, said, plot([title, ...all.map(told)].join("; "), (width) => {
+    const scales = frame(width, steps, [y0, y1], (y) => (unit === "fraction" ? `${short(y * 100)} %` : short(y)));
+    return [scales.axes, marks(scales)];
+  }));
 }
 
 function scoreMark([, value, low, high], i, x, Y, told) {

@@ -1,18 +1,23 @@
 // One row, whole: picture, question, prompt, what was said, how each rule set read it, and its group.
 const MARKS = { right: "✓", wrong: "✗", partly: "◐", unparsed: "∅", error: "!", unscored: "–" };
 
-function verdictOf(answer) {
-  return answer ? QUESTIONS.verdicts[answer.v[FIGURES.all_rules.indexOf(state.rules)]] : [null, null, "", false];
-}
+const numberOf = (answer) => answer.v[FIGURES.all_rules.indexOf(state.rules)];
+// The committed scores of a run may be those of one rule set alone.
+const hasVerdict = (answer) => Boolean(answer) && numberOf(answer) !== null;
+const verdictOf = (answer) => (hasVerdict(answer) ? QUESTIONS.verdicts[numberOf(answer)] : [null, null, "", false]);
 function statusOf(row, i) {
   const answer = row.a[i];
   if (!answer) return "unscored";
   if (answer.e) return "error";
+  if (!hasVerdict(answer)) return "unscored";
   const [found, value] = verdictOf(answer);
-  if (found === null) return "unparsed";
+  // Without its answer nobody can say whether a row without a score was an error.
+  if (found === null) return value === null && !FIGURES.runs[i].kept ? "unscored" : "unparsed";
   return value === null ? "unscored" : value >= 1 ? "right" : value > 0 ? "partly" : "wrong";
 }
-const isRight = (row, i) => (verdictOf(row.a[i])[1] || 0) >= 1;
+const isRight = (row, i) => Boolean(row.a[i]) && !row.a[i].e && (verdictOf(row.a[i])[1] || 0) >= 1;
+// A rule set's own words in the reader's language; what a server said is in its own.
+const reasonOf = (reason) => (state.language && Object.hasOwn(QUESTIONS.reasons, reason) ? make("bdi", {}, plainText(QUESTIONS.reasons[reason])) : make("bdi", { lang: state.language && reason ? "en" : null }, plainText(reason)));
 const mark = (status, text) => make("span", { class: `mark ${status}`, title: say(status) }, make("span", { "aria-hidden": "true" }, MARKS[status]), make("span", { class: "unseen" }, say(status)), text === undefined ? null : make("bdi", {}, text));
 
 function picture(number, attributes) {
@@ -53,7 +58,7 @@ function optionList(row) {
 function saidBy(answer, i, status) {
   if (!answer) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("unscored")));
   const about = [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
-  const text = answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
+  const text = !FIGURES.runs[i].kept ? make("p", { class: "quiet" }, say("notKept")) : answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
     : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
   return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text);
 }
@@ -64,9 +69,10 @@ function readings(row) {
   const worth = (value) => (value === null ? mark("unscored") : mark(value >= 1 ? "right" : value > 0 ? "partly" : "wrong", value > 0 && value !== 1 ? short(value) : undefined));
   const body = FIGURES.all_rules.map((rules, k) => make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
     answers.map(([answer]) => {
+      if (answer.v[k] === null) return make("td", { class: "quiet", colspan: 3 }, `– ${say("unscored")}`);
       const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
       return [make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noneFound")) : make("bdi", {}, plainText(found))),
-        make("td", {}, worth(value)), make("td", { class: "quiet" }, make("bdi", {}, plainText(reason)), judged ? ` (${say("judged")})` : "")];
+        make("td", {}, worth(value)), make("td", { class: "quiet" }, reasonOf(reason), judged ? ` (${say("judged")})` : "")];
     })));
   const heads = answers.map(([, i]) => ["found", "worth", "reason"].map((key) => make("th", { scope: "col" }, key === "found" ? runName(i) : null, say(key))));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("readAs") }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),

@@ -58,6 +58,30 @@ function intervalBar(figure, most, run) {
   return track;
 }
 
+// A drawing in the page's own pixels: its letters stay as large as the text around it, however wide it is.
+// Drawn again when its place gets another width; until then, and on paper, it is fitted as it is.
+const DRAWINGS = new Set();
+const resized = new ResizeObserver((entries) => { for (const { target } of entries) paintDrawing(target); });
+function drawing(height, attributes, paint) {
+  const place = draw("svg", { height, role: "img", ...attributes });
+  place.paint = (width) => { place.painted = width; put(place, { viewBox: `0 0 ${width} ${height}` }, []); place.replaceChildren(); put(place, {}, paint(width)); };
+  DRAWINGS.add(place);
+  return place;
+}
+function paintDrawing(place) {
+  const width = Math.round(place.getBoundingClientRect().width);
+  if (width && width !== place.painted && !matchMedia("print").matches) place.paint(width);
+}
+// What has come into the page since is drawn at once; what has left it is forgotten.
+function paintDrawings() {
+  resized.disconnect();
+  for (const place of DRAWINGS) {
+    if (!place.isConnected) { DRAWINGS.delete(place); continue; }
+    paintDrawing(place);
+    resized.observe(place);
+  }
+}
+
 const card = (title, attributes, ...children) =>
   make("section", { class: "card", ...attributes }, make("h2", {}, title), ...children);
 const runName = (i) => (FIGURES.runs.length > 1 ? make("b", { class: `letter run-${i}` }, "AB"[i]) : null);

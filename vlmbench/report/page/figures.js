@@ -24,22 +24,26 @@ function drawFigures() {
   const runs = FIGURES.runs, under = runs.map((run) => run.by_rules[state.rules]);
   fill(document.getElementById("figures"),
     make("div", { class: `headlines of-${runs.length}` }, runs.map((run, i) => headline(run, under[i], i)), difference()),
-    make("div", { class: `cards of-${runs.length}` },
+    make("div", { class: `cards of-${runs.length}${anyKept() ? "" : " alone"}` },
       categories(under),
-      make("div", { class: "column" }, bias(under), problemCard("unreadTitle", "unparsed"), problemCard("errorTitle", "error")),
-      make("div", { class: "column" }, confusion(under), latencyCard(runs)),
+      anyKept() ? make("div", { class: "column" }, bias(under), problemCard("unreadTitle", "unparsed"), problemCard("errorTitle", "error")) : null,
+      anyKept() ? make("div", { class: "column" }, confusion(under), latencyCard(runs)) : null,
       aboutRuns(runs)));
+  paintDrawings();
 }
+// Of a run kept without its answers nothing is shown that only they could tell.
+const anyKept = () => FIGURES.runs.some((run) => run.kept), allKept = () => FIGURES.runs.every((run) => run.kept);
 
 function headline(run, under, i) {
   const figure = under.headline, runs = FIGURES.runs.length, flags = [];
   if (!run.complete && !run.withheld && !run.needs_judge) flags.push("incomplete");
+  if (!run.kept) flags.push("notKept");
   for (const [key, word] of [["partial", "partial"], ["blind", "blind"], ["withheld", "withheld"], ["needs_judge", "needsJudge"]]) {
     if (run[key]) flags.push(word);
   }
   const most = figure.unit === "fraction" ? 1 : Math.max(figure.value || 0, figure.ci95 ? figure.ci95[1] : 0, 1);
   const name = measureName(figure.name), mine = { run: runs > 1 ? "AB"[i] : null };
-  const flag = (word) => (word === "incomplete" ? opens({ ...mine, filter: "error" }, say(word)) : say(word));
+  const flag = (word) => (word === "incomplete" && run.kept ? opens({ ...mine, filter: "error" }, say(word)) : say(word));
   return make("section", { class: `headline run-${i}`, "aria-label": `${name}, ${run.model}` },
     make("p", { class: "model" }, runName(i), make("bdi", {}, plainText(run.model))),
     make("p", { class: "value" }, opens({}, amount(figure.value, figure.unit))),
@@ -49,28 +53,44 @@ function headline(run, under, i) {
       flags.length ? make("p", { class: "flags" }, flags.map((word) => make("span", {}, flag(word)))) : null));
 }
 
-function pointsOf(found, x) {
-  return (found.fraction ? x * 100 : x).toFixed(found.fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
+function pointsOf(fraction, x) {
+  return (fraction ? x * 100 : x).toFixed(fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
 }
 const chanceOf = (p) => `p ${p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`}`;
 
-// The paired test under the chosen rule set.
+const pointsName = (fraction) => say(fraction ? "percentPoints" : "points");
+const unitsOf = (n, unit, clusters) => `${count(n)} ${say(unit)}${clusters === n ? "" : ` ${say("inClusters")} ${count(clusters)} ${say("clusters")}`}`;
+const quantityOf = (found) => (found.quantity === null ? say("rowMean") : measureName(found.quantity));
+
+// The paired test under the chosen rule set: what the difference is of, over what, and what was left out.
 function difference() {
   const found = FIGURES.difference && FIGURES.difference[state.rules];
   if (!found) return null;
   if (found.reason) return make("p", { class: "verdict" }, `${say("notTested")}: `, make("bdi", { lang: "en" }, found.reason));
-  const tested = ({ value, ci95, p, test }) => `${pointsOf(found, value)} ${say("points")}${ci95 ? ` (95 %: ${pointsOf(found, ci95[0])} … ${pointsOf(found, ci95[1])})` : ""}${p === null ? "" : `, ${chanceOf(p)}, ${(TESTS[test] || [test, test])[state.language]}`}`;
-  return make("p", { class: "verdict" }, make("b", {}, say(found.verdict)), `: ${tested(found)}`, found.by_row ? make("span", { class: "quiet" }, ` · ${say("byRow")}: ${tested(found.by_row)}`) : null,
-    make("span", { class: "ways" }, ["gained", "lost"].map((name) => opens({ filter: name }, say(name)))));
+  const tested = ({ value, ci95, p, test }, fraction, of) => `${pointsOf(fraction, value)} ${pointsName(fraction)}${of}${ci95 ? ` (95 %: ${pointsOf(fraction, ci95[0])} … ${pointsOf(fraction, ci95[1])})` : ""}${p === null ? "" : `, ${chanceOf(p)}, ${(TESTS[test] || [test, test])[state.language]}`}`;
+  const { smallest, by_row: rows, notes } = found, quiet = (...said) => make("p", { class: "quiet" }, ...said);
+  return make("div", { class: "verdict" },
+    make("p", {}, make("b", {}, say(found.verdict)), `: ${tested(found, found.fraction, scopeOf(quantityOf(found), unitsOf(found.units, found.unit, found.n)))}`,
+      make("span", { class: "ways" }, ["gained", "lost"].map((name) => opens({ filter: name }, say(name))))),
+    rows ? quiet(`${say("byRow")}: ${tested(rows, found.unit_fraction, scopeOf("", unitsOf(rows.units, "row", rows.n)))}`) : null,
+    quiet(smallest === null ? say("smallestNone") : `${say("smallest")}: ${pointsOf(found.fraction, smallest).replace("+", "")} ${pointsName(found.fraction)}`),
+    notes.length ? make("ul", { class: "quiet notes" }, notes.map(([english, chinese]) => make("li", { lang: state.language && english === chinese ? "en" : null }, make("bdi", {}, plainText(state.language ? chinese : english))))) : null);
 }
 
 // What two runs are apart in a category, and the chance of that among all categories of the level.
-function apart(figure) {
+function apart(figure, other) {
   const found = FIGURES.difference && FIGURES.difference[state.rules];
   const rows = found && figure.level === "row" && found.by_row, known = found && (found.categories || []).find(([level, name]) => level === figure.level && name === figure.name);
-  if (!known && !rows) return make("td", { class: "apart", rowspan: 2 });
+  if (!known && !rows) return make("td", { class: "number apart", rowspan: 2 }, plainlyApart(found, figure, other));
   const [, , value, p] = known || [null, null, rows.value, rows.p];
-  return make("td", { class: `number apart${p !== null && p < 0.05 ? " sure" : ""}`, rowspan: 2 }, opens({ filter: "flipped", category: `${figure.level}:${figure.name}` }, pointsOf(found, value)), make("small", {}, p === null ? "p –" : chanceOf(p)));
+  return make("td", { class: `number apart${p !== null && p < 0.05 ? " sure" : ""}`, rowspan: 2 }, opens({ filter: "flipped", category: `${figure.level}:${figure.name}` }, pointsOf(found.unit_fraction, value)), make("small", {}, p === null ? "p –" : chanceOf(p)));
+}
+
+// Of two figures that no test puts side by side: how far apart they are, if both are of the same rows.
+function plainlyApart(found, figure, other) {
+  const alike = found && !found.reason && !found.left_out && other && other.unit === figure.unit && figure.level !== "check";
+  if (!alike || figure.value === null || other.value === null) return "–";
+  return [pointsOf(figure.unit === "fraction", other.value - figure.value), make("small", {}, say("untested"))];
 }
 
 function categories(under) {
@@ -85,25 +105,34 @@ function categories(under) {
     const most = Math.max(...figures.map((f) => (f.unit === "fraction" ? 1 : Math.max(f.value || 0, f.ci95 ? f.ci95[1] : 0, 1))));
     const [name, split] = JSON.parse(key), title = levelName(name) + (split ? ` · ${split}` : "");
     return make("tbody", {}, make("tr", { class: "level" }, make("th", { colspan: two ? 6 : 4, scope: "rowgroup" }, nameOf(title))),
-      figures.map((figure) => under.map((side, i) => categoryLine(figure, i ? side.metrics.find((other) => same(other, figure)) : figure, i, most))));
+      figures.map((figure) => {
+        const sides = under.map((side, i) => (i ? side.metrics.find((other) => same(other, figure)) : figure));
+        return sides.map((mine, i) => categoryLine(figure, mine, i, most, sides[1]));
+      }));
   });
-  return card(say("categories"), { class: "card wide", id: "categories" }, two ? make("p", { class: "quiet" }, say("holm")) : null, make("table", { class: `categories of-${under.length}` },
+  return card(say("categories"), { class: "card wide", id: "categories" }, two ? make("p", { class: "quiet" }, ...holmLine()) : null, make("table", { class: `categories of-${under.length}` },
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, say("category")), two ? make("th", { scope: "col", class: "badge" }, make("span", { class: "unseen" }, say("run"))) : null,
       make("th", { scope: "col", class: "graph" }, make("span", { class: "unseen" }, say("interval"))), make("th", { scope: "col", class: "number scores" }, say("score")), make("th", { scope: "col", class: "number n" }, say("n")),
       two ? make("th", { scope: "col", class: "number apart" }, "B − A") : null)), body));
 }
 
-function categoryLine(figure, mine, i, most) {
+const holmLine = () => {
+  const found = FIGURES.difference && FIGURES.difference[state.rules];
+  return found && !found.reason ? [`B − A: ${pointsName(found.unit_fraction)}${state.language ? "；" : "; "}`, say("holm")] : [];
+};
+
+function categoryLine(figure, mine, i, most, other) {
   const two = FIGURES.runs.length > 1, behind = { category: `${figure.level}:${figure.name}` };
   const shown = mine ? [make("td", { class: "graph" }, opensToo(behind, intervalBar(mine, most, i))), make("td", { class: "number" }, opens(behind, amount(mine.value, mine.unit)), make("small", {}, between(mine))),
     make("td", { class: "number quiet n" }, count(mine.n))] : make("td", { colspan: 3, class: "quiet" }, "–");
   return make("tr", { class: i ? "second" : null }, i ? null : make("th", { scope: "row", rowspan: two ? 2 : null }, nameOf(NAMED.includes(figure.level) ? figure.name : measureName(figure.name))),
-    two ? make("td", { class: "badge" }, runName(i)) : null, shown, two && !i ? apart(figure) : null);
+    two ? make("td", { class: "badge" }, runName(i)) : null, shown, two && !i ? apart(figure, other) : null);
 }
 
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 function bias(under) {
+  if (!allKept()) return null;
   const known = under.map((side) => side.answers), two = under.length > 1;
   if (known.some((side) => !side)) return card(say("bias"), { id: "bias" }, make("p", { class: "quiet" }, say("freeText")));
   const total = known.map((side) => sum(side.table.map(sum)) || 1);
@@ -149,14 +178,14 @@ function confusion(under) {
 function latencyCard(runs) {
   const body = runs.map((run, i) => {
     const found = run.latency;
-    if (!found) return make("p", { class: "quiet" }, runName(i), " ", say("notMeasured"));
-    const most = Math.max(...found.bins.map((bin) => bin[2])), wide = 300 / found.bins.length;
-    const bars = found.bins.map(([, , n], k) => n ? draw("rect", { x: k * wide + 1, width: wide - 2, y: 72 - Math.max(2, (68 * n) / most), height: Math.max(2, (68 * n) / most), rx: 1.5 }) : null);
+    if (!found) return make("p", { class: "quiet" }, runName(i), " ", say(run.kept ? "notMeasured" : "notKept"));
+    const most = Math.max(...found.bins.map((bin) => bin[2]));
+    const bars = (wide) => found.bins.map(([, , n], k) => n ? draw("rect", { x: k * wide + 1, width: Math.max(1, wide - 2), y: 72 - Math.max(2, (68 * n) / most), height: Math.max(2, (68 * n) / most), rx: 1.5 }) : null);
     const ends = [found.bins[0][0], Math.sqrt(found.bins[0][0] * found.bins.at(-1)[1]), found.bins.at(-1)[1]];
     const slower = (name) => [say(name), " ", make("b", {}, opens({ run: runs.length > 1 ? "AB"[i] : null, seconds: found[name] }, duration(found[name])))];
     return [make("p", { class: "quiet" }, runName(i), " ", slower("median"), " · ", slower("p95"), " · ", slower("most")),
-      draw("svg", { viewBox: "0 0 300 90", class: `histogram run-${i}`, role: "img", "aria-label": `${say("latency")}: ${say("median")} ${duration(found.median)}, ${say("p95")} ${duration(found.p95)}` },
-        bars, draw("line", { x1: 0, x2: 300, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: k * 150, y: 87, "text-anchor": ["start", "middle", "end"][k] }, duration(x)))),
+      drawing(90, { class: `histogram run-${i}`, "aria-label": `${say("latency")}: ${say("median")} ${duration(found.median)}, ${say("p95")} ${duration(found.p95)}` }, (W) => [
+        bars(W / found.bins.length), draw("line", { x1: 0, x2: W, y1: 72.5, y2: 72.5 }), ends.map((x, k) => draw("text", { x: (k * W) / 2, y: 87, "text-anchor": ["start", "middle", "end"][k] }, duration(x)))]),
       make("p", { class: "quiet" }, found.tokens === null ? "" : `${say("newTokens")}: ${short(found.tokens)}`, found.tokens !== null && run.rate ? " · " : "", run.rate ? `${say("rate")}: ${short(run.rate)}` : "")];
   });
   return card(say("latency"), { id: "latency" }, body);

@@ -8,7 +8,8 @@ from typing import Any
 from vlmbench.domain import RULE_SETS
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
-from vlmbench.report.page.chinese import decoding_in_both, in_both
+from vlmbench.report.page.chinese import decoding_in_both, in_both, note_in_both
+from vlmbench.report.page.kept import answers_kept
 from vlmbench.report.page.tallies import answered_labels, latency
 from vlmbench.report.page.texts import NAME
 from vlmbench.report.results import finite
@@ -33,7 +34,14 @@ def figures(runs: Sequence[FinishedRun], difference: Mapping[str, Any] | None) -
 
 def _differences(by_rules: Mapping[str, Any]) -> Mapping[str, Any]:
     """Between two runs, under each rule set; categories named as in the table of figures."""
-    return {rules: finite({**found, "categories": _by_category(found)}) for rules, found in by_rules.items()}
+    return {
+        rules: finite({**found, "categories": _by_category(found), "notes": _notes(found)})
+        for rules, found in by_rules.items()
+    }
+
+
+def _notes(found: Mapping[str, Any]) -> list[list[str]]:
+    return [note_in_both(visible(note, 500)) for note in found.get("notes", ())]
 
 
 def _by_category(found: Mapping[str, Any]) -> list[list[Any]]:
@@ -42,10 +50,11 @@ def _by_category(found: Mapping[str, Any]) -> list[list[Any]]:
 
 
 def _run(run: FinishedRun) -> dict[str, Any]:
-    results = run.results
+    results, kept = run.results, answers_kept(run)
     return {
         "model": visible(run.model),
         "folder": visible(run.folder.name),
+        "kept": kept,
         "complete": run.whole,
         "partial": results["partial"],
         "blind": results["blind"],
@@ -54,19 +63,20 @@ def _run(run: FinishedRun) -> dict[str, Any]:
         "errors": results["errors"],
         "rows": results["rows"],
         "facts": _facts(run),
-        "by_rules": {rules: _under(run, rules) for rules in RULE_SETS if rules in results["by_rules"]},
+        "by_rules": {rules: _under(run, rules, kept) for rules in RULE_SETS if rules in results["by_rules"]},
         "latency": finite(latency(list(run.responses.values()))),
         "rate": finite(results["timing"].get("rows_per_second")),
     }
 
 
-def _under(run: FinishedRun, rules: Any) -> dict[str, Any]:
+def _under(run: FinishedRun, rules: Any, kept: bool) -> dict[str, Any]:
     found = run.results["by_rules"][rules]
+    answers = answered_labels(run.questions.samples, run.scores[rules], run.responses) if kept else None
     return {
         "headline": _named(found["headline"]),
         "metrics": [_named(figure) for figure in found["metrics"]],
         "unparsed": found["unparsed"],
-        "answers": answered_labels(run.questions.samples, run.scores[rules], run.responses),
+        "answers": answers,
     }
 
 

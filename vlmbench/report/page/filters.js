@@ -4,18 +4,20 @@ const CLEAR = { filter: "all", category: null, search: "", run: null, answer: nu
 const NONE = "∅", OTHER = "…";
 
 const some = (test) => (row) => row.a.some((answer, i) => answer && (state.run === null || state.run === i) && test(row, i, answer));
+// As in the test: a row without a score in one of the runs has not flipped.
+const bothScored = (row) => row.a.every((answer) => answer && !answer.e && verdictOf(answer)[1] !== null);
 const FILTERS = {
   all: () => true,
   wrong: some((row, i, answer) => !answer.e && verdictOf(answer)[1] !== null && !isRight(row, i)),
-  right: some(isRight),
+  right: some((row, i) => isRight(row, i)),
   unparsed: some((row, i) => statusOf(row, i) === "unparsed"),
-  error: some((row, i, answer) => answer.e),
-  disagree: some((row, i, answer) => new Set(answer.v.map((k) => QUESTIONS.verdicts[k][1]).filter((value) => value !== null)).size > 1),
-  flipped: (row) => row.a.every(Boolean) && isRight(row, 0) !== isRight(row, 1),
-  gained: (row) => row.a.every(Boolean) && !isRight(row, 0) && isRight(row, 1),
-  lost: (row) => row.a.every(Boolean) && isRight(row, 0) && !isRight(row, 1),
+  error: some((row, i, answer) => Boolean(answer.e)),
+  disagree: some((row, i, answer) => new Set(answer.v.filter((k) => k !== null).map((k) => QUESTIONS.verdicts[k][1]).filter((value) => value !== null)).size > 1),
+  flipped: (row) => bothScored(row) && isRight(row, 0) !== isRight(row, 1),
+  gained: (row) => bothScored(row) && !isRight(row, 0) && isRight(row, 1),
+  lost: (row) => bothScored(row) && isRight(row, 0) && !isRight(row, 1),
 };
-const filterNames = () => Object.keys(FILTERS).filter((name) => FIGURES.runs.length > 1 || !["flipped", "gained", "lost"].includes(name));
+const filterNames = () => Object.keys(FILTERS).filter((name) => (FIGURES.runs.length > 1 || !["flipped", "gained", "lost"].includes(name)) && (anyKept() || name !== "error"));
 
 function readQuestions() {
   QUESTIONS = JSON.parse(document.getElementById("data-questions").textContent);
@@ -38,7 +40,7 @@ function categoryNamed(text) {
 // What was found in an answer, as the tables of letters count it; null where they leave the row out.
 function counted(row, i) {
   const answer = row.a[i], table = FIGURES.runs[i].by_rules[state.rules].answers;
-  if (!answer || answer.e || row.r.length !== 1 || !table) return null;
+  if (!hasVerdict(answer) || answer.e || row.r.length !== 1 || !table) return null;
   const [found] = verdictOf(answer), same = (label) => label.toLowerCase() === found.toLowerCase();
   return found === null ? NONE : table.labels.find(same) ?? OTHER;
 }

@@ -8,6 +8,8 @@ from typing import Any
 from vlmbench.domain import RULE_SETS, Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
+from vlmbench.report.page.chinese import reasons_in_chinese
+from vlmbench.report.page.kept import answers_kept
 from vlmbench.report.page.prompts import Prompts
 from vlmbench.report.page.texts import NAME, limit_for, shown
 
@@ -48,6 +50,7 @@ def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> di
     return {
         "rows": rows,
         "verdicts": verdicts.values(),
+        "reasons": reasons_in_chinese(reason for _, _, reason, _ in verdicts.values()),
         "pictures": pictures.values(),
         "categories": categories.values(),
     }
@@ -89,32 +92,32 @@ def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str
 
 
 def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:
-    """By row: the text, why there is none, seconds, tokens, and a verdict for each rule set in order."""
+    """By row: the text, why there is none, seconds, tokens, and by rule set the verdict, if there is one."""
     most = limit_for(len(r.text) for r in run.responses.values())
     scores: dict[str, dict[str, Score]] = {}
     for rules in RULE_SETS:
         for score in run.scores[rules]:
             scores.setdefault(score.id, {})[rules] = score
-    return {i: _answer(run.responses.get(i), scores[i], most, verdicts) for i in scores}
+    kept = answers_kept(run)
+    return {i: _answer(run.responses.get(i), scores[i], most, verdicts, kept=kept) for i in scores}
 
 
 def _answer(
-    response: Response | None, scores: Mapping[str, Score], most: int, verdicts: Pool
+    response: Response | None, scores: Mapping[str, Score], most: int, verdicts: Pool, *, kept: bool
 ) -> dict[str, Any]:
-    failed = response is None or response.finish == "error"
+    # What was answered and not kept is no error, and whether a row was one cannot be known any more.
+    failed = kept and (response is None or response.finish == "error")
     return {
         "t": shown(response.text, most) if response else "",
         "e": visible((response.error if response else "not asked yet") or "error", 1_000) if failed else "",
         "s": response.seconds if response else None,
         "n": response.new_tokens if response else None,
         "l": response is not None and response.finish == "length",
-        "v": [verdicts.number(_verdict(scores.get(rules))) for rules in RULE_SETS],
+        "v": [verdicts.number(_verdict(s)) if (s := scores.get(rules)) else None for rules in RULE_SETS],
     }
 
 
-def _verdict(score: Score | None) -> tuple[Any, ...]:
+def _verdict(score: Score) -> tuple[Any, ...]:
     """What was found, what it is worth, why, and whether a judge said so."""
-    if score is None:
-        return (None, None, "", False)
     found = None if score.extracted is None else visible(score.extracted)
     return (found, score.value, visible(score.reason), score.judged)

@@ -20,31 +20,37 @@ const WORDS = {
   other: ["other", "其他"], noneFound: ["none found", "未识别"], noAnswer: ["no answer found", "未识别到答案"],
   latency: ["Time per answer", "每条回答耗时"], median: ["median", "中位数"], p95: ["95 % below", "95 % 低于"], most: ["longest", "最长"],
   newTokens: ["tokens an answer, median", "每条回答的词元数（中位数）"], rate: ["rows per second", "每秒行数"],
-  unreadTitle: ["No answer found", "未识别到答案"], errorTitle: ["Errors", "错误"],
+  unreadTitle: ["No answer found", "未识别到答案"], errorTitle: ["Errors", "请求错误"],
   nothing: ["None.", "没有。"], showAll: ["Show all in the list", "在列表中显示全部"], about: ["About this run", "关于本次评测"],
   freeText: ["The answers are free text; there are no options to count.", "答案为自由文本，没有可统计的选项。"],
   notMeasured: ["Not measured.", "未测量。"],
   search: ["Search questions, answers, ids", "搜索题目、回答、编号"], allCategories: ["All categories", "所有类别"],
-  all: ["All", "全部"], wrong: ["Wrong", "错误"], right: ["Right", "正确"], unparsed: ["No answer found", "未识别"], error: ["Errors", "出错"],
-  disagree: ["Rule sets disagree", "规则分歧"], flipped: ["Flipped", "结果翻转"], gained: ["Only B right", "仅 B 正确"], lost: ["Only A right", "仅 A 正确"],
-  unscored: ["not scored", "未评分"], partly: ["partly right", "部分正确"],
+  all: ["All", "全部"], wrong: ["Wrong", "答错"], right: ["Right", "答对"], unparsed: ["No answer found", "未识别"], error: ["Errors", "请求错误"],
+  disagree: ["Rule sets disagree", "评分规则不一致"], flipped: ["Flipped", "结果翻转"], gained: ["Only B right", "仅 B 答对"], lost: ["Only A right", "仅 A 答对"],
+  unscored: ["not scored", "未评分"], partly: ["partly right", "部分答对"],
   shown: ["rows shown", "行"], noRows: ["No row matches.", "没有匹配的行。"], list: ["Rows", "行"],
   pick: ["Choose a row to see it whole.", "选择一行以查看全部内容。"], hint: ["Hint", "提示"],
   options: ["Options", "选项"], prompt: ["Prompt as sent", "发送的提示词"],
   promptWhy: ["before the model's chat template", "未套用模型的对话模板"], raw: ["Raw answer", "原始回答"],
   readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Worth", "得分"], reason: ["Reason", "依据"],
   group: ["The same question in every rotation", "同一题的所有轮换"], groupRows: ["Rows of the same group", "同组的行"],
-  groupRight: ["right in every rotation", "所有轮换均正确"], groupWrong: ["not right in every rotation", "并非所有轮换均正确"],
+  groupRight: ["right in every rotation", "所有轮换均答对"], groupWrong: ["not right in every rotation", "并非所有轮换均答对"],
   picture: ["Picture", "图片"], noPicture: ["picture not at hand", "无图片"], cut: ["cut here; the whole text has", "此处截断；全文共"], characters: ["characters", "个字符"],
   tooLong: ["stopped at the token limit", "达到词元上限而停止"], judged: ["by the judge", "由裁判模型判定"], emptyAnswer: ["an empty answer", "空回答"],
   seconds: ["s", "秒"], tokens: ["tokens", "词元"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
   keyNext: ["next and previous row", "下一行和上一行"], keyEnds: ["first and last row (in the list)", "第一行和最后一行（列表中）"], keySearch: ["search", "搜索"],
-  keyWrong: ["wrong only, and back", "仅看错误，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
+  keyWrong: ["wrong only, and back", "仅看答错，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
   better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 劣于 A"], same: ["A and B cannot be told apart", "A 与 B 无法区分"],
-  points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
+  percentPoints: ["percentage points", "个百分点"], points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
+  rowMean: ["the rows' mean score", "各行平均得分"], inClusters: ["in", "归为"], clusters: ["clusters", "组"],
+  smallest: ["The smallest difference this set would show four times of five", "此题集五次中有四次能显出的最小差异"],
+  smallestNone: ["How small a difference this set could show cannot be told: nothing varies.", "没有任何变化，无法判断此题集能显出多小的差异。"], untested: ["not tested", "未检验"],
+  notKept: ["answers were not kept", "回答未保留"],
+  noVerdicts: ["Row by row, nothing was kept of this rule set; its figures above are whole.", "此评分规则的逐行判定未保留；上方的指标仍是完整的。"],
+  notKeptWhy: ["The answers of this run were not kept: its figures and verdicts are here; what was said, errors, times and the counts of options are not.", "本次评测的回答未保留：此处有得分与判定，没有回答原文、请求错误、耗时与选项统计。"],
   step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
   picked: ["What a figure above chose", "由上方数字选定的条件"], takeAway: ["take this filter away", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "评测"], atLeast: ["at least", "至少"],
-  byRow: ["row by row", "逐行"], holm: ["B − A in points; p adjusted for several categories (Holm).", "B − A 为分差；p 值已按多个类别校正（Holm）。"],
+  byRow: ["row by row", "逐行"], holm: ["p adjusted for several categories (Holm).", "p 值已按多个类别校正（Holm）。"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
 const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
@@ -66,14 +72,22 @@ const MEASURES = {
   "points of the answers": ["points of the answers", "回答得分"], "points of the references": ["points of the references", "参考答案得分"], "mean of aAcc, fAcc, qAcc": ["mean of aAcc, fAcc, qAcc", "aAcc、fAcc、qAcc 均值"],
   "Final Score": ["Final Score", "总得分"], "Final Score Norm": ["Final Score Norm", "归一化总得分"], "pictures with one question": ["pictures with one question", "仅有一题的图片"],
 };
+// Figures of a training as most trainings name them; any other name is data.
+const CURVES = { loss: "损失", learning_rate: "学习率", lr: "学习率", tokens_per_second: "每秒词元数", "tokens/s": "每秒词元数", grad_norm: "梯度范数" };
+function curveName(name) {
+  const [head, ...part] = name.split(":");
+  return state.language && Object.hasOwn(CURVES, head) ? [CURVES[head], ...part].join(":") : name;
+}
 const TESTS = { "McNemar exact": ["McNemar exact", "McNemar 精确检验"], "McNemar mid-p": ["McNemar mid-p", "McNemar mid-p 检验"], "clustered t": ["clustered t", "聚类 t 检验"] };
 const state = { language: 0, theme: "auto", rules: null, row: null, filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null };
 const say = (key) => WORDS[key][state.language];
+// What a difference is of, and over how much.
+const scopeOf = (quantity, units) => (state.language ? `（${quantity ? `${quantity}，` : ""}${units}）` : `${quantity ? ` of ${quantity}` : ""} over ${units}`);
 const levelName = (level) => (LEVELS[level] || [level, level])[state.language];
 // "random F1" is F1 within the split "random".
 function measureName(name) {
   const [, before, last] = /^(?:(.*) )?(\S+)$/.exec(name) || [null, null, name];
-  if (name in MEASURES) return MEASURES[name][state.language];
+  if (Object.hasOwn(MEASURES, name)) return MEASURES[name][state.language];
   return before && ["accuracy", "precision", "recall"].includes(last) ? `${before} ${MEASURES[last][state.language]}` : name;
 }
 
