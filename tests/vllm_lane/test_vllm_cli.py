@@ -78,3 +78,29 @@ def test_another_backend_may_not_continue_a_run(tmp_path: Path) -> None:
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1
     assert "--fresh" in refused.stderr
+
+
+def engines_of(process: int) -> list[int]:
+    """vLLM's engine processes that this one started."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
+    return [int(pid) for pid, parent, name in rows if int(parent) == process and "EngineCore" in name]
+
+
+def test_a_killed_engine_ends_the_run_and_keeps_its_answers(tmp_path: Path) -> None:
+    command = [VLMBENCH, "run", "--model", "vllm:demo", "--bench", BENCH, "--out", str(tmp_path)]
+    killed = subprocess.Popen([*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 240
+    while not lines(tmp_path) and killed.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    for engine in engines_of(killed.pid):
+        os.kill(engine, signal.SIGKILL)
+    said = killed.communicate(timeout=30)[1]
+    assert killed.returncode == 1, said
+    assert "vLLM's engine has died" in said
+    assert "the same command continues" in said
+    assert "Traceback" not in said
+    kept = lines(tmp_path)
+    # What was with the engine when it died has no answer; nothing of it counts as a model's error.
+    assert kept
+    assert {line["finish"] for line in kept} <= {"stop", "length"}

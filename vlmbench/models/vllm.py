@@ -28,7 +28,7 @@ from vlmbench.models.hf_pictures import Pictures
 from vlmbench.models.hf_processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf_quiet import quiet
 from vlmbench.models.hf_render import Renderer
-from vlmbench.models.vllm_engine import Engine, Setting, need_vllm, vllm_device
+from vlmbench.models.vllm_engine import Engine, EngineDied, Setting, need_vllm, vllm_device
 from vlmbench.models.vllm_folder import check_names, is_unpublished, stored_dtype
 from vlmbench.models.vllm_sampling import check_decoding, sampling, settings_of
 
@@ -162,6 +162,8 @@ class VllmModel:
                 try:
                     prompt, how = self.prepared(request, pictures), sampling(request, self._settings)
                     self._engine.add(str(self._asked), prompt, how)
+                except EngineDied:
+                    raise
                 # A broken picture, a prompt that is too long: this request's misfortune alone.
                 except Exception as error:
                     failed.append(failure(request.id, error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,20 @@ _UNLESS_SET = {
     "VLLM_CPU_KVCACHE_SPACE": "4",
 }
 """What the environment does not say otherwise."""
+
+_LOOK = 0.5
+"""Seconds between two looks at whether the engine lives."""
+
+
+class EngineDied(ModelError):
+    """The engine's process is gone, and every question it had with it; none of them need be to blame."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "vLLM's engine has died (it was killed, ran out of memory, or failed; what it said of that "
+            "stands above).",
+            fix="Every answer so far is kept; the same command continues.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +121,8 @@ class Engine:
                 fix="Its own words stand above, if it said any. Without `vllm:` the same folder runs in "
                 "transformers.",
             ) from error
+        self._closed = threading.Event()
+        threading.Thread(target=self._tell_of_death, name="vlmbench-vllm-alive", daemon=True).start()
 
     @property
     def capacity(self) -> int:
@@ -122,7 +139,12 @@ class Engine:
 
     def add(self, name: str, prompt: Any, sampling: Any) -> None:
         """Hand over a prepared prompt; it is answered under this name."""
-        self._engine.add_request(name, prompt, sampling)
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            self._engine.add_request(name, prompt, sampling)
+        except EngineDeadError as error:
+            raise EngineDied from error
 
     def step(self) -> Iterator[Any]:
         """Wait until something has come out, and give what has finished."""
@@ -131,10 +153,7 @@ class Engine:
         try:
             outputs = self._engine.step()
         except EngineDeadError as error:
-            raise ModelError(
-                "vLLM's engine has died; its own words stand above.",
-                fix="Every answer so far is kept; the same command continues.",
-            ) from error
+            raise EngineDied from error
         return (output for output in outputs if output.finished)
 
     def outputs(self, prompts: Mapping[str, tuple[Any, Any]]) -> list[Any]:
@@ -153,5 +172,19 @@ class Engine:
 
     def close(self, patience: float = 2) -> None:
         """Stop the engine's processes, after so many seconds by force."""
+        self._closed.set()
         self._engine.renderer.shutdown()
         self._engine.engine_core.shutdown(timeout=patience)
+
+    def _tell_of_death(self) -> None:
+        """Wake whoever waits for an answer: vLLM notices a dead process, and lets its own `get` wait on."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        core = self._engine.engine_core
+        resources, outputs = getattr(core, "resources", None), getattr(core, "outputs_queue", None)
+        if resources is None or outputs is None:
+            return  # the engine lives in this process
+        while not self._closed.wait(_LOOK):
+            if resources.engine_dead:
+                outputs.put(EngineDeadError())
+                return
