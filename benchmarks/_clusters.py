@@ -57,6 +57,7 @@ def metric(
         stderr=None if estimate.stderr is None else estimate.stderr * scale,
         ci95=None if ends is None else (ends[0] * scale, ends[1] * scale),
         rows=rows,
+        moves=estimate.moves and {draw: move * scale for draw, move in estimate.moves.items()},
     )
 
 
@@ -76,11 +77,15 @@ def linearised(
     taken for independent draws. Where nothing moves it (all right, all wrong) no error can be told.
     """
     n = len(effects)
+    moves: dict[Hashable, float] = dict.fromkeys(clusters, 0.0)
+    for effect, cluster in zip(effects, clusters, strict=True):
+        moves[cluster] += effect
     spread = clustered_mean([effect * n for effect in effects], clusters)
     if not spread.stderr:
-        return Estimate(value, None, None, spread.n)
+        return Estimate(value, None, None, spread.n, moves)
     half = t95(spread.n - 1) * spread.stderr
-    return Estimate(value, spread.stderr, (max(0.0, value - half), min(ceiling, value + half)), spread.n)
+    ends = (max(0.0, value - half), min(ceiling, value + half))
+    return Estimate(value, spread.stderr, ends, spread.n, moves)
 
 
 def mean_figure(

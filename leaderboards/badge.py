@@ -18,8 +18,9 @@ def badge_words(board: Board) -> tuple[str, str]:
     """Label and message: the first column's best, and how many no test puts behind another."""
     for column in board.columns:
         placed = [(e.name, e.places[column.key]) for e in board.entries if column.key in e.places]
-        best = [(name, place) for name, place in placed if place.ranks and place.ranks[0] == 1]
-        if not best:
+        # What could not be tested may be the best, too.
+        best = [(name, place) for name, place in placed if place.ranks is None or place.ranks[0] == 1]
+        if not any(place.ranks for _, place in best):
             continue
         name, place = max(best, key=lambda item: item[1].figure.value)
         figure = place.figure

@@ -26,14 +26,17 @@ class Standing:
     p: float | None
 
 
-def bands(values: Mapping[str, float], units: Mapping[str, Units]) -> dict[str, Standing]:
-    """The standing of every model with units; `values` are the figures they are ordered by."""
+def bands(values: Mapping[str, float], units: Mapping[str, Units], untested: int = 0) -> dict[str, Standing]:
+    """The standing of every model with units; `values` are the figures they are ordered by.
+
+    Each of so many `untested` ones may be better or worse than any.
+    """
     order = sorted(units, key=lambda model: (-values[model], model))
     if not order:
         return {}
     # A column of one needs no test, and numpy takes a while to come.
     if len(order) == 1:
-        return {order[0]: Standing(1, (1, 1), None, None)}
+        return {order[0]: Standing(1, (1, 1 + untested), None, None)}
     import numpy as np
 
     from .board_pairs import holm_each, pair_tests
@@ -49,7 +52,7 @@ def bands(values: Mapping[str, float], units: Mapping[str, Units]) -> dict[str, 
     for number, model in enumerate(order):
         if beaten[leader, number]:
             leader, band = number, band + 1
-        ranks = (int(1 + better[number]), int(len(order) - worse[number]))
+        ranks = (int(1 + better[number]), int(len(order) - worse[number]) + untested)
         against = adjusted[leader, number]
         if leader == number:
             standings[model] = Standing(band, ranks, None, None)

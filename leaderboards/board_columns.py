@@ -10,7 +10,9 @@ from vlmbench.errors import UserError
 from vlmbench.plain_text import visible
 
 from .board_bands import Standing, bands, same_questions
+from .board_decoding import decoded, decodings_of
 from .board_entrants import Asked, Entrant
+from .board_headlines import NO_MEAN, must_be_its_mean, tested
 from .board_names import languages_of, shown, suite_of
 from .board_nouns import Column, Place, Refused
 from .board_paths import without_places
@@ -19,6 +21,7 @@ from .board_scores import SCORES, ColumnScores, Units
 UNTESTED = "the run was kept without its scores"
 OTHER_ROWS = "its scored questions are not those of the others"
 INDEPENDENT = "the benchmark's file is not at hand: rows that share a picture are taken for independent"
+DECODED = "answers were decoded in different ways; every figure says in which"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,12 @@ def ranked_columns(
     for group in _grouped(entrants):
         clusters, notes = _clusters(group)
         units, damaged = _units(group, rules, clusters)
-        places = _places([entrant for entrant in group if entrant.folder not in damaged], units)
+        kept = [entrant for entrant in group if entrant.folder not in damaged]
+        places = _places(
+            kept, units, units if kept[:1] and kept[0].run.circular else tested(kept, units, rules)
+        )
+        ways = {decoded(place.decoding) for _, place in places if place.decoding}
+        notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)
         yield RankedColumn(column=column, places=places, damaged=list(damaged.values()))
 
@@ -86,6 +94,8 @@ def _units(
         folder = entrant.folder
         try:
             found = scores.units(entrant.run)
+            if found is not None and found.keys and not entrant.run.circular:
+                must_be_its_mean(entrant, found, rules)
         except UserError as error:
             damaged[folder] = Refused(
                 folder=folder, reason=visible(f"{SCORES}: {without_places(error.what)}", 500)
@@ -96,20 +106,29 @@ def _units(
     return units, damaged
 
 
-def _places(group: Sequence[Entrant], units: Mapping[str, Units]) -> list[tuple[Entrant, Place]]:
+def _places(
+    group: Sequence[Entrant], units: Mapping[str, Units], tested: Mapping[str, Units]
+) -> list[tuple[Entrant, Place]]:
+    """Where each stands; `units` have a score, `tested` are what tests can be of."""
     values = {entrant.folder: entrant.figure.value for entrant in group}
-    standings = bands(values, {folder: units[folder] for folder in same_questions(units)})
+    known = {folder: tested[folder] for folder in same_questions(tested)}
+    standings = bands(values, known, untested=len(group) - len(known))
     names = {entrant.folder: shown(entrant.run.model) for entrant in group}
     return [
-        (entrant, _place(entrant, standings.get(entrant.folder), names, entrant.folder in units))
+        (entrant, _place(entrant, standings.get(entrant.folder), names, _why(entrant.folder, units, tested)))
         for entrant in group
     ]
 
 
-def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str], scored: bool) -> Place:
-    place = Place(figure=entrant.figure, folder=entrant.folder)
+def _why(folder: str, units: Mapping[str, Units], tested: Mapping[str, Units]) -> str:
+    """There is no test, if there is none."""
+    return OTHER_ROWS if folder in tested else NO_MEAN if folder in units else UNTESTED
+
+
+def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str], why: str) -> Place:
+    place = Place(figure=entrant.figure, folder=entrant.folder, decoding=decodings_of(entrant.run))
     if standing is None:
-        return replace(place, untested=OTHER_ROWS if scored else UNTESTED)
+        return replace(place, untested=why)
     return replace(
         place,
         band=standing.band,

@@ -47,7 +47,7 @@ def _case(suite: ET.Element, benchmark: str, name: str) -> ET.Element:
 
 
 def _message(comparison: Comparison) -> str:
-    before, after = (score(comparison, side.value) for side in (comparison.first, comparison.second))
+    before, after = (score(comparison.fraction, side.value) for side in (comparison.first, comparison.second))
     return f"{before} to {after}: {evidence(comparison)}"
 
 

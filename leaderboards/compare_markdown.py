@@ -84,10 +84,10 @@ def _overview(comparisons: Sequence[Comparison], names: dict[str, str]) -> Itera
         cells = [
             markdown(c.benchmark, NAME),
             c.rules,
-            f"{names[c.first.name]} {score(c, c.first.value)}",
-            f"{names[c.second.name]} {score(c, c.second.value)}",
-            change(c, c.difference.value),
-            interval(c, c.difference),
+            f"{names[c.first.name]} {score(c.fraction, c.first.value)}",
+            f"{names[c.second.name]} {score(c.fraction, c.second.value)}",
+            change(c.fraction, c.difference.value),
+            interval(c.fraction, c.difference),
             chance(c.adjusted_p),
             f"**{c.verdict}**" if c.verdict != "cannot be told apart" else c.verdict,
         ]
@@ -153,10 +153,10 @@ class _Details:
                 f"{markdown(part.level, NAME)}: {markdown(part.name, NAME)}",
                 str(part.units),
                 *[str(part.difference.n) for _ in clustered],
-                score(self.comparison, part.first),
-                score(self.comparison, part.second),
-                change(self.comparison, part.difference.value),
-                interval(self.comparison, part.difference),
+                score(self.comparison.unit_fraction, part.first),
+                score(self.comparison.unit_fraction, part.second),
+                change(self.comparison.unit_fraction, part.difference.value),
+                interval(self.comparison.unit_fraction, part.difference),
                 chance(part.adjusted_p),
             ]
             yield _row(cells)

@@ -35,7 +35,7 @@ def matrix_of(comparisons: Sequence[Comparison]) -> Matrix:
     for comparison in comparisons:
         first, second = comparison.first, comparison.second
         for side in (first, second):
-            scores.setdefault(side.name, score(comparison, side.value))
+            scores.setdefault(side.name, score(comparison.fraction, side.value))
         cells[first.name, second.name] = _cell(comparison, 1)
         cells[second.name, first.name] = _cell(comparison, -1)
     return Matrix(scores=scores, cells=cells)
@@ -45,6 +45,6 @@ def _cell(comparison: Comparison, sign: int) -> Cell:
     told = "*" * (comparison.verdict != "cannot be told apart")
     ends = sorted(sign * end for end in comparison.difference.ci95 or ())
     return Cell(
-        change=change(comparison, sign * comparison.difference.value) + told,
-        interval=" … ".join(change(comparison, end) for end in ends),
+        change=change(comparison.fraction, sign * comparison.difference.value) + told,
+        interval=" … ".join(change(comparison.fraction, end) for end in ends),
     )

@@ -22,16 +22,16 @@ class Side:
     name: str
     """What tells this run from the others in one report."""
     value: float
-    """Mean over the units compared."""
+    """What is tested, over the units compared."""
     headline: float | None
-    """As results.json has it; another figure than `value` where the headline is no mean of the units."""
+    """As results.json has it; another figure than `value` where not all rows are compared."""
     headline_name: str
     headline_unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByRow:
-    """The rows of circular questions, each counted for itself; those of one question are one cluster."""
+    """Rows, counted one by one; those of one question, or about one picture, are one cluster."""
 
     first: float
     second: float
@@ -96,15 +96,19 @@ class Comparison:
     rules: RuleSet
     unit: Literal["question", "row"]
     """`question`: right only in every rotation of its options."""
+    measure: str | None
+    """The headline that is tested where it is no mean of units, as F1 is none; None: their mean is tested."""
     fraction: bool
-    """Values lie between 0 and 1 and are shown in percent."""
+    """What is tested lies between 0 and 1 and is shown in percent."""
+    unit_fraction: bool
+    """So do the values of units, which rows and categories are means of."""
     first: Side
     second: Side
     difference: Difference
     adjusted_p: float | None
     """By Holm's method over everything compared at once; the test's own p where that is one thing."""
     by_row: ByRow | None
-    """None where rows are what is compared anyway."""
+    """None where rows are what is tested anyway."""
     categories: tuple[Category, ...]
     better: tuple[Flip, ...]
     """Units that the second run does better."""

@@ -30,10 +30,10 @@ def units_of(
     """The scored units of a run, in file order; of the rows in `only` where that is given."""
     scores = run.scores[rules]
     if len(run.scores["strict"]) != run.results["rows"]["asked"]:
-        raise _disagree(run, f"{len(run.scores['strict'])} rows, not {run.results['rows']['asked']}")
+        raise disagree(run, f"{len(run.scores['strict'])} rows, not {run.results['rows']['asked']}")
     kept = [score for score in scores if only is None or score.id in only]
     units = _questions(kept, rules, samples) if run.circular else _rows(kept, samples)
-    if run.circular and only is None:
+    if only is None:
         _must_give_the_headline(run, rules, units)
     return units
 
@@ -89,17 +89,21 @@ def _rows(scores: Sequence[Score], samples: Sequence[Sample] | None) -> list[Uni
 
 def _must_give_the_headline(run: FinishedRun, rules: RuleSet, units: Sequence[Unit]) -> None:
     headline = run.results["by_rules"][rules]["headline"]
+    if not run.circular and headline["name"] != "accuracy":
+        return  # no mean of rows, or in other units
     mean = sum(unit.value for unit in units) / len(units) if units else None
     same = mean is None if headline["value"] is None else mean is not None and _near(mean, headline["value"])
-    if not same or len(units) != headline["n"]:
-        raise _disagree(run, f"{mean} over {len(units)} questions, not {headline['value']}")
+    if not same or (run.circular and len(units) != headline["n"]):
+        kind = "questions" if run.circular else "rows"
+        raise disagree(run, f"{mean} over {len(units)} {kind}, not {headline['value']}")
 
 
 def _near(one: float, other: float) -> bool:
     return abs(one - other) < 1e-9
 
 
-def _disagree(run: FinishedRun, what: str) -> RunFolderError:
+def disagree(run: FinishedRun, what: str) -> RunFolderError:
+    """What its files say does not fit together."""
     return RunFolderError(
         f"scores.jsonl and results.json disagree ({what}); one of them was edited, or is of another run.",
         file=run.folder,

@@ -13,15 +13,15 @@ from .compare_nouns import Comparison, Page, Side
 OF_CATEGORIES = "p by Holm's method over the categories of one level; intervals are not adjusted"
 
 
-def score(comparison: Comparison, value: float | None) -> str:
+def score(fraction: bool, value: float | None) -> str:
     """`92.5 %`, or the bare figure where scores are no fractions."""
     if value is None:
         return "none"
-    return f"{value * 100:.1f} %" if comparison.fraction else f"{value:.2f}"
+    return f"{value * 100:.1f} %" if fraction else f"{value:.2f}"
 
 
 def headline(side: Side) -> str:
-    """The figure that tables quote of the whole run, where it is another one than the mean compared."""
+    """The figure that tables quote of the whole run, where it is another one than what is tested."""
     if side.headline is None or abs(side.headline - side.value) < 1e-9:
         return ""
     fraction = side.headline_unit == "fraction"
@@ -29,17 +29,17 @@ def headline(side: Side) -> str:
     return f"{side.headline_name} of the whole run: {figure}"
 
 
-def change(comparison: Comparison, value: float) -> str:
+def change(fraction: bool, value: float) -> str:
     """`+1.2`: a difference in points; nothing has no sign."""
-    text = f"{value * 100:+.1f}" if comparison.fraction else f"{value:+.2f}"
+    text = f"{value * 100:+.1f}" if fraction else f"{value:+.2f}"
     return text if text.strip("+-0.") else text[1:]
 
 
-def interval(comparison: Comparison, difference: Difference) -> str:
+def interval(fraction: bool, difference: Difference) -> str:
     """`-3.1 … +0.4`, empty where there is none."""
     if difference.ci95 is None:
         return ""
-    return " … ".join(change(comparison, end) for end in difference.ci95)
+    return " … ".join(change(fraction, end) for end in difference.ci95)
 
 
 def chance(p: float | None) -> str:
@@ -67,26 +67,28 @@ def size(comparison: Comparison) -> str:
 
 def evidence(comparison: Comparison) -> str:
     """The difference with everything that belongs to it, in one line."""
-    text = _tested(comparison, comparison.difference)
+    of = f" of {comparison.measure}" if comparison.measure else ""
+    text = _tested(comparison.fraction, comparison.difference, of)
     if comparison.adjusted_p != comparison.difference.p:
         text += f", {chance(comparison.adjusted_p)} after Holm"
     return text
 
 
 def by_row(comparison: Comparison) -> str:
-    """The rows of circular questions, each for itself; empty where there is no such second look."""
+    """The same row by row; empty where there is no such second look."""
     found = comparison.by_row
     if found is None:
         return ""
-    scores = " and ".join(score(comparison, value) for value in (found.first, found.second))
-    where = f"{found.rows} rows in {found.difference.n} questions"
-    return f"Row by row: {scores}, {_tested(comparison, found.difference)}; {where}."
+    scores = " and ".join(score(comparison.unit_fraction, value) for value in (found.first, found.second))
+    draws = "questions" if comparison.measure is None else "clusters"
+    where = f"{found.rows} rows in {found.difference.n} {draws}"
+    return f"Row by row: {scores}, {_tested(comparison.unit_fraction, found.difference)}; {where}."
 
 
-def _tested(comparison: Comparison, difference: Difference) -> str:
-    text = f"{change(comparison, difference.value)} points"
+def _tested(fraction: bool, difference: Difference, of: str = "") -> str:
+    text = f"{change(fraction, difference.value)} points{of}"
     if difference.ci95 is not None:
-        text += f" (95 %: {interval(comparison, difference)})"
+        text += f" (95 %: {interval(fraction, difference)})"
     if difference.p is None:
         return f"{text}, one cluster alone, which no test can judge"
     return f"{text}, p {chance(difference.p)} by {difference.test}"
@@ -96,7 +98,7 @@ def reach(comparison: Comparison) -> str:
     """What this set could have shown."""
     if comparison.difference.smallest is None:
         return "How small a difference this set could show cannot be told: nothing varies."
-    least = change(comparison, comparison.difference.smallest).lstrip("+")
+    least = change(comparison.fraction, comparison.difference.smallest).lstrip("+")
     return f"The smallest difference this set would show four times of five: {least} points."
 
 

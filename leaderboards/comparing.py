@@ -12,14 +12,15 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from vlmbench.domain import RuleSet, Sample
+from vlmbench.domain import RuleSet
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun, Questions
-from vlmbench.stats import Difference, clustered_difference, holm, paired_difference
+from vlmbench.stats import clustered_difference, holm
 
 from .compare_facts import remarks, why_incomparable
 from .compare_flips import flips_of
 from .compare_nouns import ByRow, Category, Comparison, Side
+from .compare_tested import difference_of, fractions, instead, tested_of
 from .compare_units import Unit, units_of
 
 
@@ -42,13 +43,14 @@ def compare(
     if not common:
         _must_be_the_same_rows(first, second)
     only = _common_rows(first, second, chosen) if common else None
-    samples, notes = _samples(first, second)
+    questions, notes = _questions(first, second)
+    samples = questions.samples if questions else None
     one, two = ({unit.key: unit for unit in units_of(r, chosen, samples, only)} for r in (first, second))
     keys = [key for key in one if key in two and one[key].rows == two[key].rows]
     if not keys:
         raise _refused(first, second, "there is no question that has a score in both runs")
     pairs = [(one[key], two[key]) for key in keys]
-    difference = _difference(pairs)
+    tested = tested_of(pairs, first, second, chosen, questions, only)
     asked = {score.id for run in (first, second) for score in run.scores[chosen]}
     left_out = len(asked) - len({row for unit, _ in pairs for row in unit.rows})
     called = names or (str(first.folder), str(second.folder))
@@ -57,18 +59,25 @@ def compare(
         benchmark=first.benchmark,
         rules=chosen,
         unit="question" if first.circular else "row",
-        fraction=all(0 <= unit.value <= 1 for pair in pairs for unit in pair),
-        first=_side(first, called[0], chosen, [a for a, _ in pairs]),
-        second=_side(second, called[1], chosen, [b for _, b in pairs]),
-        difference=difference,
-        adjusted_p=difference.p,
-        by_row=_by_row(pairs, first, second, chosen) if first.circular else None,
+        measure=tested.measure,
+        fraction=tested.fraction,
+        unit_fraction=fractions(pairs),
+        first=_side(first, called[0], chosen, tested.first),
+        second=_side(second, called[1], chosen, tested.second),
+        difference=tested.difference,
+        adjusted_p=tested.difference.p,
+        by_row=_by_row(pairs, first, second, chosen) if first.circular or tested.measure else None,
         categories=tuple(_categories(pairs)),
         better=tuple(flip for flip in flips if flip.change > 0),
         worse=tuple(flip for flip in flips if flip.change < 0),
         alike=len(pairs) - len(flips),
         left_out=left_out,
-        notes=(*_statements(first, second, left_out, common=common), *notes, *remarks(first, second)),
+        notes=(
+            *_statements(first, second, left_out, common=common),
+            *instead(tested, first, second, chosen),
+            *notes,
+            *remarks(first, second),
+        ),
     )
 
 
@@ -133,7 +142,7 @@ def _common_rows(first: FinishedRun, second: FinishedRun, rules: RuleSet) -> Col
     return one & two
 
 
-def _samples(first: FinishedRun, second: FinishedRun) -> tuple[Sequence[Sample] | None, tuple[str, ...]]:
+def _questions(first: FinishedRun, second: FinishedRun) -> tuple[Questions | None, tuple[str, ...]]:
     """The questions, from whichever run tells most of them; None, and a note, where they are not at hand."""
     found: list[Questions] = []
     problem = ""
@@ -142,11 +151,11 @@ def _samples(first: FinishedRun, second: FinishedRun) -> tuple[Sequence[Sample] 
             found.append(run.questions)
         except UserError as error:
             problem = problem or str(error)
-    best = max(found, key=lambda questions: (len(questions.samples), questions.shown), default=None)
+    best = max(found, key=lambda q: (len(q.samples), q.shown, q.images is not None), default=None)
     independent = ("rows that share a picture are taken for independent",) * (not first.circular)
     if best is None:
         return None, (f"without categories and questions: {problem}", *independent)
-    return best.samples, () if best.shown else tuple(f"{what}: {best.missing}" for what in independent)
+    return best, () if best.shown else tuple(f"{what}: {best.missing}" for what in independent)
 
 
 def _statements(first: FinishedRun, second: FinishedRun, left_out: int, *, common: bool) -> Iterable[str]:
@@ -159,22 +168,17 @@ def _statements(first: FinishedRun, second: FinishedRun, left_out: int, *, commo
         yield "blind: every picture was grey"
 
 
-def _side(run: FinishedRun, name: str, rules: RuleSet, units: Sequence[Unit]) -> Side:
+def _side(run: FinishedRun, name: str, rules: RuleSet, value: float) -> Side:
     headline = run.results["by_rules"][rules]["headline"]
     return Side(
         model=run.model,
         folder=str(run.folder),
         name=name,
-        value=sum(unit.value for unit in units) / len(units),
+        value=value,
         headline=headline["value"],
         headline_name=headline["name"],
         headline_unit=headline["unit"],
     )
-
-
-def _difference(pairs: Sequence[tuple[Unit, Unit]]) -> Difference:
-    first, second = [a.value for a, _ in pairs], [b.value for _, b in pairs]
-    return paired_difference(first, second, [a.cluster for a, _ in pairs])
 
 
 def _by_row(
@@ -182,7 +186,7 @@ def _by_row(
 ) -> ByRow | None:
     """A second look at the same questions, finer and with no say in the verdict."""
     worth = [{score.id: score.value for score in run.scores[rules]} for run in (first, second)]
-    found = [(worth[0][row], worth[1][row], unit.key) for unit, _ in pairs for row in unit.rows]
+    found = [(worth[0][row], worth[1][row], unit.cluster) for unit, _ in pairs for row in unit.rows]
     scored = [(a, b, key) for a, b, key in found if a is not None and b is not None]
     if not scored:
         return None
@@ -202,7 +206,7 @@ def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:
         for pair in pairs:
             if name := pair[0].categories.get(level):
                 parts.setdefault(name, []).append(pair)
-        differences = {name: _difference(parts[name]) for name in sorted(parts)}
+        differences = {name: difference_of(parts[name]) for name in sorted(parts)}
         adjusted = holm([difference.p for difference in differences.values()])
         for (name, difference), p in zip(differences.items(), adjusted, strict=True):
             first, second = (sum(pair[side].value for pair in parts[name]) for side in (0, 1))

@@ -29,8 +29,12 @@ def finished(run: Run, folder: str = "runs/a", **facts: Any) -> FinishedRun:
         results=results_document(run),
         read_scores=lambda: run.scores,
         read_responses=lambda: run.responses,
-        read_questions=lambda: Questions(samples=run.samples, benchmark=SimpleNamespace(card=run.card)),
+        read_questions=lambda: Questions(samples=run.samples, benchmark=_benchmark_of(run)),
     )
+
+
+def _benchmark_of(run: Run) -> Any:
+    return SimpleNamespace(card=run.card, metrics=lambda _samples, _scores, rules: run.metrics[rules])
 
 
 def circular_run(

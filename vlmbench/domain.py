@@ -8,7 +8,7 @@ is one line of JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -175,6 +175,8 @@ class Metric:
     stderr: float | None = None
     ci95: tuple[float, float] | None = None
     rows: int | None = None
+    moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
+    """Of a figure that is no mean: how much each draw moves it. For tests between runs, never written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,7 @@ def test_a_run_without_scores_is_shown_without_a_band(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "one", "one", skilled(30))
     write_run(tmp_path / "runs" / "two", "two", skilled(31), scores=False)
     board = build(tmp_path / "runs", tmp_path / "out")
-    assert places(board) == {"one": (1, (1, 1)), "two": (None, ())}
+    assert places(board) == {"one": (1, (1, 2)), "two": (None, ())}  # two may be better, or worse
 
 
 @pytest.mark.parametrize(
@@ -337,8 +337,6 @@ def test_pages_of_runs_that_left_the_board_are_removed_and_no_other_file_is(tmp_
     pages.mkdir(parents=True)
     for name in (page_name("a/run that left"), "written by hand.html"):
         (pages / name).write_text("a page")
-    build(tmp_path / "runs", tmp_path / "out")
-    assert len(list(pages.iterdir())) == 2
     build(tmp_path / "runs", tmp_path / "out", "--reports")
     assert [page.name for page in pages.iterdir()] == ["written by hand.html"]
 

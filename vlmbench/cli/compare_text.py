@@ -79,7 +79,9 @@ class _Page:
         self.heading(f"{name}{which}, {comparison.rules}, {words.size(comparison)}")
         for letter, side in zip(letters, sides, strict=True):
             quoted = words.headline(side)
-            self.line(f"{letter}: {words.score(comparison, side.value)}{f' ({quoted})' if quoted else ''}")
+            self.line(
+                f"{letter}: {words.score(comparison.fraction, side.value)}{f' ({quoted})' if quoted else ''}"
+            )
         self.line(words.evidence(comparison))
         self.line(words.verdict(comparison, *letters), f"bold {_COLOURS[comparison.verdict]}")
         if by_row := words.by_row(comparison):
@@ -102,9 +104,9 @@ class _Page:
         table = self._table("benchmark", "A", "B", "difference", *wide, "p (Holm)", "verdict")
         for c in comparisons:
             words = self.words
-            scores = [words.score(c, side.value) for side in (c.first, c.second)]
-            ends = [words.interval(c, c.difference) for _ in wide]
-            change, p = words.change(c, c.difference.value), words.chance(c.adjusted_p)
+            scores = [words.score(c.fraction, side.value) for side in (c.first, c.second)]
+            ends = [words.interval(c.fraction, c.difference) for _ in wide]
+            change, p = words.change(c.fraction, c.difference.value), words.chance(c.adjusted_p)
             cells = (*scores, change, *ends, p, c.verdict)
             name = visible(c.benchmark, NAME)
             table.add_row(*map(self.text, (name, *cells)), style=_COLOURS[c.verdict])
@@ -145,10 +147,10 @@ class _Page:
                 visible(part.name, NAME),
                 str(part.units),
                 *[str(part.difference.n) for _ in clustered],
-                words.score(comparison, part.first),
-                words.score(comparison, part.second),
-                words.change(comparison, part.difference.value),
-                *[words.interval(comparison, part.difference) for _ in wide],
+                words.score(comparison.unit_fraction, part.first),
+                words.score(comparison.unit_fraction, part.second),
+                words.change(comparison.unit_fraction, part.difference.value),
+                *[words.interval(comparison.unit_fraction, part.difference) for _ in wide],
                 words.chance(part.adjusted_p),
             )
             table.add_row(*map(self.text, cells), style="bold" if told else "")

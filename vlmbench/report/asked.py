@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.domain import DataFile, Sample
+from vlmbench.domain import Benchmark, DataFile, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.finished import Questions
 from vlmbench.report.files import AGAIN, PICTURES, PREDICTIONS
@@ -41,7 +41,10 @@ def read_questions(
     samples = tuple(_from_table(table, asked))
     if shown is not None:
         samples = tuple(replace(sample, images=shown.get(sample.id, ())) for sample in samples)
-    return Questions(samples=samples, missing=missing, shown=shown is not None)
+    benchmark = None
+    with contextlib.suppress(UserError):
+        benchmark = _benchmark(folder, about, data_dir, plugins)
+    return Questions(samples=samples, benchmark=benchmark, missing=missing, shown=shown is not None)
 
 
 def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
@@ -71,20 +74,9 @@ def _from_data(
     plugins: Sequence[Path],
 ) -> Questions:
     from vlmbench.data.table import open_table
-    from vlmbench.registry import CIRCULAR, Registry, circular
 
-    locked = about["facts"].get("dataset")
-    if not isinstance(locked, dict):
-        raise RunFolderError("run.json names no dataset.")
-    registry, name = Registry(plugins), str(about["spec"].get("benchmark"))
-    try:
-        benchmark = registry.benchmark(name)
-    except UnknownName:
-        if (path := _bare_file(folder, about, locked, data_dir)) is None:
-            raise _nowhere(name, str(locked.get("file"))) from None
-        benchmark = registry.benchmark(str(path))
-        if name == benchmark.card.name + CIRCULAR:
-            benchmark = circular(benchmark)
+    locked = _locked(about)
+    benchmark = _benchmark(folder, about, data_dir, plugins)
     # The published file if it is here; else whatever lies under its name, for runs with --accept-local-data.
     for path in _files(benchmark.card.file, data_dir):
         table = open_table(path, need_integer_index=benchmark.card.circular)
@@ -92,6 +84,28 @@ def _from_data(
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, benchmark=benchmark, images=table.images)
     raise RunFolderError(f"{benchmark.card.file.name} here is not the one this run was asked from.")
+
+
+def _locked(about: Mapping[str, Any]) -> dict[str, Any]:
+    locked = about["facts"].get("dataset")
+    if not isinstance(locked, dict):
+        raise RunFolderError("run.json names no dataset.")
+    return locked
+
+
+def _benchmark(
+    folder: Path, about: Mapping[str, Any], data_dir: Path | None, plugins: Sequence[Path]
+) -> Benchmark:
+    from vlmbench.registry import CIRCULAR, Registry, circular
+
+    registry, name, locked = Registry(plugins), str(about["spec"].get("benchmark")), _locked(about)
+    try:
+        return registry.benchmark(name)
+    except UnknownName:
+        if (path := _bare_file(folder, about, locked, data_dir)) is None:
+            raise _nowhere(name, str(locked.get("file"))) from None
+        benchmark = registry.benchmark(str(path))
+        return circular(benchmark) if name == benchmark.card.name + CIRCULAR else benchmark
 
 
 def _files(file: DataFile, data_dir: Path | None) -> Iterator[Path]:

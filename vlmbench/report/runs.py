@@ -112,7 +112,19 @@ def _results(file: Path) -> dict[str, Any]:
     if problem := _first_problem()(document):
         raise _damaged(file, problem)
     checked: dict[str, Any] = document
+    if outside := _outside(checked):
+        raise _damaged(file, outside)
     return checked
+
+
+def _outside(document: Mapping[str, Any]) -> str | None:
+    """A figure that its own interval leaves out was written by nobody."""
+    for rules, under in document["by_rules"].items():
+        for figure in under["metrics"]:
+            value, ends = figure["value"], figure["ci95"]
+            if value is not None and ends and not ends[0] - 1e-9 <= value <= ends[1] + 1e-9:
+                return f"`{figure['name']}` under {rules} is {value}, outside its interval {ends}"
+    return None
 
 
 @functools.cache

@@ -14,8 +14,8 @@ The normal interval has width 0 at 0 % and 100 % and reaches past them nearby; W
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from vlmbench.stats.points import Z95, t95
 
@@ -34,6 +34,8 @@ class Estimate:
     ci95: tuple[float, float] | None
     n: int
     """Independent units: values, or clusters of them."""
+    moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
+    """Of a figure that is no mean: how much each draw moves it."""
 
 
 def mean_of(values: Sequence[float]) -> Estimate:
