@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or answer.close
 
 
-def completion(text: str | None, finish: str = "stop") -> bytes:
+def completion(text: str | None, finish: str | None = "stop") -> bytes:
     """A chat completion with this answer."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
     usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}

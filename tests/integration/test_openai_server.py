@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
+import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
+import httpx
 import pytest
 from chat_server import (
     QUICK,
@@ -23,7 +28,8 @@ from chat_server import (
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import ModelError
 from vlmbench.models.openai import OpenAIModel, load_openai
-from vlmbench.models.openai_retry import Patience, retry_after
+from vlmbench.models.openai_client import ChatClient
+from vlmbench.models.openai_retry import Pace, Patience, retry_after
 
 PNG = b"\x89PNG\r\n\x1a\n and pixels"
 JPEG = b"\xff\xd8\xff and pixels"
@@ -140,15 +146,93 @@ def test_a_request_of_its_own_fault_is_not_repeated() -> None:
     assert len(server.bodies) == 1
 
 
-def test_a_withheld_answer_is_an_error() -> None:
-    with chat_server(lambda _b, _n: Fault(body=completion(None, "content_filter"))) as server:
-        assert "content_filter" in str(ask(server)["1"].error)
+@pytest.mark.parametrize("reason", ["content_filter", "abort", "error", "tool_calls"])
+@pytest.mark.parametrize("text", [None, "", "It is a"])
+def test_a_withheld_or_aborted_answer_is_an_error(reason: str, text: str | None) -> None:
+    with chat_server(lambda _b, _n: Fault(body=completion(text, reason))) as server:
+        answer = ask(server)["1"]
+    assert (answer.finish, answer.text) == ("error", "")
+    assert reason in str(answer.error)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        *((reason, "stop") for reason in ("stop", None, "", "eos_token", "end_turn", "STOP")),
+        *((reason, "length") for reason in ("length", "max_tokens")),
+    ],
+)
+def test_an_answer_ends_by_itself_or_at_its_limit_in_any_servers_words(
+    reason: str | None, finish: str
+) -> None:
+    with chat_server(lambda _b, _n: Fault(body=completion("A", reason))) as server:
+        answer = ask(server)["1"]
+    assert (answer.text, answer.finish, answer.error) == ("A", finish, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        ({"message": "prompt too long"}, 1),
+        ({"message": "prompt too long", "code": 400}, 1),
+        ({"message": "overloaded, prompt too long", "code": 503}, 4),
+        ({"message": "prompt too long", "type": "rate_limit_error"}, 4),
+        ("prompt too long", 1),
+    ],
+)
+def test_an_error_sent_as_a_success_is_what_it_says(error: object, asked: int) -> None:
+    body = json.dumps({"error": error}).encode()
+    with chat_server(lambda _b, _n: Fault(body=body)) as server:
+        assert "prompt too long" in str(ask(server)["1"].error)
+    assert len(server.bodies) == asked
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_server_that_has_moved_stops_the_run_and_names_the_other_address(status: int) -> None:
+    moved = Fault(status=status, headers={"Location": "https://other:8443/api/v1/chat/completions?a=b"})
+    with chat_server(lambda _b, _n: moved) as server, pytest.raises(ModelError) as refused:
+        ask(server, *(request(str(i)) for i in range(50)))
+    assert "openai:NAME@https://other:8443/api/v1." in str(refused.value)
+    assert len(server.bodies) < 50
 
 
 def test_retry_after_is_waited_for_by_everybody() -> None:
     with chat_server(first(1, Fault(status=429, headers={"Retry-After": "0.3"}))) as server:
         list(model_of(server, concurrency=1).generate([request("1"), request("2")], {}))
     assert server.times[1] - server.times[0] >= 0.29
+
+
+def test_requests_that_wait_their_turn_keep_quiet_too_and_come_back_one_by_one() -> None:
+    busy = Fault(status=429, headers={"Retry-After": "0.5"})
+    with chat_server(lambda _b, before: busy if before == 3 else "A") as server:
+        list(model_of(server, concurrency=8, rpm=600).generate([request(str(i)) for i in range(8)], {}))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(server.times)]
+    assert gaps[3] >= 0.45
+    assert min(gaps[4:]) >= 0.03
+
+
+def test_what_was_held_back_starts_at_different_moments() -> None:
+    async def starts() -> list[float]:
+        pace, loop = Pace(), asyncio.get_running_loop()
+        pace.hold(0.05, 0.2)
+
+        async def one() -> float:
+            await pace.turn()
+            return loop.time()
+
+        return await asyncio.gather(*(one() for _ in range(16)))
+
+    moments = asyncio.run(starts())
+    assert max(moments) - min(moments) > 0.05
+
+
+def test_a_turn_after_the_deadline_is_not_waited_for() -> None:
+    async def late() -> bool:
+        pace = Pace()
+        pace.hold(60)
+        return await pace.turn(asyncio.get_running_loop().time() + 1)
+
+    assert asyncio.run(late()) is False
 
 
 def test_a_wait_longer_than_the_deadline_is_not_waited_for() -> None:
@@ -219,6 +303,21 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
     assert KEY not in shown
 
 
+@pytest.mark.parametrize("before", [270, 280, 290, 299])
+def test_no_part_of_a_key_is_shown_where_words_are_cut(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    parrot = {"error": {"message": "x" * before + f" Bearer {KEY}"}}
+    with chat_server(lambda _b, _n: Fault(status=400, body=json.dumps(parrot).encode())) as server:
+        assert KEY[:2] not in str(ask(server)["1"].error)
+
+
+def test_no_key_is_shown_in_the_name_of_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    response = httpx.Response(400, extensions={"reason_phrase": f"No {KEY}".encode()})
+    client = ChatClient("http://127.0.0.1/v1", patience=QUICK, pace=Pace())
+    assert KEY not in str(client._refusal(response, "chat/completions", 400))
+
+
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -255,11 +354,39 @@ def test_a_server_that_does_not_say_what_it_serves_is_asked_all_the_same(
         assert model_of(server).facts["served"] is None
 
 
-def test_nobody_at_the_address_is_said_before_anything_is_asked() -> None:
+def test_nobody_at_the_address_is_said_soon_with_a_remark_while_waiting() -> None:
     with chat_server("A") as server:
         gone = server.spec
-    with pytest.raises(ModelError, match="does not answer"):
-        load_openai(gone, patience=QUICK).facts  # noqa: B018
+    remarks: list[str] = []
+    with pytest.raises(ModelError, match=r"does not answer.*3 attempts.*Is the server running"):
+        load_openai(gone, patience=Patience(base=0.01)).reach(remarks.append)
+    assert len(remarks) == 2
+    assert "asking again" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://[::1/v1", "http:///v1", "http://a b/v1", "http://.../v1", "https://xn--/v1"),
+        *("http://host:port/v1", "http://host:99999/v1", "http://host:0/v1"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ModelError, match="openai:NAME@"):
+        load_openai(f"openai:judge@{url}")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:secret@h:1", "garbage://me:secret@h", "http://me:secret@h:99999"]
+)
+def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(ModelError, match="ALL_PROXY") as refused:
+        load_openai("openai:judge@http://host/v1").facts  # noqa: B018
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,25 @@ def read_spec(spec: str) -> tuple[str, str]:
             "environment variable OPENAI_API_KEY.",
             fix=_WRITTEN,
         )
+    _check_address(url)
     return found["name"], url if "/" in url.split("://", 1)[1] else f"{url}/v1"
+
+
+def _check_address(url: str) -> None:
+    """Refuse what no connection can be made to, which would fail without a word that helps."""
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+        host, port = parsed.host, parsed.port
+        if ":" not in host:
+            host.encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        host, port = "", None
+    if not host or any(character.isspace() for character in url):
+        raise ModelError("the address of this `openai:` model has no host that can be read.", fix=_WRITTEN)
+    if port is not None and not 0 < port < 65536:
+        raise ModelError(f"{port} is no port; the highest is 65535.", fix=_WRITTEN)
 
 
 class OpenAIModel:
@@ -75,6 +93,7 @@ class OpenAIModel:
     ) -> None:
         self._name, self._url = name, url
         self._rpm, self._patience = requests_per_minute, patience
+        self._say: Callable[[str], None] | None = None
         # More at once than a minute allows would only wait in line, against their own deadlines.
         self._concurrency = min(concurrency, max(1, int(requests_per_minute or concurrency)))
 
@@ -86,11 +105,19 @@ class OpenAIModel:
         """The last part of the name the server knows it by."""
         return self._name.rstrip("/").rsplit("/", 1)[-1] or self._name
 
+    def reach(self, say: Callable[[str], None]) -> None:
+        """Ask the server what it serves now, before anything else waits for it, and tell of each wait."""
+        self._say = say
+        self._listed  # noqa: B018 - asked once, kept for `facts`
+
+    @cached_property
+    def _listed(self) -> list[dict[str, Any]]:
+        return [entry for entries in as_they_come(self._listing, [None], 1) for entry in entries]
+
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """Name and address, and which weights the server says these are."""
-        listing = [entry for entries in as_they_come(self._listing, [None], 1) for entry in entries]
-        ours = next((entry for entry in listing if entry.get("id") == self._name), {})
+        ours = next((entry for entry in self._listed if entry.get("id") == self._name), {})
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
         return {"kind": "openai", "name": self._name, "url": self._url, "served": served or None}
@@ -106,12 +133,13 @@ class OpenAIModel:
             yield response
             row.note(response, server_down=server_down)
 
-    def _client(self, connections: int) -> ChatClient:
-        return ChatClient(self._url, patience=self._patience, pace=Pace(self._rpm), connections=connections)
+    def _client(self, connections: int, say: Callable[[str], None] | None = None) -> ChatClient:
+        pace = Pace(self._rpm)
+        return ChatClient(self._url, patience=self._patience, pace=pace, connections=connections, say=say)
 
     @asynccontextmanager
     async def _listing(self) -> AsyncIterator[Ask[None, list[dict[str, Any]]]]:
-        async with self._client(1) as client:
+        async with self._client(1, self._say) as client:
 
             async def listing(_: None) -> list[dict[str, Any]]:
                 return await client.models()

@@ -3,7 +3,9 @@
 answered                                   a Reply
 429, 5xx, timeout, closed, no JSON         tried again, then NoReply
 any other refusal                          NoReply: this request's own fault
-401, 403, 404, an empty account            ModelError: no request would fare better
+401, 403, 404, moved, an empty account     ModelError: no request would fare better
+
+An error sent with status 200 counts as the status that it names.
 """
 
 from __future__ import annotations
@@ -12,14 +14,19 @@ import asyncio
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import httpx
 
 from vlmbench.errors import ModelError
+from vlmbench.models.openai_refusal import error_in, meant, words_of
 from vlmbench.models.openai_retry import Pace, Patience, retry_after
 from vlmbench.models.openai_wire import NoText, Reply, read_reply
 
 KEY = "OPENAI_API_KEY"
+LONGEST_WORDS = 300
+KNOCKS = 3
+"""So many attempts are made to reach a server that has not answered yet. One that has may come back."""
 _PASSING = frozenset({408, 409, 425, 429})
 Read = TypeVar("Read")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -37,9 +44,9 @@ class NoReply(Exception):
 class _Passing(Exception):
     """A failure that may pass."""
 
-    def __init__(self, reason: str, told: float | None = None) -> None:
+    def __init__(self, reason: str, told: float | None = None, *, unreached: bool = False) -> None:
         super().__init__(reason)
-        self.told = told
+        self.told, self.unreached = told, unreached
 
 
 def key_from_environment() -> str | None:
@@ -52,20 +59,55 @@ def key_from_environment() -> str | None:
     return key or None
 
 
+def _timeout(patience: Patience, connect: float) -> httpx.Timeout:
+    return httpx.Timeout(patience.attempt_timeout, connect=min(connect, patience.attempt_timeout))
+
+
+def _check_ports_of_proxies() -> None:
+    for proxy in getproxies().values():
+        port = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").port
+        if port is not None and not 0 < port < 65536:
+            raise ValueError(port)
+
+
+def _unusable_environment(error: Exception) -> ModelError:
+    """Named and not shown: a proxy's address may hold a password."""
+    names = ("all_proxy", "https_proxy", "http_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
+    named = ", ".join(sorted(name for name in os.environ if name.lower() in names))
+    without = "it needs the package socksio" if isinstance(error, ImportError) else "what it says is unusable"
+    install = "`pip install 'httpx[socks]'`, or unset" if isinstance(error, ImportError) else "Mend or unset"
+    return ModelError(
+        f"no connection can be made with {named or 'the proxy'} as the environment has it: {without}.",
+        fix=f"{install} it; NO_PROXY names hosts that are reached without.",
+    )
+
+
 class ChatClient:
     """A connection pool to one server. Use it as an async context manager, in one event loop."""
 
-    def __init__(self, url: str, *, patience: Patience, pace: Pace, connections: int = 1) -> None:
-        self._url, self._patience, self._pace = url, patience, pace
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience,
+        pace: Pace,
+        connections: int = 1,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._url, self._patience, self._pace, self._say = url, patience, pace, say
         self._key = key_from_environment()
         # A proxy of the environment cannot reach this machine's own loopback.
         trust = httpx.URL(url).host not in _LOOPBACK
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(patience.attempt_timeout, connect=min(30.0, patience.attempt_timeout)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            trust_env=trust,
-        )
+        try:
+            if trust:
+                _check_ports_of_proxies()
+            self._http = httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                trust_env=trust,
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise _unusable_environment(error) from None
 
     async def __aenter__(self) -> ChatClient:
         return self
@@ -78,12 +120,12 @@ class ChatClient:
         try:
             return await self._patiently("POST", "chat/completions", body, read_reply)
         except NoText as error:
-            raise NoReply(str(error)) from None
+            raise NoReply(self._shown(str(error))) from None
 
     async def models(self) -> list[dict[str, Any]]:
         """What the server says it serves; empty when it does not say."""
         try:
-            return await self._patiently("GET", "models", None, _entries)
+            return await self._patiently("GET", "models", None, _entries, knocks=KNOCKS)
         except NoReply as error:
             if error.server_down:
                 raise ModelError(
@@ -92,9 +134,18 @@ class ChatClient:
             return []
 
     async def _patiently(
-        self, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        read: Callable[[Any], Read],
+        *,
+        knocks: int | None = None,
     ) -> Read:
-        """Attempts with growing waits, until one succeeds or the deadline comes."""
+        """Attempts with growing waits, until one succeeds or the deadline comes.
+
+        After `knocks` attempts without a connection nobody is taken to be there.
+        """
         patience, loop = self._patience, asyncio.get_running_loop()
         await self._pace.turn()
         end = loop.time() + patience.deadline
@@ -103,71 +154,92 @@ class ChatClient:
             left = min(patience.attempt_timeout, max(end - loop.time(), 0.0))
             try:
                 return await asyncio.wait_for(self._once(method, path, body, read), left)
-            except (_Passing, asyncio.TimeoutError) as error:
-                reason = str(error) or f"no answer within {patience.attempt_timeout:g} s"
-                told = error.told if isinstance(error, _Passing) else None
+            except asyncio.TimeoutError:
+                trouble = _Passing(f"no answer within {left:.3g} s")
+            except _Passing as error:
+                trouble = error
             failures += 1
-            wait = patience.wait(failures, told)
-            if failures >= patience.attempts or loop.time() + wait > end:
-                asked = f", asked to wait {told:g} s" if told else ""
-                raise NoReply(f"{reason}{asked} ({failures} attempts)", server_down=True) from None
-            if told:
-                self._pace.hold(told)
+            wait = patience.wait(failures, trouble.told)
+            asked = f", asked to wait {trouble.told:g} s" if trouble.told else ""
+            given_up = NoReply(f"{trouble}{asked} ({failures} attempts)", server_down=True)
+            most = knocks if knocks and trouble.unreached else patience.attempts
+            if failures >= min(most, patience.attempts) or loop.time() + wait > end:
+                raise given_up
+            if trouble.told:
+                self._pace.hold(trouble.told, patience.base)
+            if self._say is not None:
+                self._say(f"{self._url} does not answer yet ({trouble}); asking again in {wait:.0f} s")
             await asyncio.sleep(wait)
-            await self._pace.turn()
+            if not await self._pace.turn(end):
+                raise given_up
 
     async def _once(
         self, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
     ) -> Read:
         try:
-            response = await self._http.request(method, f"{self._url}/{path}", json=body)
+            # Whoever has not been reached yet is given less time: nobody may be there.
+            timeout = _timeout(self._patience, 10.0 if path == "models" else 30.0)
+            response = await self._http.request(method, f"{self._url}/{path}", json=body, timeout=timeout)
         except httpx.HTTPError as error:
-            raise _Passing(self._safe(f"{type(error).__name__}: {error}".rstrip(": "))) from None
+            reason = self._shown(f"{type(error).__name__}: {error}".rstrip(": "))
+            unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
+            raise _Passing(reason, unreached=unreached) from None
         if response.status_code != 200:
-            raise self._refusal(response, path)
+            raise self._refusal(response, path, response.status_code)
         try:
             document = response.json()
         except ValueError:
             raise _Passing("the reply is no JSON") from None
+        if (error_told := error_in(document)) is not None:
+            raise self._refusal(response, path, meant(error_told))
         try:
             return read(document)
         except ValueError as error:
             raise _Passing(str(error)) from None
 
-    def _refusal(self, response: httpx.Response, path: str) -> Exception:
-        status, said = response.status_code, self._said(response)
+    def _refusal(self, response: httpx.Response, path: str, status: int) -> Exception:
+        said = self._shown(words_of(response))
+        answers = f"{response.status_code} with an error" if response.status_code == 200 else str(status)
         if status in (401, 403):
             state = "is not accepted" if self._key else "is not set"
             return ModelError(
-                f"{self._url} answers {status}: {said}. {KEY} {state} there.",
+                f"{self._url} answers {answers}: {said}. {KEY} {state} there.",
                 fix=f"Set {KEY} in the environment to a key of that server.",
             )
         if status == 429 and "insufficient_quota" in said:
             return ModelError(f"{self._url}: this key's account is used up ({said}).")
         if status in _PASSING or status >= 500:
             return _Passing(
-                f"the server answers {status}: {said}", retry_after(response.headers.get("Retry-After"))
+                f"the server answers {answers}: {said}", retry_after(response.headers.get("Retry-After"))
             )
+        if status in (307, 308) or (300 <= status < 400 and path != "models"):
+            return self._moved(response, path)
         if status == 404 and path != "models":
             return ModelError(
-                f"{self._url} answers 404: {said}.",
+                f"{self._url} answers {answers}: {said}.",
                 fix="Write the name that the server gives the model, and its address up to `/v1`: "
                 "openai:NAME@http://HOST:PORT/v1.",
             )
-        return NoReply(f"the server answers {status}: {said}")
+        return NoReply(f"the server answers {answers}: {said}")
 
-    def _said(self, response: httpx.Response) -> str:
-        """The server's own words, short and without our key."""
+    def _moved(self, response: httpx.Response, path: str) -> ModelError:
+        """Not followed: the key would go to an address that nobody wrote down."""
         try:
-            error = response.json()["error"]
-            said = (
-                f"{error.get('message', '')} {error.get('code') or ''}"
-                if isinstance(error, dict)
-                else str(error)
+            there = response.url.join(response.headers.get("Location", "")).copy_with(
+                query=None, fragment=None
             )
-        except (ValueError, KeyError, TypeError):
-            said = response.text
-        return self._safe(" ".join(said.split())[:300]) or response.reason_phrase
+            other = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
+        except (httpx.InvalidURL, ValueError):
+            other = ""
+        other = self._shown(other.rstrip("/").removesuffix(f"/{path}"))
+        return ModelError(
+            f"{self._url} answers {response.status_code}: it sends to {other or 'no address'}.",
+            fix=f"If you trust that address, write openai:NAME@{other}." if other else None,
+        )
+
+    def _shown(self, words: str) -> str:
+        """Without our key, and only then short: half a key would not be known for one."""
+        return self._safe(words)[:LONGEST_WORDS]
 
     def _safe(self, text: str) -> str:
         return text.replace(self._key, "…") if self._key else text

@@ -60,15 +60,28 @@ class Pace:
     def __init__(self, requests_per_minute: float | None = None) -> None:
         self._gap = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._next = 0.0
+        self._quiet = self._spread = 0.0
 
-    async def turn(self) -> None:
-        """Wait until it is this request's turn."""
-        now = asyncio.get_running_loop().time()
-        start = max(self._next, now)
-        self._next = start + self._gap if self._gap else self._next
-        if start > now:
-            await asyncio.sleep(start - now)
+    async def turn(self, end: float = float("inf")) -> bool:
+        """Wait until it is this request's turn; False at once where that would be after `end`."""
+        loop = asyncio.get_running_loop()
+        while True:
+            start = max(self._next, loop.time(), self._quiet_for_one(loop.time()))
+            if start > end:
+                return False
+            if self._gap:
+                self._next = start + self._gap
+            await asyncio.sleep(max(start - loop.time(), 0.0))
+            # Somebody may have been asked for quiet while this one slept.
+            if start >= self._quiet:
+                return True
 
-    def hold(self, seconds: float) -> None:
-        """No request starts before that many seconds have passed."""
-        self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
+    def _quiet_for_one(self, now: float) -> float:
+        """When the quiet ends for one request: not for all at the same instant."""
+        spread: float = random.uniform(0.0, self._spread)  # noqa: S311 - spreads load, keeps no secret
+        return self._quiet + spread if self._quiet > now else 0.0
+
+    def hold(self, seconds: float, spread: float = 0.0) -> None:
+        """No request starts before that many seconds have passed; then they come spread over some more."""
+        self._quiet = max(self._quiet, asyncio.get_running_loop().time() + seconds)
+        self._spread = spread

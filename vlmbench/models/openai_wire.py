@@ -17,10 +17,13 @@ _SIGNATURES = (
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
 )
+_ENDED = frozenset({"stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "complete", ""})
+_CUT = frozenset({"length", "max_tokens", "model_length"})
+"""How servers call an answer that ended by itself, and one that came to its limit."""
 
 
 class NoText(Exception):
-    """A chat completion without an answer: withheld by the server, or something other than text."""
+    """A chat completion without an answer: withheld or broken off, or something other than text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +99,16 @@ def read_reply(document: Any) -> Reply:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueError("the reply is no chat completion") from None
     if not isinstance(text, str):
-        raise NoText(f"the server gives no text (finish_reason: {str(reason)[:40]})")
+        raise NoText(f"the server gives no text (finish_reason: {reason})")
+    ended = str(reason or "").lower()
+    if ended not in _ENDED | _CUT:
+        # Part of an answer, or none: scored, it would count as a wrong one.
+        raise NoText(f"the server gives no whole answer (finish_reason: {reason})")
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
         text=text.strip(),  # as the other engines give theirs
-        finish="length" if reason == "length" else "stop",
+        finish="length" if ended in _CUT else "stop",
         prompt_tokens=_count(usage.get("prompt_tokens")),
         new_tokens=_count(usage.get("completion_tokens")),
     )
