@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Model, Request, Response
 from vlmbench.models.hf_pictures import Pictures
 from vlmbench.models.hf_processor import mean_colour
+from vlmbench.models.hf_quiet import quiet
 
 if TYPE_CHECKING:
     from vlmbench.models.hf import HfModel
@@ -91,7 +92,7 @@ def _first_step(model: HfModel, inputs: Any) -> Any:
     import torch
 
     config = model._generator._config(Decoding(max_new_tokens=1))
-    with torch.inference_mode():
+    with quiet(), torch.inference_mode():
         done = model._weights.generate(
             **inputs, generation_config=config, output_logits=True, return_dict_in_generate=True
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asking import TinyModel
+from chat_server import chat_server
 
 import vlmbench.doctor_checks
 from vlmbench.cli.main import main
@@ -131,6 +132,34 @@ def test_a_home_that_cannot_be_written_is_said(
     assert "Set VLMBENCH_HOME" in out
 
 
-@pytest.mark.parametrize("argv", [("--against", "vllm"), ("--model", "echo", "--against", "batch-size=none")])
+def test_a_server_is_compared_by_its_answers_without_padded_pictures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with chat_server("A") as server:
+        code, out = doctor(capsys, "--model", "echo:A", "--against", server.spec, "--format", "json")
+    compared = {stage["name"]: stage["compared"] for stage in json.loads(out)["stages"]}
+    assert (code, compared["answer"], compared["text"]) == (0, 6, 0)
+    assert len(server.bodies) == 6
+
+
+def test_nothing_of_transformers_is_said_meanwhile(
+    tiny_model: TinyModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    main(["doctor", "--model", str(tiny_model("llava")), "--against", "batch-size=3"])
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--against", "vllm"),
+        ("--model", "echo", "--against", "batch-size=none"),
+        ("--model", "echo", "--against", "dtype=float32"),
+        ("--model", "echo", "--against", "batch-size=8"),
+        ("--model", "openai:m@http://h/v1", "--against", "dtype=foo"),
+        ("--model", "demo", "--against", "dtype=foo"),
+        ("--model", "echo", "--against", "echo"),
+    ],
+)
 def test_mistakes_are_usage_errors(argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor(capsys, *argv)[0] == 2

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from vlmbench.doctor import Comparison
     from vlmbench.doctor_checks import Check
     from vlmbench.doctor_views import View
+    from vlmbench.domain import Request
 
+    Questions = tuple[list[Request], dict[str, bytes]]
+
+_WITHOUT_DTYPE = ("echo", "openai")
 _COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "optional": "dim"}
 
 
@@ -72,7 +76,8 @@ def execute(args: argparse.Namespace) -> int:
 
     ours, theirs = sides(args)
     print(f"{ours.told(theirs)}  against  {theirs.told(ours)}", file=sys.stderr)
-    seen, half = zip(*(_look(side, args) for side in (ours, theirs)), strict=True)
+    asked = _askable(ours, theirs)
+    seen, half = zip(*(_look(side, args, asked) for side in (ours, theirs)), strict=True)
     comparison = compare(*seen, half=any(half))
     if args.format == "json":
         print_json(asdict(comparison) | {"first": comparison.first and comparison.first.name})
@@ -83,6 +88,22 @@ def execute(args: argparse.Namespace) -> int:
 
 def sides(args: argparse.Namespace) -> tuple[Side, Side]:
     """Both ways of asking that the command line means."""
+    ours, theirs = _both(args)
+    kind, name = _kind(ours.model), (args.against or "").partition("=")[0]
+    if (kind in _WITHOUT_DTYPE and name == "dtype") or (kind == "echo" and name == "batch-size"):
+        raise UsageError(f"`{kind}` models have no {name}.", key="--against", fix="Name another model.")
+    if ours == theirs:
+        raise UsageError(
+            "both sides are asked in the same way.", key="--against", fix="Name another way or another model."
+        )
+    return ours, theirs
+
+
+def _kind(model: str) -> str:
+    return model.partition(":")[0].lower()
+
+
+def _both(args: argparse.Namespace) -> tuple[Side, Side]:
     ours = Side(model=args.model, dtype=args.dtype, batch_size=args.batch_size or "auto")
     against = args.against or _other_backend(args.model)
     name, _, value = against.partition("=")
@@ -102,12 +123,22 @@ def _other_backend(model: str) -> str:
 
     if model.startswith("vllm:"):
         return "hf"
-    return "vllm" if installed("vllm") else "batch-size=8"
+    return "vllm" if installed("vllm") and _kind(model) not in _WITHOUT_DTYPE else "batch-size=8"
 
 
-def _look(side: Side, args: argparse.Namespace) -> tuple[list[View], bool]:
-    """What one side sees and says, and whether it computes in a half format."""
+def _askable(ours: Side, theirs: Side) -> Questions:
+    """The questions that both sides can be asked."""
     from vlmbench.doctor import items
+
+    requests, pictures = items()
+    if "openai" not in (_kind(ours.model), _kind(theirs.model)):
+        return requests, pictures
+    # The colour of the padding is the processor's, which only the server knows.
+    return [request for request in requests if request.image_fit == "native"], pictures
+
+
+def _look(side: Side, args: argparse.Namespace, asked: Questions) -> tuple[list[View], bool]:
+    """What one side sees and says, and whether it computes in a half format."""
     from vlmbench.doctor_views import close, views
     from vlmbench.models.loading import load_model
 
@@ -119,9 +150,8 @@ def _look(side: Side, args: argparse.Namespace) -> tuple[list[View], bool]:
         trust_remote_code=args.trust_remote_code,
         **(parts_of(args) if side.model.removeprefix("vllm:") == args.model.removeprefix("vllm:") else {}),
     )
-    requests, pictures = items()
     try:
-        return views(model, requests, pictures, side.batch_size), "float16" in str(model.facts.get("dtype"))
+        return views(model, *asked, side.batch_size), "float16" in str(model.facts.get("dtype"))
     finally:
         close(model)
         del model
