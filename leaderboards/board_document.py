@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from .board_decoding import decoded
 from .board_nouns import DATE_UNKNOWN, REASONS, Board, Figure
 
 SCHEMA_VERSION = 1
@@ -23,6 +24,7 @@ _HEAD = (
     "rules",
     "style",
     "judge",
+    "decoding",
     "measure",
     "value",
     "unit",
@@ -101,6 +103,7 @@ def _measured(board: Board) -> Iterator[dict[str, Any]]:
                 "rules": board.rules,
                 "style": column.style,
                 "judge": column.judge,
+                "decoding": decoded(place.decoding),
                 "measure": column.measure,
                 **_numbers(place.figure),
                 "band": place.band,

@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import UserError
@@ -32,7 +31,7 @@ class Entrant:
     run: FinishedRun
     folder: str
     model: tuple[str, str]
-    """Name, and a digest of the model's files."""
+    """Name, and a digest: of the model's files, and of a name that cannot be shown whole."""
     figure: Figure
     asked: Asked
     dataset: str
@@ -66,7 +65,7 @@ def _sorted_out(runs: Mapping[str, FinishedRun], rules: RuleSet) -> tuple[list[E
             Entrant(
                 run=run,
                 folder=folder,
-                model=(run.model, _digest(run.facts.get("model"))),
+                model=(run.model, _digest(run)),
                 figure=figure,
                 asked=(run.benchmark, str(run.facts["prompts"]), _judge(run)),
                 dataset=f"{dataset['md5']} {dataset.get('with pictures')}",
@@ -122,10 +121,15 @@ def _judge(run: FinishedRun) -> str | None:
     return judged["model"] if judged["count"] else None
 
 
-def _digest(facts: Any) -> str:
-    """What the model's files are; versions of libraries may change without making it another model."""
+def _digest(run: FinishedRun) -> str:
+    """What the model's files are; versions of libraries may change without making it another model.
+
+    Names that only differ in what is not shown, like their ends after many characters, are told apart by it.
+    """
+    facts = run.facts.get("model")
     files = facts.get("files", facts) if isinstance(facts, Mapping) else facts
-    text = json.dumps(files, sort_keys=True, ensure_ascii=True, default=str)
+    told = files if shown(run.model) == run.model else [run.model, files]
+    text = json.dumps(told, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 

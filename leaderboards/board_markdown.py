@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from vlmbench.plain_text import markdown
 
+from .board_columns import DECODED
+from .board_decoding import decoded
 from .board_nouns import DATE_UNKNOWN, REASONS, Board, Entry, Figure, Place, QuotedTable
 
 MOST = 1000
@@ -51,7 +53,18 @@ def _measured(board: Board) -> Iterator[str]:
         yield f"| {markdown(entry.name)} | {' | '.join(_cells(board, entry))} |"
     for column in board.columns:
         for note in column.notes:
-            yield f"\n{markdown(column.key)}: {markdown(note, MOST)}"
+            said = _ways(board, column.key) if note == DECODED else note
+            yield f"\n{markdown(column.key)}: {markdown(said, MOST)}"
+
+
+def _ways(board: Board, key: str) -> str:
+    """How the figures of a column came about, and which; a table of text has no room to say it at each."""
+    models: dict[str, list[str]] = {}
+    for entry in board.entries:
+        if key in entry.places and (way := decoded(entry.places[key].decoding)):
+            models.setdefault(way, []).append(entry.name)
+    ways = [f"{way}: {', '.join(names)}" for way, names in models.items()]
+    return f"answers were decoded in different ways. {'. '.join(ways)}."
 
 
 def _cells(board: Board, entry: Entry) -> Iterator[str]:

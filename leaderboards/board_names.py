@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from itertools import dropwhile, takewhile
 
 from vlmbench.plain_text import visible
 
@@ -26,7 +28,6 @@ _FAMILIES = (
     "GPT",
 )
 _SIZE = re.compile(r"(?<![\d.A-Za-z])(\d{1,4}(?:[._]\d{1,3})?)([bBmM])(?![A-Za-z])")
-_WORD = re.compile(r"[A-Za-z]+|\w")
 
 
 def shown(name: str) -> str:
@@ -40,8 +41,13 @@ def family_of(model: str) -> str:
     found = [(text.find(family.casefold()), family) for family in _FAMILIES if family.casefold() in text]
     if found:
         return min(found)[1]
-    word = _WORD.search(model)
-    return word[0] if word else "?"
+    word = "".join(takewhile(_in_words, dropwhile(lambda c: not c.isalpha(), model)))
+    return word or next((c for c in model if c.isdigit() or c == "_"), "?")
+
+
+def _in_words(character: str) -> bool:
+    """Letters of every script, and the marks that some of them carry."""
+    return unicodedata.category(character)[0] in "LM"
 
 
 def billions_in(model: str) -> float | None:

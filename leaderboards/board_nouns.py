@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vlmbench.domain import RuleSet
+from vlmbench.domain import Decoding, RuleSet
 
 Why = Literal[
     "blind",
@@ -71,6 +71,8 @@ class Place:
     """Of the paired test against the leader, by Holm's method over all tests of the leader."""
     untested: str | None = None
     """Why there is no band."""
+    decoding: tuple[Decoding, ...] = ()
+    """How its answers were made, as far as the run says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

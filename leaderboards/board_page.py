@@ -10,10 +10,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .board_columns import INDEPENDENT, OTHER_ROWS, UNTESTED
+from vlmbench.domain import Decoding
+
+from .board_columns import DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
+from .board_headlines import NO_MEAN
 from .board_nouns import Board, Figure, Place
 
 FOLDER = Path(__file__).with_name("page")
@@ -29,7 +33,13 @@ SCRIPTS = (
     "start.js",
 )
 
-KEYS = {UNTESTED: "without_scores", OTHER_ROWS: "other_rows", INDEPENDENT: "independent"}
+KEYS = {
+    UNTESTED: "without_scores",
+    OTHER_ROWS: "other_rows",
+    NO_MEAN: "no_mean",
+    INDEPENDENT: "independent",
+    DECODED: "decoded_otherwise",
+}
 """Sentences that the page says in its own languages."""
 
 
@@ -63,7 +73,9 @@ def board_page(board: Board) -> str:
 def page_data(board: Board) -> dict[str, Any]:
     """What the script draws, as short as 2,600 figures need it."""
     keys = [column.key for column in board.columns]
-    folders = [place.folder for entry in board.entries for place in entry.places.values()]
+    every = [place for entry in board.entries for place in entry.places.values()]
+    ways = list(dict.fromkeys(place.decoding for place in every if place.decoding))
+    number = {way: at for at, way in enumerate(ways)}
     return {
         "rules": board.rules,
         "columns": [
@@ -81,10 +93,11 @@ def page_data(board: Board) -> dict[str, Any]:
             for c in board.columns
         ],
         "entries": [
-            [e.name, e.family, e.billions, [_place(e.places.get(key), board.reports) for key in keys]]
+            [e.name, e.family, e.billions, [_place(e.places.get(key), number, board.reports) for key in keys]]
             for e in board.entries
         ],
-        "runs": len(folders),
+        "ways": [[asdict(setting) for setting in way] for way in ways],
+        "runs": len(every),
         "apart": [
             [
                 *(a.model, a.benchmark, _figure(a.figure) if a.figure else None),
@@ -123,12 +136,15 @@ def _figure(figure: Figure) -> list[Any]:
     return [round(figure.value * figure.scale, 6), *ends, figure.n]
 
 
-def _place(place: Place | None, reports: Mapping[str, str]) -> list[Any] | None:
+def _place(
+    place: Place | None, ways: Mapping[tuple[Decoding, ...], int], reports: Mapping[str, str]
+) -> list[Any] | None:
     if place is None:
         return None
     p = None if place.p is None else float(f"{place.p:.2g}")
     untested = KEYS.get(place.untested or "", place.untested)
     cell = [*_figure(place.figure), place.band, list(place.ranks or ()), place.leader, p, untested]
+    cell.append(ways.get(place.decoding))
     return [*cell, reports[place.folder]] if place.folder in reports else cell
 
 

@@ -7,10 +7,10 @@ const drawApart = () => {
     const reason = say(why === "rules" ? "rules_missing" : why) + (numbers ? ` (${numbers})` : "");
     const [value, low, high, n] = figure ?? [null, null, null, null];
     return [
-      breakable(make("td", "long"), model),
-      breakable(make("td", "long"), benchmark),
+      textCell(model),
+      textCell(benchmark),
       make("td", "long why", reason),
-      opening(make("td", "long"), folder, report),
+      textCell(folder, report),
       make("td", "number", value === null ? "–" : value.toFixed(1)),
       make("td", "number", low === null ? "–" : `${low.toFixed(1)}–${high.toFixed(1)}`),
       make("td", "number", n === null ? "–" : n),
@@ -23,7 +23,7 @@ const drawRefused = () => {
   const lines = data.refused.map(([folder, reason]) => {
     const why = make("td", "long why", reason);
     why.lang = "en";
-    return [breakable(make("td", "long"), folder), why];
+    return [textCell(folder), why];
   });
   const table = plainTable([say("folder"), say("why")], lines, say("refused"), 2);
   $("refused").querySelector(".scroll").replaceChildren(table);

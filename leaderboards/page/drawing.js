@@ -12,6 +12,12 @@ const breakable = (node, text) => {
   text.split(/(?<=[_/·-])|(?<=[a-z])(?=[A-Z])/).forEach((piece, i) => node.append(...(i ? [make("wbr")] : []), piece));
   return node;
 };
+// A stranger's text in a cell; one that runs to the left stays in its place.
+const textCell = (text, report) => {
+  const cell = make("td", "long");
+  cell.append(report === undefined ? breakable(make("bdi"), text) : opening(make("bdi"), text, report));
+  return cell;
+};
 // A text that leads to a run's pictures and answers, where there is such a page.
 const opening = (node, text, report) => {
   if (!report) return breakable(node, text);

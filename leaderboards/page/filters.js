@@ -16,7 +16,10 @@ const fillFilters = () => {
   const sizes = ["small", "medium", "large", "unknown"].filter((size) => everyModel.some((r) => sizeOf(r[2]) === size));
   fill("family", [["", say("all")], ...families.map((name) => [name, name])]);
   fill("size", [["", say("all")], ...sizes.map((size) => [size, say(size)])]);
-  fill("spoken", [["", say("all")], ["en", say("en")], ["zh", say("zh")]]);
+  // Those that are there; the page's own two first.
+  const languages = [...new Set([...data.columns, ...data.quoted].flatMap((from) => from.languages.flat()))].sort();
+  const order = [...["en", "zh"].filter((code) => languages.includes(code)), ...languages];
+  fill("spoken", [["", say("all")], ...[...new Set(order)].map((code) => [code, spoken(code)])]);
 };
 const wanted = (name, family, billions) =>
   name.toLowerCase().includes($("text").value.trim().toLowerCase()) &&
@@ -30,6 +33,7 @@ const filterBoard = () => {
     shown += row.hidden ? 0 : 1;
   }
   const seen = data.columns.map((column) => speaks(column.languages));
+  left = seen;
   const board = document.querySelector(".board");
   if (board) {
     const lines = [board.tHead.rows[1], ...rows.map(({ row }) => row)];

@@ -1,16 +1,28 @@
 // The measured table: a row a model, a cell a figure, with its whisker and what it rests on.
 const unit = (column) => (column.unit === "fraction" ? " %" : "");
 
+// How answers came about, in the words of a run's report.
+const decoded = (way) => {
+  const temperature = Number.isInteger(way.temperature) ? way.temperature.toFixed(1) : way.temperature;
+  const words = [say(way.do_sample ? "sampling" : "greedy", { temperature })];
+  if (way.do_sample && way.top_p !== 1) words.push(say("top_p", { top: way.top_p }));
+  if (way.num_beams !== 1) words.push(say("beams", { n: way.num_beams }));
+  return [...words, say("tokens", { n: way.max_new_tokens })].join(say("tip_comma"));
+};
 // What a cell says when it is hovered or focused
 const story = (entry, column, cell) => {
-  const [value, low, high, n, band, ranks, leader, p, untested, report] = cell;
-  const lines = [`${entry[0]} · ${column.key}`, `${column.measure}: ${value.toFixed(1)}${unit(column)}`];
+  const [value, low, high, n, band, ranks, leader, p, untested, way, report] = cell;
+  const lines = [
+    `${isolated(entry[0])} · ${isolated(column.key)}`,
+    `${measured(column.measure)}: ${value.toFixed(1)}${unit(column)}`,
+  ];
   if (low !== null) lines.push(say("tip_interval", { low: low.toFixed(1), high: high.toFixed(1) }));
   lines.push(say("tip_n", { n }), say("tip_rules", { rules: data.rules, style: column.style }));
+  if (way !== null) lines.push(data.ways[way].map(decoded).join(say("tip_and")));
   if (column.judge) lines.push(say("tip_judge", { judge: column.judge }));
   const [first, last] = ranks;
   if (untested) lines.push(say("tip_untested", { why: sentence(untested) }));
-  else if (leader !== null) lines.push(say("tip_tied", { band, first, last, leader, p }));
+  else if (leader !== null) lines.push(say("tip_tied", { band, first, last, leader: isolated(leader), p }));
   else lines.push(say(first === last ? "tip_alone" : "tip_best", { band, first, last }));
   if (report) lines.push(say("tip_opens"));
   return lines.join("\n");
@@ -54,9 +66,9 @@ const cellOf = (entry, column, i) => {
   if (cell[4] === 1) node.classList.add("top");
   if (cell[4] !== null) node.dataset.band = cell[4];
   if (cell[1] !== null) node.dataset.ends = `${cell[1].toFixed(1)}–${cell[2].toFixed(1)}`;
-  if (cell[9]) {
+  if (cell[10]) {
     const link = make("a", "", cell[0].toFixed(1));
-    link.href = cell[9];
+    link.href = cell[10];
     link.tabIndex = -1;
     node.append(link);
   } else node.textContent = cell[0].toFixed(1);
@@ -111,10 +123,12 @@ const drawBoard = () => {
   sorted = -1;
   rows = data.entries.map((entry) => {
     const row = make("tr");
-    const name = make("th", "name", entry[0]);
+    const name = make("th", "name");
     name.scope = "row";
-    const about = [entry[1] === entry[0] ? null : entry[1], entry[2] === null ? null : `${entry[2]} B`];
-    name.append(make("small", "", about.filter(Boolean).join(" · ")));
+    const about = make("small");
+    if (entry[1] !== entry[0]) about.append(make("bdi", "", entry[1]));
+    if (entry[2] !== null) about.append(about.firstChild ? " · " : "", `${entry[2]} B`);
+    name.append(make("bdi", "", entry[0]), about);
     row.append(name, make("td", "place"), ...data.columns.map((column, i) => cellOf(entry, column, i)));
     return { entry, row, cells: [...row.cells] };
   });

@@ -1,15 +1,15 @@
-// What a figure rests on, for the mouse and for keys.
+// What a figure rests on, for the mouse and for keys. Cells of quoted tables have it as parts, each in its language.
 const tip = $("tip");
 const hideTip = () => {
   tip.hidden = true;
 };
 const showTip = (cell) => {
-  const text = cell?.matches?.("td.cell") ? cell.getAttribute("aria-label") : cell?.dataset?.tip;
-  if (!text) {
+  const told = cell?.matches?.("td.cell") ? [cell.getAttribute("aria-label")] : stories.get(cell)?.();
+  if (!told) {
     hideTip();
     return;
   }
-  tip.textContent = text;
+  tip.replaceChildren(...told);
   tip.hidden = false;
   const box = cell.getBoundingClientRect();
   const left = Math.min(Math.max(8, box.right - tip.offsetWidth), innerWidth - tip.offsetWidth - 8);

@@ -1,7 +1,19 @@
-// The tables that others have printed.
-const when = (table) => `${table.date ?? say("date_unknown")} (${table.dated})`;
-const quoteStory = (model, benchmark, figure, table) =>
-  [`${model} · ${benchmark}: ${figure}`, say("tip_quoted", table), when(table), `${say("rules")}: ${table.rules}`].join("\n");
+// The tables that others have printed. What their sources and we say of them is English in every language.
+const stories = new Map();
+const english = (text) => {
+  const node = make("span", "", text);
+  node.lang = "en";
+  return node;
+};
+const about = (table) => [
+  [table.date ?? say("date_unknown"), " (", english(table.dated), ")"],
+  [say("rules"), say("tip_colon"), english(table.rules)],
+];
+const quoteStory = (model, benchmark, figure, table) => {
+  const [when, rules] = about(table);
+  const quoted = [say("tip_quoted"), say("tip_colon"), english(table.title)];
+  return [`${model} · ${benchmark}: ${figure}\n`, ...quoted, "\n", ...when, "\n", ...rules];
+};
 const quote = (table) => {
   const block = make("div", "quote");
   const cite = make("p", "cite");
@@ -9,7 +21,8 @@ const quote = (table) => {
   link.href = table.source;
   link.rel = "noreferrer";
   link.setAttribute("aria-label", `${say("source")}: ${table.title}`);
-  cite.append(link, ` · ${when(table)} · ${say("rules")}: ${table.rules}`);
+  const [when, rules] = about(table);
+  cite.append(link, " · ", ...when, " · ", ...rules);
   const titles = [say("model"), ...table.benchmarks.map((name) => name.replaceAll("_", " "))];
   const notes = [];
   const lines = table.rows.map(([model, family, billions, figures, doubts]) => {
@@ -19,20 +32,31 @@ const quote = (table) => {
     const cells = figures.map((figure, i) => {
       const doubt = doubts[i];
       const cell = make("td", "number", `${figure ?? "–"}${doubt ? " †" : ""}`);
-      if (figure) cell.dataset.tip = quoteStory(model, titles[i + 1], figure, table);
-      if (doubt) notes.push(`${model}, ${titles[i + 1]}: ${figure} † ${doubt}`);
+      if (figure) stories.set(cell, () => quoteStory(model, titles[i + 1], figure, table));
+      if (doubt) notes.push([`${model}, ${titles[i + 1]}: ${figure} † `, english(doubt)]);
       return cell;
     });
     return [name, ...cells];
   });
   const scroll = make("div", "scroll");
   const drawn = plainTable(titles, lines, table.title);
+  drawn.removeAttribute("aria-label");
+  const title = make("h3", "", table.title);
+  title.lang = "en";
+  title.id = `quoted-${data.quoted.indexOf(table)}`;
+  drawn.setAttribute("aria-labelledby", title.id);
   drawn.dataset.languages = JSON.stringify(table.languages);
   scroll.append(drawn);
-  block.append(make("h3", "", table.title), cite, scroll);
+  block.append(title, cite, scroll);
   if (notes.length) {
     const list = make("ul", "notes");
-    list.append(...notes.map((note) => make("li", "", note)));
+    list.append(
+      ...notes.map((note) => {
+        const item = make("li");
+        item.append(...note);
+        return item;
+      }),
+    );
     const said = make("details", "cite");
     said.append(make("summary", "", `† ${say("disagree")} ${notes.length}`), list);
     block.append(said);
@@ -43,5 +67,6 @@ const drawQuoted = () => {
   const section = $("quoted");
   section.hidden = !data.quoted.length;
   for (const old of section.querySelectorAll(".quote")) old.remove();
+  stories.clear();
   section.append(...data.quoted.map(quote));
 };

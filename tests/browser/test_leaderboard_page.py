@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import re
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from board_runs import write_run
+from PIL import Image
 from watched_page import Watched
 
 from vlmbench.cli.main import main
@@ -26,6 +28,8 @@ SKILLS = {
     "LLaVA-v1.5-13B": 0.66,
     HOSTILE: 0.3,
 }
+RULE = (0xDF, 0xE2, 0xDD)
+"""Of the light theme."""
 BENCHMARKS = ("MMBench_DEV_EN", "MMBench_DEV_CN", "MMStar")
 
 
@@ -221,7 +225,7 @@ def test_keys_search_walk_and_tell(page: Watched) -> None:
     tip = page.page.inner_text("#tip")
     assert tip.startswith(models(page)[1] + " · MMBench_DEV_CN")
     assert "n = 120" in tip
-    assert "rules strict" in tip
+    assert "rule set strict" in tip
     assert page.page.evaluate("document.activeElement.getAttribute('aria-label')") == tip
     page.page.keyboard.press("End")
     assert page.page.inner_text("#tip").startswith(models(page)[1] + " · MMStar")
@@ -266,6 +270,113 @@ def test_chinese_says_how_many_rows_a_partial_run_has(
     seen = watched((tmp_path / "site" / "index.html").as_uri(), locale="zh-CN")
     assert "(18 行)" in seen.page.inner_text("#apart table")
     assert "没有保留逐题得分" in seen.page.locator(".board td.cell").first.get_attribute("aria-label")
+
+
+def built(folder: Path) -> str:
+    assert main(["leaderboard", "build", "--runs", str(folder / "runs"), "--out", str(folder / "site")]) == 0
+    return (folder / "site" / "index.html").as_uri()
+
+
+def test_places_are_those_of_a_column_that_is_shown(tmp_path: Path, watched: Callable[..., Watched]) -> None:
+    for model, skills in {"one": (9, 1, 5), "two": (1, 9, 5)}.items():
+        for name, skill in zip(("AI2D_TEST", "CCBench", "MMBench_dev_ar"), skills, strict=True):
+            right = [i < skill * 10 for i in range(90)]
+            write_run(tmp_path / "runs" / model / name, model, right, benchmark=name)
+    seen = watched(built(tmp_path))
+    assert seen.page.locator("#spoken option").all_text_contents() == ["All", "English", "Chinese", "Arabic"]
+    marked = seen.page.locator(".board th[aria-sort=descending]:not([hidden])")
+    for language, title, first in (("zh", "CCBench", "two"), ("ar", "dev ar", "one"), ("", "TEST", "one")):
+        seen.page.select_option("#spoken", language)
+        assert marked.all_inner_texts() == [title]
+        assert models(seen)[0] == first
+        assert seen.page.locator(".board td.sorted:not([hidden])").count() == 2
+    assert column(seen, 2) == ["1", "2"]
+    seen.page.select_option("#spoken", "zh")
+    marked.locator("button").click()
+    assert models(seen) == ["one", "two"]
+    assert seen.complaints == []
+
+
+def test_a_row_without_a_band_parts_no_two_of_one_band(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    for model, skill in {"best": 59, "untested": 58, "near": 57, "low": 3}.items():
+        right = [i < skill for i in range(60)]
+        write_run(tmp_path / "runs" / model, model, right, scores=model != "untested")
+    seen = watched(built(tmp_path))
+    assert models(seen) == ["best", "untested", "near", "low"]
+    cut = "rows => rows.map((row) => row.classList.contains('cut'))"
+    assert seen.page.locator(".board tbody tr").evaluate_all(cut) == [False, False, False, True]
+
+
+def test_the_note_of_a_figure_says_how_its_answers_were_decoded(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    ways = [{"max_new_tokens": 512}], [{"max_new_tokens": 3, "do_sample": True, "temperature": 1.5}]
+    for number, way in enumerate(ways):
+        write_run(tmp_path / "runs" / str(number), f"m-{number}", [True] * 9, facts={"decoding": way})
+    seen = watched(built(tmp_path))
+    said = seen.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.ariaLabel)")
+    assert "greedy, at most 512 tokens" in said[0]
+    assert "sampling at 1.5, at most 3 tokens" in said[1]
+    assert "decoded in different ways" in seen.page.inner_text("#column-notes")
+    seen.page.click("#language")
+    said = seen.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.ariaLabel)")
+    assert "采样（温度 1.5），最多 3 个词元" in said[1]
+    assert "循环准确率" in said[1]
+    assert "解码方式不同" in seen.page.inner_text("#column-notes")
+
+
+def test_a_name_that_runs_to_the_left_takes_nothing_along(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    write_run(tmp_path / "runs" / "a", "نموذج-7B", [True] * 9)
+    seen = watched(built(tmp_path))
+    name = seen.page.locator(".board th.name bdi")
+    assert name.all_text_contents() == ["نموذج-7B", "نموذج"]
+    cell, words = (seen.page.locator(f".board tbody th{part}").bounding_box() for part in ("", " small bdi"))
+    assert words["x"] - cell["x"] < 20  # the family stands first, its size after it
+    assert "\u2068نموذج-7B\u2069 · " in seen.page.locator(".board td.cell").get_attribute("aria-label")
+
+
+def test_what_sources_said_in_english_is_marked_as_english(
+    address: str, watched: Callable[..., Watched]
+) -> None:
+    seen = watched(address, locale="zh-CN")
+    first = seen.page.locator(".quote").first
+    assert first.locator("h3").get_attribute("lang") == "en"
+    assert first.locator("p.cite span[lang=en]").count() == 2
+    assert first.locator(".notes li span[lang=en]").count() > 0
+    assert first.locator("table").get_attribute("aria-labelledby") == "quoted-0"
+    first.locator("td.number").first.hover()
+    tip = seen.page.locator("#tip")
+    assert "引用数据" in tip.inner_text()
+    assert "评分规则" in tip.inner_text()
+    assert tip.locator("[lang=en]").count() == 3
+    assert "规则集" not in seen.page.inner_text("body")
+    assert "计分规则" not in seen.page.inner_text("body")
+
+
+@pytest.mark.parametrize("scale", [1, 1.25])
+def test_a_rule_between_rows_is_over_every_cell(
+    address: str, watched: Callable[..., Watched], scale: float
+) -> None:
+    seen = watched(address, device_scale_factor=scale, color_scheme="light")
+    seen.page.locator(".board").scroll_into_view_if_needed()
+    picture = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")
+    rows = seen.page.locator(".board tbody tr + tr:not(.cut)")
+    assert rows.count() > 0
+    for row in rows.all():
+        for cell in (row.locator("th"), row.locator("td.sorted")):
+            box = cell.bounding_box()
+            x, y = int((box["x"] + 4) * scale), round(box["y"] * scale)
+            assert RULE in [picture.getpixel((x, y + near)) for near in (-1, 0, 1)]
+
+
+def test_the_arrow_of_a_heading_has_no_line_of_its_own(page: Watched) -> None:
+    page.page.set_viewport_size({"width": 1400, "height": 900})
+    content = "getComputedStyle(document.querySelector('.quote th button'), '::after').content"
+    assert page.page.evaluate(content) == '"\u00a0↕"'
 
 
 def test_chinese_and_back(address: str, watched: Callable[..., Watched]) -> None:
