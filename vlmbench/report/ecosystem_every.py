@@ -29,7 +29,8 @@ from vlmbench.report.ecosystem_facts import (
 
 VERSION = "0.3.0"
 _PART = re.compile(r"[A-Za-z0-9][\w.+=-]*")
-_ROWS = "row accuracy"
+_ROWS = ("row accuracy", "accuracy", "aAcc")
+"""Figures that are means of rows: what single rows belong to, where the headline is none."""
 
 
 def default_model_id(name: str) -> str:
@@ -54,7 +55,7 @@ def every_eval_ever(
     uuid = stable_id(run.benchmark, model, moment, run.rules)
     evaluation = encodable(f"{run.benchmark}/{model}/{moment}")
     figures = [figure for figure in run.results["metrics"] if figure["value"] is not None]
-    joined = next((n for n, figure in enumerate(figures) if figure["name"] == _ROWS), 0)
+    joined = next((n for n, figure in enumerate(figures) if figure["name"] in _ROWS), 0)
     keys = {"schema_version": VERSION, "evaluation_id": evaluation}
     rows = [
         {**keys, "model_id": model, "evaluation_result_id": f"{uuid}:{joined}", **row}
