@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from report_pages import (
     LONG,
+    give_times,
     no_violations,
     nothing_else_happened,
     opened,
@@ -34,7 +35,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     two = run_of_answers(questions, "two", lambda i, right: right if i % 20 else "C")
     assert main(["report", str(one)]) == 0
     assert main(["report", str(one), str(two)]) == 0
-    return {"one": (one / "report.html").as_uri(), "two": (two / "report-compared.html").as_uri()}
+    slow = one.parent / "slow.html"
+    give_times(two)
+    assert main(["report", str(two), "--out", str(slow)]) == 0
+    return {
+        "one": (one / "report.html").as_uri(),
+        "two": (two / "report-compared.html").as_uri(),
+        "slow": slow.as_uri(),
+    }
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
@@ -162,6 +170,56 @@ def test_two_runs_are_tested_under_every_rule_set_and_by_category(
     assert all("p " in text for text in tested)
     follow(seen, "#categories td.apart a")
     assert seen.page.get_attribute("[data-filter=flipped]", "aria-pressed") == "true"
+
+
+def test_the_difference_says_of_what_over_how_much_and_what_is_left_out(
+    watched: Callable[..., Watched], pages: dict[str, str]
+) -> None:
+    seen = opened(watched, pages["two"])
+    said = seen.page.inner_text(".verdict")
+    for words in (
+        "percentage points of circular accuracy over 39 questions",
+        "over 156 rows in 39 clusters",
+        "The smallest difference this set would show",
+        "4 rows are left out: only rows with a score in both runs are compared",
+    ):
+        assert words in said
+    bases = seen.page.locator("#categories tr", has_text="base-row accuracy").locator("td.apart")
+    assert "other rows" in bases.inner_text()
+    seen.page.click("#language")
+    said = seen.page.inner_text(".verdict")
+    for words in ("个百分点（循环准确率，39 题）", "有 4 行未参与比较"):
+        assert words in said
+
+
+def test_figures_that_no_test_compares_have_their_difference(
+    watched: Callable[..., Watched], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    questions = write_questions(tmp_path_factory.mktemp("whole"))
+    one = run_of_answers(questions, "one", lambda i, right: right if i % 4 else "D")
+    two = run_of_answers(questions, "two", lambda _, right: right)
+    assert main(["report", str(one), str(two)]) == 0
+    seen = opened(watched, (two / "report-compared.html").as_uri())
+    told = [text for text in seen.page.locator("#categories td.apart").all_inner_texts() if "p " not in text]
+    assert [text.split() for text in told] == [["+25.0", "not", "tested"]]
+
+
+LETTERS = "all => all.map(e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().d)"
+
+
+def test_letters_of_a_chart_keep_their_size_however_wide_it_is(
+    watched: Callable[..., Watched], pages: dict[str, str], noisy: str
+) -> None:
+    for address in (pages["slow"], noisy):
+        seen = watched(address)
+        for window in (390, 1400, 800):
+            seen.page.set_viewport_size({"width": window, "height": 900})
+            seen.page.wait_for_timeout(100)
+            sizes = seen.page.locator("svg text").evaluate_all(LETTERS)
+            assert sizes
+            assert sizes == pytest.approx([12] * len(sizes), abs=0.3)
+        seen.page.emulate_media(media="print")
+        nothing_else_happened(seen)
 
 
 def test_badges_stand_in_a_column_of_their_own(

@@ -207,6 +207,41 @@ def test_chinese_by_the_browser_s_language_and_by_the_button(
     nothing_else_happened(seen)
 
 
+def test_chinese_tells_wrong_answers_from_failed_requests_and_says_why(
+    watched: Callable[..., Watched], pages: dict[str, Any]
+) -> None:
+    seen = opened(watched, f"{pages['one']}#row-{pages['ids'][5]}", locale="zh-CN")
+    assert seen.page.inner_text("[data-filter=wrong]").startswith("答错")
+    assert seen.page.inner_text("[data-filter=error]").startswith("请求错误")
+    assert seen.page.inner_text("#error-card h2") == "请求错误"
+    assert "仅有一个字母" in seen.page.inner_text("#detail .readings")
+    assert "letter" not in seen.page.inner_text("#detail .readings")
+    seen.page.evaluate(f"location.hash = '#row-{pages['ids'][4]}'")
+    seen.page.wait_for_selector("#detail .problem")
+    assert "echo" in seen.page.locator("#detail .reason bdi[lang=en]").first.inner_text()
+    nothing_else_happened(seen)
+
+
+@pytest.mark.parametrize(("locale", "words"), [("en-US", "answers were not kept"), ("zh-CN", "回答未保留")])
+def test_a_run_kept_without_answers_shows_verdicts_and_nothing_that_needs_them(
+    watched: Callable[..., Watched], pages: dict[str, Any], tmp_path: Path, locale: str, words: str
+) -> None:
+    run = Path(pages["two"].removeprefix("file://")).parent
+    kept = shutil.copytree(run, tmp_path / "kept", ignore=shutil.ignore_patterns("responses.jsonl", "*.html"))
+    assert main(["report", str(kept)]) == 0
+    seen = opened(watched, (kept / "report.html").as_uri(), locale=locale)
+    assert words in seen.page.inner_text(".headline")
+    for card in ("#bias", "#confusion", "#latency", "#error-card", "#unparsed-card", "[data-filter=error]"):
+        assert seen.page.locator(card).count() == 0
+    seen.page.click("[data-filter=right]")
+    assert shown(seen) == len(pages["ids"])
+    seen.page.keyboard.press("j")
+    assert words in seen.page.inner_text("#detail .said")
+    no_violations(seen)
+    seen.see(f"report-not-kept-{locale}")
+    nothing_else_happened(seen)
+
+
 def test_two_runs_side_by_side_and_what_flipped(
     watched: Callable[..., Watched], pages: dict[str, Any]
 ) -> None:

@@ -48,6 +48,7 @@ def test_scores_are_points_with_their_intervals_in_a_figure_of_their_own(
     assert "60 %" in scores.locator("svg").text_content()
     seen.page.locator("button", has_text="中文").click()
     assert "步 300" in scores.inner_text()
+    assert seen.page.locator("h2").all_inner_texts() == ["MMBench_DEV_EN · 循环准确率", "损失"]
     seen.see("report-training-scores")
     assert seen.complaints == []
 

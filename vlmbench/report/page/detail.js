@@ -69,10 +69,10 @@ function readings(row) {
   const worth = (value) => (value === null ? mark("unscored") : mark(value >= 1 ? "right" : value > 0 ? "partly" : "wrong", value > 0 && value !== 1 ? short(value) : undefined));
   const body = FIGURES.all_rules.map((rules, k) => make("tr", { class: rules === state.rules ? "current" : null }, make("th", { scope: "row" }, rules),
     answers.map(([answer]) => {
-      if (answer.v[k] === null) return make("td", { class: "quiet", colspan: 3 }, `– ${say("unscored")}`);
+      if (answer.v[k] === null) return make("td", { class: "quiet", colspan: 3 }, `– ${say("noVerdict")}`);
       const [found, value, reason, judged] = QUESTIONS.verdicts[answer.v[k]];
       return [make("td", {}, found === null ? make("span", { class: "quiet" }, "∅ ", say("noneFound")) : make("bdi", {}, plainText(found))),
-        make("td", {}, worth(value)), make("td", { class: "quiet" }, reasonOf(reason), judged ? ` (${say("judged")})` : "")];
+        make("td", {}, worth(value)), make("td", { class: "quiet reason" }, reasonOf(reason), judged ? ` (${say("judged")})` : "")];
     })));
   const heads = answers.map(([, i]) => ["found", "worth", "reason"].map((key) => make("th", { scope: "col" }, key === "found" ? runName(i) : null, say(key))));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("readAs") }, make("table", { class: "readings" }, make("caption", {}, say("readAs")),

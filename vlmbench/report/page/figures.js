@@ -88,8 +88,9 @@ function apart(figure, other) {
 
 // Of two figures that no test puts side by side: how far apart they are, if both are of the same rows.
 function plainlyApart(found, figure, other) {
-  const alike = found && !found.reason && !found.left_out && other && other.unit === figure.unit && figure.level !== "check";
-  if (!alike || figure.value === null || other.value === null) return "–";
+  const known = found && !found.reason && other && other.unit === figure.unit && figure.value !== null && other.value !== null;
+  if (!known || figure.level === "check") return "–";
+  if (found.left_out) return ["–", make("small", {}, say("otherRows"))];
   return [pointsOf(figure.unit === "fraction", other.value - figure.value), make("small", {}, say("untested"))];
 }
 
@@ -118,7 +119,7 @@ function categories(under) {
 
 const holmLine = () => {
   const found = FIGURES.difference && FIGURES.difference[state.rules];
-  return found && !found.reason ? [`B − A: ${pointsName(found.unit_fraction)}${state.language ? "；" : "; "}`, say("holm")] : [];
+  return found && !found.reason ? [say("holm"), state.language ? "" : " ", pointsName(found.unit_fraction), say("holmWhy")] : [];
 };
 
 function categoryLine(figure, mine, i, most, other) {

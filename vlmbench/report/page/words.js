@@ -44,13 +44,13 @@ const WORDS = {
   percentPoints: ["percentage points", "个百分点"], points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
   rowMean: ["the rows' mean score", "各行平均得分"], inClusters: ["in", "归为"], clusters: ["clusters", "组"],
   smallest: ["The smallest difference this set would show four times of five", "此题集五次中有四次能显出的最小差异"],
-  smallestNone: ["How small a difference this set could show cannot be told: nothing varies.", "没有任何变化，无法判断此题集能显出多小的差异。"], untested: ["not tested", "未检验"],
+  smallestNone: ["How small a difference this set could show cannot be told: nothing varies.", "没有任何变化，无法判断此题集能显出多小的差异。"], untested: ["not tested", "未检验"], noVerdict: ["no verdict", "无判定"], otherRows: ["other rows", "行不相同"],
   notKept: ["answers were not kept", "回答未保留"],
   noVerdicts: ["Row by row, nothing was kept of this rule set; its figures above are whole.", "此评分规则的逐行判定未保留；上方的指标仍是完整的。"],
   notKeptWhy: ["The answers of this run were not kept: its figures and verdicts are here; what was said, errors, times and the counts of options are not.", "本次评测的回答未保留：此处有得分与判定，没有回答原文、请求错误、耗时与选项统计。"],
   step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
   picked: ["What a figure above chose", "由上方数字选定的条件"], takeAway: ["take this filter away", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "评测"], atLeast: ["at least", "至少"],
-  byRow: ["row by row", "逐行"], holm: ["p adjusted for several categories (Holm).", "p 值已按多个类别校正（Holm）。"],
+  byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别校正（Holm）。"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
 const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
