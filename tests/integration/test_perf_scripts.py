@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,19 @@ def test_it_prints_its_figures(name: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert any(letter.isdigit() for letter in done.stdout)
+
+
+@pytest.mark.slow
+def test_a_board_of_200_models_and_13_benchmarks_is_small_and_soon_there(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PERF / "leaderboard.py")],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300, check=True,
+    )  # fmt: skip
+    found = {
+        what: float(re.search(rf"{what}\D*([\d.]+)", done.stdout)[1])  # type: ignore[index]
+        for what in ("build:", "index.html:", "click to sorted: median")
+    }
+    # Under 1 MB, 5 s and 50 ms on a machine of its own; three times that beside other tests.
+    assert found["index.html:"] < 1
+    assert found["build:"] < 15
+    assert found["click to sorted: median"] < 150
