@@ -1,4 +1,4 @@
-"""What the published page is built from: answers for every figure, small, and nothing of the machine's clock."""
+"""What the published page is built from: answers for every figure, small, nothing of the machine's clock."""
 
 from __future__ import annotations
 
