@@ -128,7 +128,8 @@ def test_text_before_the_picture_and_pictures_of_another_fit_are_told_apart(tiny
     for architecture in ("llava_next", "qwen2_vl", "idefics3"):
         model = load_hf(str(tiny_model(architecture)), device="cpu")
         assert answers(model, asked) == one_by_one(tiny_model(architecture), asked)
-        assert model.timing["paths"] == {"shared prefix": len(asked)}
+        # Seven of them begin like no other.
+        assert model.timing["paths"] == {"shared prefix": len(asked) - 7, "plain": 7}
 
 
 def test_eager_attention_takes_trees_too(tiny_model: TinyModel) -> None:
@@ -224,6 +225,28 @@ def test_many_questions_on_one_picture_are_divided_before_they_take_memory(tiny_
     model._batcher.tokens = 500
     assert {r.error for r in answers(model, asked).values()} == {None}
     assert 3 < model.timing["pictures_encoded"] < 20
+
+
+def test_what_is_longer_than_the_budget_all_by_itself_is_still_computed_once(tiny_model: TinyModel) -> None:
+    briefly, before = Decoding(max_new_tokens=2), "Look at the picture and at every part of it. " * 9
+    asked = [
+        request(end, before, ImageRef("picture 2"), f"{end}?", decoding=briefly)
+        for end in ("A", "B", "C", "D")
+    ]
+    model = load_hf(str(tiny_model("llava")), device="cpu")
+    whole = answers(model, asked)
+    computed = model.timing["prompt_tokens_computed"]
+    model._batcher.tokens = computed // 2
+    assert answers(model, asked) == whole
+    assert model.timing["paths"] == {"shared prefix": 4}
+    assert model.timing["pictures_encoded"] == 1
+    assert model.timing["prompt_tokens_computed"] == computed
+    # Once a batch has not fit, the budget is what the memory holds.
+    model._batcher.halvings = 1
+    assert answers(model, asked) == whole
+    assert model.timing["paths"] == {"plain": 4}
+    assert model.timing["pictures_encoded"] == 4
+    assert model.timing["out_of_memory"] == 0
 
 
 def test_tokens_a_checkpoint_never_says_are_left_to_generate(tiny_model: TinyModel, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ class HfModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in any order; a failing one becomes an error response."""
-        self._tally = Tally()
+        self._tally = Tally(halvings_before=self._batcher.halvings)
         rows = self._batcher.rows
         pictures = Pictures(images, mean_colour(self._processor))
         workshop = Workshop(pictures, self._renderer, self._processor, self._sharer)

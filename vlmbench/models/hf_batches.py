@@ -3,6 +3,10 @@
 A job is one prompt, or several that share their pictures and the text before and around them. Jobs
 come sorted by length a window at a time, so that a batch has little padding. A batch that does not
 fit on the device halves the budget for good. Greedy answers do not depend on any of this.
+
+A job over the budget is divided, and what its prompts share is computed once for each part. Where that
+is most of it, as with a picture of thousands of tokens, dividing would cost more than it saves: until a
+batch has really not fit, such a job goes whole.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vlmbench.domain import ImageRef, Request, Response
@@ -62,6 +67,16 @@ class Job:
             and bool(mine.digests) == bool(its.digests)
             and (self.shared is None) == (other.shared is None)
         )
+
+    @property
+    def is_mostly_shared(self) -> bool:
+        """Whether a half of it would still be three quarters of its tokens, or more."""
+        if self.shared is None:
+            return False
+        # What the first and the last in order begin with, all between them begin with too.
+        first, last = min(self.shared.rows), max(self.shared.rows)
+        in_common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+        return 2 * in_common >= self.tokens
 
     def halves(self) -> tuple[Job, ...]:
         """The same prompts in two jobs; a job of one prompt is not divided."""
@@ -121,7 +136,7 @@ class Batcher:
                 return
             if isinstance(job, Response):
                 yield job
-            elif len(job.prompts) > 1 and not self._has_room(job):
+            elif self._is_to_be_divided(job):
                 waiting.extendleft(reversed(job.halves()))
             elif batch and not (batch[0].fits_with(job) and self._has_room(*batch, job)):
                 waiting.appendleft(job)
@@ -130,11 +145,19 @@ class Batcher:
                 batch.append(job)
                 yield job
 
+    def _is_to_be_divided(self, job: Job) -> bool:
+        if len(job.prompts) == 1 or self._has_room(job):
+            return False
+        return not self._has_rows(job) or self.halvings > 0 or not job.is_mostly_shared
+
     def _has_room(self, *batch: Job) -> bool:
+        return _cost(batch) <= self.tokens and self._has_rows(*batch)
+
+    def _has_rows(self, *batch: Job) -> bool:
         rows = sum(len(job.prompts) for job in batch)
         # Sampling draws its random numbers a batch at a time, so only a batch of one can be repeated.
         most = 1 if batch[0].prompts[0].request.decoding.do_sample else self.rows
-        return _cost(batch) <= self.tokens and (most is None or rows <= most)
+        return most is None or rows <= most
 
     def _make_smaller(
         self, batch: Sequence[Job], waiting: deque[Job], error: OutOfMemoryError

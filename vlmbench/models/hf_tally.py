@@ -22,12 +22,15 @@ class Tally:
     prefilled: int = 0
     saved: int = 0
     encoded: int = 0
+    halvings_before: int = 0
+    """How often a batch had not fit when this began."""
 
     def trees(self, batch: Sequence[Job]) -> None:
         """A batch of trees was answered."""
         for job in batch:
             if job.shared is not None:
-                self._came(TREES, len(job.prompts))
+                # A tree of one prompt shares nothing.
+                self._came(TREES if len(job.prompts) > 1 else PLAIN, len(job.prompts))
                 self.prefilled += job.shared.tokens
                 self.saved += sum(map(len, job.shared.rows)) - job.shared.tokens
                 self.encoded += bool(job.shared.trunk.pixels)
@@ -49,6 +52,6 @@ class Tally:
             "prompt_tokens_computed": self.prefilled,
             "prompt_tokens_saved": self.saved,
             "pictures_encoded": self.encoded,
-            "out_of_memory": batcher.halvings,
+            "out_of_memory": batcher.halvings - self.halvings_before,
             "token_budget": batcher.tokens,
         }
