@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clusters import BENCH, answers, finished_files, killing, run
 
-from vlmbench.domain import Decoding, Request, Response
+from vlmbench.domain import Decoding, ImageRef, Request, Response
+from vlmbench.engine import cluster_seats
 from vlmbench.engine.cluster import open_cluster
 from vlmbench.engine.cluster_devices import Devices
+from vlmbench.engine.cluster_worker import Orders, Worker
+from vlmbench.errors import ModelError
+from vlmbench.models.vllm_engine import EngineDied
 from vlmbench.store import RunFolder, read_responses
 
 pytest.importorskip("ray")
@@ -167,11 +174,11 @@ def test_without_ray_one_process_suffices_and_more_say_what_to_install(
 
 def test_a_row_comes_once_although_a_stopped_call_left_work_behind() -> None:
     model = open_cluster("echo:B,!sleep=0.02", Devices(count=2), {"device": "cpu"})
-    asked = [Request(id=str(i), group=str(i), parts=("?",), decoding=Decoding()) for i in range(40)]
-    stopped = model.generate(asked, {})
+    rows = [Request(id=str(i), group=str(i), parts=("?",), decoding=Decoding()) for i in range(40)]
+    stopped = model.generate(rows, {})
     next(stopped)
     stopped.close()  # type: ignore[attr-defined]
-    assert sorted(int(r.id) for r in model.generate(asked[:20], {})) == list(range(20))
+    assert sorted(int(r.id) for r in model.generate(rows[:20], {})) == list(range(20))
     model.close()
 
 
@@ -185,4 +192,84 @@ def test_a_real_model_answers_the_same_whether_workers_open_the_pictures_or_are_
     assert run(tmp_path / "one", *FEW, "--device", "cpu", model="demo") == 0
     assert run(tmp_path / "two", *FEW, *TWO, "--device", "cpu", model="demo") == 0
     assert finished_files(tmp_path / "two") == finished_files(tmp_path / "one")
+    timing = json.loads((tmp_path / "two" / "results.json").read_text("utf-8"))["timing"]
+    assert sum(timing["paths"].values()) == timing["asked"]
     assert len({answer["text"] for answer in answers(tmp_path / "two")}) > 1
+
+
+def asked(rows: int, *, picture: str | None = None) -> list[Request]:
+    shown = () if picture is None else (ImageRef(picture),)
+    return [
+        Request(id=str(i), group=str(i // 4), parts=(*shown, "?"), decoding=Decoding()) for i in range(rows)
+    ]
+
+
+def counting_workers(victim: str = "") -> type[Worker]:
+    """Their replica counts as a real model does, and loses its engine over one row."""
+
+    # In here, so that Ray sends them along: no worker has this file.
+    class Around:
+        def __init__(self, model: Any) -> None:
+            self.name, self.style, self.facts = model.name, model.style, model.facts
+            self.timing: dict[str, Any] = {}
+
+        def generate(self, requests: Iterable[Request], images: Any) -> Iterator[Response]:
+            self.timing = {"paths": {"plain": 0}, "token_budget": 64}
+            for request in requests:
+                if request.id == victim:
+                    raise EngineDied
+                self.timing["paths"]["plain"] += 1
+                yield Response(id=request.id, text="B", finish="stop")
+
+    class Counting(Worker):
+        def load(self, orders: Orders) -> Any:
+            loaded = Worker.load(self, orders)
+            self._model = Around(self._model)  # type: ignore[assignment]
+            return loaded
+
+    return Counting
+
+
+def test_what_every_worker_counted_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_seats, "Worker", counting_workers())
+    with contextlib.closing(open_cluster("echo:B", Devices(count=2), {"device": "cpu"})) as model:
+        for rows in (200, 37):
+            assert len(list(model.generate(asked(rows), {}))) == rows
+            assert model.timing["paths"] == {"plain": rows}
+            assert model.timing["token_budget"] == 64
+
+
+def test_an_engine_that_dies_counts_as_its_workers_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_seats, "Worker", counting_workers(victim="21"))
+    with contextlib.closing(open_cluster("echo:B", Devices(count=2), {"device": "cpu"})) as model:
+        found = {r.id: r for r in model.generate(asked(40), {})}
+        assert len(found) == 40
+        assert {name for name, r in found.items() if r.finish == "error"} <= {"20", "21", "22", "23"}
+        assert "vLLM's engine has died" in (found["21"].error or "")
+        assert model.timing["replaced"] == 3
+
+
+def test_a_worker_that_hangs_over_where_the_pictures_are_is_sent_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hanging(Worker):
+        def sees(self, images: Any, digest: str) -> bool:
+            time.sleep(600)
+            return True
+
+    monkeypatch.setattr(cluster_seats, "Worker", Hanging)
+    said: list[str] = []
+    model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=2)
+    with contextlib.closing(model):
+        assert len(list(model.generate(asked(20, picture="p"), {"p": b"?"}))) == 20
+    assert any("no sign of life" in text for text in said)
+
+
+def test_workers_that_hang_before_they_load_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Worker):
+        def place(self) -> Any:
+            time.sleep(600)
+
+    monkeypatch.setattr(cluster_seats, "Worker", Hanging)
+    with pytest.raises(ModelError, match=r"no worker is left.*no sign of life"):
+        open_cluster("echo:B", Devices(count=1), {"device": "cpu"}, deadline=1)

@@ -3,6 +3,7 @@
     cluster_devices  what the flags ask for       cluster_seats   one replica's place, and what is said there
     cluster_ray      Ray, started or joined       cluster_crew    all seats: hired, replaced, joined
     cluster_worker   inside a worker process      cluster_work    the queue of groups
+    cluster_tally    what all of them counted
 
 Each worker holds one replica and takes chunks of whole groups from one queue, a slow one fewer. There is no
 other traffic between them. The driver alone writes, so what a worker's death can cost is what it had in hand.
@@ -14,15 +15,16 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.engine.cluster_crew import Crew
 from vlmbench.engine.cluster_devices import Devices
 from vlmbench.engine.cluster_ray import connect, import_ray
-from vlmbench.engine.cluster_seats import Died, Event, Over, Said, Seat, digests, pictures_of
-from vlmbench.engine.cluster_work import Work
+from vlmbench.engine.cluster_seats import Counted, Died, Event, Over, Said, Seat, digests, pictures_of
+from vlmbench.engine.cluster_tally import added
+from vlmbench.engine.cluster_work import Chunk, Work
 from vlmbench.engine.cluster_worker import Orders, Ready
 from vlmbench.errors import ModelError, UserError
 
@@ -32,6 +34,8 @@ HOPELESS = 10
 """Workers that may fail before the first answer, while it is still open which group is to blame."""
 DRAIN = 1.0
 """How long answers that are on their way are waited for after Ctrl-C."""
+COUNTING = 10.0
+"""How long workers are waited for that have answered everything and not yet said so."""
 _TICK = 0.25
 
 
@@ -78,6 +82,7 @@ class ClusterModel:
 
     def __init__(self, crew: Crew, end: Callable[[], None]) -> None:
         self._crew, self._end = crew, end
+        self._counts: list[Mapping[str, Any]] = []
 
     @property
     def _hello(self) -> Ready:
@@ -101,37 +106,44 @@ class ClusterModel:
 
     @property
     def timing(self) -> Mapping[str, Any]:
-        """How many answered, and what each replica tells of its last chunk."""
+        """How many answered, and what their replicas counted over the latest `generate`.
+
+        What a worker had counted of the chunk it died over is not known.
+        """
         states = self.workers()
-        asked = [seat.actor.timing.remote() for seat in self._crew.ready if seat.actor is not None]
-        told: list[dict[str, Any]] = []
-        with contextlib.suppress(import_ray().exceptions.RayError):
-            told = import_ray().get(asked, timeout=10)
         return {
             "workers": len(states),
             "replaced": sum(state["replaced"] for state in states),
             "left_out": sum(state["state"] == "left out" for state in states),
-            "last_chunks": [replica for replica in told if replica],
+            **added(self._counts),
         }
 
     def workers(self) -> list[dict[str, Any]]:
         """What each worker is doing."""
-        return [seat.state() for seat in self._crew.seats]
+        return self._crew.states()
 
     def render(self, request: Request) -> str:
         """The exact text the model will see."""
-        rendered: str = import_ray().get(self._crew.ready[0].actor.render.remote(request))
+        ray = import_ray()
+        asked = self._crew.ready[0].actor.render.remote(request)
+        try:
+            rendered: str = ray.get(asked, timeout=self._crew.deadline)
+        except ray.exceptions.GetTimeoutError:
+            raise ModelError(f"a worker gave no sign of life for {self._crew.deadline:.0f} s.") from None
         return rendered
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in whatever order the workers get there."""
         self._crew.refill()
         asking = _Asking(self._crew, list(requests), images)
+        self._counts = asking.counts
         try:
             with _polite_stop() as stop:
                 while asking.work.open and not stop:
                     asking.feed()
                     yield from asking.hear(_TICK)
+                if not stop:
+                    asking.hear_out(stop)
                 if stop:
                     yield from asking.drain()
                     raise KeyboardInterrupt
@@ -150,12 +162,13 @@ class _Asking:
 
     def __init__(self, crew: Crew, requests: list[Request], images: ImageSource) -> None:
         self.work = Work(requests)
+        self.counts: list[Mapping[str, Any]] = []
+        """What replicas told of the chunks they finished."""
+        self._chunks: set[Chunk] = set()
         self._crew, self._images = crew, images
         self._digest = next(iter(digests(requests)), None)
         self._shared = self._share(images)
         self._answers = self._failures = 0
-        for seat in crew.seats:
-            seat.sees = None
 
     def _share(self, images: ImageSource) -> Any:
         """The picture source as workers get it: a path, if it can be sent at all."""
@@ -171,14 +184,16 @@ class _Asking:
             if seat.hungry and self._looked(seat):
                 chunk = self.work.take(seat.number, len(ready))
                 if chunk is not None:
-                    seat.give(chunk, self._shared if seat.sees else pictures_of(chunk, self._images))
+                    self._chunks.add(chunk)
+                    sees = self._shared is not None and seat.sees(self._shared)
+                    seat.give(chunk, self._shared if sees else pictures_of(chunk, self._images))
 
     def _looked(self, seat: Seat) -> bool:
         """Whether it is known if the worker sees the pictures; if not, it is asked."""
-        if seat.sees is None and self._digest is not None and self._shared is not None:
-            seat.look(self._shared, self._digest)
-            return False
-        return True
+        if self._digest is None or self._shared is None or seat.sees(self._shared) is not None:
+            return True
+        seat.look(self._shared, self._digest)
+        return False
 
     def hear(self, timeout: float) -> Iterator[Response]:
         """The answers that came."""
@@ -191,6 +206,15 @@ class _Asking:
         while self.work.open and time.monotonic() < until:
             yield from self.hear(_TICK)
 
+    def hear_out(self, stop: Sequence[int]) -> None:
+        """Everything is answered; what was counted comes after the last answer."""
+        until = time.monotonic() + COUNTING
+        while any(job.chunk in self._chunks for seat in self._crew.seats for job in seat.jobs):
+            if stop or time.monotonic() > until:
+                return
+            for _ in self.hear(_TICK):
+                pass
+
     def _happened(self, event: Event) -> Iterator[Response]:
         if isinstance(event, Said):
             # What is left of an earlier benchmark may come late, and its rows may have the same names.
@@ -198,6 +222,9 @@ class _Asking:
                 self.work.answered(event.response.id)
                 self._count(event.seat, event.response)
                 yield event.response
+        elif isinstance(event, Counted):
+            if event.chunk in self._chunks:
+                self.counts.append(event.counts)
         elif isinstance(event, Over):
             yield from self._over(event)
         else:

@@ -9,12 +9,13 @@ from typing import Any
 from vlmbench import __version__
 from vlmbench.engine.cluster_devices import Devices
 from vlmbench.engine.cluster_ray import import_ray, nodes, share_of, share_on, why_dead
-from vlmbench.engine.cluster_seats import Died, Event, Over, Said, Seat
-from vlmbench.engine.cluster_worker import Failed, Orders, Place, Ready, Remark
+from vlmbench.engine.cluster_seats import Counted, Died, Event, Over, Said, Seat
+from vlmbench.engine.cluster_worker import Failed, Orders, Place, Ready, Remark, Tally
 from vlmbench.errors import ModelError
 from vlmbench.store import differences
 
 LOOK_AROUND = 2.0
+NO_ROOM = "no machine has room yet"
 LOADING = 3600.0
 """Weights may come from far away."""
 LOAD_STRIKES = 3
@@ -30,7 +31,7 @@ class Crew:
         self, devices: Devices, device: str, orders: Orders, say: Callable[[str], None], deadline: float
     ) -> None:
         self._devices, self._device, self._orders = devices, device, orders
-        self._say, self._deadline = say, deadline
+        self._say, self.deadline = say, deadline
         self.seats: list[Seat] = []
         self.hello: Ready | None = None
         """What the first replica said of itself; all others must say the same."""
@@ -38,6 +39,7 @@ class Crew:
         self._looked = self._tended = self._answered = time.monotonic()
         self._refused: Failed | None = None
         self._waiting_said: set[int] = set()
+        self._began, self._roomless_said = time.monotonic(), False
         self._everywhere = devices.count is None
         if not self._everywhere:
             share = share_of(devices, device=device)
@@ -51,6 +53,21 @@ class Crew:
     def ready(self) -> list[Seat]:
         """Seats with a replica."""
         return [seat for seat in self.seats if seat.ready]
+
+    def states(self) -> list[dict[str, Any]]:
+        """For those who look on: every worker, or the one that there is no room for yet."""
+        nobody = {
+            "worker": 0,
+            "state": NO_ROOM,
+            "host": None,
+            "pid": None,
+            "done": 0,
+            "errors": 0,
+            "in_hand": 0,
+        }
+        quiet = round(time.monotonic() - self._began, 1)
+        nobody |= {"errors": 0, "in_hand": 0, "quiet_seconds": quiet, "replaced": 0, "reason": None}
+        return [seat.state() for seat in self.seats] or [nobody]
 
     def events(self, timeout: float) -> Iterator[Event]:
         """Wait for something to happen, at most so long, and tell what did."""
@@ -119,6 +136,8 @@ class Crew:
                 self._say(f"the machine {node['NodeManagerHostname']} has joined")
             self._known.add(node["NodeID"])
             count, share = share_on(node, self._devices, device=self._device)
+            if not count:
+                self._say(f"the machine {node['NodeManagerHostname']} has no room for a worker")
             for _ in range(count):
                 self._add(Seat(len(self.seats), share, node["NodeID"]))
 
@@ -130,15 +149,28 @@ class Crew:
         self._tended = now
         if self._everywhere and now - self._looked > LOOK_AROUND:
             self._look_around()
+        if not self.seats and not self._roomless_said and now - self._began > PATIENCE:
+            self._roomless_said = True
+            self._say(f"{NO_ROOM}: the run starts when one joins the cluster")
         for seat in self.seats:
             seat.since += unheard
             quiet = now - seat.since
             if seat.step == "waiting" and quiet > PATIENCE and seat.number not in self._waiting_said:
                 self._waiting_said.add(seat.number)
                 self._say(f"worker {seat.number} waits until Ray has a machine for it")
-            if (seat.jobs and quiet > self._deadline) or (seat.step == "loading" and quiet > LOADING):
+            if self._overdue(seat, quiet):
+                seat.blind = seat.blind or seat.step == "looking"
                 reason = f"it gave no sign of life for {quiet:.0f} s"
                 yield Died(seat=seat, chunks=seat.dismiss(reason), reason=reason)
+
+    def _overdue(self, seat: Seat, quiet: float) -> bool:
+        """Whether it has said nothing for longer than what it was asked can take."""
+        if seat.step == "loading":
+            return quiet > LOADING
+        if seat.step == "waiting":
+            # Room may come at any time; only what has a process and does not answer hangs.
+            return quiet > self.deadline and seat.placed
+        return quiet > self.deadline and (bool(seat.jobs) or seat.pending is not None)
 
     def _settle(self, seat: Seat) -> Iterator[Event]:
         """What the worker was asked is answered."""
@@ -155,7 +187,7 @@ class Crew:
         elif isinstance(reply, Ready):
             self._welcome(seat, reply)
         else:
-            seat.sees = bool(reply)
+            seat.sight = (seat.asked_of, bool(reply))
             seat.settled()
 
     def _welcome(self, seat: Seat, hello: Ready) -> None:
@@ -189,6 +221,11 @@ class Crew:
             seat.since = time.monotonic()
             if isinstance(said, Remark):
                 self._say(f"{self.name(seat)}: {said.text}")
+            elif isinstance(said, Tally):
+                yield Counted(seat=seat, chunk=job.chunk, counts=said.counts)
+            elif isinstance(said, Failed) and said.dead:
+                yield Died(seat=seat, chunks=seat.dismiss(said.reason), reason=said.reason)
+                return
             elif isinstance(said, Failed):
                 job.failed = True
                 yield Over(seat=seat, chunk=job.chunk, failed=said)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -140,18 +140,39 @@ def cores() -> int:
 
 def share_of(devices: Devices, *, device: str) -> Share:
     """What each of so many replicas gets of everything there is."""
-    total = import_ray().cluster_resources()
-    gpus = _gpus(total, device)
-    if not gpus:
+    machines = [node["Resources"] for node in nodes()]
+    each = devices.tensor_parallel if any(_gpus(machine, device) for machine in machines) else 0
+    if not each:
         _no_gpus(devices, device)
-    each = devices.tensor_parallel if gpus else 0
-    count = devices.count or max(int(gpus // each) if gpus else len(nodes()), 1)
-    if gpus and count * each > gpus:
+        count = devices.count or max(len(machines), 1)
+        return _share(_fitting([(machine["CPU"], count) for machine in machines], count), 0)
+    rooms = [(machine["CPU"], int(_gpus(machine, device) // each)) for machine in machines]
+    count, most = devices.count or sum(room for _, room in rooms), sum(room for _, room in rooms)
+    if not most:
+        largest = max(int(_gpus(machine, device)) for machine in machines)
         raise UsageError(
-            f"{count} replicas of {each} need {count * each} accelerators, and there are {int(gpus)}.",
+            f"a replica of {each} accelerators needs them on one machine, and the largest has {largest}.",
+            key="--tensor-parallel",
+        )
+    if count > most:
+        raise UsageError(
+            f"{count} replicas of {each} need {count * each} accelerators, and there is room for {most}.",
             key="--devices",
         )
-    return _share(total.get("CPU", 1.0), count, each)
+    return _share(_fitting(rooms, count), each)
+
+
+def _fitting(rooms: Sequence[tuple[float, int]], count: int) -> float:
+    """The largest share of cores of which so many fit on these machines; each has cores and a limit.
+
+    No share goes over a machine's edge, so that it can be smaller than all cores over all replicas.
+    """
+    shares = sorted({cores / n for cores, most in rooms for n in range(1, min(count, most) + 1)})
+    while shares:
+        share = shares.pop()
+        if sum(min(most, int(cores / share + 1e-9)) for cores, most in rooms) >= count:
+            return share
+    return 1.0
 
 
 def share_on(node: dict[str, Any], devices: Devices, *, device: str) -> tuple[int, Share]:
@@ -160,8 +181,8 @@ def share_on(node: dict[str, Any], devices: Devices, *, device: str) -> tuple[in
     gpus, cpus = _gpus(resources, device), resources.get("CPU", 0.0)
     if gpus:
         count = int(gpus // devices.tensor_parallel)
-        return count, _share(cpus, max(count, 1), devices.tensor_parallel)
-    return int(cpus >= 1), _share(max(cpus, 1.0), 1, 0)
+        return count, _share(cpus / max(count, 1), devices.tensor_parallel)
+    return int(cpus >= 1), _share(max(cpus, 1.0), 0)
 
 
 def _gpus(resources: dict[str, Any], device: str) -> float:
@@ -177,8 +198,7 @@ def _no_gpus(devices: Devices, device: str) -> None:
         )
 
 
-def _share(cpus: float, count: int, gpus: int) -> Share:
-    each = cpus / count
+def _share(each: float, gpus: int) -> Share:
     threads = max(int(each), 1)
     if gpus:
         # The work is on the accelerator; a core for each is booked so that other jobs find theirs.
@@ -194,6 +214,16 @@ def nodes() -> list[dict[str, Any]]:
     """Machines of the cluster that are alive and have anything to work with."""
     found: list[dict[str, Any]] = import_ray().nodes()
     return [node for node in found if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+
+
+def has_process(actor: Any) -> bool:
+    """Whether an actor's process has been started; until then it waits for room."""
+    # Not to be learned in public without a dashboard; if it moves, nobody is ended for it.
+    with contextlib.suppress(Exception):
+        from ray._private.state import actors
+
+        return bool(actors(actor._actor_id.hex())["Pid"])
+    return False
 
 
 def why_dead(error: BaseException) -> str:

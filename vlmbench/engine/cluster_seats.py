@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from vlmbench.domain import ImageRef, ImageSource, Response
-from vlmbench.engine.cluster_ray import Share, import_ray
+from vlmbench.engine.cluster_ray import Share, has_process, import_ray
 from vlmbench.engine.cluster_work import Chunk
 from vlmbench.engine.cluster_worker import Failed, Orders, Place, Worker
 
@@ -45,6 +45,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What the replica counted over a chunk."""
+
+    seat: Seat
+    chunk: Chunk
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Over:
     """A chunk ended. `failed`: an exception ended it, and the worker lives."""
 
@@ -62,7 +71,7 @@ class Died:
     reason: str
 
 
-Event = Said | Over | Died
+Event = Said | Counted | Over | Died
 
 
 @dataclass(slots=True, eq=False)
@@ -78,8 +87,12 @@ class Seat:
     pending: Any = None
     """What the worker was asked that is no chunk."""
     jobs: deque[Job] = field(default_factory=deque)
-    sees: bool | None = None
-    """Whether it opens the pictures itself; None: not known for this source."""
+    asked_of: Any = None
+    """The source of pictures it was last asked of."""
+    sight: tuple[Any, bool] | None = None
+    """A source of pictures, and whether it opens those itself."""
+    blind: bool = False
+    """A worker of this seat hung when it was to open a picture; none is asked again."""
     place: Place | None = None
     since: float = 0.0
     """When it last gave a sign of life."""
@@ -101,6 +114,11 @@ class Seat:
         return self.step == "ready"
 
     @property
+    def placed(self) -> bool:
+        """Whether Ray has given its worker a process, whatever that process does."""
+        return self.actor is not None and has_process(self.actor)
+
+    @property
     def hungry(self) -> bool:
         """It has nothing to do, or soon will have."""
         if not self.ready or len(self.jobs) > 1:
@@ -116,7 +134,7 @@ class Seat:
         """A new worker, wherever Ray finds room."""
         ray = import_ray()
         self.actor = ray.remote(Worker).options(**_options(self)).remote()
-        self.step, self.place, self.sees, self.since = "waiting", None, None, time.monotonic()
+        self.step, self.place, self.sight, self.since = "waiting", None, None, time.monotonic()
         self.jobs.clear()
         self.pending = self.actor.place.remote()
 
@@ -126,8 +144,15 @@ class Seat:
         self.pending = self.actor.load.remote(replace(orders, threads=self.share.threads))
 
     def look(self, images: Any, digest: str) -> None:
-        """Ask whether it can open the pictures by itself."""
-        self.step, self.pending = "looking", self.actor.sees.remote(images, digest)
+        """Ask whether it can open the pictures of this source by itself."""
+        self.step, self.asked_of, self.since = "looking", images, time.monotonic()
+        self.pending = self.actor.sees.remote(images, digest)
+
+    def sees(self, images: Any) -> bool | None:
+        """Whether it opens the pictures of this source by itself; None: not known."""
+        if self.blind:
+            return False
+        return self.sight[1] if self.sight is not None and self.sight[0] is images else None
 
     def settled(self) -> None:
         """The pending question is answered."""

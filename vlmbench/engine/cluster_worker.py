@@ -19,6 +19,7 @@ from vlmbench import __version__
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.engine.budget import Budget
 from vlmbench.errors import UserError
+from vlmbench.models.vllm_engine import EngineDied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class Failed:
     reason: str
     user: bool = False
     """Something the user can mend: the run ends with these words."""
+    dead: bool = False
+    """The worker lives, and what it asks does not: another one has to be started."""
     exit_code: int = 1
 
 
@@ -67,6 +70,13 @@ class Remark:
     """Something the user should hear of."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the replica counted over one chunk; the last thing said of it."""
+
+    counts: Mapping[str, Any]
 
 
 class Worker:
@@ -106,8 +116,8 @@ class Worker:
 
     def answer(
         self, requests: Sequence[Request], images: ImageSource
-    ) -> Iterator[Response | Remark | Failed]:
-        """Every answer as it comes."""
+    ) -> Iterator[Response | Remark | Tally | Failed]:
+        """Every answer as it comes, and what was counted."""
         assert self._model is not None  # noqa: S101 - the driver loads before it asks
         budget = Budget(self._model)
         try:
@@ -116,12 +126,10 @@ class Worker:
                 yield response
                 if text := budget.remark():
                     yield Remark(text=text)
+            if counts := getattr(self._model, "timing", None):
+                yield Tally(counts=dict(counts))
         except Exception as error:
             yield failed(error)
-
-    def timing(self) -> dict[str, Any]:
-        """What the replica tells of its last answers."""
-        return dict(getattr(self._model, "timing", {}))
 
     def render(self, request: Request) -> str:
         """The exact text the model sees."""
@@ -131,6 +139,8 @@ class Worker:
 
 def failed(error: BaseException) -> Failed:
     """An exception as a value."""
+    if isinstance(error, EngineDied):
+        return Failed(reason=error.what, dead=True)
     if isinstance(error, UserError):
         return Failed(reason=str(error), user=True, exit_code=error.exit_code)
     return Failed(reason=f"{type(error).__name__}: {error}")
