@@ -3,14 +3,17 @@
 run.json          spec and locked facts; written before the first answer
 responses.jsonl   one line an answer, flushed as it comes; a torn last line is dropped on reopening
 run.lock          held while a process writes here
+status.json       how the run is doing; read by people alone
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +27,7 @@ SCHEMA_VERSION = 1
 RUN = "run.json"
 RESPONSES = "responses.jsonl"
 LOCK = "run.lock"
+STATUS = "status.json"
 
 
 class RunFolder:
@@ -31,7 +35,7 @@ class RunFolder:
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
-        make_folder(path)
+        self._made = make_folder(path)
         self._lock = _take_lock(path)
         self._log: IO[bytes] | None = None
         self._fresh = fresh
@@ -46,7 +50,17 @@ class RunFolder:
             # A full disk may refuse the last flush too; what was flushed before is safe.
             with contextlib.suppress(OSError):
                 self._log.close()
+        if error is not None and self._made and not (self.path / RUN).exists():
+            self._take_away()
         self._lock.close()
+
+    def _take_away(self) -> None:
+        """Leave no folder behind for a run that never began: its model could not be opened, for one."""
+        with contextlib.suppress(OSError):
+            for name in (STATUS, LOCK):
+                (self.path / name).unlink(missing_ok=True)
+            for folder in self._made:  # one that holds anything else refuses
+                folder.rmdir()
 
     def lock_to(self, spec: RunSpec, facts: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Bind the folder to what decides its numbers, or refuse with what changed.
@@ -102,12 +116,14 @@ class RunFolder:
         write_text(self.path / RESPONSES, "".join(f"{line}\n" for line in lines))
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder, with an error that names what stands in the way."""
+def make_folder(path: Path) -> list[Path]:
+    """Create a folder, with an error that names what stands in the way; the new ones, innermost first."""
     try:
+        made = list(itertools.takewhile(lambda folder: not folder.exists(), (path, *path.parents)))
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(path, error) from error
+    return made
 
 
 def disk_error(path: Path, error: OSError) -> RunFolderError:
@@ -128,7 +144,7 @@ def read_run(path: Path) -> dict[str, Any]:
         document = json.loads(file.read_text("utf-8"))
         version = document["schema_version"]
         document["facts"], document["spec"], document["sittings"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunFolderError(
             "this is not a run folder: it has no run.json.", file=path, fix="`vlmbench run` makes one."
         ) from None
@@ -146,17 +162,23 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
-    """Answers by id. A torn last line is dropped, and cut off the file when `mend`."""
+    """Answers by id. A torn last line is dropped, and cut off the file when `mend`.
+
+    What a live run adds while this reads is left for the next reading.
+    """
     file = path / RESPONSES
     if not file.exists():
         return {}
     found: dict[str, Response] = {}
     end = 0
     with file.open("rb") as lines:
+        size = os.fstat(lines.fileno()).st_size
         for number, line in enumerate(lines, 1):
+            if end + len(line) > size:
+                break
             response = _parse(line) if line.endswith(b"\n") else None
             if response is None:
-                if lines.read(1):
+                if end + len(line) < size and lines.read(1):
                     raise RunFolderError(
                         "this line is no answer; the file was edited or damaged.",
                         file=file,
@@ -220,18 +242,24 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _take_lock(path: Path) -> IO[str]:
-    lock = (path / LOCK).open("a+", encoding="utf-8")
-    try:
-        _lock_file(lock)
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "another process"
-        lock.close()
-        raise RunFolderError(
-            f"{holder} is working in this run folder.",
-            file=path,
-            fix="Wait for it to end, or choose another place with `--out DIR`.",
-        ) from None
+    while True:
+        try:
+            lock = (path / LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise disk_error(path, error) from error
+        if not _locked_soon(lock):
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            lock.close()
+            raise RunFolderError(
+                f"{holder} is working in this run folder.",
+                file=path,
+                fix="Wait for it to end, or choose another place with `--out DIR`.",
+            )
+        if _is_file(lock, path / LOCK):
+            break
+        lock.close()  # its folder was taken away in between
+        make_folder(path)
     lock.seek(0)
     lock.truncate()
     lock.write(f"process {os.getpid()}\n")
@@ -239,20 +267,39 @@ def _take_lock(path: Path) -> IO[str]:
     return lock
 
 
+def _locked_soon(lock: IO[str]) -> bool:
+    """Somebody who only looks holds a lock for an instant; a run holds it for longer than these attempts."""
+    for pause in (0.02, 0.05, 0.1, 0.0):
+        try:
+            _lock_file(lock)
+        except OSError:
+            time.sleep(pause)
+        else:
+            return True
+    return False
+
+
+def _is_file(opened: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def is_locked(path: Path) -> bool:
-    """Whether a process is working in this run folder. Looking takes the lock for an instant at most."""
+    """Whether a process is working in this run folder. Any number may look at once."""
     file = path / LOCK
     if not file.exists():
         return False
     with file.open("r+" if os.access(file, os.W_OK) else "r", encoding="utf-8") as lock:
         try:
-            _lock_file(lock)
+            _lock_file(lock, shared=True)
         except OSError:
             return True
     return False
 
 
-def _lock_file(lock: IO[str]) -> None:
+def _lock_file(lock: IO[str], *, shared: bool = False) -> None:
     """An advisory lock that the operating system drops when the process dies, however it dies."""
     if sys.platform == "win32":
         import msvcrt
@@ -261,4 +308,4 @@ def _lock_file(lock: IO[str]) -> None:
     else:
         import fcntl
 
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import RunFolderError, SpecChanged
-from vlmbench.store import RESPONSES, RUN, RunFolder, differences, read_responses, read_run
+from vlmbench.store import LOCK, RESPONSES, RUN, RunFolder, differences, is_locked, read_responses, read_run
 
 SPEC = RunSpec(model="echo", benchmark="Shapes_DEV_EN", style="llava")
 FACTS = {"dataset": {"md5": "aa"}, "model": {"weights": "bb"}, "decoding": [{"max_new_tokens": 5}]}
@@ -38,6 +41,26 @@ def test_a_torn_last_line_costs_only_itself(tmp_path: Path) -> None:
         assert set(folder.responses()) == {"1"}
         folder.append(said("2", "B"))
         assert folder.responses()["2"].text == "B"
+
+
+def test_a_line_that_is_completed_while_reading_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunFolder(tmp_path) as folder:
+        for sample in "123":
+            folder.append(said(sample))
+    file = tmp_path / RESPONSES
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
+    size = os.fstat
+
+    def grows_once_looked_at(descriptor: int) -> os.stat_result:
+        found = size(descriptor)
+        file.write_bytes(whole * 2)
+        return found
+
+    monkeypatch.setattr(os, "fstat", grows_once_looked_at)
+    assert set(read_responses(tmp_path)) == {"1", "2"}
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
@@ -103,6 +126,32 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
     RunFolder(tmp_path).__exit__(None, None, None)
+
+
+def test_looking_whether_a_folder_is_locked_keeps_no_run_out_and_no_other_from_looking(
+    tmp_path: Path,
+) -> None:
+    RunFolder(tmp_path).__exit__(None, None, None)
+    with (tmp_path / LOCK).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert not is_locked(tmp_path)
+        threading.Timer(0.05, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        with RunFolder(tmp_path):
+            assert is_locked(tmp_path)
+
+
+def test_a_run_that_never_began_leaves_no_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ValueError, match="no model"), RunFolder(tmp_path / "runs" / "model" / "bench"):
+        raise ValueError("no model")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]
+
+
+def test_a_run_that_had_begun_leaves_its_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.lock_to(SPEC, FACTS, {})
+    folder.__exit__(ValueError, ValueError(), None)
+    assert read_run(tmp_path / "run")["facts"] == FACTS
 
 
 def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:

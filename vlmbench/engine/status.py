@@ -8,7 +8,6 @@ slows nothing down. Nothing is ever read back from it by a run.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -22,8 +21,8 @@ from typing import Any
 
 from vlmbench.domain import Response
 from vlmbench.engine.watch import Watch
+from vlmbench.store import STATUS
 
-STATUS = "status.json"
 EVERY = 1.0
 _RECENT = 60
 """The rate is that of the last so many seconds."""
@@ -41,6 +40,7 @@ class StatusFile:
         self._total = self._done = self._new = self._errors = 0
         self._started = time.time()
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._complained = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
 
@@ -115,8 +115,14 @@ class StatusFile:
             self._write()
 
     def _write(self) -> None:
-        """In place at once. A full disk stops no run here; its answers will tell."""
+        """In place at once. A full disk stops no run here, its answers will tell; nor does our mistake."""
         aside = self._path.with_name(f".{STATUS}.{os.getpid()}.tmp")
-        with contextlib.suppress(OSError):
+        try:
             aside.write_text(json.dumps(self.document(), indent=1) + "\n", "utf-8")
             aside.replace(self._path)
+        except OSError:
+            pass
+        except Exception as error:
+            if not self._complained:
+                self._complained = True
+                self._onlooker.say(f"{STATUS} cannot be written ({error!r}); the run goes on")
