@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,9 @@ import pytest
 
 from vlmbench.cli.main import main
 from vlmbench.domain import Response, RunSpec
-from vlmbench.engine.status import STATUS, StatusFile
+from vlmbench.engine.status import StatusFile
 from vlmbench.engine.watch import Unwatched
-from vlmbench.store import RunFolder
+from vlmbench.store import STATUS, RunFolder
 
 SPEC = RunSpec(model="echo", benchmark="Shapes_DEV_EN", style="vlmevalkit")
 WORKER = {
@@ -109,8 +112,11 @@ def test_a_finished_run_and_a_failed_one(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(tmp_path)]) == 1
-    assert "not a run folder" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file", tmp_path / "missing"):
+        assert main(["status", str(path)]) == 1
+        assert "not a run folder" in (said := capsys.readouterr().err)
+        assert "--fresh" not in said
 
 
 def test_a_run_without_a_status_file_is_counted_from_its_answers(
@@ -128,3 +134,49 @@ def test_looking_takes_nothing_from_the_run(tmp_path: Path, capsys: pytest.Captu
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     shown(tmp_path, capsys)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_mistake_in_the_status_file_is_said_once_and_ends_neither_it_nor_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken:
+        broken = True
+
+        def workers(self) -> list[dict[str, Any]]:
+            if self.broken:
+                raise RuntimeError("changed size during iteration")
+            return []
+
+    crew, remarks = Broken(), Remarks()
+    with StatusFile(tmp_path, remarks, every=0.01) as status:
+        status.of(crew)
+        time.sleep(0.1)
+        crew.broken = False
+        status.begin(3, 2)
+        wait_until_written(tmp_path, 2)
+    assert len(remarks.said) == 1
+    assert "changed size" in remarks.said[0]
+
+
+class Remarks(Unwatched):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_watching_through_a_pipe_tells_each_second_and_may_be_stopped(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, Unwatched(), every=0.02) as status:
+        folder.lock_to(SPEC, {}, {})
+        status.begin(10, 0)
+        answer(folder, status, 4)
+        wait_until_written(tmp_path, 4)
+        command = [sys.executable, "-m", "vlmbench", "status", str(tmp_path), "--watch"]
+        watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        lines = [watching.stdout.readline() for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        said = watching.communicate(timeout=10)[1]
+    assert all("answered 4 of 10 (40%)" in line for line in lines)
+    assert (watching.returncode, said) == (130, "")

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import add_format_argument, print_json, stdout
 from vlmbench.cli.progress import clock
-from vlmbench.engine.status import STATUS
-from vlmbench.store import RUN, is_locked, read_responses, read_run
+from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,20 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print it once, or until the run is over."""
-    if args.watch and args.format == "table":
-        return _watch(args.run)
-    while True:
-        document = status_of(args.run)
-        if args.format == "json":
-            print_json(document)
+    show = print_json if args.format == "json" else _print_table
+    if not args.watch:
+        show(status_of(args.run))
+        return 0
+    try:
+        if args.format == "table" and sys.stdout.isatty():
+            _watch_on_terminal(args.run)
         else:
-            stdout().print(_table(document))
-        if not (args.watch and document["alive"]):
-            return 0
-        time.sleep(1)
+            _watch_in_pipe(args.run, print_json if args.format == "json" else _print_line)
+    except KeyboardInterrupt:
+        return 130  # only the looking has stopped, and whoever stopped it knows
+    return 0
 
 
-def _watch(run: Path) -> int:
+def _watch_on_terminal(run: Path) -> None:
     from rich.live import Live
 
     document = status_of(run)
@@ -58,7 +60,25 @@ def _watch(run: Path) -> int:
             time.sleep(1)
             document = status_of(run)
             live.update(_table(document), refresh=True)
-    return 0
+
+
+def _watch_in_pipe(run: Path, show: Callable[[dict[str, Any]], None]) -> None:
+    """A reader of a pipe gets each sign of life when it is given."""
+    while True:
+        document = status_of(run)
+        show(document)
+        sys.stdout.flush()
+        if not document["alive"]:
+            return
+        time.sleep(1)
+
+
+def _print_table(document: dict[str, Any]) -> None:
+    stdout().print(_table(document))
+
+
+def _print_line(document: dict[str, Any]) -> None:
+    print(", ".join(f"{name} {text}".strip() for name, text in _lines(document)[1:]))
 
 
 def status_of(run: Path) -> dict[str, Any]:
