@@ -51,7 +51,10 @@ INCOMPLETE = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `run`."""
     parser.add_argument(
-        "--model", required=True, help="a model folder in any layout, a .pth file, a hub id, `demo` or `echo`"
+        "--model",
+        required=True,
+        help="a model folder in any layout, a .pth file, a hub id, `demo`, `echo`, vllm:PATH (vLLM answers), "
+        "openai:NAME@URL (a server)",
     )
     parser.add_argument(
         "--bench",
@@ -267,5 +270,8 @@ def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
         **parts_of(args),
     }
     model = open_model(args, options, onlooker)
+    reach = getattr(model, "reach", None)
+    if reach is not None:  # a server that is not there is told of now, and not once for each benchmark
+        reach(onlooker.say)
     onlooker.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     return model
