@@ -34,14 +34,19 @@ def answer(
     chosen = {s.id for s in plan.samples}
     kept = {i: r for i, r in folder.responses().items() if i in chosen and r.finish != "error"}
     answers = dict(kept)
-    for sample in plan.samples:
-        if sample.problem is not None:
-            answers[sample.id] = Response(id=sample.id, text="", finish="error", error=sample.problem)
-            folder.append(answers[sample.id])
+    problems = [
+        Response(id=sample.id, text="", finish="error", error=sample.problem)
+        for sample in plan.samples
+        if sample.problem is not None
+    ]
+    answers |= {response.id: response for response in problems}
     open_requests = [r for r in plan.requests if r.id not in answers]
     budget, started = Budget(model), time.perf_counter()
     watch.begin(len(plan.samples), len(kept))
     try:
+        for response in problems:
+            folder.append(response)
+            watch.advance(response)
         for response in model.generate(open_requests, images) if open_requests else ():
             folder.append(response)
             answers[response.id] = response
