@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from clusters import alive_in_session, answers, finished_files, run, start, told, wait_until, worker_in
 
+from vlmbench.engine.cluster_crew import NO_ROOM, PATIENCE
+
 pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.slow,
@@ -133,6 +135,26 @@ def test_a_machine_that_dies_costs_nothing_and_one_that_joins_takes_work(
         assert "has joined" in error
         assert "its machine is gone" in error
     assert finished_files(tmp_path) == undisturbed
+
+
+def test_a_cluster_without_room_is_waited_for_and_no_worker_wants_more_than_a_machine_has(
+    tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    with ray_cluster(0) as cluster:
+        with start(tmp_path / "all", "--nodes", "auto", RAY_ADDRESS=cluster.address) as process:
+            states = lambda: [w["state"] for w in told(tmp_path / "all").get("workers", [])]  # noqa: E731
+            wait_until(lambda: states() == [NO_ROOM], "word of it")
+            time.sleep(PATIENCE + 1)
+            for _ in range(2):
+                cluster.add_node(num_cpus=1, include_dashboard=False)
+            error = process.communicate()[1]
+        assert process.returncode == 0, error
+        assert NO_ROOM in error
+        more = ("--nodes", "auto", "--devices", "1")
+        with start(tmp_path / "one", *more, RAY_ADDRESS=cluster.address) as process:
+            assert process.communicate(timeout=60)[1] is not None
+        assert process.returncode == 0
+    assert finished_files(tmp_path / "all") == finished_files(tmp_path / "one") == undisturbed
 
 
 def test_without_a_cluster_nodes_auto_says_how_to_start_one(tmp_path: Path) -> None:
