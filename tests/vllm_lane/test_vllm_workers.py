@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from test_vllm_cli import BENCH, VLMBENCH, run
+from test_vllm_cli import run
 
 
 def test_two_workers_answer_as_one_process_does(tmp_path: Path) -> None:
