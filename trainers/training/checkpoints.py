@@ -81,7 +81,7 @@ def room_for(work_dir: Path, step: int, needed: int) -> Iterator[None]:
 
 
 def settle(work_dir: Path, step: int, facts: Mapping[str, Any], keep: int) -> Path:
-    """On the disk, under its name, and the oldest beyond `keep` gone."""
+    """On the disk, under its name, and the oldest beyond `keep` gone; never the one just written."""
     folder, target = aside(work_dir, step), place(work_dir, step)
     (folder / FACTS).write_text(json.dumps(facts, indent=2), "utf-8")
     for file in (path for path in folder.rglob("*") if path.is_file()):
@@ -90,7 +90,8 @@ def settle(work_dir: Path, step: int, facts: Mapping[str, Any], keep: int) -> Pa
     if target.exists():
         shutil.rmtree(target)
     folder.rename(target)
-    for old in whole(work_dir)[: -max(keep, 1)]:
+    others = [one for one in whole(work_dir) if one != target]
+    for old in others[: max(len(others) + 1 - max(keep, 1), 0)]:
         # Renamed first: half of a checkpoint is never taken for one.
         doomed = old.with_name(f".{old.name}.unfinished")
         old.rename(doomed)
@@ -105,8 +106,10 @@ def whole(work_dir: Path) -> list[Path]:
 
 
 def step_of(folder: Path) -> int:
-    """The optimizer step of a checkpoint."""
+    """The optimizer step of a checkpoint; it may be a link of another name."""
     number = folder.name.removeprefix(_PREFIX)
+    if not number.isdigit():
+        number = folder.resolve().name.removeprefix(_PREFIX)
     return int(number) if number.isdigit() else -1
 
 

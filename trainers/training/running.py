@@ -12,6 +12,7 @@ from ..changes import contents, identity
 from ..deepspeed_file import agree
 from ..plan_notes import cheap_notes
 from . import card
+from .abandoned import drop_after
 from .arguments import arguments
 from .begin import before, begin
 from .checkpoints import TRAINED, Given, check, check_given, place, step_of, whole
@@ -61,8 +62,11 @@ def _trained(stage: Stage, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     notes = (*built.notes, *stage.given.changed)
     if done >= stage.steps.all:
         return done, notes
+    dropped = drop_after(stage.job.work_dir, done) if stage.how.first else None
     seen = looking(stage, done)
     seen.watch.begin(stage.recipe.name, stage.steps.all, done)
+    if dropped is not None:
+        seen.watch.say(dropped)
     for told in (*cheap_notes(stage.recipe, stage.how.world), *stage.feed.notes, *notes):
         seen.watch.say(told)
     try:

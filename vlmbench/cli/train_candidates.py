@@ -16,15 +16,18 @@ from vlmbench.errors import RunFolderError
 
 @contextlib.contextmanager
 def asked_on_the_way(
-    args: argparse.Namespace, recipe: Any, work_dir: Path
+    args: argparse.Namespace, recipe: Any, work_dir: Path, resume: Path | str | None
 ) -> Iterator[Callable[[Any], None] | None]:
-    """What training calls with each checkpoint it wrote, if any is to be asked; ends when all were."""
+    """What training calls with each checkpoint it wrote, if any is to be asked; ends when all were.
+
+    Candidates beyond the checkpoint to go on from are not asked: training drops them.
+    """
     if not args.eval or not args.eval_every or not is_first(args):
         yield None
         return
     evaluating = trainers("evaluating")
     asker = evaluating.Asker(question(args, recipe, args.eval, args.eval_limit), work_dir / "evaluation.log")
-    for candidate in evaluating.candidates(work_dir):
+    for candidate in _still_valid(work_dir, resume):
         if unfinished(candidate, args.eval, args.eval_limit):
             asker.add(candidate)
 
@@ -41,6 +44,14 @@ def asked_on_the_way(
         asker.wait()
     finally:
         asker.stop()
+
+
+def _still_valid(work_dir: Path, resume: Path | str | None) -> list[Any]:
+    candidates: list[Any] = trainers("evaluating").candidates(work_dir)
+    if (work_dir / trainers("training.job").MODEL).is_dir():
+        return candidates
+    begins = trainers("training.abandoned").begins_at(work_dir, resume)
+    return [candidate for candidate in candidates if candidate.step <= begins]
 
 
 def make(args: argparse.Namespace, recipe: Any, work_dir: Path) -> int:

@@ -78,7 +78,7 @@ def _train_here(args: argparse.Namespace, stage: tuple[Any, Path]) -> int:
         # A checkpoint is of one stage of a chain; the others go on from their own.
         resume = _checkpoint_in(resume, work_dir) or "latest"
     try:
-        with asked_on_the_way(args, recipe, work_dir) as hook:
+        with asked_on_the_way(args, recipe, work_dir, resume) as hook:
             trainers("training").train(
                 recipe, work_dir=work_dir, resume=resume, tracker=args.log, on_checkpoint=hook
             )
