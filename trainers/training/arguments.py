@@ -12,7 +12,7 @@ from .stage import Stage
 def arguments(stage: Stage) -> Any:
     """The Trainer's settings; with them, the processes of a run know each other."""
     recipe, how, steps, schedule = stage.recipe, stage.how, stage.steps, stage.recipe.schedule
-    return TrainingArguments(
+    made: Any = TrainingArguments(
         output_dir=str(stage.job.work_dir),
         per_device_train_batch_size=schedule.batch,
         gradient_accumulation_steps=schedule.accumulation,
@@ -43,3 +43,6 @@ def arguments(stage: Stage) -> Any:
         log_level="error",
         log_level_replica="error",
     )
+    # One process would spread each batch over all GPUs that it sees, by nn.DataParallel.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made
