@@ -13,6 +13,7 @@ from small_trainings import settings, write_records
 
 from vlmbench.cli.main import main
 from vlmbench.trainers.training.checkpoints import whole
+from vlmbench.trainers.training.keeping import Keeping
 from vlmbench.trainers.training.metrics import readings
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -95,6 +96,50 @@ def test_a_lower_rate_may_be_gone_on_with_and_is_told_taken_and_kept(
     assert rates == [pytest.approx(rate) for rate in (1e-9, 1e-4, 1e-6, 1e-6)]
     assert f"- {said}" in (tmp_path / "w" / "model" / "README.md").read_text("utf-8")
     assert said in (tmp_path / "w" / "checkpoint-4" / "facts.json").read_text("utf-8")
+
+
+def test_checkpoints_beyond_the_one_that_is_gone_on_from_are_never_gone_on_from_again(
+    command: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    constant = ("--set", "schedule.curve=constant", "--set", "schedule.warmup=0")
+    assert command("--work-dir", "w", *constant) == 0
+    shutil.rmtree(tmp_path / "w" / "model")
+    (tmp_path / "w" / "finished.json").unlink()
+    slower = (*constant, "--set", "schedule.lr=1e-6")
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Keeping, "_save_checkpoint", killed)
+        assert command("--work-dir", "w", "--resume", "w/checkpoint-2", *slower) == 130
+    assert "had left after step 2: checkpoints and runs of 4" in capfd.readouterr().err
+    assert names(tmp_path / "w") == ["checkpoint-2"]
+    assert command("--work-dir", "w", "--resume", *slower) == 0
+    assert "4 steps, 2 of them done before" in capfd.readouterr().err
+    rates = [reading["learning_rate"]["language"] for reading in readings(tmp_path / "w")]
+    assert rates[2:] == [pytest.approx(1e-6)] * 2
+
+
+def test_when_to_save_and_to_log_may_change_on_the_way(command: Callable[..., int], tmp_path: Path) -> None:
+    assert command("--work-dir", "w") == 0
+    stopped(tmp_path / "w")
+    other = ("--set", "saving.every=1", "--set", "saving.log_every=2", "--set", "saving.keep=3")
+    assert command("--work-dir", "w", "--resume", *other) == 0
+    assert names(tmp_path / "w") == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
+    assert [reading["step"] for reading in readings(tmp_path / "w")] == [1, 2, 4]
+
+
+def test_a_work_folder_at_home_is_one_folder(
+    command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert command("--work-dir=~/w") == 0
+    assert (tmp_path / "me" / "w" / "finished.json").is_file()
+    assert not (tmp_path / "~").exists()
 
 
 def test_the_work_folder_of_a_chain_may_be_moved_before_its_second_stage_goes_on(

@@ -91,6 +91,14 @@ class Keeping(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         weights.load(self.model, Path(resume_from_checkpoint) / checkpoints.TRAINED)
 
+    def _init_training_state(self, max_steps: int, *rest: Any) -> Any:
+        """As ever; but when to save and to log is the recipe's, as it is now, and not the checkpoint's."""
+        trainer: Any = super()
+        found = trainer._init_training_state(max_steps, *rest)
+        state: Any = self.state
+        state.compute_steps(self.args, max_steps)
+        return found
+
     def _prepare_for_training(
         self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any
     ) -> Any:

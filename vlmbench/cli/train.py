@@ -60,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan or train."""
+    if args.work_dir is not None:
+        args.work_dir = args.work_dir.expanduser()
     if args.resume not in (None, "latest") and not Path(args.resume).expanduser().exists():
         raise UserError("there is no such checkpoint.", file=args.resume)
     chain = trainers("reading").read(args.recipe, settings(args))
