@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from vlmbench.errors import DataError
 
+from .data.json_stream import raw_records
+from .data.records import read_record
 from .recipe import Data, Recipe, Source
 from .sizes import parts
 
@@ -40,6 +40,8 @@ class SourcePlan:
     """A record's, about, where its file is here."""
     pictures: float = 1.0
     """A record's."""
+    problem: str | None = None
+    """Why the file that is here is not what training needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +89,25 @@ def _planned(source: Source) -> SourcePlan:
     if source.kind == "shapes":
         return SourcePlan(name=name, samples=source.samples or 0, told="drawn")
     path = Path(source.annotations or "").expanduser()
+    problem = None
     if source.kind == "llava" and path.is_file():
-        count, pictures = count_records(path)
-        return SourcePlan(
-            name=name,
-            samples=min(count, source.most or count),
-            told="file",
-            text_tokens=text_tokens(path),
-            pictures=pictures / count if count else 0.0,
-        )
+        head = read_head(path)
+        problem = head.problem
+        count, pictures = count_records(path) if head.records or not problem else Counted(0, 0)
+        if count:
+            return SourcePlan(
+                name=name,
+                samples=min(count, source.most or count),
+                told="file",
+                text_tokens=head.tokens,
+                pictures=pictures / count,
+                problem=problem,
+            )
+        problem = problem or str(DataError("there is no record in it.", file=path))
     if source.samples is None:
-        return SourcePlan(name=name, samples=0, told="unknown")
-    return SourcePlan(name=name, samples=min(source.samples, source.most or source.samples), told="published")
+        return SourcePlan(name=name, samples=0, told="unknown", problem=problem)
+    samples = min(source.samples, source.most or source.samples)
+    return SourcePlan(name=name, samples=samples, told="published", problem=problem)
 
 
 class Counted(NamedTuple):
@@ -124,27 +133,38 @@ def count_records(path: Path) -> Counted:
     return Counted(found, pictures)
 
 
-def text_tokens(path: Path) -> float | None:
-    """Tokens of a record, about: bytes over four of the first records' turns."""
-    with path.open("rb") as file:
-        head = file.read(_SAMPLE).decode("utf-8", "ignore")
-    lengths = [
-        sum(len(str(turn.get("value", "")).encode()) for turn in record.get("conversations", ()))
-        for record in _records(head, path)
-    ]
-    return sum(lengths) / len(lengths) / BYTES_PER_TOKEN if lengths else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the first records of a file are like."""
+
+    records: int
+    tokens: float | None
+    """A record's, about: bytes over four of its turns."""
+    problem: str | None
 
 
-def _records(head: str, path: Path) -> Iterator[dict[str, Any]]:
-    decoder = json.JSONDecoder()
-    place = len(head) - len(head.lstrip(" \t\r\n[\ufeff"))
-    while place < len(head):
-        try:
-            record, place = decoder.raw_decode(head, place)
-        except ValueError:
-            return
-        if not isinstance(record, dict):
-            raise DataError("must hold records with `conversations`.", file=path)
-        yield record
-        while place < len(head) and head[place] in " \t\r\n,]":
-            place += 1
+def read_head(path: Path) -> Head:
+    """The first records as training would read them; what it would refuse is told, not raised."""
+    lengths: list[int] = []
+    refused: list[str] = []
+    problem = None
+    try:
+        for raw in raw_records(path):
+            try:
+                messages = read_record(raw.text, raw.row, path).messages
+                lengths.append(sum(len(text.encode()) for _, text in messages))
+            except DataError as error:
+                refused.append(str(error))
+            if raw.read > _SAMPLE:
+                break
+    except DataError as error:
+        problem = str(error)
+    records = len(lengths) + len(refused)
+    if refused and problem is None:
+        many = f"{len(refused):,} of the first {records:,} records"
+        problem = f"{many} cannot be used (`vlmbench data check` lists them); {refused[0]}"
+    return Head(
+        records=records,
+        tokens=sum(lengths) / len(lengths) / BYTES_PER_TOKEN if lengths else None,
+        problem=problem,
+    )

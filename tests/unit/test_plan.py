@@ -17,7 +17,7 @@ from vlmbench.trainers.counting import warmup_steps
 from vlmbench.trainers.library import recipe_names
 from vlmbench.trainers.plan import Machine, Plan, plan, plan_chain
 from vlmbench.trainers.plan_memory import GIB, memory
-from vlmbench.trainers.plan_samples import count_records, text_tokens
+from vlmbench.trainers.plan_samples import count_records, read_head
 from vlmbench.trainers.reading import read, read_recipe
 from vlmbench.trainers.recipe import LanguageModel, Lora, VisionTower
 from vlmbench.trainers.sizes import language_part, lora_size, published_lora_size, vision_part
@@ -222,7 +222,9 @@ def test_a_file_that_is_here_is_counted(tmp_path: Path) -> None:
     listed.write_text(json.dumps(records, indent=1), "utf-8")
     lines.write_text("\n".join(map(json.dumps, records)), "utf-8")
     assert count_records(listed) == count_records(lines) == (7, 7)
-    assert text_tokens(listed) == text_tokens(lines) == len('<image>\nWhat?a "conversations": b') / 4
+    assert (
+        read_head(listed).tokens == read_head(lines).tokens == len('<image>\nWhat?a "conversations": b') / 4
+    )
     found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={listed}", nproc=1)
     assert (found.counts.samples, found.counts.steps, found.sources[0].told) == (7, 1, "file")
     assert not found.tokens.at_most
@@ -256,7 +258,29 @@ def test_whatever_a_record_says_it_is_counted_once(texts: list[str], indent: int
         path = Path(folder) / "a.json"
         path.write_text(json.dumps(records, ensure_ascii=False, indent=indent), "utf-8", "surrogatepass")
         assert count_records(path) == (len(texts), len(texts))
-        assert (text_tokens(path) is None) == (not texts)
+        assert read_head(path).records == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ('{"conversations": null}', "must be a list"),
+        ('{"conversations": ["a"]}', "needs a text"),
+        ('{"conversations": [{"from": "gpt", "value": "\\ud83d"}]}', "half a character"),
+        ('{"conversations": [{"from": "\\u001b[31m", "value": "a"}]}', "not from `\x1b[31m`"),
+        ('{"conversations": ' + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_records_that_cannot_be_used_are_noted_and_the_plan_is_made(
+    tmp_path: Path, record: str, said: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"conversations": [{{"from": "human", "value": "12345678"}}]}}\n{record}\n', "utf-8")
+    found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={path}")
+    assert (found.sources[0].samples, found.sources[0].text_tokens) == (2, 2)
+    (note,) = [note for note in found.notes if "1 of the first 2 records cannot be used" in note]
+    assert f"{path}, row 2" in note
+    assert said in note
 
 
 def test_what_the_demo_needs_is_here(tmp_path: Path) -> None:

@@ -116,6 +116,25 @@ def test_broken_pictures_and_records_are_listed(tmp_path: Path, capsys: pytest.C
     }
 
 
+def test_half_characters_and_impossible_paths_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(
+        tmp_path / "own.jsonl",
+        record(None, "cut \ud83d"),
+        record("a\0.png"),
+        record("\ud83d.png"),
+        record(None),
+    )
+    code, said = run(capsys, "data", "check", file)
+    assert code == 4
+    assert "records that cannot be used: 3" in said
+    assert "row 1, `conversations`: has half a character, `\\ud83d`" in said
+    code, said = run(capsys, *TOKENS, "--tokenizer", TOKENIZER, file)
+    assert code == 0
+    assert said.count("left out:") == 3
+
+
 def test_a_recipe_stands_for_its_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:

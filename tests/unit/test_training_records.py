@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vlmbench.errors import DataError
 from vlmbench.trainers.data import json_stream
 from vlmbench.trainers.data.json_stream import count_records, raw_records
-from vlmbench.trainers.data.records import as_record, turns_of
+from vlmbench.trainers.data.records import as_record, read_record, turns_of
 from vlmbench.trainers.data.repeat import repeat, repeated_name
 
 TEXTS = st.text(max_size=20)
@@ -102,12 +102,58 @@ def test_a_record_needs_no_id_and_may_have_several_pictures() -> None:
         ({"conversations": [{"from": "human"}]}, "needs a text"),
         ({"conversations": [{"from": "system", "value": "x"}]}, "not from `system`"),
         ({"conversations": SAID, "image": 3}, "the path of a picture"),
-        ({"conversations": SAID, "id": [1]}, "a text or a number"),
+        ({"conversations": SAID, "id": [1]}, "a text or a whole number"),
+        ({"conversations": SAID, "id": 1.5}, "a text or a whole number"),
+        ({"conversations": SAID, "id": "\ud83d"}, r"`id`: has half a character, `\\ud83d`"),
+        ({"conversations": SAID, "image": "a\0.png"}, "no path"),
+        ({"conversations": SAID, "image": ["\ud83d.png"]}, "`image`: has half"),
+        ({"conversations": [*SAID, {"from": "gpt", "value": "\ud83d"}]}, "`conversations`: has half"),
+        ({"conversations": [{"from": "\ud83d", "value": ""}]}, "`conversations`: has half"),
     ],
 )
 def test_a_wrong_record_is_refused_by_file_and_row(raw: Any, complaint: str) -> None:
     with pytest.raises(DataError, match=f"own.json, row 7.*{complaint}"):
         as_record(raw, 7, Path("own.json"))
+
+
+ANY = st.text(st.characters(), max_size=3)
+
+
+@given(ANY, ANY, ANY)
+def test_what_a_record_keeps_can_be_written(name: str, image: str, text: str) -> None:
+    raw = {"id": name, "image": image, "conversations": [{"from": "human", "value": text}]}
+    try:
+        record = as_record(raw, 1)
+    except DataError:
+        assert not (f"{name}{image}{text}".isprintable() and image)
+    else:
+        assert repr(record).encode()
+        assert not (Path("/nowhere") / record.images[0]).exists()
+
+
+DEEP = '{"a": "[", "b": ' + "[" * 100_000 + '"]\\"", 1' + "]" * 100_000 + "}"
+LONG = f'{{"a": {"1" * 5000}}}'
+
+
+@pytest.mark.parametrize(("broken", "said"), [(DEEP, "nested too deeply"), (LONG, "thousands of digits")])
+@pytest.mark.parametrize("shape", ["[{}, {}, {}]", "{}\n{}\n{}"])
+def test_what_cannot_be_read_leaves_the_records_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str, broken: str, said: str
+) -> None:
+    monkeypatch.setattr(json_stream, "_BLOCK", 50_000)
+    sound = json.dumps({"conversations": SAID})
+    (tmp_path / "own.json").write_text(shape.format(sound, broken, sound))
+    first, second, third = raw_records(tmp_path / "own.json")
+    assert read_record(first.text, 1).messages == read_record(third.text, 3).messages
+    with pytest.raises(DataError, match=f"row 2.*{said}"):
+        read_record(second.text, second.row)
+
+
+def test_a_deep_record_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "_BLOCK", 5_000)
+    (tmp_path / "own.json").write_text("[" * 20_000)
+    with pytest.raises(DataError, match=r"row 1.*nested too deeply"):
+        rows_of(tmp_path / "own.json")
 
 
 def test_pictures_can_stay_where_they_are_written() -> None:

@@ -120,6 +120,8 @@ def problem(path: Path, quick: bool) -> str:
         return str(error.strerror)
     except DataError as error:
         return error.what
+    except ValueError:
+        return "no path can have this name"
     return ""
 
 

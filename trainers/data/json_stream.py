@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ _BLOCK = 1 << 22
 _LONGEST = 1 << 28
 """A record that goes on for longer than this many characters has lost its closing quote."""
 _SPACE = " \t\r\n"
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class _Text:
 
 
 def _listed(text: _Text) -> Iterator[RawRecord]:
-    decode = json.JSONDecoder().raw_decode
+    # Only where a record ends is asked for; a number of thousands of digits must not hide it.
+    decode = json.JSONDecoder(parse_int=len).raw_decode
     text.next_mark()
     text.at += 1
     row = 0
@@ -128,8 +131,23 @@ def _end(text: _Text, decode: Any, row: int) -> int:
     while True:
         try:
             return int(decode(text.buffer, text.at)[1])
+        except RecursionError:
+            return _end_by_brackets(text, row)
         except json.JSONDecodeError as error:
             unfinished = error.msg.startswith("Unterminated") or error.pos > len(text.buffer) - 12
             if text.ended or not unfinished or len(text.buffer) - text.at > _LONGEST:
                 raise DataError(f"is no JSON: {error.msg}.", file=text.path, row=row) from None
             text.more()
+
+
+def _end_by_brackets(text: _Text, row: int) -> int:
+    """The same of a value nested too deeply to be read: those after it are still records."""
+    while True:
+        depth = 0
+        for match in _STRING_OR_BRACKET.finditer(text.buffer, text.at):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+            if depth == 0:
+                return match.end()
+        if text.ended or len(text.buffer) - text.at > _LONGEST:
+            raise DataError("lists or objects are nested too deeply.", file=text.path, row=row)
+        text.more()

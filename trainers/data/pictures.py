@@ -57,6 +57,8 @@ def read_picture(path: Path) -> Image:
         return open_picture(path.read_bytes())
     except OSError as error:
         raise DataError(f"the picture cannot be read: {error.strerror}.", file=path) from None
+    except ValueError:
+        raise DataError(f"no path can be {str(path)!a}.") from None
     except DataError as error:
         raise DataError(error.what, file=path) from None
 

@@ -43,11 +43,35 @@ class Record:
 
 def read_record(text: str, row: int, file: Path | None = None) -> Record:
     """The record that this JSON says, or a DataError that names what is wrong with it."""
+    return as_record(parsed(text, row, file), row, file)
+
+
+def parsed(text: str, row: int, file: Path | None = None) -> Any:
+    """The value of this JSON; what Python's reader gives up on is refused like what is no JSON."""
     try:
-        raw = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"is no JSON: {error.msg}.", file=file, row=row) from None
-    return as_record(raw, row, file)
+        what = f"is no JSON: {error.msg}."
+    except RecursionError:
+        what = "lists or objects are nested too deeply."
+    except ValueError:
+        what = "a number has thousands of digits."
+    raise DataError(what, file=file, row=row)
+
+
+def refuse_half_characters(text: str, row: int, file: Path | None, key: str) -> None:
+    """JSON can spell half a character, as where an emoji was cut; no file and no tokenizer takes it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])[1:-1]
+        raise DataError(
+            f"has half a character, `{half}`: a character was cut in two.",
+            file=file,
+            row=row,
+            key=key,
+            fix="Take it out.",
+        ) from None
 
 
 def as_record(raw: Any, row: int, file: Path | None = None) -> Record:
@@ -56,7 +80,8 @@ def as_record(raw: Any, row: int, file: Path | None = None) -> Record:
         raise DataError("a record is an object with `conversations`.", file=file, row=row)
     name = raw.get("id")
     if name is not None and not isinstance(name, (str, int)):
-        raise DataError("is a text or a number.", file=file, row=row, key="id")
+        raise DataError("must be a text or a whole number.", file=file, row=row, key="id")
+    refuse_half_characters(str(name), row, file, "id")
     return Record(
         row=row,
         id=f"row {row}" if name is None else str(name),
@@ -69,6 +94,10 @@ def _images(value: Any, row: int, file: Path | None) -> tuple[str, ...]:
     named = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and name for name in named):
         raise DataError("is the path of a picture, or a list of paths.", file=file, row=row, key="image")
+    for name in named:
+        refuse_half_characters(name, row, file, "image")
+        if "\0" in name:
+            raise DataError("no path can have the character `\\u0000`.", file=file, row=row, key="image")
     return tuple(named)
 
 
@@ -81,6 +110,7 @@ def _messages(value: Any, row: int, file: Path | None) -> tuple[tuple[str, str],
         speaker, text = known.get("from"), known.get("value")
         if not isinstance(text, str):
             raise DataError("every message needs a text as `value`.", file=file, row=row, key="conversations")
+        refuse_half_characters(f"{speaker}{text}", row, file, "conversations")
         if speaker not in ROLES:
             raise DataError(
                 f"a message is from `human` or `gpt`, not from `{speaker}`.",

@@ -18,6 +18,7 @@ from typing import Any
 from vlmbench.errors import DataError
 
 from .json_stream import raw_records
+from .records import parsed, refuse_half_characters
 
 ANNOTATIONS = "records.json"
 VERSION = 1
@@ -70,10 +71,7 @@ def records(annotations: Path, *, inverse: bool) -> Iterator[dict[str, Any]]:
 
 
 def _item(text: str, file: Path, row: int) -> dict[str, Any]:
-    try:
-        item = json.loads(text)
-    except (ValueError, RecursionError):
-        item = None
+    item = parsed(text, row, file)
     if not isinstance(item, dict):
         raise DataError("is no JSON object.", file=file, row=row)
     return item
@@ -83,6 +81,8 @@ def _phrase(item: Mapping[str, Any], file: Path, row: int) -> str:
     phrase = item.get("sents")
     if not isinstance(phrase, str) or not phrase.strip() or not isinstance(item.get("image"), str):
         raise DataError("needs a phrase in `sents` and a picture in `image`.", file=file, row=row)
+    for key in ("sents", "image", "id"):
+        refuse_half_characters(str(item.get(key)), row, file, key)
     return phrase.strip()
 
 

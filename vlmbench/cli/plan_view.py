@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vlmbench.cli.common import stdout
+from vlmbench.cli.data_check import one_line
 
 GIB = 2**30
 
@@ -62,7 +63,8 @@ def print_plan(plan: Any) -> None:
     if plan.missing:
         _table(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
     for note in plan.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        # It may quote a file of unknown origin.
+        console.print(one_line(f"note: {note}"), markup=False, soft_wrap=True)
     console.print()
 
 
