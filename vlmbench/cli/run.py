@@ -43,7 +43,7 @@ from vlmbench.cli.summary import Outcome, summary_rows
 from vlmbench.cli.tracking import add_log_argument, log_run
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
-from vlmbench.errors import ModelError, UsageError, UserError
+from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 
 INCOMPLETE = 4
 
@@ -152,7 +152,8 @@ def _run_one(
         run, folder = run_benchmark(args, benchmark, models, onlooker)
         return Outcome(name, present(run, folder, args, onlooker))
     except Exception as error:
-        if len(args.bench) == 1 or (isinstance(error, ModelError) and not models):
+        unopened = isinstance(error, (ModelError, UnknownName, UsageError)) and not models
+        if len(args.bench) == 1 or unopened:
             raise
         if not isinstance(error, UserError):
             traceback.print_exc()

@@ -29,6 +29,7 @@ KNOCKS = 3
 """So many attempts are made to reach a server that has not answered yet. One that has may come back."""
 _PASSING = frozenset({408, 409, 425, 429})
 Read = TypeVar("Read")
+_PROXIES = ("all_proxy", "https_proxy", "http_proxy")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -59,8 +60,11 @@ def key_from_environment() -> str | None:
     return key or None
 
 
-def _timeout(patience: Patience, connect: float) -> httpx.Timeout:
-    return httpx.Timeout(patience.attempt_timeout, connect=min(connect, patience.attempt_timeout))
+def _timeout(patience: Patience, path: str) -> httpx.Timeout:
+    """Less for a listing: it is written at once, and nobody may be there at all."""
+    answer, connect = (30.0, 10.0) if path == "models" else (patience.attempt_timeout, 30.0)
+    longest = patience.attempt_timeout
+    return httpx.Timeout(min(answer, longest), connect=min(connect, longest))
 
 
 def _check_ports_of_proxies() -> None:
@@ -72,14 +76,14 @@ def _check_ports_of_proxies() -> None:
 
 def _unusable_environment(error: Exception) -> ModelError:
     """Named and not shown: a proxy's address may hold a password."""
-    names = ("all_proxy", "https_proxy", "http_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
-    named = ", ".join(sorted(name for name in os.environ if name.lower() in names))
-    without = "it needs the package socksio" if isinstance(error, ImportError) else "what it says is unusable"
-    install = "`pip install 'httpx[socks]'`, or unset" if isinstance(error, ImportError) else "Mend or unset"
-    return ModelError(
-        f"no connection can be made with {named or 'the proxy'} as the environment has it: {without}.",
-        fix=f"{install} it; NO_PROXY names hosts that are reached without.",
-    )
+    certificates = isinstance(error, OSError)
+    names = ("ssl_cert_file", "ssl_cert_dir") if certificates else (*_PROXIES, "no_proxy")
+    named = ", ".join(sorted(name for name in os.environ if name.lower() in names)) or "proxy settings"
+    if isinstance(error, ImportError):
+        fix = "`pip install 'httpx[socks]'`, or unset it, or name the host in NO_PROXY."
+    else:
+        fix = "Mend it or unset it." if certificates else "Mend it, unset it, or name the host in NO_PROXY."
+    return ModelError(f"no connection can be made with the environment's {named}.", fix=fix)
 
 
 class ChatClient:
@@ -177,9 +181,9 @@ class ChatClient:
         self, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
     ) -> Read:
         try:
-            # Whoever has not been reached yet is given less time: nobody may be there.
-            timeout = _timeout(self._patience, 10.0 if path == "models" else 30.0)
-            response = await self._http.request(method, f"{self._url}/{path}", json=body, timeout=timeout)
+            response = await self._http.request(
+                method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
+            )
         except httpx.HTTPError as error:
             reason = self._shown(f"{type(error).__name__}: {error}".rstrip(": "))
             unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
