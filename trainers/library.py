@@ -60,11 +60,13 @@ def load(file: Path) -> dict[str, Any]:
 
     try:
         text = file.read_text("utf-8")
-        _refuse_twins(yaml.compose(text, Loader=_loader()), file)
+        _refuse_twins(yaml.compose(text, Loader=_loader()), file, {})
         return dict(_mapping(yaml.load(text, Loader=_loader()), file, None))  # noqa: S506 - a safe loader
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror}).", file=file) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError("lists or mappings are nested too deeply.", file=file) from None
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"is no YAML: {' '.join(str(error).split())}.", file=file) from None
 
 
@@ -74,20 +76,29 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _refuse_twins(node: Any, file: Path) -> None:
+def _refuse_twins(node: Any, file: Path, walked: dict[Any, bool]) -> None:
+    """Each node once, since an alias can stand for it many times; `walked` has False for those we are in."""
     import yaml
 
+    if node in walked:
+        if not walked[node]:
+            raise UserError(f"what begins in line {node.start_mark.line + 1} holds itself.", file=file)
+        return
+    walked[node] = False
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UserError(f"a list or a mapping is no name of a value (line {line}).", file=file)
             if key.value in seen:
-                line = key.start_mark.line + 1
                 raise UserError(f"stands twice in one place, again in line {line}.", file=file, key=key.value)
             seen.add(key.value)
-            _refuse_twins(value, file)
+            _refuse_twins(value, file, walked)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_twins(item, file)
+            _refuse_twins(item, file, walked)
+    walked[node] = True
 
 
 def _mapping(values: Any, file: Path, key: str | None) -> Mapping[str, Any]:

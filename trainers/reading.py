@@ -146,15 +146,18 @@ def _new(written: Mapping[str, Any], key: str) -> bool:
     return below is None
 
 
-def _resolved(entry: Entry, below: tuple[str, ...]) -> dict[str, Any]:
-    """The bases of an entry under its own values."""
-    if entry.name in below:
-        circle = " -> ".join([*below, entry.name])
+def _resolved(entry: Entry, below: tuple[Entry, ...]) -> dict[str, Any]:
+    """The bases of an entry under its own values.
+
+    A file of one's own may be named as the recipe that it is based on.
+    """
+    if any((entry.file.resolve(), entry.name) == (one.file.resolve(), one.name) for one in below):
+        circle = " -> ".join(one.name for one in (*below, entry))
         raise UserError(f"is its own base: {circle}.", file=entry.where, key="base")
     layer = {key: value for key, value in entry.values.items() if key not in ("base", "name")}
     values: dict[str, Any] = {}
     for base in _bases(entry):
-        values = merged(values, _resolved(_base(entry, base), (*below, entry.name)))
+        values = merged(values, _resolved(_base(entry, base), (*below, entry)))
     return merged(values, checked(Recipe, layer, entry.where))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -98,11 +98,28 @@ def test_a_mistake_is_told_with_its_file_and_key(text: str, said: str, tmp_path:
         ("stage: pretrain", "`model`: is missing"),
         ("stages: [{evaluate: [POPE]}]", "nothing yet to evaluate"),
         ("stages: [llava_v15_7b]", "a chain itself"),
+        ("[a, b]: 1", r"mine.yaml: a list or a mapping is no name of a value \(line 1\)"),
+        ("? {a: 1}\n: 1", "a list or a mapping is no name"),
+        ("name: x\ndata: &x [*x]", "mine.yaml: what begins in line 2 holds itself"),
+        (f"data: {'[' * 2000}{']' * 2000}", "nested too deeply"),
+        ("about: 2001-99-99", "is no YAML: month"),
     ],
 )
 def test_a_file_that_stands_on_nothing(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=said):
         read(own(tmp_path, text))
+
+
+def test_a_file_may_be_named_as_the_recipe_it_is_based_on(tmp_path: Path) -> None:
+    file = tmp_path / f"{PRETRAIN}.yaml"
+    file.write_text(f"base: {PRETRAIN}\nseed: 7\n", "utf-8")
+    assert read_recipe(str(file)) == replace(read_recipe(PRETRAIN), seed=7)
+
+
+def test_what_an_alias_says_many_times_is_looked_at_once(tmp_path: Path) -> None:
+    layers = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    with pytest.raises(UserError, match="must be a mapping"):
+        read(own(tmp_path, f"- &a0 [1]\n{layers}"))
 
 
 @pytest.mark.parametrize(
