@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import sys
 import time
@@ -104,8 +103,8 @@ def test_many_are_asked_at_once_and_never_more_than_told() -> None:
 
 def test_a_rate_limit_spaces_the_requests() -> None:
     with chat_server("A") as server:
-        list(model_of(server, rpm=1200).generate([request(str(i)) for i in range(5)], {}))
-    assert server.times[-1] - server.times[0] >= 0.15
+        list(model_of(server, rpm=1200).generate([request(str(i)) for i in range(10)], {}))
+    assert server.times[-1] - server.times[0] >= 0.3
 
 
 @pytest.mark.parametrize(
@@ -205,10 +204,9 @@ def test_retry_after_is_waited_for_by_everybody() -> None:
 def test_requests_that_wait_their_turn_keep_quiet_too_and_come_back_one_by_one() -> None:
     busy = Fault(status=429, headers={"Retry-After": "0.5"})
     with chat_server(lambda _b, before: busy if before == 3 else "A") as server:
-        list(model_of(server, concurrency=8, rpm=600).generate([request(str(i)) for i in range(8)], {}))
-    gaps = [later - earlier for earlier, later in itertools.pairwise(server.times)]
-    assert gaps[3] >= 0.45
-    assert min(gaps[4:]) >= 0.03
+        list(model_of(server, concurrency=8, rpm=300).generate([request(str(i)) for i in range(7)], {}))
+    assert server.times[4] - server.times[3] >= 0.45
+    assert server.times[7] - server.times[4] >= 0.4
 
 
 def test_what_was_held_back_starts_at_different_moments() -> None:
