@@ -186,6 +186,22 @@ def test_links_of_the_guides_are_made_where_their_targets_are(tmp_path: Path) ->
     assert mend(pair).linked == []
 
 
+def test_links_reach_the_other_trees_from_a_tree_on_another_disk(tmp_path: Path) -> None:
+    write(tmp_path / "disk/internvl_sft/llava_instruct_150k_zh.jsonl", record("coco/train2017/1.jpg"))
+    put(tmp_path / "data/llava_data/llava_images/coco/train2017/1.jpg", "JPEG")
+    put(tmp_path / "data/llava_data/LLaVA-Pretrain/images/2.jpg", "JPEG")
+    tree = tmp_path / "data/internvl_sft"
+    tree.symlink_to("../disk/internvl_sft")
+    # As an earlier version left it.
+    (tree / "data").mkdir()
+    (tree / "data/coco").symlink_to("../../llava_data/llava_images/coco")
+    pair = Pair(annotations=tree / "llava_instruct_150k_zh.jsonl", images=tree / "data")
+    assert sorted(mend(pair).linked) == ["coco", "llava/llava_pretrain/images"]
+    assert (pair.images / "coco/train2017/1.jpg").is_file()
+    assert (pair.images / "llava/llava_pretrain/images/2.jpg").is_file()
+    assert mend(pair).linked == []
+
+
 def test_every_published_annotation_file_has_its_tree() -> None:
     for tree in TREES:
         for name in tree.annotations:

@@ -56,17 +56,32 @@ def mend(pair: Pair) -> Mended:
 
 def _link(pair: Pair, mended: Mended) -> None:
     for place in places(pair.annotations, pair.images):
-        if place.target is None or place.state != "missing":
+        if place.target is None or place.state == "here":
             continue
-        # By name, since the folder that the link will stand in may not be there yet.
-        if Path(os.path.normpath(place.path.parent / place.target)).is_dir():
-            try:
-                place.path.parent.mkdir(parents=True, exist_ok=True)
-                place.path.symlink_to(place.target, target_is_directory=True)
-            except OSError as error:
-                mended.failed.append(f"{place.below}: {error.strerror}")
-            else:
-                mended.linked.append(place.below)
+        if (target := _target(place.path, place.target)) is None:
+            continue
+        try:
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+            if place.state == "link to nowhere":
+                place.path.unlink()
+            place.path.symlink_to(target, target_is_directory=True)
+        except OSError as error:
+            mended.failed.append(f"{place.below}: {error.strerror}")
+        else:
+            mended.linked.append(place.below)
+
+
+def _target(link: Path, told: str) -> str | None:
+    """What the link must say to reach what the guide means; None where that is not here.
+
+    A link is followed from where it physically stands. Where a tree is itself a link, to another disk for
+    one, its neighbours are not there, and only a whole path reaches them.
+    """
+    # The `..` are counted by name, since the folder that the link will stand in may not be there yet.
+    if Path(os.path.normpath(Path(os.path.realpath(link.parent)) / told)).is_dir():
+        return told
+    meant = Path(os.path.normpath(link.parent / told))
+    return str(meant) if meant.is_dir() else None
 
 
 def _wanted(pair: Pair, others: Iterable[str]) -> Iterator[str]:
