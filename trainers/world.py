@@ -1,8 +1,9 @@
 """How many processes on how many machines, in the words people know.
 
-A flag wins over NPROC_PER_NODE, NNODES, NODE_RANK, ADDR and PORT; these win over what Slurm says of a job
-with one task a machine; else it is the recipe's own number of devices on one machine. Slurm's usual launch,
-one task a device, has started the processes already: `slurm_process` says which one this is.
+A flag wins over NPROC_PER_NODE, NNODES, NODE_RANK, ADDR and PORT (or torch's MASTER_ADDR and MASTER_PORT);
+these win over what Slurm says of a job with one task a machine; else it is the recipe's own number of devices
+on one machine. Slurm's usual launch, one task a device, has started the processes already: `slurm_process`
+says which one this is.
 """
 
 from __future__ import annotations
@@ -51,9 +52,33 @@ def world(
         nproc=each or processes,
         nnodes=machines,
         node_rank=rank,
-        addr=environ.get("ADDR") or first_host(environ.get("SLURM_JOB_NODELIST", "")) or "127.0.0.1",
-        port=_number(environ, "PORT") or _slurm_port(environ),
+        addr=_address(environ, machines) or "127.0.0.1",
+        port=_number(environ, "PORT")
+        or (_number(environ, "MASTER_PORT") if machines > 1 else None)
+        or _slurm_port(environ),
     )
+
+
+def refuse_lost(environ: Mapping[str, str], machines: int) -> None:
+    """Several machines that are not told where the first is, or which they are, would wait for each other."""
+    unknown = {
+        "ADDR": "the address of the first machine" if not _address(environ, machines) else None,
+        "NODE_RANK": f"0 on that one, up to {machines - 1} on the others"
+        if _number(environ, "NODE_RANK", least=0) is None
+        and _number(environ, "SLURM_NODEID", least=0) is None
+        else None,
+    }
+    wanted = [f"{name} ({what})" for name, what in unknown.items() if what]
+    if machines > 1 and wanted:
+        raise UsageError(
+            f"{machines} machines do not find each other.", fix=f"Set {' and '.join(wanted)} on each."
+        )
+
+
+def _address(environ: Mapping[str, str], machines: int) -> str | None:
+    """Of the first machine; the word that torch has for it is left over from anything on a single one."""
+    named = environ.get("ADDR") or (environ.get("MASTER_ADDR") if machines > 1 else None)
+    return named or first_host(environ.get("SLURM_JOB_NODELIST", ""))
 
 
 def slurm_process(environ: Mapping[str, str]) -> dict[str, str]:

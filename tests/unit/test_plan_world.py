@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from vlmbench.errors import UsageError
 from vlmbench.trainers.training.launch import adopt, launched
-from vlmbench.trainers.world import World, first_host, slurm_process, world
+from vlmbench.trainers.world import World, first_host, refuse_lost, slurm_process, world
 
 SLURM = {
     "SLURM_JOB_ID": "123456",
@@ -61,6 +63,32 @@ def test_the_first_host_of_a_list(hosts: str, first: str | None) -> None:
 def test_nonsense_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         world(said, processes=8)
+
+
+def test_torchs_own_words_are_taken_on_several_machines_alone() -> None:
+    said = {"MASTER_ADDR": "head", "MASTER_PORT": "1234", "NODE_RANK": "0"}
+    here = world(said, processes=8, nnodes=2)
+    assert (here.addr, here.port) == ("head", 1234)
+    assert world(said, processes=8) == World(nproc=8)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({"NODE_RANK": "1"}, "Set ADDR (the address of the first machine) on each"),
+        ({"MASTER_ADDR": "head"}, "Set NODE_RANK (0 on that one, up to 1 on the others) on each"),
+        ({}, "Set ADDR .* and NODE_RANK "),
+    ],
+)
+def test_machines_that_cannot_find_each_other_are_refused(said: dict[str, str], wanted: str) -> None:
+    with pytest.raises(UsageError, match="2 machines do not find each other") as error:
+        refuse_lost(said, 2)
+    assert re.search(wanted.replace("(", r"\(").replace(")", r"\)"), str(error.value))
+    refuse_lost(said, 1)
+
+
+def test_slurm_tells_machines_where_they_meet() -> None:
+    refuse_lost(SLURM, 2)
 
 
 TASK = SLURM | {"SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NTASKS": "8"}

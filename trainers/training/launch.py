@@ -14,6 +14,7 @@ from typing import Any
 
 from ..recipe import Recipe
 from ..world import World, slurm_process
+from .meeting import meet
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
 _TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")
@@ -42,6 +43,8 @@ def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    if world.nnodes > 1:
+        meet(world, _port(world))
     if cpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads(world)))
@@ -107,12 +110,15 @@ def _meeting(world: World) -> dict[str, Any]:
     """Where the processes find each other: alone, at any free port; on several machines, at the first's."""
     if world.nnodes == 1 and world.port is None:
         return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
-    port = 29500 if world.port is None else world.port
     return {
         "rdzv_backend": "static",
-        "rdzv_endpoint": f"{world.addr}:{port}",
+        "rdzv_endpoint": f"{world.addr}:{_port(world)}",
         "rdzv_configs": {"rank": world.node_rank, "timeout": 900},
     }
+
+
+def _port(world: World) -> int:
+    return 29500 if world.port is None else world.port
 
 
 def _threads(world: World) -> int:

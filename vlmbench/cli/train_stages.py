@@ -27,6 +27,7 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
         require_tracker(args.log)
     if args.stage is None:
         trainers("training.launch").adopt(os.environ)
+        _refuse_lost(args)
     stages = trainers("chain").placed(chain, args.work_dir)
     _refuse_strange(args.resume, stages)
     if args.candidate is not None:
@@ -38,6 +39,14 @@ def train_chain(args: argparse.Namespace, chain: Any) -> int:
     if is_first(args):
         _say_finished(args, stages, chain)
     return 0
+
+
+def _refuse_lost(args: argparse.Namespace) -> None:
+    """Before anything is read or written: machines that cannot meet."""
+    if not trainers("training.launch").launched(os.environ):
+        worlds = trainers("world")
+        here = worlds.world(os.environ, processes=1, nproc=args.nproc, nnodes=args.nnodes)
+        worlds.refuse_lost(os.environ, here.nnodes)
 
 
 def _named(stages: list[tuple[Any, Path]], name: str) -> tuple[Any, Path]:
