@@ -48,27 +48,61 @@ def print_evaluation(stage: Any) -> None:
 
 
 def print_plan(plan: Any) -> None:
-    """Tables: what will happen, what learns, what it takes, what is missing."""
+    """Tables: what will happen, what learns, what it takes, what is missing.
+
+    What is there to be copied, as settings, commands and paths, is never broken into lines of ours.
+    """
     from rich.text import Text
 
     console = stdout()
     console.print(Text(plan.recipe.name, style="bold"), soft_wrap=True)
     if plan.recipe.about:
         console.print(plan.recipe.about, markup=False, soft_wrap=True)
-    _table(("", ""), list(_course(plan)))
-    _table(("part", "trained as", "parameters", "trained", *_BYTES), _parts(plan))
-    _table(("a device holds", "GiB"), list(_memory(plan)))
-    if plan.advice:
-        _table(("what to change", "GiB", "fits", "at what price"), list(_advice(plan)))
-    if plan.missing:
-        _table(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
+    if console.is_terminal:
+        _print_pages(plan)
+    else:
+        _print_columns(plan)
     for note in plan.notes:
         # It may quote a file of unknown origin.
         console.print(one_line(f"note: {note}"), markup=False, soft_wrap=True)
     console.print()
 
 
+def _print_columns(plan: Any) -> None:
+    """For a pipe: one table for each matter, however wide."""
+    _tabbed(("", ""), list(_course(plan)))
+    _tabbed(_PARTS, _parts(plan))
+    _tabbed(("a device holds", "GiB"), list(_memory(plan)))
+    if plan.advice:
+        _tabbed(("what to change", "GiB", "fits", "at what price"), list(_advice(plan)))
+    if plan.missing:
+        _tabbed(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
+
+
+def _print_pages(plan: Any) -> None:
+    """For a terminal, which may be narrow."""
+    course = list(_course(plan))
+    room = max(len(label) for label, _ in course)
+    _lines("", [f"{label:<{room}}  {text}" for label, text in course])
+    parts = _parts(plan)
+    if _width([_PARTS, *parts]) <= stdout().width:
+        _table(_PARTS, parts)
+    else:
+        halves = len(_PARTS) - len(_BYTES)
+        _table(_PARTS[:halves], [row[:halves] for row in parts])
+        _table(("GiB of", *_BYTES), [(row[0], *row[halves:]) for row in parts])
+    _table(("a device holds", "GiB"), list(_memory(plan)))
+    advised = [
+        (f"  {gib} GiB, {'fits' if fits == 'yes' else 'too much'}: {why}", f"    {settings}")
+        for settings, gib, fits, why in _advice(plan)
+    ]
+    _lines("what to change", [line for lines in advised for line in lines])
+    missing = [(f"  {m.kind}: {m.what}", f"    {m.fix}") for m in plan.missing]
+    _lines("missing, and what mends it", [line for lines in missing for line in lines])
+
+
 _BYTES = ("weights", "gradients", "optimizer", "activations")
+_PARTS = ("part", "trained as", "parameters", "trained", *_BYTES)
 
 
 def _course(plan: Any) -> Iterator[tuple[str, ...]]:
@@ -151,20 +185,39 @@ def _gib(count: float) -> str:
     return f"{count / GIB:.2f}" if count < GIB else f"{count / GIB:.1f}"
 
 
+def _width(rows: Rows) -> int:
+    """Of a table whose columns stand two apart."""
+    return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+
+
+def _tabbed(head: tuple[str, ...], rows: Rows) -> None:
+    lines = [head, *rows] if any(head) else rows
+    print("\n" + "\n".join("\t".join(line) for line in lines))
+
+
+def _lines(head: str, lines: list[str]) -> None:
+    """Each as long as it is."""
+    from rich.text import Text
+
+    console = stdout()
+    if lines:
+        console.print()
+    if lines and head:
+        console.print(Text(head, style="bold"))
+    for line in lines:
+        console.print(Text(one_line(line)), soft_wrap=True)
+
+
 def _table(head: tuple[str, ...], rows: Rows) -> None:
-    """Aligned on a terminal, tab separated in a pipe."""
+    """Aligned; where it is too narrow words give way, and never numbers."""
     from rich.table import Table
     from rich.text import Text
 
     console = stdout()
-    if not console.is_terminal:
-        lines = [head, *rows] if any(head) else rows
-        print("\n" + "\n".join("\t".join(line) for line in lines))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(head))
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         numeric = name in (*_BYTES, "GiB", "parameters", "trained")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print()
