@@ -10,6 +10,7 @@ from typing import Literal
 
 from .recipe import LanguageModel, Recipe, VisionTower
 from .sizes import folder_of
+from .training.left import left_by
 
 Kind = Literal["weights", "data", "pictures", "stage before", "package", "devices"]
 
@@ -98,7 +99,7 @@ def _cached(path: str) -> bool:
 
 def _before(recipe: Recipe, work_dir: Path) -> Iterator[Missing]:
     named = recipe.pretrained
-    if named is None or Path(named).expanduser().exists() or (work_dir.parent / named).is_dir():
+    if named is None or left_by(named, work_dir) is not None:
         return
     if named.startswith((".", "/", "~")) or named.endswith(".pth"):
         yield Missing(kind="stage before", what=named, fix="--set pretrained=FOLDER")

@@ -11,7 +11,7 @@ from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.layout import config_of
+from vlmbench.checkpoints.layout import config_of, guess
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, VisionTower
 from vlmbench.checkpoints.read import read_llava
 from vlmbench.checkpoints.vision import open_vision, published
@@ -22,7 +22,7 @@ from vlmbench.models.hf_hub import local_folder
 from ..data.tokenizing import PieceTokenizer, from_transformers
 from ..recipe import Recipe
 from ..sizes import folder_of
-from .job import MODEL
+from .left import left_by
 from .wording import worded
 
 
@@ -48,16 +48,14 @@ def begin(recipe: Recipe, work_dir: Path) -> Start:
 
 
 def before(named: str, work_dir: Path) -> Path:
-    """What the stage before left: a folder or file as named, or the work folder of that recipe."""
-    path = Path(named).expanduser()
-    found = path if path.exists() else work_dir.parent / named
-    if (found / MODEL).is_dir():
-        return found / MODEL
-    if found.exists() and (found.is_file() or config_of(found)):
+    """What the stage before left."""
+    found = left_by(named, work_dir)
+    if found is not None:
         return found
+    path = Path(named).expanduser()
     raise UserError(
         "the stage before has left no finished model here.",
-        file=found,
+        file=path if path.exists() else work_dir.parent / named,
         fix=f"vlmbench train {named}, or --set pretrained=FOLDER.",
     )
 
@@ -65,8 +63,10 @@ def before(named: str, work_dir: Path) -> Path:
 def _of_whole(path: Path, recipe: Recipe) -> Start:
     """Every weight is accounted for: what is missing, unknown or of another shape is listed."""
     parts = recipe.model
-    llm = _folder(parts.language.path) if path.is_file() and parts.language.path else None
-    tower = _folder(parts.vision.path) if path.is_file() and parts.vision.path else None
+    # Only what was trained is in these; what a folder holds besides wins.
+    partial = path.is_file() or guess(path) in ("deepspeed", "xtuner")
+    llm = _folder(parts.language.path) if partial and parts.language.path else None
+    tower = _folder(parts.vision.path) if partial and parts.vision.path else None
     reading = read_llava(path, llm=llm, vision=tower, template=recipe.wording.template if llm else None)
     places = [place for role in ("", "base", "llm") if (place := reading.sources.get(role)) is not None]
     tokenizer = _pieces(reading.llava.language.tokenizer, *places)
