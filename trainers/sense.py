@@ -44,6 +44,7 @@ class Origin:
 def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
     """Raise at the first."""
     language, vision = recipe.model.language, recipe.model.vision
+    _refuse_nothing_to_do(recipe, origin)
     for name, part in (("language", language), ("vision", vision)):
         _refuse_half(part, f"model.{name}", origin)
         if part.path is None and recipe.model.start is None:
@@ -59,6 +60,29 @@ def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
     _refuse_layer(replace(vision, path=start or vision.path), origin)
     _refuse_targets(replace(language, path=start or language.path), "model.language", origin)
     _refuse_targets(replace(vision, path=start or vision.path), "model.vision", origin)
+
+
+def _refuse_nothing_to_do(recipe: Recipe, origin: Origin) -> None:
+    """A training in which nothing learns, or from nothing; and numbers that its device cannot compute in."""
+    model, parallelism = recipe.model, recipe.parallelism
+    parts = {"model.projector.train": model.projector.train}
+    parts |= {
+        f"model.{name}.train": part.train != "frozen"
+        for name, part in (("language", model.language), ("vision", model.vision))
+    }
+    if not any(parts.values()):
+        key = next((key for key in parts if origin.reached(key)), "model.projector.train")
+        fix = "Set model.projector.train to true, or model.language.train to lora or full."
+        raise origin.error("leaves nothing to learn: every part of the model is frozen.", key, fix=fix)
+    if not recipe.data.sources:
+        fix = "Name one: {annotations: FILE, images: FOLDER}, or {kind: shapes, samples: N}."
+        raise origin.error("is empty: there is nothing to learn from.", "data.sources", fix=fix)
+    if parallelism.device == "cpu" and parallelism.precision == "fp16":
+        raise origin.error(
+            "must be fp32, bf16 or auto on a processor: fp16 is trained on GPUs alone.",
+            "parallelism.precision",
+            of=("parallelism.device",),
+        )
 
 
 def _refuse_half(part: LanguageModel | VisionTower, key: str, origin: Origin) -> None:
