@@ -31,6 +31,7 @@ def placed(chain: Chain, work_dir: Path | None) -> list[tuple[Recipe, Path]]:
 
     Each begins with what the one before leaves in its own. Without a `work_dir`, all are under work_dirs.
     """
+    _refuse_same_names(chain)
     stages: list[tuple[Recipe, Path]] = []
     for recipe in chain.recipes:
         folder = (work_dir or WORK_DIRS) / recipe.name
@@ -40,6 +41,18 @@ def placed(chain: Chain, work_dir: Path | None) -> list[tuple[Recipe, Path]]:
             recipe = replace(recipe, pretrained=str(stages[-1][1].absolute()))
         stages.append((recipe, folder))
     return stages
+
+
+def _refuse_same_names(chain: Chain) -> None:
+    """Stages are told apart by their names, and so are their work folders."""
+    names = [recipe.name for recipe in chain.recipes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"two stages of `{chain.name}` are called {twice}.",
+            key="stages",
+            fix=f"Give one a name of its own: {{name: {twice}_again, base: {twice}}}.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,3 +88,14 @@ def test_without_a_work_folder_each_stage_has_one_of_its_name(chain: str) -> Non
     folders = [Path("work_dirs/demo_pretrain"), Path("work_dirs/demo_finetune")]
     assert [folder for _, folder in placed(read(chain), None)] == folders
     assert [plan.work_dir for plan in plan_chain(read(chain), Machine())] == folders
+
+
+def test_two_stages_of_the_same_name_are_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    file = tmp_path / "chain.yaml"
+    file.write_text("stages: [demo_lora, demo_lora]\n", "utf-8")
+    with pytest.raises(UserError, match=r"are called demo_lora.*name: demo_lora_again, base: demo_lora"):
+        placed(read(str(file)), tmp_path)
+    with pytest.raises(UserError, match="are called demo_lora"):
+        plan_chain(read(str(file)), Machine())
+    file.write_text("stages: [demo_lora, {name: demo_lora_again, base: demo_lora}]\n", "utf-8")
+    assert [recipe.name for recipe, _ in placed(read(str(file)), None)] == ["demo_lora", "demo_lora_again"]
