@@ -332,6 +332,12 @@ def test_an_address_with_a_key_in_it_is_refused_without_showing_it(url: str) -> 
     assert KEY not in str(refused.value)
 
 
+def test_hosts_reached_without_a_proxy_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost,::1,.inside,10.0.0.0/8")
+    ChatClient("http://host/v1", patience=QUICK, pace=Pace())
+
+
 def test_facts_name_the_model_the_address_and_what_is_served() -> None:
     with chat_server("A") as server:
         facts = model_of(server).facts

@@ -68,7 +68,8 @@ def _timeout(patience: Patience, path: str) -> httpx.Timeout:
 
 
 def _check_ports_of_proxies() -> None:
-    for proxy in getproxies().values():
+    proxies = getproxies()  # `no` among them, which is no address
+    for proxy in (proxies[kind] for kind in ("http", "https", "all") if kind in proxies):
         port = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").port
         if port is not None and not 0 < port < 65536:
             raise ValueError(port)
@@ -229,11 +230,9 @@ class ChatClient:
     def _moved(self, response: httpx.Response, path: str) -> ModelError:
         """Not followed: the key would go to an address that nobody wrote down."""
         try:
-            there = response.url.join(response.headers.get("Location", "")).copy_with(
-                query=None, fragment=None
-            )
+            there = response.url.join(response.headers["Location"])
             other = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
-        except (httpx.InvalidURL, ValueError):
+        except (KeyError, httpx.InvalidURL, ValueError):
             other = ""
         other = self._shown(other.rstrip("/").removesuffix(f"/{path}"))
         return ModelError(
