@@ -283,6 +283,24 @@ def test_records_that_cannot_be_used_are_noted_and_the_plan_is_made(
     assert said in note
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "no record in it"),
+        ("version https://git-lfs.github.com/spec/v1\n", "a pointer of git-lfs"),
+        ("<!doctype html>", "`resolve/main`"),
+    ],
+)
+def test_a_file_without_records_counts_as_published_and_is_noted(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, "utf-8")
+    found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={path}")
+    assert (found.counts.samples, found.sources[0].told) == (558_128, "published")
+    assert any(str(path) in note and said in note for note in found.notes)
+
+
 def test_what_the_demo_needs_is_here(tmp_path: Path) -> None:
     assert planned("demo_lora").missing == ()
     assert [thing.kind for thing in planned("demo_finetune").missing] == ["stage before"]

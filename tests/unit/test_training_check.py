@@ -135,6 +135,39 @@ def test_half_characters_and_impossible_paths_are_found(
     assert said.count("left out:") == 3
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4665\nsize 1024\n"
+PAGE = "\n<!-- hub -->\n<!DOCTYPE html>\n<html><body>own.json</body></html>\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "files without a record: 1"),
+        ("[]", "files without a record: 1"),
+        (POINTER, "own.json: is a pointer of git-lfs, and not the file itself. Run `git lfs"),
+        (PAGE, "own.json: is a web page, and not the file itself. An address with `blob/main`"),
+        ('[{"conversations": []}, {', "files that cannot be read to their end: 1"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_incomplete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    file = tmp_path / "own.json"
+    file.write_text(text)
+    code, told = run(capsys, "data", "check", file, "--fix")
+    assert code == 4
+    assert said in told
+    assert told.endswith("incomplete\n")
+
+
+def test_a_pointer_in_place_of_a_picture_is_called_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_text(POINTER)
+    _, told = run(capsys, "data", "check", write(tmp_path / "own.json", record("a.png")))
+    assert "a.png: is a pointer of git-lfs" in told
+
+
 def test_a_recipe_stands_for_its_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:

@@ -13,14 +13,16 @@ from vlmbench.errors import DataError
 from vlmbench.images import open_picture
 
 from .folders import Place, places
-from .json_stream import raw_records
+from .json_stream import RawRecord, raw_records
 from .policy import Notes
 from .pool import cores
 from .records import Placement, read_record, turns_of
+from .stand_ins import ENOUGH, refuse_stand_in
 from .tokenise import count_pictures
 
 _AT_ONCE = 2048
 MISSING, BROKEN, UNUSABLE = "missing pictures", "broken pictures", "records that cannot be used"
+UNREADABLE, EMPTY = "files that cannot be read to their end", "files without a record"
 
 Tell = Callable[[int, int], None]
 """Pictures looked at, of how many."""
@@ -67,7 +69,7 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
     """Read every record, and every picture once; `quick` asks only whether its file is there."""
     notes, names = Notes(), dict[str, None]()
     records = texts = 0
-    for raw in raw_records(pair.annotations):
+    for raw in _records(pair, notes):
         records += 1
         try:
             record = read_record(raw.text, raw.row, pair.annotations)
@@ -78,6 +80,8 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
             continue
         texts += not record.images
         names.update(dict.fromkeys(record.images))
+    if not records and not notes.counts:
+        notes.add(EMPTY, str(pair.annotations))
     missing = _look(pair.images, list(names), quick, notes, tell)
     return Checked(
         pair=pair,
@@ -87,6 +91,14 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
         notes=notes,
         places=tuple(_counted(places(pair.annotations, pair.images), names, missing)),
     )
+
+
+def _records(pair: Pair, notes: Notes) -> Iterator[RawRecord]:
+    """Up to where the file breaks off: other files of a recipe are still to be checked."""
+    try:
+        yield from raw_records(pair.annotations)
+    except DataError as error:
+        notes.add(UNREADABLE, str(error))
 
 
 def _look(folder: Path, names: list[str], quick: bool, notes: Notes, tell: Tell) -> set[str]:
@@ -113,7 +125,9 @@ def problem(path: Path, quick: bool) -> str:
     try:
         if quick:
             return "" if path.stat().st_size else "the file is empty"
-        open_picture(path.read_bytes())
+        data = path.read_bytes()
+        refuse_stand_in(data[:ENOUGH], path)
+        open_picture(data)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except OSError as error:

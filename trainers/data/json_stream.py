@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 
 from vlmbench.errors import DataError
 
+from .stand_ins import ENOUGH, refuse_stand_in
+
 _BLOCK = 1 << 22
 _LONGEST = 1 << 28
 """A record that goes on for longer than this many characters has lost its closing quote."""
@@ -39,7 +41,7 @@ def raw_records(path: Path) -> Iterator[RawRecord]:
         )
     try:
         with path.open("rb") as file:
-            yield from _listed(_Text(file, path)) if _first(file) == b"[" else _lines(file, path)
+            yield from _listed(_Text(file, path)) if _first(file, path) == b"[" else _lines(file, path)
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}.", file=path) from error
 
@@ -49,10 +51,11 @@ def count_records(path: Path) -> int:
     return sum(1 for _ in raw_records(path))
 
 
-def _first(file: BinaryIO) -> bytes:
-    head = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+def _first(file: BinaryIO, path: Path) -> bytes:
+    head = file.read(ENOUGH)
+    refuse_stand_in(head, path)
     file.seek(0)
-    return head
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[RawRecord]:

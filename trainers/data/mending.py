@@ -90,13 +90,19 @@ def _wanted(pair: Pair, others: Iterable[str]) -> Iterator[str]:
         yield from (str(OCR_VQA / f"{stem}.jpg") for stem in others)
         return
     seen = set()
-    for raw in raw_records(pair.annotations):
-        with suppress(DataError):
-            for name in read_record(raw.text, raw.row).images:
-                path = PurePosixPath(name)
-                if path.parent == OCR_VQA and path.suffix == ".jpg" and name not in seen:
-                    seen.add(name)
-                    yield name
+    for name in _named(pair.annotations):
+        path = PurePosixPath(name)
+        if path.parent == OCR_VQA and path.suffix == ".jpg" and name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _named(annotations: Path) -> Iterator[str]:
+    """What cannot be read is for the check to tell."""
+    with suppress(DataError):
+        for raw in raw_records(annotations):
+            with suppress(DataError):
+                yield from read_record(raw.text, raw.row).images
 
 
 def _other(path: Path) -> bool:

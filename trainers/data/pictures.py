@@ -13,6 +13,7 @@ from vlmbench.errors import DataError, ModelError
 from vlmbench.images import open_picture, pad_to_square
 
 from .policy import Policy
+from .stand_ins import ENOUGH, refuse_stand_in
 
 if TYPE_CHECKING:
     import torch
@@ -54,13 +55,15 @@ def mean_colour(mean: Sequence[float]) -> tuple[int, int, int]:
 def read_picture(path: Path) -> Image:
     """The picture as RGB; missing or broken is a DataError that names it."""
     try:
-        return open_picture(path.read_bytes())
+        data = path.read_bytes()
+        refuse_stand_in(data[:ENOUGH], path)
+        return open_picture(data)
     except OSError as error:
         raise DataError(f"the picture cannot be read: {error.strerror}.", file=path) from None
     except ValueError:
         raise DataError(f"no path can be {str(path)!a}.") from None
     except DataError as error:
-        raise DataError(error.what, file=path) from None
+        raise DataError(error.what, file=path, fix=error.fix) from None
 
 
 def load_image_processor(folder: str | Path) -> Any:
