@@ -11,7 +11,7 @@ from typing import Any
 from vlmbench.errors import UserError
 
 from .recipe import Recipe
-from .zero import STAGES, document, preset_name
+from .zero import STAGES, document, preset_name, zero_of
 
 AUTO = "auto"
 """DeepSpeed's word for whatever the run says."""
@@ -55,6 +55,7 @@ def agree(recipe: Recipe, devices: int) -> None:
     named = recipe.parallelism.deepspeed
     if named is None or preset_name(named) in STAGES:
         return
+    zero_of(named)  # a name that is neither a preset nor a file is better told there
     file = Path(named).expanduser()
     settings = document(file)
     for section in MADE:

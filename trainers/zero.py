@@ -68,7 +68,7 @@ def document(path: Path) -> dict[str, Any]:
         settings: Any = json.loads(path.expanduser().read_text("utf-8"))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror}).", file=path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"is no DeepSpeed configuration ({error}).", file=path) from None
     sections = ("zero_optimization", "bf16", "fp16")
     if not isinstance(settings, dict) or not all(isinstance(settings.get(s, {}), dict) for s in sections):

@@ -66,6 +66,7 @@ def test_copy_writes_a_file_that_reads_the_same_and_never_over_another(
         (["train", "llava_v15_7b_pretran", "--plan"], f"Did you mean {PRETRAIN}"),
         (["train", PRETRAIN, "--plan", "--set", "schedule.l=1"], "Did you mean schedule.lr"),
         (["train", PRETRAIN, "--plan", "--deepspeed", "deepspeed_zero4"], "Did you mean zero"),
+        (["train", PRETRAIN, "--plan", "--set", "parallelism.deepspeed=zero5"], "Did you mean zero"),
         (["train", PRETRAIN, "--plan", "--gpu-memory", "-3"], "not a number above 0"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 from vlmbench.trainers.data import json_stream
 from vlmbench.trainers.data.json_stream import count_records, raw_records
 from vlmbench.trainers.data.records import as_record, read_record, turns_of
@@ -173,3 +173,13 @@ def test_own_data_can_be_repeated(tmp_path: Path, ending: str) -> None:
     assert rows_of(out) == records * 4
     assert repeated_name(file, 4).name == "own_4x.json"
     assert sorted(tmp_path.iterdir()) == sorted([file, out])
+
+
+def test_own_data_is_never_written_over_by_what_is_made_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps([{"conversations": SAID}]), "utf-8")
+    (tmp_path / "same.json").symlink_to(file)
+    for out in (file, tmp_path / "same.json"):
+        with pytest.raises(UsageError, match="over their own file"):
+            repeat(file, 2, out)
+    assert count_records(file) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tiny_models import make_tokenizer
 
+from vlmbench.errors import ModelError
 from vlmbench.templates import Turn, template
 from vlmbench.trainers.data.encoding import IMAGE_ID, Encoder, Style
 from vlmbench.trainers.data.fitting import Fitted, Limit, fit
@@ -100,6 +101,12 @@ def test_a_tokenizer_all_in_python_works_as_well() -> None:
     )
     assert (encoded.ids, encoded.labels) == ([97, 98, 1], [-100, 98, 1])
     assert tokenizer.pad == 1
+
+
+def test_a_folder_that_is_not_there_is_said_so() -> None:
+    for named in ("/nowhere/at_all", "./nowhere", "a/b/c"):
+        with pytest.raises(ModelError, match="there is no such folder"):
+            load_tokenizer(named)
 
 
 def test_a_tokenizer_survives_the_way_to_another_process(tokenizer: PieceTokenizer, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from vlmbench.data.disk import writing
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 
 from .json_stream import raw_records
 from .records import read_record
@@ -14,6 +14,12 @@ from .records import read_record
 
 def repeat(file: Path, times: int, out: Path) -> int:
     """Write the records of a file so many times, all of them in turn; returns how many were written."""
+    if out.exists() and out.samefile(file):
+        raise UsageError(
+            "the repeated records would be written over their own file.",
+            file=file,
+            fix="Name another place with --out.",
+        )
     records = [raw.text for raw in raw_records(file)]
     if not records:
         raise DataError("there is no record in it.", file=file)

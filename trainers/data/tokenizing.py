@@ -61,6 +61,10 @@ def load_tokenizer(folder: str | Path) -> PieceTokenizer:
     """
     from transformers import AutoTokenizer
 
+    named, folder = str(folder), Path(folder).expanduser()
+    if not folder.is_dir() and (named.startswith((".", "/", "~")) or named.count("/") > 1):
+        # The hub would complain of how the name is written.
+        raise ModelError("there is no such folder.", file=folder, fix="Name a model folder with a tokenizer.")
     try:
         loaded = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:
