@@ -14,7 +14,7 @@ import pytest
 from clusters import BENCH, answers, finished_files, killing, run
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
-from vlmbench.engine import cluster_seats
+from vlmbench.engine import cluster_crew, cluster_seats
 from vlmbench.engine.cluster import open_cluster
 from vlmbench.engine.cluster_devices import Devices
 from vlmbench.engine.cluster_worker import Orders, Worker
@@ -258,8 +258,9 @@ def test_a_worker_that_hangs_over_where_the_pictures_are_is_sent_them(
             return True
 
     monkeypatch.setattr(cluster_seats, "Worker", Hanging)
+    monkeypatch.setattr(cluster_crew, "STARTING", 1.0)
     said: list[str] = []
-    model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=2)
+    model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=3)
     with contextlib.closing(model):
         assert len(list(model.generate(asked(20, picture="p"), {"p": b"?"}))) == 20
     assert any("no sign of life" in text for text in said)
@@ -271,5 +272,6 @@ def test_workers_that_hang_before_they_load_end_the_run(monkeypatch: pytest.Monk
             time.sleep(600)
 
     monkeypatch.setattr(cluster_seats, "Worker", Hanging)
+    monkeypatch.setattr(cluster_crew, "STARTING", 1.0)
     with pytest.raises(ModelError, match=r"no worker is left.*no sign of life"):
         open_cluster("echo:B", Devices(count=1), {"device": "cpu"}, deadline=1)

@@ -18,6 +18,8 @@ LOOK_AROUND = 2.0
 NO_ROOM = "no machine has room yet"
 LOADING = 3600.0
 """Weights may come from far away."""
+STARTING = 120.0
+"""Seconds that a new process has to say where it is, and to open a first picture, however quick the model."""
 LOAD_STRIKES = 3
 ANSWER_STRIKES = 5
 PATIENCE = 10.0
@@ -169,8 +171,10 @@ class Crew:
             return quiet > LOADING
         if seat.step == "waiting":
             # Room may come at any time; only what has a process and does not answer hangs.
-            return quiet > self.deadline and seat.placed
-        return quiet > self.deadline and (bool(seat.jobs) or seat.pending is not None)
+            return quiet > max(self.deadline, STARTING) and seat.has_had_time()
+        if seat.step == "looking":
+            return quiet > max(self.deadline, STARTING)
+        return bool(seat.jobs) and quiet > self.deadline
 
     def _settle(self, seat: Seat) -> Iterator[Event]:
         """What the worker was asked is answered."""

@@ -89,6 +89,8 @@ class Seat:
     jobs: deque[Job] = field(default_factory=deque)
     asked_of: Any = None
     """The source of pictures it was last asked of."""
+    begun: bool = False
+    """Its worker has been seen to have a process."""
     sight: tuple[Any, bool] | None = None
     """A source of pictures, and whether it opens those itself."""
     blind: bool = False
@@ -113,10 +115,12 @@ class Seat:
         """It has a replica."""
         return self.step == "ready"
 
-    @property
-    def placed(self) -> bool:
-        """Whether Ray has given its worker a process, whatever that process does."""
-        return self.actor is not None and has_process(self.actor)
+    def has_had_time(self) -> bool:
+        """Whether its worker's process was there when this was last asked; from then on its time counts."""
+        before, self.begun = self.begun, has_process(self.actor)
+        if self.begun and not before:
+            self.since = time.monotonic()
+        return before
 
     @property
     def hungry(self) -> bool:
@@ -134,7 +138,8 @@ class Seat:
         """A new worker, wherever Ray finds room."""
         ray = import_ray()
         self.actor = ray.remote(Worker).options(**_options(self)).remote()
-        self.step, self.place, self.sight, self.since = "waiting", None, None, time.monotonic()
+        self.step, self.place, self.sight, self.begun = "waiting", None, None, False
+        self.since = time.monotonic()
         self.jobs.clear()
         self.pending = self.actor.place.remote()
 
