@@ -15,6 +15,8 @@ from typing import Any
 from vlmbench.errors import UserError
 
 FOLDER = Path(__file__).parent / "recipes"
+DEEPEST = 100
+"""Levels of a file; a recipe has a handful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,11 @@ def load(file: Path) -> dict[str, Any]:
 
     try:
         text = file.read_text("utf-8")
+        _refuse_depths(text, file)
         _refuse_twins(yaml.compose(text, Loader=_loader()), file, {})
         return dict(_mapping(yaml.load(text, Loader=_loader()), file, None))  # noqa: S506 - a safe loader
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror}).", file=file) from None
-    except RecursionError:
-        raise UserError("lists or mappings are nested too deeply.", file=file) from None
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"is no YAML: {' '.join(str(error).split())}.", file=file) from None
 
@@ -74,6 +75,19 @@ def _loader() -> Any:
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _refuse_depths(text: str, file: Path) -> None:
+    """Composing calls itself for each level, in C: what is deep enough ends the process without a word."""
+    import yaml
+
+    depth = 0
+    event: Any
+    for event in yaml.parse(text, Loader=_loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1
+            raise UserError(f"lists or mappings are nested too deeply in line {line}.", file=file)
 
 
 def _refuse_twins(node: Any, file: Path, walked: dict[Any, bool]) -> None:
