@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from vlmbench.domain import Decoding, Request, Response
 from vlmbench.engine.budget import Budget
 from vlmbench.engine.cluster_worker import Remark, Worker
@@ -39,7 +41,9 @@ def test_a_model_without_a_budget_has_nothing_to_say() -> None:
     assert Budget(model).remark() is None
 
 
-def test_a_worker_passes_the_remark_on_between_its_answers() -> None:
+def test_a_worker_passes_the_remark_on_between_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A worker leaves Ctrl-C to its driver; this process, and what it starts, is to keep its own.
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     worker = Worker()
     worker._model = Shrinking()  # type: ignore[assignment]
     asked = [

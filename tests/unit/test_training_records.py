@@ -128,7 +128,7 @@ def test_what_a_record_keeps_can_be_written(name: str, image: str, text: str) ->
         assert not (f"{name}{image}{text}".isprintable() and image)
     else:
         assert repr(record).encode()
-        assert not (Path("/nowhere") / record.images[0]).exists()
+        (Path("/nowhere") / record.images[0]).exists()  # asking the system is no error
 
 
 DEEP = '{"a": "[", "b": ' + "[" * 100_000 + '"]\\"", 1' + "]" * 100_000 + "}"
