@@ -101,3 +101,11 @@ def is_first(args: argparse.Namespace) -> bool:
         return os.environ["RANK"] == "0"
     world = trainers("world").world(os.environ, processes=1, nproc=args.nproc, nnodes=args.nnodes)
     return int(world.node_rank) == 0
+
+
+def is_alone(args: argparse.Namespace) -> bool:
+    """Whether no other process goes through the stages as this one does."""
+    if "RANK" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", "1")) == 1
+    world = trainers("world").world(os.environ, processes=1, nproc=args.nproc, nnodes=args.nnodes)
+    return int(world.nnodes) == 1

@@ -15,12 +15,13 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlmbench.cli.numbers import positive
 from vlmbench.cli.recipes import trainers
-from vlmbench.cli.train_candidates import is_first, open_run, question, unfinished
+from vlmbench.cli.train_candidates import is_alone, is_first, open_run, question, unfinished
 from vlmbench.errors import UsageError
 
 Placed = Sequence[tuple[Any, Path]]
@@ -64,16 +65,37 @@ def run_stages(
         _known(getattr(stage, "evaluate", ()))
     folders = {recipe.name: (recipe, folder) for recipe, folder in placed}
     here, before = placed[0], None
-    for stage in chain.stages:
+    for place, stage in enumerate(chain.stages):
         if hasattr(stage, "evaluate"):
-            code = _evaluate(args, here, stage.evaluate, stage.limit)
+            what = {"benchmarks": list(stage.evaluate), "limit": stage.limit}
+            do = partial(_evaluate, args, here, stage.evaluate, stage.limit)
         else:
             here = folders[stage.name]
             before = trainers("chain").training(*here, before)
-            code = _train(args, before, here, train_stage)
+            what = {"stage": stage.name}
+            do = partial(_train, args, before, here, train_stage)
+        last = all(hasattr(later, "evaluate") for later in chain.stages[place + 1 :])
+        code = do() if last or is_alone(args) else _together(args, here[1], {**what, "place": place}, do)
         if code != 0:
             return code
     return _evaluate(args, here, args.eval, args.eval_limit) if args.eval else 0
+
+
+def _together(
+    args: argparse.Namespace, work_dir: Path, what: Mapping[str, Any], do: Callable[[], int]
+) -> int:
+    """The next stage begins once the first process is done: it asks, also what was left of the way here."""
+
+    def of_this_model() -> dict[str, Any]:
+        facts = _model(work_dir) / "config.json"
+        return {**what, "model": facts.stat().st_mtime_ns if facts.exists() else None}
+
+    others = trainers("evaluating.others")
+    mark = others.mark_of(work_dir, what["place"])
+    if is_first(args):
+        code: int = others.done_by_first(mark, of_this_model, do)
+        return code
+    return do() or others.wait_for_first(mark, of_this_model)
 
 
 def _train(
