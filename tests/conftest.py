@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Who starts the tests in the background of a script lets them ignore Ctrl-C; what they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The lanes with environments of their own have no property tests.
 with contextlib.suppress(ImportError):
