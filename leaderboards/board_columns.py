@@ -41,9 +41,7 @@ def ranked_columns(
         clusters, notes = _clusters(group)
         units, damaged = _units(group, rules, clusters)
         kept = [entrant for entrant in group if entrant.folder not in damaged]
-        places = _places(
-            kept, units, units if kept[:1] and kept[0].run.circular else tested(kept, units, rules)
-        )
+        places = _places(kept, units, tested(kept, units, rules))
         ways = {decoded(place.decoding) for _, place in places if place.decoding}
         notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)

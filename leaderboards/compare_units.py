@@ -11,6 +11,8 @@ from vlmbench.domain import RuleSet, Sample, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun
 
+from .headlines import is_near
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
@@ -92,14 +94,11 @@ def _must_give_the_headline(run: FinishedRun, rules: RuleSet, units: Sequence[Un
     if not run.circular and headline["name"] != "accuracy":
         return  # no mean of rows, or in other units
     mean = sum(unit.value for unit in units) / len(units) if units else None
-    same = mean is None if headline["value"] is None else mean is not None and _near(mean, headline["value"])
+    told = headline["value"]
+    same = mean is None if told is None else mean is not None and is_near(mean, told)
     if not same or (run.circular and len(units) != headline["n"]):
         kind = "questions" if run.circular else "rows"
-        raise disagree(run, f"{mean} over {len(units)} {kind}, not {headline['value']}")
-
-
-def _near(one: float, other: float) -> bool:
-    return abs(one - other) < 1e-9
+        raise disagree(run, f"{mean} over {len(units)} {kind}, not {told}")
 
 
 def disagree(run: FinishedRun, what: str) -> RunFolderError:
