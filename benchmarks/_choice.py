@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import group_key, is_base, score_groups
@@ -11,7 +11,7 @@ from vlmbench.answers.judge_prompts import blink_prompt, choice_prompt, to_judge
 from vlmbench.answers.judged import judged_choice
 from vlmbench.answers.tables import vlmevalkit_records
 from vlmbench.answers.views import samples_as_read
-from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 from vlmbench.stats import clustered_mean
 
@@ -42,6 +42,8 @@ class MultipleChoice:
     """A benchmark whose answers are letters; circular when its card says so."""
 
     card: Card
+    original: Original | None = field(default=None, kw_only=True)
+    """What the benchmark's authors published to score it."""
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """One question a row."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vlmbench.answers.judged import AWAITS_JUDGE
 from vlmbench.answers.matched import score_of, unscored
 from vlmbench.answers.views import samples_as_read
-from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 
 from ._clusters import Scored, empty, scored
@@ -20,6 +20,8 @@ class Judged(ABC):
     """A benchmark of open answers. A row's value is None until a judge has read it."""
 
     card: Card
+    original: Original | None = field(default=None, kw_only=True)
+    """What the benchmark's authors published to score it."""
     headline: str
     """Name of the figure that tables quote."""
     columns: tuple[str, ...] = ("question", "answer")

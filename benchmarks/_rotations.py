@@ -61,6 +61,7 @@ def rotated(benchmark: Benchmark) -> Rotated:
         rows=None,
         groups=card.rows,
         quoted="circular accuracy over questions",
+        original="",
     )
     return Rotated(turned, benchmark)
 

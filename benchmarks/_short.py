@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vlmbench.answers.matched import Match, numpy_mean, score_open
 from vlmbench.answers.references import members_of, references_of
 from vlmbench.answers.views import samples_as_read
-from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import SHORT, prompt_style
 
 from ._clusters import Scored, by, empty, mean_figures, scored
@@ -21,6 +21,8 @@ class ShortAnswer:
     """A benchmark answered in a word or a phrase; every prompt style asks in the same words."""
 
     card: Card
+    original: Original | None = field(default=None, kw_only=True)
+    """What the benchmark's authors published to score it."""
     match: Match
     """How an answer is compared with its references."""
     headline: str = "accuracy"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vlmbench.answers.judge_prompts import to_judge, yes_no_prompt
 from vlmbench.answers.judged import judged_yes_no
 from vlmbench.answers.views import samples_as_read
 from vlmbench.answers.yes_no import NO, YES, score_yes_no
-from vlmbench.domain import Card, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 
 from ._clusters import Scored, by, empty, mean_figures, percent, scored
@@ -22,6 +22,8 @@ class YesNo:
     """A benchmark whose answers are `Yes` and `No`; pictures and the bare question in every prompt style."""
 
     card: Card
+    original: Original | None = field(default=None, kw_only=True)
+    """What the benchmark's authors published to score it."""
     suffix: str = ""
     """What the prompt adds to the question."""
     fold_case: bool = False

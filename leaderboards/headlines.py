@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
+from vlmbench.answers.original import figures_under
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Metric, RuleSet
 from vlmbench.finished import FinishedRun, Questions
@@ -25,7 +26,7 @@ def headline_of(
     if len(samples) != len(scores):
         return None
     try:
-        figures = questions.benchmark.metrics(samples, [scores[s.id] for s in samples], rules)
+        figures = figures_under(questions.benchmark, samples, [scores[s.id] for s in samples], rules)
     except (LookupError, TypeError, ValueError):
         # The run's own table need not have every column that a benchmark counts by.
         if questions.images is not None:

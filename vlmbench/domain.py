@@ -12,9 +12,16 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-RuleSet = Literal["strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
+RuleSet = Literal["strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
 
-RULE_SETS: tuple[RuleSet, ...] = ("strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner")
+RULE_SETS: tuple[RuleSet, ...] = (
+    "strict",
+    "original",
+    "vlmevalkit",
+    "vlmevalkit-2025-08",
+    "vlmevalkit-2024",
+    "xtuner",
+)
 
 ImageFit = Literal["native", "square"]
 """`native`: the processor sees the file's own picture. `square`: padded to a square with the
@@ -57,6 +64,9 @@ class Card:
     """False for test sets whose answers are withheld: the run ends in a submission file."""
     judge: bool = False
     """True where there is no figure before a judge has read the answers."""
+    original: str = ""
+    """The authors' own evaluator that the rule set `original` equals: repository, commit and script. Empty
+    where they published none; the rule set has no value there."""
     quoted: str = ""
     """Which figure published tables quote."""
     record: str = ""
@@ -310,6 +320,27 @@ class Benchmark(Protocol):
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """The figures, headline first."""
+
+
+class Original(Protocol):
+    """The evaluator that a benchmark's authors published, faults included: the rule set `original`.
+
+    It sees all rows at once, because some of these evaluators draw or count across rows.
+    """
+
+    def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
+        """One score a sample; a failed or missing response has no value."""
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
+        """The figures that the authors' script prints, the quoted one first."""
+
+
+class OriginalBenchmark(Benchmark, Protocol):
+    """A benchmark whose authors published an evaluator; `card.original` says which."""
+
+    @property
+    def original(self) -> Original | None:
+        """That evaluator; None where there is none."""
 
 
 class JudgedBenchmark(Benchmark, Protocol):

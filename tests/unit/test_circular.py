@@ -9,7 +9,7 @@ from vlmbench.answers.circular import GroupScore, group_key, is_base, score_grou
 from vlmbench.answers.tables import vlmevalkit_records
 from vlmbench.domain import RULE_SETS, Response, RuleSet, Sample, Score
 
-COMPATIBLE = RULE_SETS[1:]
+COMPATIBLE = RULE_SETS[2:]
 KITS = RULE_SETS[1:4]
 
 

@@ -99,7 +99,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 def test_lists_are_tab_separated_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "rules"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()][1:] == [
-        "strict", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner",
+        "strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner",
     ]  # fmt: skip
 
 

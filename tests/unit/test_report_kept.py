@@ -64,7 +64,7 @@ def test_verdicts_of_a_rule_set_that_were_not_kept_are_none(answered: Path, tmp_
     (run / "scores.jsonl").write_text("".join(lines))
     assert main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
     row = data(tmp_path / "page.html", "questions")["rows"][0]
-    assert [number is None for number in row["a"][0]["v"]] == [False, True, True, True, True]
+    assert [number is None for number in row["a"][0]["v"]] == [False, True, True, True, True, True]
 
 
 def test_two_runs_of_other_limits_say_what_was_left_out(answered: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_every_row_has_question_options_answer_and_a_verdict_of_each_rule_set() 
     row = questions["rows"][3]
     assert row["o"] == [["A", "a dog"], ["B", "a cat"]]
     assert row["a"][0]["t"] == "B"
-    assert [questions["verdicts"][k][:2] for k in row["a"][0]["v"]] == [["B", 0.0]] * 5
+    assert [questions["verdicts"][k][:2] for k in row["a"][0]["v"]] == [["B", 0.0]] * 6
 
 
 def test_figures_are_those_of_the_results_file() -> None:

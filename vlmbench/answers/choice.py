@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vlmbench.answers import strict, vlmevalkit, xtuner
 from vlmbench.answers.found import Found
+from vlmbench.answers.matched import NO_RULE
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
 __all__ = ["Found", "find_choice", "score_choice"]
@@ -17,6 +18,8 @@ def find_choice(rules: RuleSet, answer: str, choices: Mapping[str, str]) -> Foun
         return strict.find(answer, choices)
     if rules == "xtuner":
         return xtuner.find(answer)
+    if rules == "original":
+        return Found(letter=None, reason=NO_RULE[rules])
     return vlmevalkit.find(rules, answer, choices)
 
 
@@ -31,7 +34,7 @@ def score_choice(sample: Sample, response: Response, rules: RuleSet) -> Score:
     found = find_choice(rules, response.text, sample.choices)
     if not sample.references:
         return _score(sample, rules, found.letter, None, "no reference answer")
-    value = float(found.letter in sample.references)
+    value = None if rules == "original" else float(found.letter in sample.references)
     return _score(sample, rules, found.letter, value, found.reason)
 
 

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from vlmbench.answers.references import members_of
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
-NO_RULE = "xtuner scores multiple choice only"
+NO_RULE: dict[RuleSet, str] = {
+    "xtuner": "xtuner scores multiple choice only",
+    "original": "its authors published no evaluator",
+}
+"""Why a rule set has nothing to say of an open answer. A benchmark with an evaluator of its authors' own does
+not come here for `original` (see `original`)."""
 NO_REFERENCE = "no reference answer"
 
 
@@ -54,7 +59,7 @@ def unscored(sample: Sample, response: Response, rules: RuleSet) -> str | None:
         return response.error or "the request failed"
     if not sample.references:
         return NO_REFERENCE
-    return NO_RULE if rules == "xtuner" else None
+    return NO_RULE.get(rules)
 
 
 def score_of(sample: Sample, rules: RuleSet, found: str | None, value: float | None, reason: str) -> Score:

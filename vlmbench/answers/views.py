@@ -8,8 +8,8 @@ toolkits saw. Both read their tables with pandas, which
 * guesses one type for a whole column: if every cell is a number, `007` prints as `7`, and with a
   gap anywhere in the column `5` prints as `5.0`.
 
-`strict` sees the file as it is. The whole table is needed at once because types belong to columns.
-The raw `cells` of a sample are never touched.
+`strict` and `original` see the file as it is. The whole table is needed at once because types belong to
+columns. The raw `cells` of a sample are never touched.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MOST_DIGITS = 40
 
 def samples_as_read(samples: Sequence[Sample], rules: RuleSet) -> list[Sample]:
     """The questions as `rules` saw them; samples that do not change are passed on as they are."""
-    if rules == "strict":
+    if rules in ("strict", "original"):
         return list(samples)
     changes: dict[int, dict[str, Any]] = {}
     _reread_texts(samples, changes)
@@ -63,7 +63,7 @@ def samples_as_read(samples: Sequence[Sample], rules: RuleSet) -> list[Sample]:
 
 def answers_as_read(texts: Sequence[str | None], rules: RuleSet) -> list[str]:
     """The predictions as `rules` saw them: VLMEvalKit writes a workbook and reads it back."""
-    if rules in ("strict", "xtuner"):
+    if rules in ("strict", "original", "xtuner"):
         return [text if text is not None else "" for text in texts]
     return [PRINTED_GAP if text is None else text for text in column_as_read(texts)]
 

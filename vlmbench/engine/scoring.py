@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vlmbench.answers.original import figures_under, scores_under
 from vlmbench.answers.views import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
 from vlmbench.engine.bounds import bounds_of
@@ -31,11 +32,11 @@ def score_under_all(
     for rules in sorted(RULE_SETS, key=lambda rules: rules != first):
         seen = seen_by(rules, samples, responses)
         said = responses_as_read(seen, responses, rules)
-        rows = [benchmark.score(sample, response, rules) for sample, response in zip(seen, said, strict=True)]
+        rows = scores_under(benchmark, seen, said, rules)
         if judge is not None:
             rows = judge.settle(benchmark, seen, said, rows, rules)
         scores[rules] = tuple(rows)
-        metrics[rules] = tuple(benchmark.metrics(seen, rows, rules))
+        metrics[rules] = tuple(figures_under(benchmark, seen, rows, rules))
     return {r: scores[r] for r in RULE_SETS}, {r: metrics[r] for r in RULE_SETS}
 
 
@@ -43,10 +44,11 @@ def seen_by(rules: RuleSet, samples: Sequence[Sample], responses: Mapping[str, R
     """The samples as `rules` reads them.
 
     The other toolkits score the rows of the predictions file: to them a row that is not in it does
-    not exist, so a missing rotation is forgiven. `strict` sees it missing.
+    not exist, so a missing rotation is forgiven. `strict` and
+    `original` see it missing.
     """
     seen = samples_as_read(samples, rules)
-    return seen if rules == "strict" else [s for s in seen if s.id in responses]
+    return seen if rules in ("strict", "original") else [s for s in seen if s.id in responses]
 
 
 def headline_bounds(
