@@ -20,8 +20,8 @@ class Scored:
 
     @property
     def picture(self) -> Hashable:
-        """What rows of one draw have in common; a row without a picture is a draw of its own."""
-        return self.sample.images or self.sample.id
+        """What rows of one draw have in common."""
+        return self.sample.draw
 
 
 def scored(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Scored]:
@@ -33,6 +33,11 @@ def scored(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Scored]:
 def empty(name: str, level: str = "overall", split: str | None = None, unit: str = "fraction") -> Metric:
     """A figure for which nothing could be scored."""
     return Metric(name=name, split=split, level=level, value=None, n=0, unit=unit, rows=0)
+
+
+def check(name: str, count: int, of: int, unit: str) -> Metric:
+    """How many of some things a figure does not count; stands beside the figures, and is none."""
+    return Metric(name=name, split=None, level="check", value=float(count), n=of, unit=unit, rows=count)
 
 
 def metric(

@@ -73,8 +73,12 @@ class HallusionBench(YesNo):
         return "aAcc"
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
-        """The rows that have a picture, or a reason why it cannot be had."""
-        return YesNo.samples(self, (row for row in rows if row.images or row.problem))
+        """The questions about a picture."""
+        return YesNo.samples(self, (row for row in rows if not is_text_only(row)))
+
+    def left_out(self, rows: Iterable[Row]) -> int:
+        """How many questions are asked without a picture, which these figures do not count."""
+        return sum(map(is_text_only, rows))
 
     def group_of(self, row: Row) -> str:
         """A set is asked together, or neither figure nor question would be whole under `--limit`."""
@@ -114,6 +118,11 @@ class HallusionBench(YesNo):
                 *(record(*part) for part in sorted(parts, key=lambda p: p[0])),
             ]
         }
+
+
+def is_text_only(row: Row) -> bool:
+    """Whether the question goes without a picture: the index has 0 before set, figure and question."""
+    return not row.images and row.index.split("_")[-4:-3] == ["0"]
 
 
 def place_of(index: str, cells: Mapping[str, str], rules: RuleSet) -> Place | None:

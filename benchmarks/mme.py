@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, empty, linearised, mean_figure, mean_over, metric, percent, scored
+from ._clusters import Scored, by, check, empty, linearised, mean_figure, mean_over, metric, percent, scored
 from ._yes_no import YesNo, accuracy_percent
 
 PERCEPTION = (
@@ -73,6 +73,7 @@ class Mme(YesNo):
             accuracy_plus(parts),
             *(summed(parts, (name,), name, "category") for name in sorted(parts)),
             *lone_questions(samples),
+            *outside(rows),
         ]
 
     def vlmevalkit_records(
@@ -183,12 +184,13 @@ def lone_questions(samples: Sequence[Sample]) -> list[Metric]:
     lone = sum(count == 1 for count in asked.values())
     if not lone:
         return []
-    name = "pictures with one question"
-    return [
-        Metric(
-            name=name, split=None, level="check", value=float(lone), n=len(asked), unit="pictures", rows=lone
-        )
-    ]
+    return [check("pictures with one question", lone, len(asked), "pictures")]
+
+
+def outside(rows: Sequence[Scored]) -> list[Metric]:
+    """How many questions are in none of the fourteen categories, so that neither sum counts them."""
+    count = sum(row.sample.categories.get("category") not in PERCEPTION + COGNITION for row in rows)
+    return [check("questions in no category of MME", count, len(rows), "questions")] if count else []
 
 
 def _sum(points: Mapping[str, float | None], names: Sequence[str]) -> float | None:

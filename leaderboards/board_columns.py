@@ -146,6 +146,6 @@ def _clusters(group: Sequence[Entrant]) -> tuple[Mapping[str, Hashable], tuple[s
         except UserError:
             continue
         if questions.shown:
-            return {s.id: s.images or s.group for s in questions.samples}, ()
+            return {s.id: s.draw for s in questions.samples}, ()
         break
     return {}, (INDEPENDENT,)

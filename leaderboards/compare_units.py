@@ -82,7 +82,7 @@ def _rows(scores: Sequence[Score], samples: Sequence[Sample] | None) -> list[Uni
                 key=score.id,
                 value=float(score.value),
                 rows=(score.id,),
-                cluster=(sample.images if sample else None) or score.group,
+                cluster=sample.draw if sample else score.group,
                 categories=sample.categories if sample else {},
             )
         )

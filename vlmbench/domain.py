@@ -107,6 +107,12 @@ class Sample:
     """The raw cells, for result files and for benchmarks with columns of their own."""
     problem: str | None = None
 
+    @property
+    def draw(self) -> Hashable:
+        """What samples share that are one draw in every interval and test: their pictures, whether or not
+        those can be shown; else their group."""
+        return self.images or self.cells.get("image_path") or self.group
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
@@ -259,8 +265,11 @@ class Run:
     timing: Mapping[str, Any] = field(default_factory=dict)
     judging: Judging | None = None
     """None: no judge was named."""
+    unscored: Mapping[RuleSet, Mapping[str, str]] = field(default_factory=dict)
+    """Per rule set, the questions that have no value and why. No headline counts them."""
     bounds: tuple[float, float] | None = None
-    """The headline if every unparsed row were wrong, and if every one were right; None when none is left."""
+    """The headline if every row that is unparsed or has no value were wrong, and if every one were right;
+    None when there is no such row."""
 
     @property
     def errors(self) -> int:
@@ -269,9 +278,11 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Every question of this run has an answer that is not an error, and any judge has read its part."""
+        """Every question of this run has an answer that is not an error, any judge has read its part, and
+        the headline leaves no question out."""
         judged = self.judging.finished if self.judging else not self.card.judge
-        return len(self.responses) == len(self.samples) and not self.errors and judged
+        answered = len(self.responses) == len(self.samples) and not self.errors
+        return answered and judged and not self.unscored.get(self.spec.rules)
 
 
 class ImageSource(Protocol):

@@ -15,10 +15,11 @@ from typing import Any
 
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Model, Response, Run, RunSpec, Sample
+from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.local import BlindImages, answer
 from vlmbench.engine.planning import Plan, decoding_facts, make_plan
-from vlmbench.engine.scoring import headline_bounds, score_under_all
+from vlmbench.engine.scoring import score_under_all
 from vlmbench.engine.watch import Unwatched, Watch
 from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
@@ -27,14 +28,16 @@ _UNWATCHED = Unwatched()
 PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 
 
-def read_samples(benchmark: Benchmark, table: Table) -> tuple[Sample, ...]:
-    """Every question of a benchmark's file."""
-    samples = tuple(benchmark.samples(table.rows()))
+def read_samples(benchmark: Benchmark, table: Table, *, to_ask: bool = True) -> tuple[Sample, ...]:
+    """Every question of a benchmark's file; to score answers, one whose picture cannot be shown will do."""
+    samples = tuple(benchmark.samples(table.rows(to_ask=to_ask)))
     if not samples:
         raise DataError("the file has a header and no rows.", file=table.path)
     if all(s.problem for s in samples):
         raise DataError(
-            f"no row can be asked; the first says: {samples[0].problem}.", file=table.path, row=samples[0].id
+            f"no row can be {'asked' if to_ask else 'scored'}; the first says: {samples[0].problem}.",
+            file=table.path,
+            row=samples[0].id,
         )
     return samples
 
@@ -86,7 +89,8 @@ def scored_run(
         partial=plan.partial,
         timing=timing or {},
         judging=judge.tally() if judge is not None else None,
-        bounds=headline_bounds(benchmark, plan.samples, responses, scores, spec.rules),
+        unscored={rules: unscored_of(benchmark, plan.samples, scores[rules], rules) for rules in scores},
+        bounds=bounds_of(benchmark, plan.samples, scores[spec.rules], spec.rules),
     )
 
 
@@ -107,9 +111,11 @@ def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[
 
 
 def left_out(benchmark: Benchmark, table: Table) -> dict[str, Any]:
-    """Of a benchmark made circular: how many questions cannot be rotated and are not asked."""
-    count = getattr(benchmark, "left_out", None)
-    return {} if count is None else {"left out": count(table.rows())}
+    """How many questions of the file are not part of the benchmark: rotations would change what they mean."""
+    counting = getattr(benchmark, "left_out", None)
+    count = counting(table.rows()) if counting else 0
+    # None are said of rotated benchmarks too: their runs lock it.
+    return {"left out": count} if count or (benchmark.card.circular and counting) else {}
 
 
 def sitting() -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path)
             )
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
             said += done.stdout + done.stderr
-    assert "2 questions left out" in said
+    assert "left out: 2 questions" in said
     assert "warm answers" in said
     assert "accuracy  100.0 %" in said  # the answers of section 1
     assert (tmp_path / "runs/all/signs/results.json").is_file()

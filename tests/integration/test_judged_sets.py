@@ -119,7 +119,8 @@ def test_mathvista_asks_only_where_rules_read_nothing(score: Score) -> None:
     assert code == 0
     assert document["headline"]["value"] == 1.0
     assert document["judged"]["by_rules"] == {
-        "strict": 3, "vlmevalkit": 4, "vlmevalkit-2025-08": 4, "vlmevalkit-2024": 4, "xtuner": 0,
+        "strict": 3, "original": 0, "vlmevalkit": 4, "vlmevalkit-2025-08": 4, "vlmevalkit-2024": 4,
+        "xtuner": 0,
     }  # fmt: skip
     # Texts and lists can never be right there.
     assert document["by_rules"]["vlmevalkit"]["headline"]["value"] == pytest.approx(3 / 5)

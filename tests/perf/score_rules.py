@@ -87,7 +87,7 @@ def measure(rows: int = ROWS) -> Mapping[RuleSet, float]:
     """Seconds each rule set takes."""
     samples, answers = make_rows(rows)
     seconds: dict[RuleSet, float] = {}
-    for rules in RULE_SETS:
+    for rules in (rules for rules in RULE_SETS if rules != "original"):
         start = time.perf_counter()
         score(samples, answers, rules)
         seconds[rules] = time.perf_counter() - start

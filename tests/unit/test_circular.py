@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from vlmbench.answers.choice import score_choice
-from vlmbench.answers.circular import GroupScore, group_key, is_base, score_groups
+from vlmbench.answers.circular import GroupScore, group_key, is_base, score_groups, unscored_groups
 from vlmbench.answers.tables import vlmevalkit_records
 from vlmbench.domain import RULE_SETS, Response, RuleSet, Sample, Score
 
 COMPATIBLE = RULE_SETS[2:]
-KITS = RULE_SETS[1:4]
+KITS = RULE_SETS[2:5]
 
 
 def row(index: str, options: str = "ABC", group: str | None = None, **parts: object) -> Sample:
@@ -68,14 +68,23 @@ def test_compatible_rules_drop_a_group_without_its_base_row(rules: RuleSet) -> N
     assert outcome({"1000007": 1, "2000007": 0, "8": 1}, rules) == [("8", 1.0)]
 
 
-def test_strict_does_not_score_a_group_with_a_missing_rotation() -> None:
-    (group,) = groups({"7": 1, "1000007": 1}, "strict")
-    assert (group.value, group.reason) == (None, "2 of 3 rotations are there")
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_a_question_has_the_rotations_that_its_file_holds(rules: RuleSet) -> None:
+    assert outcome({"7": 1, "1000007": 1}, rules) == [("7", 1.0)]  # of three options, one stays in its place
 
 
-def test_strict_does_not_score_a_group_without_its_base_row() -> None:
-    (group,) = groups({"1000007": 1, "2000007": 1}, "strict")
-    assert (group.value, group.reason, group.base.id) == (None, "base row 7 is missing", "1000007")
+@pytest.mark.parametrize("rules", ["strict", "original"])
+def test_a_group_whose_file_lacks_the_base_row_goes_by_its_first(rules: RuleSet) -> None:
+    (group,) = groups({"1000007": 1, "2000007": 1}, rules)
+    assert (group.value, group.base.id) == (1.0, "1000007")
+
+
+def test_questions_without_a_value_are_named_with_the_reason() -> None:
+    samples = [row("7"), row("1000007"), row("8"), row("9")]
+    scores = [scored(samples[1], 1), scored(samples[2], None, None, "timed out"), scored(samples[3], 1)]
+    failed = "row 8 not scored: timed out"
+    assert unscored_groups(samples, scores, "strict") == {"7": "row 7 is missing", "8": failed}
+    assert unscored_groups(samples, scores, "vlmevalkit") == {"7": "base row 7 is missing", "8": failed}
 
 
 def test_strict_does_not_score_a_group_with_an_unanswered_row() -> None:

@@ -128,11 +128,11 @@ def test_f1_is_compared_and_gated_as_f1(runs: Path, data: bool, capsys: pytest.C
     command = ["compare", str(runs / "runs/eager"), str(runs / "runs/careful"), *flags]
     assert main([*command, "--format", "json", "--gate", "1"]) == 3
     (found,) = json.loads(capsys.readouterr().out)["comparisons"]
-    assert found["measure"] == "F1"
+    assert found["measure"] == "mean F1 of the splits"
     assert found["first"]["value"] == pytest.approx(found["first"]["headline"])
     assert found["difference"]["value"] < 0 < found["by_row"]["difference"]["value"]
     assert main(command) == 0
-    assert "points of F1" in capsys.readouterr().out
+    assert "points of mean F1 of the splits" in capsys.readouterr().out
 
 
 def test_a_board_is_ordered_and_tested_by_f1(runs: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class TestEveryOpenBenchmark:
         class Table:
             path = "GQA.tsv"
 
-            def rows(self) -> list[Row]:
+            def rows(self, to_ask: bool) -> list[Row]:
                 return [row(1), row(2)]
 
         with pytest.raises(

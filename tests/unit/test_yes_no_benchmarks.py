@@ -142,9 +142,9 @@ class TestHallusionBench:
         assert problem is not None
         assert "is not six parts joined by `_`" in problem
 
-    def test_such_a_row_counts_as_an_answer_only(self) -> None:
+    def test_such_a_row_is_not_scored(self) -> None:
         found = figures("HallusionBench", self.rows("VD_map_1_0_1_0", "odd"), ["Yes", "No"])
-        assert [found[n].value for n in ("aAcc", "fAcc", "qAcc")] == [0.5, 1, 1]
+        assert [found[n].value for n in ("aAcc", "fAcc", "qAcc")] == [1, 1, 1]
 
     def test_strict_reads_the_last_parts_of_a_longer_index(self) -> None:
         rows = self.rows("VD_film_strip_1_0_1_0", "VD_film_strip_1_0_2_0")

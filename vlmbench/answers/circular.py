@@ -1,8 +1,10 @@
 """Circular evaluation: a question counts only if it is answered right in every rotation of its options.
 
-Rotation k of question i is row `i + k * 1_000_000`. What happens when rows are missing differs:
+Rotation k of question i is row `i + k * 1_000_000`. A question has the rotations that its file holds: fewer
+than options where the last one must stay in its place (`None of these`). What happens when answers to some of
+them are missing differs:
 
-    strict       needs the base row and as many rows as there are options; otherwise not scored
+    strict       needs an answer to each; otherwise not scored
     vlmevalkit*  a group opens with its base row; missing rotations are forgiven
     xtuner       the same, and groups are by index alone (an explicit `g_index` is ignored)
 
@@ -29,7 +31,7 @@ class GroupScore:
 
     group: str
     base: Sample
-    """The unrotated row, whose category and split the group has; the first row if that is missing."""
+    """The unrotated row, whose category and split the group has; the first row if the file lacks it."""
     value: float | None
     """None = not scored."""
     rows: tuple[str, ...]
@@ -43,6 +45,11 @@ def group_key(index: str) -> str:
     return index if number is None else str(number % ROTATION)
 
 
+def key_of(sample: Sample, rules: RuleSet) -> str:
+    """The question that a row belongs to under a rule set."""
+    return group_key(sample.id) if rules == "xtuner" else sample.group
+
+
 def is_base(sample: Sample) -> bool:
     """Whether this is the unrotated row of its group."""
     return _same(sample.id, sample.group)
@@ -53,27 +60,35 @@ def score_groups(samples: Sequence[Sample], scores: Sequence[Score], rules: Rule
     by_id = {score.id: score for score in scores}
     groups: dict[str, list[_Row]] = {}
     for sample in _in_order(samples):
-        key = group_key(sample.id) if rules == "xtuner" else sample.group
-        groups.setdefault(key, []).append((sample, by_id.get(sample.id)))
-    judge = _strict if rules == "strict" else _forgiving
+        groups.setdefault(key_of(sample, rules), []).append((sample, by_id.get(sample.id)))
+    judge = _strict if rules in ("strict", "original") else _forgiving
     judged = (judge(key, rows) for key, rows in groups.items())
     return [group for group in judged if group is not None]
 
 
+def unscored_groups(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> dict[str, str]:
+    """The questions that have no value, and why: by group, in order of index."""
+    groups = {group.group: group for group in score_groups(samples, scores, rules)}
+    why = {}
+    for key in dict.fromkeys(key_of(sample, rules) for sample in _in_order(samples)):
+        group = groups.get(key)
+        if group is None:
+            why[key] = f"base row {key} is missing"
+        elif group.value is None:
+            why[key] = group.reason
+    return why
+
+
 def _strict(key: str, rows: Sequence[_Row]) -> GroupScore:
-    """Every row must be there, answered and right."""
-    base = next((sample for sample, _ in rows if is_base(sample)), None)
+    """Every row of the file must be answered and right."""
+    base = next((sample for sample, _ in rows if is_base(sample)), rows[0][0])
     unanswered = next((sample.id for sample, score in rows if score is None), None)
     present = [score for _, score in rows if score is not None]
-    if base is None:
-        value, reason = None, f"base row {key} is missing"
-    elif unanswered is not None:
+    if unanswered is not None:
         value, reason = None, f"row {unanswered} is missing"
-    elif len(rows) < len(base.choices):
-        value, reason = None, f"{len(rows)} of {len(base.choices)} rotations are there"
     else:
         value, reason = _unscored(present) or _wrong(present) or (1.0, f"all {len(rows)} rows right")
-    return _group(key, base or rows[0][0], value, present, reason)
+    return _group(key, base, value, present, reason)
 
 
 def _forgiving(key: str, rows: Sequence[_Row]) -> GroupScore | None:

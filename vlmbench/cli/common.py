@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,15 @@ def open_file(card: Card, path: Path) -> Table:
     from vlmbench.data.table import open_table
 
     return open_table(path, need_integer_index=card.circular)
+
+
+def complain_of_unscored(document: Mapping[str, Any], rows: str) -> None:
+    """Say which questions no figure counts, to those who do not see the table; `rows` says where all are."""
+    from vlmbench.cli.main import complain
+    from vlmbench.report.tables import unscored_line
+
+    if (line := unscored_line(document, rows)) is not None:
+        complain(line)
 
 
 def stdout() -> Console:

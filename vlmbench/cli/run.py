@@ -26,6 +26,7 @@ from vlmbench.cli.common import (
     add_format_argument,
     add_plugin_argument,
     add_rules_argument,
+    complain_of_unscored,
     find_benchmarks,
     open_benchmark,
     print_json,
@@ -197,13 +198,13 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
-    document = results_document(run)
+    document, rows = results_document(run), str(folder / "scores.jsonl")
     if args.format == "table":
-        results_table(document, console=stdout())
+        results_table(document, console=stdout(), rows=rows)
+    else:
+        complain_of_unscored(document, rows)
     if document["withheld"] and run.card.answers:
         onlooker.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
-    if left_out := run.facts.get("left out"):
-        onlooker.say(f"{left_out} question{'s' * (left_out > 1)} left out: no rotation keeps the meaning")
     say_gain(folder, args.llm_base, onlooker)
     onlooker.say(f"files in {folder}")
     left = len(run.samples) - len(run.responses)

@@ -21,6 +21,7 @@ from vlmbench.cli.common import (
     add_format_argument,
     add_plugin_argument,
     add_rules_argument,
+    complain_of_unscored,
     find_benchmark,
     open_benchmark,
     open_file,
@@ -73,7 +74,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     from vlmbench.report.predictions import match_predictions, read_predictions
 
     table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
-    samples = read_samples(benchmark, table)
+    samples = read_samples(benchmark, table, to_ask=False)
     if benchmark.card.answers and not any(sample.references for sample in samples):
         raise DataError(
             "it has no answers to compare with: the column `answer` is missing or empty.", file=table.path
@@ -129,11 +130,12 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
-    document = results_document(run)
+    document, rows = results_document(run), str(args.rows or "--rows OUT.jsonl")
     if args.format == "json":
         print_json(document)
+        complain_of_unscored(document, rows)
     else:
-        results_table(document, console=stdout())
+        results_table(document, console=stdout(), rows=rows)
     complain_of_judging(run)
     return 0 if run.complete else 4
 

@@ -58,7 +58,7 @@ class _Builder:
         texts = [name for name in header if name != "image"]
         self._texts = files.enter_context(ArrowWriter(folder / ROWS, [(name, "text") for name in texts]))
         self._text_names = texts
-        links = [("index", "text"), ("images", "texts"), ("problem", "text")]
+        links = [("index", "text"), ("images", "texts"), ("shape", "text"), ("unseen", "text")]
         self._link_file = files.enter_context(ArrowWriter(folder / LINKS, links))
         images = [("digest", "text"), ("width", "number"), ("height", "number"), ("bytes", "bytes")]
         self._images = files.enter_context(ArrowWriter(folder / IMAGES, images))
@@ -122,8 +122,8 @@ class _Builder:
             # Batch for batch like the texts, so that both are read side by side.
             for position in range(at, at + rows):
                 link = self._links[position]
-                problem = "; ".join(filter(None, (self._shapes.get(position), link.problem))) or None
-                self._link_file.add((link.index, list(link.images), problem), 0)
+                shape = self._shapes.get(position)
+                self._link_file.add((link.index, list(link.images), shape, link.problem), 0)
             self._link_file.cut()
             at += rows
 

@@ -2,7 +2,7 @@
 
 VLMBENCH_HOME/tables/<md5 of the file>/
     rows.arrow     the text cells
-    links.arrow    for each row: index, picture digests, problem
+    links.arrow    for each row: index, picture digests, what is wrong with its shape and with its pictures
     images.arrow   every picture once: digest, width, height, bytes
     facts.json     sizes and sums of these files; written last
 """
@@ -26,7 +26,7 @@ from vlmbench.data.disk import writing
 from vlmbench.data.locks import exclusive
 from vlmbench.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when the files change their meaning; older caches are then built again."""
 
 _FACTS = "facts.json"

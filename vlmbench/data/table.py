@@ -60,28 +60,30 @@ class Table:
     def __len__(self) -> int:
         return self._rows
 
-    def rows(self) -> Iterator[Row]:
-        """Every row, in file order."""
+    def rows(self, *, to_ask: bool = True) -> Iterator[Row]:
+        """Every row, in file order. To score answers, a picture that cannot be shown is no problem."""
         import pyarrow as pa
 
         # Read rather than mapped: of a mapped file every page once seen counts as this process's memory.
         with pa.OSFile(str(self._folder / ROWS)) as texts, pa.OSFile(str(self._folder / LINKS)) as links:
             text_reader, link_reader = pa.ipc.open_file(texts), pa.ipc.open_file(links)
             for number in range(text_reader.num_record_batches):
-                yield from _rows_of(text_reader.get_batch(number), link_reader.get_batch(number))
+                yield from _rows_of(text_reader.get_batch(number), link_reader.get_batch(number), to_ask)
 
     def image_size(self, digest: str) -> tuple[int, int] | None:
         """Width and height of a picture; None when the table has no such picture."""
         return self.images.size(digest)
 
 
-def _rows_of(texts: Any, links: Any) -> Iterator[Row]:
+def _rows_of(texts: Any, links: Any, to_ask: bool) -> Iterator[Row]:
     names: list[str] = texts.schema.names
     columns = [column.to_pylist() for column in texts.columns]
-    shown = zip(*(links.column(name).to_pylist() for name in ("index", "images", "problem")), strict=True)
-    for values, (index, images, problem) in zip(zip(*columns, strict=True), shown, strict=True):
+    parts = ("index", "images", "shape", "unseen")
+    shown = zip(*(links.column(name).to_pylist() for name in parts), strict=True)
+    for values, (index, images, shape, unseen) in zip(zip(*columns, strict=True), shown, strict=True):
         cells = {name: value for name, value in zip(names, values, strict=True) if value}
         cells["index"] = index
+        problem = "; ".join(filter(None, (shape, unseen if to_ask else None))) or None
         yield Row(index=index, cells=cells, images=tuple(images), problem=problem)
 
 

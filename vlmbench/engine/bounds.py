@@ -1,28 +1,75 @@
-"""What the headline could be: every unparsed row wrong, or every one right."""
+"""What a headline leaves open: the questions without a value, and how far the headline could still move."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vlmbench.answers.circular import unscored_groups
+from vlmbench.answers.matched import NO_RULE, score_of
+from vlmbench.answers.original import figures_under
+from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.yes_no import NO, YES
 from vlmbench.domain import Benchmark, RuleSet, Sample, Score
+
+NOT_ANSWERED = "not answered"
+_OPPOSITE = {YES: NO, NO: YES}
+
+
+def unscored_of(
+    benchmark: Benchmark, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet
+) -> dict[str, str]:
+    """The questions that have no value under these rules, and why. By group where groups are scored.
+
+    None are named where the benchmark's file withholds every answer, or the rule set has no rule for it.
+    """
+    if not any(sample.references for sample in samples):
+        return {}
+    if scores and all(score.reason == NO_RULE.get(rules) for score in scores):
+        return {}
+    if benchmark.card.circular:
+        return unscored_groups(samples_as_read(samples, rules), scores, rules)
+    whole = _of_every_row(samples, scores, rules)
+    return {score.id: score.reason for score in whole if score.value is None}
 
 
 def bounds_of(
     benchmark: Benchmark, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet
 ) -> tuple[float, float] | None:
-    """The headline at both ends; None when no row is left unparsed or there is no headline."""
-    if not any(_unparsed(score) for score in scores):
+    """The headline if every row that is unparsed or has no value were wrong, and if every one were right.
+
+    None when no such row is left or there is no headline.
+    """
+    # Where the file has no answer either could be right; a figure that counts by answer needs one to count.
+    seen = [s if s.references else replace(s, references=(YES,)) for s in samples_as_read(samples, rules)]
+    whole = _of_every_row(seen, scores, rules)
+    if not any(_is_open(score) for score in whole):
         return None
-    worst = [replace(score, value=0.0) if _unparsed(score) else score for score in scores]
-    best = [
-        replace(score, value=1.0, extracted=next(iter(sample.references), "")) if _unparsed(score) else score
-        for sample, score in zip(samples, scores, strict=True)
-    ]
-    low, high = (benchmark.metrics(samples, way, rules)[0].value for way in (worst, best))
-    return None if low is None or high is None else (low, high)
+    pairs = list(zip(seen, whole, strict=True))
+    worst = [_wrong(sample, score) if _is_open(score) else score for sample, score in pairs]
+    best = [_right(sample, score) if _is_open(score) else score for sample, score in pairs]
+    low, high = (figures_under(benchmark, seen, way, rules)[0].value for way in (worst, best))
+    return None if low is None or high is None else (min(low, high), max(low, high))
 
 
-def _unparsed(score: Score) -> bool:
-    """Scored although no answer was found: an error or a withheld reference has no value."""
-    return score.extracted is None and score.value is not None
+def _of_every_row(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Score]:
+    """One score a sample; rows that the rule set did not see have no value."""
+    by_id: Mapping[str, Score] = {score.id: score for score in scores}
+    return [by_id.get(s.id) or score_of(s, rules, None, None, NOT_ANSWERED) for s in samples]
+
+
+def _is_open(score: Score) -> bool:
+    """Whether what was said, or what it is worth, is not known."""
+    return score.value is None or score.extracted is None
+
+
+def _wrong(sample: Sample, score: Score) -> Score:
+    """An unparsed answer counts as the rule set counts it; one without a value says the opposite."""
+    if score.value is not None:
+        return replace(score, value=0.0)
+    reference = next(iter(sample.references), "").strip().capitalize()
+    return replace(score, value=0.0, extracted=_OPPOSITE.get(reference, ""))
+
+
+def _right(sample: Sample, score: Score) -> Score:
+    return replace(score, value=1.0, extracted=next(iter(sample.references), ""))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vlmbench.answers.original import figures_under, scores_under
 from vlmbench.answers.views import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
-from vlmbench.engine.bounds import bounds_of
+from vlmbench.engine.bounds import NOT_ANSWERED
 from vlmbench.engine.judging import Judge
 
 Scores = dict[RuleSet, tuple[Score, ...]]
@@ -51,26 +51,20 @@ def seen_by(rules: RuleSet, samples: Sequence[Sample], responses: Mapping[str, R
     return seen if rules in ("strict", "original") else [s for s in seen if s.id in responses]
 
 
-def headline_bounds(
-    benchmark: Benchmark,
-    samples: Sequence[Sample],
-    responses: Mapping[str, Response],
-    scores: Scores,
-    rules: RuleSet,
-) -> tuple[float, float] | None:
-    """What the headline would be if every unparsed row were wrong, or right."""
-    return bounds_of(benchmark, seen_by(rules, samples, responses), scores[rules], rules)
-
-
 def responses_as_read(
     seen: Sequence[Sample], responses: Mapping[str, Response], rules: RuleSet
 ) -> list[Response]:
-    """One response a sample, its text as `rules` would have read it."""
+    """One response a sample, its text as `rules` would have read it.
+
+    Under `strict` a row that is no question (its answer names no option, say) has none.
+    """
     answered = [s.id for s in seen if s.id in responses and responses[s.id].finish != "error"]
     texts = dict(zip(answered, answers_as_read([responses[i].text for i in answered], rules), strict=True))
     said = []
     for sample in seen:
         response = responses.get(sample.id) or missing(sample.id)
+        if rules == "strict" and sample.problem is not None:
+            response = replace(response, text="", finish="error", error=sample.problem)
         if sample.id in texts and texts[sample.id] != response.text:
             response = replace(response, text=texts[sample.id])
         said.append(response)
@@ -79,4 +73,4 @@ def responses_as_read(
 
 def missing(sample_id: str) -> Response:
     """Stands for a question that has not been answered."""
-    return Response(id=sample_id, text="", finish="error", error="not answered yet")
+    return Response(id=sample_id, text="", finish="error", error=NOT_ANSWERED)

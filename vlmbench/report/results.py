@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
 
 SCHEMA_VERSION = 1
+_REASONS, _NAMED = 5, 20
+"""Reasons and questions named of those that have no value; scores.jsonl has them all."""
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
 
 
@@ -35,7 +38,9 @@ def results_document(run: Run) -> dict[str, Any]:
         "metrics": chosen["metrics"],
         "by_rules": by_rules,
         "rows": {"asked": len(run.samples), "answered": len(_answered(run))},
+        "left_out": run.facts.get("left out", 0),
         "unparsed": chosen["unparsed"],
+        "unscored": chosen["unscored"],
         "errors": run.errors,
         "bounds": finite(run.bounds),
         "needs_judge": run.card.judge and run.judging is None,
@@ -85,7 +90,19 @@ def _judged(run: Run) -> dict[str, Any]:
 def _under(run: Run, rules: RuleSet) -> dict[str, Any]:
     """The figures under one rule set."""
     figures = [_figure(metric) for metric in run.metrics[rules]]
-    return {"headline": figures[0], "metrics": figures, "unparsed": _unparsed(run, rules)}
+    return {
+        "headline": figures[0],
+        "metrics": figures,
+        "unparsed": _unparsed(run, rules),
+        "unscored": _unscored(run, rules),
+    }
+
+
+def _unscored(run: Run, rules: RuleSet) -> dict[str, Any]:
+    """How many questions no figure counts, the reasons from the most frequent on, and the first of them."""
+    questions = run.unscored.get(rules, {})
+    reasons = Counter(questions.values()).most_common(_REASONS)
+    return {"count": len(questions), "reasons": dict(reasons), "first": list(questions)[:_NAMED]}
 
 
 def _figure(metric: Metric) -> dict[str, Any]:

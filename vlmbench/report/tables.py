@@ -24,6 +24,8 @@ BAR_FROM = 76
 INTERVAL_FROM = 48
 NAME = 60
 """Of a category."""
+_NAMED, _REASON = 3, 120
+"""Questions named of those without a value, and characters of the reason."""
 _CATEGORY_LEVELS = ("split", "l2-category", "category")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -45,14 +47,14 @@ class Glyphs:
 ASCII = Glyphs("+/-", "-", "|", "=", "[", "-", "+", "]")
 
 
-def results_table(document: Mapping[str, Any], *, console: Console) -> None:
-    """Print a results document."""
+def results_table(document: Mapping[str, Any], *, console: Console, rows: str = "scores.jsonl") -> None:
+    """Print a results document; `rows` says where what each row is worth can be read."""
     from rich.text import Text
 
     page = _Page(document, console)
     console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {document['model']}"), "bold"))
-    for warning in warnings(document):
-        console.print(Text(warning, "bold yellow"))
+    for warning in warnings(document, rows):
+        console.print(Text(page.clean(warning), "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
     for line in (page.counts(), *page.judge()):
         console.print(Text(line, "dim"))
@@ -64,11 +66,14 @@ def results_table(document: Mapping[str, Any], *, console: Console) -> None:
         console.print(page.figures(more))
 
 
-def warnings(document: Mapping[str, Any]) -> Iterator[str]:
+def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
     """What makes these figures not those of the benchmark."""
     if document["partial"]:
         limit = f" (--limit {document['limit']})" if document["limit"] is not None else ""
         yield f"partial: only some of the questions were asked{limit}"
+    if left_out := document.get("left_out"):
+        of = f"of the file that {document['benchmark']} does not ask"
+        yield f"left out: {_count(left_out, 'question')} {of}"
     if document["blind"]:
         yield "blind: every picture was grey"
     if document.get("needs_judge"):
@@ -80,6 +85,16 @@ def warnings(document: Mapping[str, Any]) -> Iterator[str]:
     if document["errors"] or document["rows"]["asked"] > document["rows"]["answered"]:
         left = document["rows"]["asked"] - document["rows"]["answered"] - document["errors"]
         yield f"incomplete: {_count(document['errors'], 'error')}, {left} not answered"
+    if (line := unscored_line(document, rows)) is not None:
+        yield line
+
+
+def unscored_line(document: Mapping[str, Any], rows: str) -> str | None:
+    """The questions that no figure counts, the first by name; None where a judge is what they wait for."""
+    unscored = document.get("unscored", {"count": 0})
+    if not unscored["count"] or document.get("needs_judge"):
+        return None
+    return f"unscored: {_count(unscored['count'], 'question')}, see {rows}: {_named(unscored)}"
 
 
 class _Page:
@@ -143,17 +158,22 @@ class _Page:
             )
         if bounds is not None:
             low, high = (_number(end, self.document["headline"]["unit"]) for end in bounds)
-            yield f"unparsed all wrong {self.glyphs.dash} all right: {low} {self.glyphs.dash} {high}"
+            what = "unparsed and unscored" if self.document.get("unscored", {}).get("count") else "unparsed"
+            yield f"{what} all wrong {self.glyphs.dash} all right: {low} {self.glyphs.dash} {high}"
 
     def rule_sets(self) -> Table:
         """The headline under every rule set."""
         intervals = self.width >= INTERVAL_FROM
-        table = self._table("rule set", "score", *["95 %"] * intervals, "unparsed")
-        for rules, result in self.document["by_rules"].items():
+        by_rules = self.document["by_rules"]
+        unscored = {rules: result.get("unscored", {}).get("count", 0) for rules, result in by_rules.items()}
+        counted = any(unscored.values())
+        table = self._table("rule set", "score", *["95 %"] * intervals, "unparsed", *["unscored"] * counted)
+        for rules, result in by_rules.items():
             figure = result["headline"]
             chosen = "bold" if rules == self.document["rules"] else None
             cells = [self.value(figure), *[self.interval(figure)] * intervals]
-            table.add_row(rules, *cells, _percent(result["unparsed"]["rate"]), style=chosen)
+            cells.append("" if figure["value"] is None else _percent(result["unparsed"]["rate"]))
+            table.add_row(rules, *cells, *[str(unscored[rules] or "")] * counted, style=chosen)
         return table
 
     def figures(self, metrics: Iterable[Figure]) -> Table:
@@ -225,6 +245,14 @@ def _unparsed(unparsed: Mapping[str, Any]) -> str:
 def _all_glyphs() -> Iterator[str]:
     glyphs = Glyphs()
     return (getattr(glyphs, name) for name in Glyphs.__slots__)
+
+
+def _named(unscored: Mapping[str, Any]) -> str:
+    """The first questions without a value, and the most frequent reason."""
+    first, left = unscored["first"][:_NAMED], unscored["count"] - len(unscored["first"][:_NAMED])
+    reason = next(iter(unscored["reasons"]))
+    more = f" and {left} more" if left > 0 else ""
+    return f"{', '.join(visible(name, NAME) for name in first)}{more} ({visible(reason, _REASON)})"
 
 
 def _can_write(text: str, encoding: str) -> bool:
