@@ -20,11 +20,6 @@ from ._tables import Unit, tabulate
 LEVELS = ("l2-category", "category")
 
 
-def choices_of(row: Row) -> dict[str, str]:
-    """Every column named by one capital letter that has a text, in file order."""
-    return {k: v for k, v in row.cells.items() if len(k) == 1 and "A" <= k <= "Z"}
-
-
 def problem_of(row: Row, choices: Mapping[str, str]) -> str | None:
     """Why this row cannot be a multiple-choice question, if it cannot."""
     if row.problem:
@@ -48,7 +43,7 @@ class MultipleChoice:
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
         """One question a row."""
         for row in self.asked(rows):
-            choices = choices_of(row)
+            choices = row.choices
             cells = row.cells
             answer = cells.get("answer")
             yield Sample(

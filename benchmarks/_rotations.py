@@ -14,7 +14,7 @@ from vlmbench.answers.circular import ROTATION
 from vlmbench.domain import Benchmark, Decoding, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.errors import UsageError
 
-from ._choice import MultipleChoice, choices_of
+from ._choice import MultipleChoice
 
 SUFFIX = "_circular"
 _ALONE = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
@@ -42,7 +42,7 @@ class Rotated(MultipleChoice):
     def left_out(self, rows: Iterable[Row]) -> int:
         """How many questions cannot be rotated and are not asked."""
         asked = self.plain.asked(rows)
-        return sum(not can_rotate(choices_of(row), row.cells.get("answer")) for row in asked)
+        return sum(not can_rotate(row.choices, row.cells.get("answer")) for row in asked)
 
 
 def rotated(benchmark: Benchmark) -> Rotated:
@@ -69,7 +69,7 @@ def rotated(benchmark: Benchmark) -> Rotated:
 def rotations(rows: Iterable[Row]) -> Iterator[Row]:
     """Each question's rotations one after another, the file's own row first."""
     for row in rows:
-        choices = choices_of(row)
+        choices = row.choices
         if not row.index.isdigit() or int(row.index) >= ROTATION:
             raise UsageError(
                 f"row `{row.index}` cannot be rotated: rotations are told apart by whole-number indexes "

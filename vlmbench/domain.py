@@ -61,7 +61,9 @@ class Card:
     groups: int | None = None
     circular: bool = False
     answers: bool = True
-    """False for test sets whose answers are withheld: the run ends in a submission file."""
+    """False for test sets whose file has none: without `answers_file` the run ends in a submission file."""
+    answers_file: DataFile | None = None
+    """Where the answers to a file without any were published later; `vlmbench score --answers` joins them."""
     judge: bool = False
     """True where there is no figure before a judge has read the answers."""
     original: str = ""
@@ -83,6 +85,11 @@ class Row:
     images: tuple[str, ...] = ()
     problem: str | None = None
     """Why this row cannot be asked (a broken picture, a dangling reference), if so."""
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Every column named by one capital letter that has a text, in file order."""
+        return {k: v for k, v in self.cells.items() if len(k) == 1 and "A" <= k <= "Z"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +233,26 @@ class Judging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """Answers of another file, joined onto the rows of a benchmark's own."""
+
+    source: str
+    """Name of the file with the answers."""
+    rows: int
+    """Rows that got their answer from it."""
+    of_rows: int
+    questions: int
+    """Questions all of whose rows have an answer now; rotations of one question are one."""
+    of_questions: int
+    own: int = 0
+    """Rows that had an answer of their own, which stays."""
+    contradicted: int = 0
+    """Of those, rows to which the file gives another answer."""
+    not_joined: Mapping[str, int] = field(default_factory=dict)
+    """Rows left without an answer, by reason, most frequent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything that decides a run's numbers, as the user asked for it."""
 
@@ -267,6 +294,8 @@ class Run:
     """None: no judge was named."""
     unscored: Mapping[RuleSet, Mapping[str, str]] = field(default_factory=dict)
     """Per rule set, the questions that have no value and why. No headline counts them."""
+    joined: Joined | None = None
+    """None: the benchmark's file has its own answers, or there are none."""
     bounds: tuple[float, float] | None = None
     """The headline if every row that is unparsed or has no value were wrong, and if every one were right;
     None when there is no such row."""

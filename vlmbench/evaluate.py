@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.table import Table
-from vlmbench.domain import Benchmark, Model, Response, Run, RunSpec, Sample
+from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.local import BlindImages, answer
@@ -28,9 +28,14 @@ _UNWATCHED = Unwatched()
 PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 
 
-def read_samples(benchmark: Benchmark, table: Table, *, to_ask: bool = True) -> tuple[Sample, ...]:
-    """Every question of a benchmark's file; to score answers, one whose picture cannot be shown will do."""
-    samples = tuple(benchmark.samples(table.rows(to_ask=to_ask)))
+def read_samples(
+    benchmark: Benchmark, table: Table, rows: Iterable[Row] | None = None, *, to_ask: bool = True
+) -> tuple[Sample, ...]:
+    """Every question of a benchmark's file; to score answers, one whose picture cannot be shown will do.
+
+    Of `rows` where answers were joined onto those of the file.
+    """
+    samples = tuple(benchmark.samples(table.rows(to_ask=to_ask) if rows is None else rows))
     if not samples:
         raise DataError("the file has a header and no rows.", file=table.path)
     if all(s.problem for s in samples):
@@ -74,6 +79,7 @@ def scored_run(
     facts: Mapping[str, Any],
     timing: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
+    joined: Joined | None = None,
 ) -> Run:
     """The run that these answers amount to."""
     scores, metrics = score_under_all(benchmark, plan.samples, responses, judge, first=spec.rules)
@@ -91,6 +97,7 @@ def scored_run(
         judging=judge.tally() if judge is not None else None,
         unscored={rules: unscored_of(benchmark, plan.samples, scores[rules], rules) for rules in scores},
         bounds=bounds_of(benchmark, plan.samples, scores[spec.rules], spec.rules),
+        joined=joined,
     )
 
 

@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from vlmbench.cli.answers import where_answers_are
 from vlmbench.cli.common import (
     add_circular_argument,
     add_data_arguments,
@@ -205,6 +206,8 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
         complain_of_unscored(document, rows)
     if document["withheld"] and run.card.answers:
         onlooker.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
+    if document["withheld"] and (where := where_answers_are(run.card)):
+        onlooker.say(where)
     say_gain(folder, args.llm_base, onlooker)
     onlooker.say(f"files in {folder}")
     left = len(run.samples) - len(run.responses)

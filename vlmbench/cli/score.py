@@ -1,6 +1,7 @@
 """Score anybody's predictions; no model is needed.
 
     vlmbench score --bench MMBench_DEV_EN --predictions model_MMBench_DEV_EN.xlsx
+    vlmbench score --bench MMBench_TEST_EN --predictions answers.xlsx --answers MMBench_TEST_EN_V11.tsv
     vlmbench score --bench CCBench --data CCBench.tsv --predictions answers.jsonl --rules vlmevalkit-2024
 
 Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`.
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vlmbench.cli.answers import add_answers_argument, answered_rows, where_answers_are
 from vlmbench.cli.common import (
     add_circular_argument,
     add_data_arguments,
@@ -29,6 +31,7 @@ from vlmbench.cli.common import (
     stdout,
 )
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
+from vlmbench.cli.main import complain
 from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
 from vlmbench.errors import DataError, UsageError
@@ -48,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set"
     )
+    add_answers_argument(parser)
     add_circular_argument(parser)
     add_plugin_argument(parser)
     add_rules_argument(parser)
@@ -74,7 +78,8 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     from vlmbench.report.predictions import match_predictions, read_predictions
 
     table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
-    samples = read_samples(benchmark, table, to_ask=False)
+    rows, joined = answered_rows(args, benchmark.card, table, to_ask=False)
+    samples = read_samples(benchmark, table, rows, to_ask=False)
     if benchmark.card.answers and not any(sample.references for sample in samples):
         raise DataError(
             "it has no answers to compare with: the column `answer` is missing or empty.", file=table.path
@@ -94,6 +99,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
         said(samples, texts, present),
         facts={"dataset": {"md5": table.md5}, **left_out(benchmark, table)},
         judge=open_judge(args, args.judge_log, watch()),
+        joined=joined,
     )
 
 
@@ -137,6 +143,8 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     else:
         results_table(document, console=stdout(), rows=rows)
     complain_of_judging(run)
+    if document["withheld"] and (where := where_answers_are(run.card)):
+        complain(f"nothing is scored: {where}.")
     return 0 if run.complete else 4
 
 

@@ -47,6 +47,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "needs_judge": run.card.judge and run.judging is None,
         "judged": _judged(run),
         "timing": finite(run.timing),
+        **_joined(run),
     }
 
 
@@ -65,6 +66,24 @@ def finite(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [finite(item) for item in value]
     return value
+
+
+def _joined(run: Run) -> dict[str, Any]:
+    """Where the answers come from that the benchmark's own file has not, and how many; usually nothing."""
+    joined = run.joined
+    if joined is None:
+        return {}
+    counts = {
+        "file": joined.source,
+        "rows": joined.rows,
+        "of_rows": joined.of_rows,
+        "questions": joined.questions,
+        "of_questions": joined.of_questions,
+        "own": joined.own,
+        "contradicted": joined.contradicted,
+        "not_joined": dict(joined.not_joined),
+    }
+    return {"joined": counts}
 
 
 def _judged(run: Run) -> dict[str, Any]:

@@ -26,6 +26,7 @@ NAME = 60
 """Of a category."""
 _NAMED, _REASON = 3, 120
 """Questions named of those without a value, and characters of the reason."""
+_JOINED = ("rows", "questions")
 _CATEGORY_LEVELS = ("split", "l2-category", "category")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -56,7 +57,7 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
-    for line in (page.counts(), *page.judge()):
+    for line in (page.counts(), *page.joined(), *page.judge()):
         console.print(Text(line, "dim"))
     console.print()
     console.print(page.rule_sets())
@@ -146,6 +147,19 @@ class _Page:
         if self.document["judged"]["model"] is not None:
             parts.append(f"{self.document['judged']['count']} judged")
         return f" {self.glyphs.dot} ".join(parts)
+
+    def joined(self) -> Iterator[str]:
+        """How many answers came from another file, and why the others did not."""
+        joined = self.document.get("joined")
+        if joined is None:
+            return
+        rows, questions = (f"{joined[what]} of {_count(joined[f'of_{what}'], what[:-1])}" for what in _JOINED)
+        yield self.clean(f"answers of {visible(joined['file'])}: {rows}, {questions}")
+        if joined["contradicted"]:
+            own = _count(joined["own"], "row")
+            yield f"{own} had answers already, which stay; the file contradicts {joined['contradicted']}"
+        for why, count in joined["not_joined"].items():
+            yield self.clean(f"not joined: {_count(count, 'row')}, {why}")
 
     def judge(self) -> Iterator[str]:
         """Who judged and what it took; what the unparsed rows that are left could change."""
