@@ -35,6 +35,7 @@ _CIRCULAR = re.compile("mmbench|ccbench|circular|mmcr", re.IGNORECASE)
 _SUFFIXES = {"AMBER": "\nPlease answer yes or no."}
 _CASELESS = {"AMBER"}
 """Yes/no sets whose references are compared without regard to case."""
+_WITHHELD = "withheld"
 _MEASURES = {
     "multiple-choice": "multiple choice about pictures",
     "yes-no": "yes/no questions about pictures",
@@ -93,9 +94,14 @@ def card_of(name: str, entry: Mapping[str, Any]) -> Card:
         languages=tuple(entry.get("languages", ("en",))),
         source="file layout of VLMEvalKit",
         circular=circular,
-        answers=entry.get("answers") != "withheld",
+        answers="answers" not in entry,
+        answers_file=_answers_file(entry.get("answers", _WITHHELD)),
         quoted="circular accuracy over questions (Overall)" if circular else "accuracy over rows (Overall)",
     )
+
+
+def _answers_file(where: str) -> DataFile | None:
+    return None if where == _WITHHELD else DataFile(name=where.rpartition("/")[2], url=where)
 
 
 BENCHMARKS = tuple(

@@ -4,7 +4,9 @@ Measures    multi-modal understanding, English and Chinese, against guessing by 
 Source      the MMBench team, files as VLMEvalKit serves them
 Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
 Paper       arXiv 2307.06281
-Splits      DEV has answers; the v1.0 TEST files have none and end in a submission file
+Splits      DEV and V1.1 TEST have answers. The V1.0 TEST files have none: `vlmbench score --answers` joins
+            those of V1.1. The authors' server closed on 31 March 2026 and their answers are in the V1.1
+            files since (open-compass/MMBench issues 61 and 62)
 Rows        DEV 4329 (1164 questions), TEST 6666 (1784); V1.1 DEV 4876
 Quoted      circular accuracy over questions, `Overall`; categories by `l2-category`
 
@@ -35,7 +37,7 @@ def _mmbench(
     *md5: str,
     rows: int | None = None,
     groups: int | None = None,
-    answers: bool = True,
+    answers_in: MultipleChoice | None = None,
 ) -> MultipleChoice:
     return MultipleChoice(
         Card(
@@ -51,21 +53,33 @@ def _mmbench(
             rows=rows,
             groups=groups,
             circular=True,
-            answers=answers,
+            answers=answers_in is None,
+            answers_file=None if answers_in is None else answers_in.card.file,
             quoted="circular accuracy over questions (Overall)",
             record=_RECORD,
         )
     )
 
 
+# VLMEvalKit's sums of 2026-06-17; the sums before that named files without answers.
+_TEST_EN_V11 = _mmbench(
+    "MMBench_TEST_EN_V11", "8d1a704e791df6f5d9fb3ef782b65365", "26f0f15381a21720255091d3e0316ce6"
+)
+_TEST_CN_V11 = _mmbench(
+    "MMBench_TEST_CN_V11", "156e6569f9547afb16603eca16e85373", "74bbe4556dac745613c7cbe5ad787050"
+)
+
 BENCHMARKS = (
     _mmbench("MMBench_DEV_EN", "b6caf1133a01c6bb705cf753bb527ed8", rows=4329, groups=1164),
-    _mmbench("MMBench_TEST_EN", "6939fadb0ce626fefc0bdc9c64efc528", rows=6666, groups=1784, answers=False),
+    _mmbench(
+        "MMBench_TEST_EN", "6939fadb0ce626fefc0bdc9c64efc528", rows=6666, groups=1784, answers_in=_TEST_EN_V11
+    ),
     _mmbench("MMBench_DEV_CN", "08b8fc3324a5ed74155350f57be69fbd", rows=4329, groups=1164),
-    _mmbench("MMBench_TEST_CN", "7e1239baf0ee4c8b513e19705a0f317e", rows=6666, groups=1784, answers=False),
+    _mmbench(
+        "MMBench_TEST_CN", "7e1239baf0ee4c8b513e19705a0f317e", rows=6666, groups=1784, answers_in=_TEST_CN_V11
+    ),
     _mmbench("MMBench_DEV_EN_V11", "30c05be8f2f347a50be25aa067248184", rows=4876),
-    # The V1.1 TEST files carry answers since 2026-06; the sum before that named a file without.
-    _mmbench("MMBench_TEST_EN_V11", "8d1a704e791df6f5d9fb3ef782b65365", "26f0f15381a21720255091d3e0316ce6"),
+    _TEST_EN_V11,
     _mmbench("MMBench_DEV_CN_V11", "593f9b5f6bea453d870a798b34ae4f37", rows=4876),
-    _mmbench("MMBench_TEST_CN_V11", "156e6569f9547afb16603eca16e85373", "74bbe4556dac745613c7cbe5ad787050"),
+    _TEST_CN_V11,
 )

@@ -4,7 +4,8 @@ Measures    subject knowledge and reasoning: charts, diagrams, scores, molecules
 Source      Yue et al., files as VLMEvalKit serves them
 Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
 Paper       arXiv 2311.16502
-Splits      dev and validation in one file; test without answers, which ends in a submission file
+Splits      dev and validation in one file; test without answers. The authors published those on 12 February
+            2026 (MMMU-Benchmark/MMMU issue 79): `vlmbench score --answers answer_dict_test.json` joins them
 Rows        MMMU_DEV_VAL 1050 (150 dev, 900 validation), MMMU_TEST 10500
 Quoted      accuracy over rows of `validation`, `Overall`
 
@@ -25,10 +26,11 @@ options (`vlmbench/answers/mmmu.py`), and xtuner has none, so they are not score
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vlmbench.answers.choice import find_choice, score_choice
+from vlmbench.answers.joined import WITHHELD
 from vlmbench.answers.matched import score_open
 from vlmbench.answers.mmmu import as_choice_question
 from vlmbench.answers.mmmu_open import match_open_question
@@ -57,6 +59,13 @@ _QUOTED_SPLIT = "validation"
 @dataclass(frozen=True, slots=True)
 class MMMU(MultipleChoice):
     """Multiple choice with pictures in place, and open questions among it."""
+
+    def asked(self, rows: Iterable[Row]) -> Iterable[Row]:
+        """All rows; a question mark, which stood in the test set in place of its answers, is none."""
+        for row in rows:
+            withheld = row.cells.get("answer") == WITHHELD
+            cells = {name: text for name, text in row.cells.items() if name != "answer"}
+            yield replace(row, cells=cells) if withheld else row
 
     def problem_of(self, row: Row, choices: Mapping[str, str]) -> str | None:
         """A question without options is an open one. The figure rests on the split, so that must be known."""
@@ -102,9 +111,9 @@ class MMMU(MultipleChoice):
     def submission(
         self, samples: Sequence[Sample], answers: Mapping[str, str], rules: RuleSet
     ) -> dict[str, str | bool]:
-        """What the server takes: by `id`, the letter found or the raw text of an open answer.
+        """What the authors' server took: by `id`, the letter found or the raw text of an open answer.
 
-        `false` where no letter was found, as the toolkit writes it whose files the server knows.
+        `false` where no letter was found, as the toolkit writes it whose files the server knew.
         """
         return {s.cells.get("id", s.id): _submitted(s, answers.get(s.id, ""), rules) for s in samples}
 
@@ -136,7 +145,9 @@ def in_place(text: str, images: Sequence[str]) -> tuple[Part, ...]:
     return tuple(part for part in (*parts, text[end:]) if part)
 
 
-def _mmmu(name: str, *md5: str, rows: int, splits: tuple[str, ...], answers: bool) -> MMMU:
+def _mmmu(
+    name: str, *md5: str, rows: int, splits: tuple[str, ...], answers_file: DataFile | None = None
+) -> MMMU:
     return MMMU(
         Card(
             name=name,
@@ -152,8 +163,9 @@ def _mmmu(name: str, *md5: str, rows: int, splits: tuple[str, ...], answers: boo
             paper="https://arxiv.org/abs/2311.16502",
             splits=splits,
             rows=rows,
-            answers=answers,
-            quoted="accuracy over rows of validation (Overall)" if answers else "the server's accuracy",
+            answers=answers_file is None,
+            answers_file=answers_file,
+            quoted=f"accuracy over rows{' of validation' * (answers_file is None)} (Overall)",
             record=(
                 '{"index": 5, "id": "validation_Art_5", "question": "Who painted <image 1>?", '
                 '"A": "<image 2>", "B": "Goya", "answer": "B", "category": "Art", '
@@ -163,6 +175,11 @@ def _mmmu(name: str, *md5: str, rows: int, splits: tuple[str, ...], answers: boo
     )
 
 
+_TEST_ANSWERS = DataFile(
+    name="answer_dict_test.json",
+    url="https://github.com/MMMU-Benchmark/MMMU/blob/main/mmmu/answer_dict_test.json",
+)
+
 BENCHMARKS = (
     _mmmu(
         "MMMU_DEV_VAL",
@@ -170,7 +187,12 @@ BENCHMARKS = (
         "521afc0f3bf341e6654327792781644d",
         rows=1050,
         splits=("dev", "validation"),
-        answers=True,
     ),
-    _mmmu("MMMU_TEST", "c19875d11a2d348d07e5eb4bdf33166d", rows=10500, splits=("test",), answers=False),
+    _mmmu(
+        "MMMU_TEST",
+        "c19875d11a2d348d07e5eb4bdf33166d",
+        rows=10500,
+        splits=("test",),
+        answers_file=_TEST_ANSWERS,
+    ),
 )

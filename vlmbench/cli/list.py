@@ -62,7 +62,7 @@ def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
             "family": card.family + (" (circular)" if card.circular else ""),
             "languages": ", ".join(card.languages),
             "rows": card.rows,
-            "answers": "yes" if card.answers else "withheld",
+            "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
             "file": "here" if find_file(card.file, args.data_dir) else "absent",
             "also": ", ".join(others.get(card.name, ())),
         }

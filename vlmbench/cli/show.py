@@ -23,13 +23,15 @@ from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.domain import Benchmark, Request
 from vlmbench.errors import DataError, UnknownName
 
-HIDDEN = ("record", "file", "circular", "answers", "judge")
+HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
 FLAGS = {
     ("circular", True): "in every rotation of the options",
     ("answers", False): "withheld: the run ends in a submission file",
     ("judge", True): "no figure without one, see --judge",
 }
 """Said of a card only where it is out of the ordinary."""
+
+APART = "not in its file but published: vlmbench score --answers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,9 +113,10 @@ def _print(document: dict[str, Any]) -> None:
     for key, value in document["card"].items():
         if key not in HIDDEN and value not in ("", None, ()):
             card.add_row(key, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
+    published = document["card"]["answers_file"]
     for (key, value), what in FLAGS.items():
         if document["card"][key] is value:
-            card.add_row(key, what)
+            card.add_row(key, f"{APART} {published['name']}" if key == "answers" and published else what)
     card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
     console.print(card)
     if "missing" in document:
