@@ -55,9 +55,15 @@ def evaluate(
     folder: RunFolder,
     watch: Watch = _UNWATCHED,
     judge: Judge | None = None,
+    *,
+    rows: Iterable[Row] | None = None,
+    joined: Joined | None = None,
 ) -> Run:
-    """Ask what has not been asked, write it down, score everything under all rule sets."""
-    samples = read_samples(benchmark, table)
+    """Ask what has not been asked, write it down, score everything under all rule sets.
+
+    `rows` are the table's with answers of another file, of which `joined` tells.
+    """
+    samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     folder.lock_to(spec, facts, sitting())
@@ -65,7 +71,15 @@ def evaluate(
     responses, timing = answer(plan, model, folder, images, watch)
     folder.finish([s.id for s in samples], folder.responses())
     return scored_run(
-        spec, benchmark, table.columns, plan, responses, facts=facts, timing=timing, judge=judge
+        spec,
+        benchmark,
+        table.columns,
+        plan,
+        responses,
+        facts=facts,
+        timing=timing,
+        judge=judge,
+        joined=joined,
     )
 
 

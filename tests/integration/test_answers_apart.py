@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from vlmbench.cli.main import main
+from vlmbench.report.runs import open_run
 
 ROTATION = 1_000_000
 OPTIONS = ("cat", "dog", "cow", "horse")
@@ -162,17 +163,19 @@ def test_without_the_flag_nothing_is_scored_and_the_command_is_named(
     assert "--answers MMBench_TEST_EN_V11.tsv" in captured.err
 
 
-def test_a_run_is_scored_from_its_own_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_takes_the_answers_too_and_asks_nothing_again(capsys: pytest.CaptureFixture[str]) -> None:
     v10(BARN, FIELD)
-    v11(BARN, FIELD)
+    v11(BARN, POND)
     local = ["--data-dir", ".", "--accept-local-data"]
-    assert main(["run", "--model", "echo:B", "--bench", "MMBench_TEST_EN", *local, "--out", "run"]) == 0
-    assert "--answers MMBench_TEST_EN_V11.tsv" in capsys.readouterr().err
+    command = ["run", "--model", "echo:B", "--bench", "MMBench_TEST_EN", *local, "--out", "run"]
+    assert main(command) == 0
+    assert "with `--answers MMBench_TEST_EN_V11.tsv` scores it" in capsys.readouterr().err
     assert Path("run/mmbench_result.xlsx").exists()
-    answers = ["--answers", "MMBench_TEST_EN_V11.tsv", "--format", "json"]
-    command = ["--bench", "MMBench_TEST_EN", *local, "--predictions", "run/predictions.xlsx", *answers]
-    assert main(["score", *command]) == 0
-    assert json.loads(capsys.readouterr().out)["joined"]["rows"] == 8
+    main([*command, "--answers", "MMBench_TEST_EN_V11.tsv"])
+    document = open_run(Path("run")).results
+    assert (document["joined"]["rows"], document["headline"]["value"]) == (4, 0.0)
+    assert document["timing"]["asked"] == 0
+    assert main([*command, "Shapes_DEV_EN", "--answers", "MMBench_TEST_EN_V11.tsv"]) == 2
 
 
 MMMU = [

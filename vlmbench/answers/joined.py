@@ -198,8 +198,9 @@ class _Questions:
         if not same:
             return Found(why_not=NO_WORDS)
         numbered = self._by_index.get(row.index)
-        if numbered is not None and numbered in same:
-            return self._agreed(row, [numbered])
+        if any(other is numbered for other in same):
+            same = [other for other in same if other is numbered]
+            return self._agreed(row, same)
         if len(self._asked[key]) > 1 or len({_question(s, self._circular) for s in same}) > 1:
             return Found(why_not=SEVERAL)
         return self._agreed(row, same)

@@ -53,13 +53,11 @@ def answered_rows(args: argparse.Namespace, card: Card, table: Table) -> tuple[I
 
 
 def where_answers_are(card: Card) -> str | None:
-    """The command that scores a test whose answers were published apart; None where they are withheld."""
+    """What scores a test whose answers were published apart; None where they are withheld."""
     if card.answers_file is None:
         return None
-    return (
-        f"the answers were published in {card.answers_file.name}: `vlmbench score --bench {card.name} "
-        f"--predictions FILE --answers {card.answers_file.name}` joins them"
-    )
+    name = card.answers_file.name
+    return f"its answers were published in {name}; the same command with `--answers {name}` scores it"
 
 
 def _find(named: Path, card: Card, data_dir: Path | None) -> Path:

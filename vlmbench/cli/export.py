@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("mmbench", "mmmu", "predictions", *FORMATS),
-        help="default: what the benchmark's server takes",
+        help="default: what the benchmark's server took",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: beside the answers")
     parser.add_argument("--bench", metavar="NAME", help="default: as the run says; a path for a bare TSV")
@@ -67,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
 def export_sheet(
     args: argparse.Namespace, form: str, table: Table, samples: Sequence[Sample], texts: Sequence[str]
 ) -> int:
-    """A workbook, for the server or for the eye."""
+    """A workbook, for a server or for the eye."""
     from vlmbench.cli.check_submission import print_findings
     from vlmbench.report.files import PREDICTIONS, SUBMISSION
     from vlmbench.report.sheets import write_predictions_xlsx
@@ -91,7 +91,7 @@ def export_by_id(
     texts: Sequence[str],
     spec: dict[str, str],
 ) -> int:
-    """A JSON mapping from each question's id to its answer, as MMMU's server takes it."""
+    """A JSON mapping from each question's id to its answer, as MMMU's server took it."""
     from vlmbench.cli.run import folder_name
     from vlmbench.store import write_json
 

@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli.answers import where_answers_are
+from vlmbench.cli.answers import add_answers_argument, answered_rows, where_answers_are
 from vlmbench.cli.common import (
     add_circular_argument,
     add_data_arguments,
@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
     add_decoding_arguments(parser)
+    add_answers_argument(parser)
     add_circular_argument(parser)
     add_plugin_argument(parser)
     parser.add_argument(
@@ -117,6 +118,8 @@ def execute(args: argparse.Namespace) -> int:
     args.bench = [benchmark.card.name for benchmark in benchmarks]
     if twice := [name for name, count in Counter(args.bench).items() if count > 1]:
         raise UsageError(f"two of these benchmarks are called `{twice[0]}`.", key="--bench")
+    if args.answers is not None and len(args.bench) > 1:
+        raise UsageError("a file answers one benchmark.", key="--answers", fix="Run them one by one.")
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
 
@@ -174,13 +177,14 @@ def run_benchmark(
     path = run_folder(args, benchmark.card.name)
     with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, onlooker) as status:
         table = open_benchmark(benchmark, args)
+        rows, joined = answered_rows(args, benchmark.card, table)
         model = models.get(args.model) or _load(args, status)
         models[args.model] = model
         status.of(model)
         judge = open_judge(args, folder.path, onlooker)
         spec = spec_of(args, benchmark.card, model)
         say_decoding(args, spec, onlooker)
-        run = evaluate(spec, benchmark, table, model, folder, status, judge)
+        run = evaluate(spec, benchmark, table, model, folder, status, judge, rows=rows, joined=joined)
         from vlmbench.report.files import write_run_files
 
         cut = write_run_files(run, folder.path)
