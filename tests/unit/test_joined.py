@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,31 @@ def test_what_is_in_doubt_is_left_out_and_counted(theirs: list[Row], why_not: Ma
     assert (counts.questions, counts.of_questions) == (1, 2)
 
 
+@pytest.mark.parametrize("beside", [{"options": ("hen", "cock", "cow", "cat")}, {"hint": "It is at night."}])
+def test_options_and_hints_part_questions_that_share_picture_and_words(beside: Any) -> None:
+    ours = [
+        *rotations(1, hint="It is noon."),
+        *rotations(2, **{"hint": "It is noon.", **beside}, answer="cat"),
+    ]
+    theirs = [replace(row, index=str(int(row.index) + 900)) for row in reversed(ours)]
+    assert join(ours, theirs)[0] == golds(ours)
+
+
+def test_an_answer_that_names_letters_needs_the_same_letters() -> None:
+    options = ("cat", "dog", "Both A and B")
+    ours, turned = (
+        rotations(1, options, options[2])[:1],
+        rotations(9, ("dog", "cat", options[2]), options[2])[:1],
+    )
+    assert join(ours, turned)[1].not_joined == {reasons.RELATIVE: 1}
+    assert join(ours, rotations(9, options, options[2])[:1])[0] == {"1": "C"}
+
+
+def test_texts_that_differ_in_case_alone_are_two_options() -> None:
+    ours = rotations(1, ("Co", "CO", "C"), "CO")
+    assert join(ours, rotations(9, ("C", "CO", "Co"), "CO"))[0] == golds(ours)
+
+
 def test_an_option_that_changed_joins_as_long_as_it_is_not_the_answer() -> None:
     ours = rotations(1)
     assert join(ours, rotations(9, ("cat", "dog", "cow", "zebra")))[0] == golds(ours)
@@ -126,9 +152,29 @@ def test_a_rotation_whose_picture_is_lost_takes_the_answer_of_its_question() -> 
 def test_an_answer_of_one_s_own_stays_and_leads_the_other_rotations() -> None:
     ours = rotations(1, answer="dog")
     kept = [ours[0], *stripped(ours[1:])]
+    changed = rotations(9, (*PETS[:2], "bull", "horse"), "bull")
+    assert join_answers(ours, changed, circular=True, source="V11.tsv")[1].contradicted == 0
     done, counts = join_answers(kept, rotations(9, answer="cow"), circular=True, source="V11.tsv")
     assert golds(done) == golds(ours)
     assert (counts.own, counts.contradicted, counts.rows, counts.questions) == (1, 1, 3, 1)
+
+
+def test_without_pictures_a_question_that_the_other_file_has_twice_is_left_out() -> None:
+    theirs = [*rotations(90), *rotations(91, picture="field")]
+    ours = [replace(row, images=()) for row in rotations(1)]
+    assert join(ours, theirs)[1].not_joined == {reasons.SEVERAL: 4}
+
+
+def test_without_pictures_numbers_that_mean_other_questions_tell_nothing() -> None:
+    ours = [
+        *rotations(1, answer="cow"),
+        *rotations(2, answer="dog", picture="b"),
+        *rotations(3, question="Who?"),
+    ]
+    theirs = [
+        *rotations(1, answer="dog"), *rotations(2, ("a", "b"), "a"), *rotations(3, answer="cow", picture="b")
+    ]  # fmt: skip
+    assert join(ours, [replace(row, images=()) for row in theirs])[1].rows == 0
 
 
 @pytest.mark.parametrize("hidden", ["ours", "theirs"])

@@ -209,7 +209,6 @@ class _Questions:
         """The one answer of these rows, of those nearest to ours where they differ."""
         nearer: tuple[Callable[[Row], bool], ...] = (
             lambda other: self._by_index.get(row.index) is other,
-            lambda other: other.choices == row.choices,
             lambda other: _options(other) == _options(row),
             lambda other: _fold(other.cells.get("hint", "")) == _fold(row.cells.get("hint", "")),
         )
@@ -234,7 +233,8 @@ def _read(row: Row, same: Sequence[Row]) -> Found:
 def _same_numbering(rows: Sequence[Row], others: Sequence[Row]) -> bool:
     """Whether an index means the same question in both files: nine of ten that both have read the same."""
     theirs = {row.index: row for row in others}
-    same = [_words(row) == _words(theirs[row.index]) for row in rows if row.index in theirs]
+    both = [(row, theirs[row.index]) for row in rows if row.index in theirs]
+    same = [_words(row) == _words(other) and row.choices == other.choices for row, other in both]
     return sum(same) >= 0.9 * len(same)
 
 
