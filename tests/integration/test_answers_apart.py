@@ -108,7 +108,9 @@ def test_answers_of_v11_score_the_rows_of_v10(capsys: pytest.CaptureFixture[str]
         "file": "MMBench_TEST_EN_V11.tsv", "rows": 11, "of_rows": 13, "questions": 3, "of_questions": 4,
         "own": 0, "contradicted": 0, "not_joined": {"no question about this picture": 2},
     }  # fmt: skip
-    assert document["withheld"] is False
+    assert (document["withheld"], document["complete"]) == (False, False)
+    assert document["unscored"]["count"] == 1
+    assert document["bounds"] == [0.5, 0.75]
     for rules, result in document["by_rules"].items():
         if rules != "original":
             assert (result["headline"]["value"], result["headline"]["n"]) == (pytest.approx(2 / 3), 3), rules
@@ -117,8 +119,9 @@ def test_answers_of_v11_score_the_rows_of_v10(capsys: pytest.CaptureFixture[str]
 def test_the_table_says_what_was_joined_and_why_the_rest_was_not(capsys: pytest.CaptureFixture[str]) -> None:
     predict(right(v10(BARN, POND), BARN, POND))
     v11(BARN, (POND[0], "Is it warm?", ("yes", "no"), "no"))
-    score("--answers", "MMBench_TEST_EN_V11.tsv")
+    assert score("--answers", "MMBench_TEST_EN_V11.tsv") == 4
     shown = capsys.readouterr().out
+    assert "unparsed and unscored all wrong – all right: 50.0 – 100.0" in shown
     assert "answers of MMBench_TEST_EN_V11.tsv: 4 of 6 rows, 1 of 2 questions" in shown
     assert "not joined: 2 rows, this question is not asked of its picture" in shown
 
@@ -171,7 +174,7 @@ def test_a_run_takes_the_answers_too_and_asks_nothing_again(capsys: pytest.Captu
     assert main(command) == 0
     assert "with `--answers MMBench_TEST_EN_V11.tsv` scores it" in capsys.readouterr().err
     assert Path("run/mmbench_result.xlsx").exists()
-    main([*command, "--answers", "MMBench_TEST_EN_V11.tsv"])
+    assert main([*command, "--answers", "MMBench_TEST_EN_V11.tsv"]) == 4
     document = open_run(Path("run")).results
     assert (document["joined"]["rows"], document["headline"]["value"]) == (4, 0.0)
     assert document["timing"]["asked"] == 0

@@ -26,14 +26,16 @@ def add_answers_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def answered_rows(args: argparse.Namespace, card: Card, table: Table) -> tuple[Iterable[Row], Joined | None]:
+def answered_rows(
+    args: argparse.Namespace, card: Card, table: Table, *, to_ask: bool = True
+) -> tuple[Iterable[Row], Joined | None]:
     """The benchmark's rows with the answers of `--answers`; without the flag, as they are in its file."""
     from vlmbench.answers.joined import join_answers, join_by_id
     from vlmbench.data.answer_key import read_key
 
-    if args.answers is None:
-        return table.rows(to_ask=to_ask), None
     ours = table.rows(to_ask=to_ask)
+    if args.answers is None:
+        return ours, None
     path = _find(args.answers, card, args.data_dir)
     if path.suffix.lower() == ".json":
         rows, joined = join_by_id(ours, read_key(path), circular=card.circular, source=path.name)
