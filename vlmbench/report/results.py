@@ -46,8 +46,8 @@ def results_document(run: Run) -> dict[str, Any]:
         "bounds": finite(run.bounds),
         "needs_judge": run.card.judge and run.judging is None,
         "judged": _judged(run),
+        "joined": _joined(run),
         "timing": finite(run.timing),
-        **_joined(run),
     }
 
 
@@ -68,12 +68,12 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _joined(run: Run) -> dict[str, Any]:
-    """Where the answers come from that the benchmark's own file has not, and how many; usually nothing."""
+def _joined(run: Run) -> dict[str, Any] | None:
+    """Where the answers come from that the benchmark's own file has not, and how many; usually none do."""
     joined = run.joined
     if joined is None:
-        return {}
-    counts = {
+        return None
+    return {
         "file": joined.source,
         "rows": joined.rows,
         "of_rows": joined.of_rows,
@@ -83,7 +83,6 @@ def _joined(run: Run) -> dict[str, Any]:
         "contradicted": joined.contradicted,
         "not_joined": dict(joined.not_joined),
     }
-    return {"joined": counts}
 
 
 def _judged(run: Run) -> dict[str, Any]:
