@@ -28,8 +28,8 @@ GENERATION_AND_FOLDER = [
     (rules, folder)
     for folder in (*MATCHES, "ocrbench")
     for rules in GENERATIONS
-    # The golden run is of 2026; ChartQA's rule was another until 2025-09-01.
-    if folder != "chartqa" or rules == "vlmevalkit"
+    # The golden run is of 2026; ChartQA's rule was another until 2025-09-01, TextVQA's until 2025-05-13.
+    if (folder != "chartqa" or rules == "vlmevalkit") and (folder != "textvqa" or rules != "vlmevalkit-2024")
 ]
 
 

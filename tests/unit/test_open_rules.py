@@ -87,6 +87,13 @@ class TestNumbers:
 
 
 class TestConsensus:
+    def test_a_full_stop_after_a_digit_was_deleted_until_may_2025(self) -> None:
+        worth = {
+            rules: match_consensus("3.14.", ("3.14",) * 4, rules).value
+            for rules in ("vlmevalkit-2024", "vlmevalkit-2025-08", "vlmevalkit")
+        }
+        assert list(worth.values()) == [1.0, 0.0, 0.0]
+
     def test_the_thirty_third_full_stop_survives_under_the_compatible_rules(self) -> None:
         text = ". " * 33 + "yes"
         assert normalise(text) == ". yes"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from vlmbench.answers.contractions import AS_VLMEVALKIT, MENDED
 from vlmbench.answers.matched import Matched, numpy_mean
@@ -58,13 +58,15 @@ def match_equal(answer: str, references: Sequence[str], rules: RuleSet) -> Match
 
 def normaliser(rules: RuleSet) -> Callable[[str], str]:
     """The rule set's way of bringing an answer into a form that can be compared."""
-    return normalise_strict if rules == "strict" else normalise
+    if rules == "strict":
+        return normalise_strict
+    return partial(normalise, as_in_2024=True) if rules == "vlmevalkit-2024" else normalise
 
 
 @lru_cache(maxsize=1 << 16)
-def normalise(text: str) -> str:
+def normalise(text: str, *, as_in_2024: bool = False) -> str:
     """As VLMEvalKit: punctuation, small letters, number words, articles, contractions; in this order."""
-    words = without_punctuation(text.translate(_BLANKS).strip()).lower().split()
+    words = without_punctuation(text.translate(_BLANKS).strip(), as_in_2024=as_in_2024).lower().split()
     words = [NUMBERS.get(word, word) for word in words]
     return " ".join(AS_VLMEVALKIT.get(word, word) for word in words if word not in ARTICLES)
 
