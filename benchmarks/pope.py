@@ -128,13 +128,19 @@ def outside(rows: Sequence[Scored], parts: dict[str, list[Scored]]) -> list[Metr
 
 
 def figures_of_its_authors(rows: Sequence[Scored]) -> list[Metric]:
-    """What LLaVA quotes, the mean of the splits' F1; then what both scripts print of each split."""
+    """What LLaVA quotes, the mean of the splits' F1; then what both scripts print of each split.
+
+    Where a split has no F1 because they divide by zero, there is no mean either.
+    """
     parts = by_split(rows)
-    table = [mean_of_splits(parts)]
+    stops = any(f1_as_printed(part) is None for part in parts.values())
+    table = [empty(MEAN_F1) if stops else mean_of_splits(parts)]
     for name, part in parts.items():
         f1, *others = four_figures(part, "split", name)
         said = _share(f"{name} yes ratio", [(row, float(says_yes(row))) for row in part], "split", name)
-        table += [replace(f1, value=f1_as_printed(part)), *others, said]
+        exact = f1_as_printed(part)
+        f1 = empty(f1.name, "split", name) if exact is None else replace(f1, value=exact)
+        table += [f1, *others, said]
     return table
 
 

@@ -17,6 +17,7 @@ from reading import GOLDEN, read_json
 from vlmbench.answers.original import figures_under, original_of, scores_under
 from vlmbench.domain import Benchmark, Metric, Response, Row, Sample, Score
 from vlmbench.registry import load_benchmark
+from vlmbench.report.page.chinese import reasons_in_chinese
 
 NAMES = ("mmmu", "mme", "scienceqa", "pope", "mmstar", "hallusionbench", "seedbench")
 
@@ -84,3 +85,9 @@ def test_the_card_names_the_script(name: str) -> None:
     source = golden(name).file["source"]
     repository, commit = golden(name).benchmark.card.original.split(" ")[0].split("@")
     assert f"{repository}@{commit}" in source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_reason_is_known_in_chinese(name: str) -> None:
+    reasons = {score.reason for score in golden(name).scores} - {""}
+    assert reasons == set(reasons_in_chinese(reasons))
