@@ -158,6 +158,7 @@ class Authors(RowByRow):
             as_added(parts, _COGNITION_IN_ORDER, "cognition"),
             as_added(parts, _PERCEPTION_IN_ORDER + _COGNITION_IN_ORDER, "total"),
             *(as_added(parts, (name,), name, "category") for name in sorted(parts)),
+            *outside(rows),
         ]
 
 

@@ -134,14 +134,14 @@ def figures_of_its_authors(rows: Sequence[Scored]) -> list[Metric]:
     """
     parts = by_split(rows)
     stops = any(f1_as_printed(part) is None for part in parts.values())
-    table = [empty(MEAN_F1) if stops else mean_of_splits(parts)]
+    table = [empty(MEAN) if stops else mean_of_splits(parts)]
     for name, part in parts.items():
         f1, *others = four_figures(part, "split", name)
         said = _share(f"{name} yes ratio", [(row, float(says_yes(row))) for row in part], "split", name)
         exact = f1_as_printed(part)
         f1 = empty(f1.name, "split", name) if exact is None else replace(f1, value=exact)
         table += [f1, *others, said]
-    return table
+    return [*table, *outside(rows, parts)]
 
 
 def f1_as_printed(rows: Sequence[Scored]) -> float | None:
