@@ -100,7 +100,9 @@ class MultipleChoice:
             return tabulate(units, LEVELS, headline="accuracy")
         groups = score_groups(samples, scores, rules)
         table = tabulate(
-            [Unit(g.base, g.value, len(g.rows)) for g in groups], LEVELS, headline="circular accuracy"
+            [Unit(g.base, g.value, len(g.rows), g.group) for g in groups],
+            LEVELS,
+            headline="circular accuracy",
         )
         return [*table, *plain_accuracy(samples, scores)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vlmbench.domain import Metric, Sample
-from vlmbench.stats import mean_of
+
+from ._clusters import empty, mean_over, metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,25 +17,22 @@ class Unit:
     sample: Sample
     value: float | None
     rows: int = 1
+    group: str | None = None
+    """Of a circular question, which is one draw by itself; rows about one picture are one together."""
+
+    @property
+    def draw(self) -> Hashable:
+        """What units of one draw have in common."""
+        return self.sample.draw if self.group is None else self.group
 
 
 def figure(units: Sequence[Unit], name: str, level: str, split: str | None = None) -> Metric:
     """The mean of the scored units, with its error; value None when none was scored."""
-    values = [u.value for u in units if u.value is not None]
-    rows = sum(u.rows for u in units if u.value is not None)
-    if not values:
-        return Metric(name=name, split=split, level=level, value=None, n=0, rows=0)
-    mean = mean_of(values)
-    return Metric(
-        name=name,
-        split=split,
-        level=level,
-        value=mean.value,
-        n=len(values),
-        stderr=mean.stderr,
-        ci95=mean.ci95,
-        rows=rows,
-    )
+    known = [(u, u.value) for u in units if u.value is not None]
+    if not known:
+        return empty(name, level, split)
+    mean = mean_over([value for _, value in known], [u.draw for u, _ in known])
+    return metric(name, mean, level, split, rows=sum(u.rows for u, _ in known))
 
 
 def tabulate(units: Sequence[Unit], levels: Iterable[str], *, headline: str) -> list[Metric]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.matched import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
 
 SCHEMA_VERSION = 1
@@ -128,5 +129,6 @@ def _answered(run: Run) -> set[str]:
 
 def _unparsed(run: Run, rules: RuleSet) -> dict[str, Any]:
     answered = _answered(run)
-    count = sum(s.extracted is None and s.id in answered for s in run.scores.get(rules, ()))
+    read = (s for s in run.scores.get(rules, ()) if s.reason != NO_RULE.get(rules))
+    count = sum(s.extracted is None and s.id in answered for s in read)
     return {"count": count, "rate": count / len(answered) if answered else None}

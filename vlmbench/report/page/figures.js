@@ -49,7 +49,8 @@ function headline(run, under, i) {
     make("p", { class: "value" }, opens({}, amount(figure.value, figure.unit))),
     make("div", { class: "reading" }, intervalBar(figure, most, i),
       make("p", {}, make("b", {}, between(figure)), ` ${say("interval")}`),
-      make("p", {}, make("bdi", {}, name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · `, opens({}, `${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`)),
+      make("p", {}, make("bdi", {}, name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · `, opens({}, `${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
+        under.unscored && !run.withheld && !run.needs_judge ? make("b", {}, ` · ${count(under.unscored)} ${say("unscored")}`) : null),
       flags.length ? make("p", { class: "flags" }, flags.map((word) => make("span", {}, flag(word)))) : null));
 }
 

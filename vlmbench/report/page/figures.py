@@ -76,6 +76,7 @@ def _under(run: FinishedRun, rules: Any, kept: bool) -> dict[str, Any]:
         "headline": _named(found["headline"]),
         "metrics": [_named(figure) for figure in found["metrics"]],
         "unparsed": found["unparsed"],
+        "unscored": found.get("unscored", {}).get("count", 0),
         "answers": answers,
     }
 
