@@ -16,6 +16,8 @@ One raw record (option texts are often single letters, which name the boxes):
     index  image   question                          A  B  C  D  answer  category
     12     iVBOR…  Which letter names the producer?  G  A  D  C  B       foodChainsWebs
 
+The authors published no evaluator for answers in words: under `original` it has no value.
+
 So `B` may name an option or be one. The compatible rule sets always take it for the option's letter.
 """
 

@@ -28,13 +28,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from vlmbench.answers.judged import AWAITS_JUDGE
+from vlmbench.answers.original.hallusionbench import read, read_judgment, without_picture
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
 from ._clusters import empty, linearised, mean_over, metric, percent
+from ._originals import FromJudgments
 from ._yes_no import LEVELS, YesNo
 
 PARTS = 6
+CHANGED = "2"
+"""The third part of an index whose picture was changed."""
 NAMES = ("aAcc", "fAcc", "qAcc")
 MEAN = "mean of aAcc, fAcc, qAcc"
 
@@ -125,12 +130,53 @@ def is_text_only(row: Row) -> bool:
     return not row.images and row.index.split("_")[-4:-3] == ["0"]
 
 
+@dataclass(frozen=True, slots=True)
+class Authors(FromJudgments):
+    """Their evaluator, from GPT-4's judgments of the answers."""
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
+        """aAcc; then the leaderboard's qAcc, fAcc and what it calls easy and hard aAcc; then by category.
+
+        Easy and hard are counted by question like qAcc, over the rows whose picture is not changed, or is.
+        """
+        rows = answered(samples, scores, "original")
+        waiting = any(score.value is None and score.reason == AWAITS_JUDGE for score in scores)
+        if waiting or all(row.value is None for row in rows):
+            return [empty(self.headline)]
+        table = authors_figures(rows, "overall")
+        for name, part in by_level(rows, "category").items():
+            table += authors_figures(part, "category", f"{name} ")
+        return table
+
+
+def authors_figures(rows: Sequence[Answered], level: str, prefix: str = "") -> list[Metric]:
+    """aAcc, qAcc, fAcc, easy, hard."""
+    changed = [row for row in rows if visual_input(row.sample.id) == CHANGED]
+    kept = [row for row in rows if visual_input(row.sample.id) != CHANGED]
+    shown = [row for row in rows if not without_picture(row.sample.id)]
+    units = {
+        "aAcc": units_of(rows, "aAcc"),
+        "qAcc": units_of(rows, "qAcc"),
+        "fAcc": units_of(shown, "fAcc"),
+        "easy aAcc": units_of(kept, "qAcc"),
+        "hard aAcc": units_of(changed, "qAcc"),
+    }
+    scored = sum(row.value is not None for row in rows)
+    return [_figure(part, prefix + name, level, scored) for name, part in units.items()]
+
+
+def visual_input(index: str) -> str:
+    """0: no picture; 1: the picture as it was; 2: a changed one."""
+    return index.split("_")[-4]
+
+
 def place_of(index: str, cells: Mapping[str, str], rules: RuleSet) -> Place | None:
     """The place an index names; None if it is not of six parts."""
     parts = index.split("_")
     if len(parts) < PARTS:
         return None
-    set_, figure, question = parts[-3:] if rules == "strict" else parts[3:6]
+    from_end = rules in ("strict", "original")
+    set_, figure, question = parts[-3:] if from_end else parts[3:6]
     return Place(cells.get("l2-category") or "_".join(parts[:-4]), set_, figure, question)
 
 
@@ -225,9 +271,11 @@ BENCHMARKS = (
             source="HallusionBench team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2310.14566",
             rows=951,
+            original="tianyi-lab/HallusionBench@744007c evaluation.py, from stored judgments of GPT-4",
             quoted="aAcc; leaderboards quote the mean of aAcc, fAcc and qAcc",
             record='{"index": "VD_illusion_1_0_0_0", "category": "VD", "l2-category": "VD_illusion", '
             '"question": "Are the two lines parallel?", "answer": "Yes", "image": "/9j/4A…"}',
-        )
+        ),
+        original=Authors(read, headline="aAcc", judged=read_judgment),
     ),
 )

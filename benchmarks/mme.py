@@ -24,18 +24,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vlmbench.answers.original.mme import read
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, check, empty, linearised, mean_figure, mean_over, metric, percent, scored
+from ._originals import RowByRow
 from ._yes_no import YesNo, accuracy_percent
 
 PERCEPTION = (
     "OCR", "artwork", "celebrity", "color", "count", "existence", "landmark", "position", "posters", "scene",
 )  # fmt: skip
 COGNITION = ("code_reasoning", "commonsense_reasoning", "numerical_calculation", "text_translation")
+_PERCEPTION_IN_ORDER = (
+    "existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR",
+)  # fmt: skip
+_COGNITION_IN_ORDER = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
+"""In the order in which the authors' script adds them up."""
+PAIR = 2
+"""Questions of a picture."""
 POINTS = "points"
 MOST = 200.0
 """Points of one category."""
@@ -131,6 +140,37 @@ class Category:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Authors(RowByRow):
+    """Their evaluator. It stops at a picture that has not two questions: such a category has no figure."""
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
+        """Perception, cognition, their sum, and every category, in points."""
+        rows = scored(samples, scores)
+        if not rows:
+            return [empty(self.headline, unit=POINTS)]
+        asked = Counter(sample.group for sample in samples)
+        stops = {sample.categories.get("category", "") for sample in samples if asked[sample.group] != PAIR}
+        found = categories_of(samples, rows, "original")
+        parts = {name: part for name, part in found.items() if name not in stops}
+        return [
+            as_added(parts, _PERCEPTION_IN_ORDER, "perception"),
+            as_added(parts, _COGNITION_IN_ORDER, "cognition"),
+            as_added(parts, _PERCEPTION_IN_ORDER + _COGNITION_IN_ORDER, "total"),
+            *(as_added(parts, (name,), name, "category") for name in sorted(parts)),
+            *outside(rows),
+        ]
+
+
+def as_added(
+    parts: Mapping[str, Category], names: Sequence[str], title: str, level: str = "overall"
+) -> Metric:
+    """The points of some categories together, to the last bit as the authors' script adds them up."""
+    figure = summed(parts, names, title, level)
+    points = _sum({name: part.percent_points for name, part in parts.items()}, names)
+    return figure if figure.value is None else replace(figure, value=points)
+
+
 def categories_of(samples: Sequence[Sample], rows: Sequence[Scored], rules: RuleSet) -> dict[str, Category]:
     """The categories that have scored questions, in file order."""
     asked = Counter(sample.group for sample in samples)
@@ -219,9 +259,12 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2306.13394",
             rows=2374,
             groups=1187,
+            original="BradyFU/Awesome-Multimodal-Large-Language-Models@dd29509 "
+            "tools/eval_tool.zip eval_tool/calculation.py",
             quoted="perception and cognition, such as `1511/348`, or their sum",
             record='{"index": 0, "category": "OCR", "question": "Is the logo that of a bank? '
             'Please answer yes or no.", "answer": "Yes", "image_path": "OCR/0001.jpg", "image": "/9j/4A…"}',
-        )
+        ),
+        original=Authors(read, headline="perception"),
     ),
 )

@@ -34,6 +34,7 @@ from vlmbench.answers.joined import WITHHELD
 from vlmbench.answers.matched import score_open
 from vlmbench.answers.mmmu import as_choice_question
 from vlmbench.answers.mmmu_open import match_open_question
+from vlmbench.answers.original import mmmu as mmmu_original
 from vlmbench.domain import (
     Card,
     DataFile,
@@ -50,10 +51,13 @@ from vlmbench.domain import (
 )
 
 from ._choice import LEVELS, MultipleChoice, problem_of
+from ._clusters import check
 from ._tables import Unit, figure, tabulate
 
 _TAG = re.compile(r"<image (\d{1,2})>")
 _QUOTED_SPLIT = "validation"
+PRINTED = 3
+"""Decimals that the authors' script prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,7 @@ class MMMU(MultipleChoice):
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """Accuracy on `validation` first, with its subjects; then each split."""
-        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
-        quoted = [u for u in units if u.sample.split == _QUOTED_SPLIT] or units
-        headline, *levels = tabulate(quoted, LEVELS, headline="accuracy")
-        splits = sorted({u.sample.split for u in units if u.sample.split is not None})
-        if len(splits) < 2 or len(quoted) == len(units):
-            return [headline, *levels]
-        by_split = [figure([u for u in units if u.sample.split == s], s, "split") for s in splits]
-        return [headline, *by_split, *levels]
+        return quoted_first([Unit(s, score.value) for s, score in zip(samples, scores, strict=True)])
 
     def submission(
         self, samples: Sequence[Sample], answers: Mapping[str, str], rules: RuleSet
@@ -116,6 +113,43 @@ class MMMU(MultipleChoice):
         `false` where no letter was found, as the toolkit writes it whose files the server knew.
         """
         return {s.cells.get("id", s.id): _submitted(s, answers.get(s.id, ""), rules) for s in samples}
+
+
+@dataclass(frozen=True, slots=True)
+class Authors:
+    """Their evaluator: it draws an option where it finds none, so it reads all answers in one go."""
+
+    def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
+        """One score a sample, in the order of the samples."""
+        return mmmu_original.scores(samples, responses)
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
+        """Accuracy on `validation`, as printed, and how many rows of it were drawn; then the rest."""
+        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
+        headline, *others = quoted_first(units)
+        if headline.value is None:
+            return [headline]
+        printed = replace(headline, name="Overall", level="printed", value=round(headline.value, PRINTED))
+        kept = {unit.sample.id for unit in quoted(units)}
+        drawn = sum(score.reason == mmmu_original.DRAWN and score.id in kept for score in scores)
+        count = check(mmmu_original.DRAWN, drawn, headline.n, "rows")
+        return [headline, printed, count, *others]
+
+
+def quoted(units: Sequence[Unit]) -> Sequence[Unit]:
+    """The rows of `validation`; all of them where there are none."""
+    return [u for u in units if u.sample.split == _QUOTED_SPLIT] or units
+
+
+def quoted_first(units: Sequence[Unit]) -> list[Metric]:
+    """Accuracy on `validation`, then each split if there are several, then the subjects of `validation`."""
+    rows = quoted(units)
+    headline, *levels = tabulate(rows, LEVELS, headline="accuracy")
+    splits = sorted({u.sample.split for u in units if u.sample.split is not None})
+    if len(splits) < 2 or len(rows) == len(units):
+        return [headline, *levels]
+    by_split = [figure([u for u in units if u.sample.split == s], s, "split") for s in splits]
+    return [headline, *by_split, *levels]
 
 
 def _as_judged(sample: Sample, rules: RuleSet) -> Sample:
@@ -165,13 +199,15 @@ def _mmmu(
             rows=rows,
             answers=answers_file is None,
             answers_file=answers_file,
+            original="MMMU-Benchmark/MMMU@bb0b95a mmmu/main_parse_and_eval.py",
             quoted=f"accuracy over rows{' of validation' * (answers_file is None)} (Overall)",
             record=(
                 '{"index": 5, "id": "validation_Art_5", "question": "Who painted <image 1>?", '
                 '"A": "<image 2>", "B": "Goya", "answer": "B", "category": "Art", '
                 '"l2-category": "Art & Design", "split": "validation", "image": "[\'/9j/4A…\', \'/9j/4A…\']"}'
             ),
-        )
+        ),
+        original=Authors(),
     )
 
 

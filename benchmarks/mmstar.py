@@ -24,9 +24,32 @@ One raw record (the options stand in the question too, so most prompts show them
 
 from __future__ import annotations
 
-from vlmbench.domain import Card, DataFile
+from collections.abc import Mapping, Sequence
+
+from vlmbench.answers.original.mmstar import read
+from vlmbench.domain import Card, DataFile, Metric
 
 from ._choice import MultipleChoice
+from ._clusters import Scored, by, mean_figure, mean_figures
+from ._originals import RowByRow
+
+FINAL = "final score"
+
+
+def final_score(rows: Sequence[Scored]) -> list[Metric]:
+    """The share of right rows, by category, and by what the file calls `l2_category`.
+
+    The script divides by 250 a category and 1500 in all, whatever was answered; here the rows that have a
+    value are counted, which is the same for the whole file.
+    """
+    table = mean_figures(rows, ("category",), FINAL)
+    parts = by(rows, lambda row: _within(row.sample.cells))
+    return [*table, *(mean_figure(part, name, "l2_category") for name, part in parts.items())]
+
+
+def _within(cells: Mapping[str, str]) -> str | None:
+    return f"{cells['category']}({cells['l2_category']})" if "l2_category" in cells else None
+
 
 BENCHMARKS = (
     MultipleChoice(
@@ -43,11 +66,13 @@ BENCHMARKS = (
             source="Chen et al.; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2403.20330",
             rows=1500,
+            original="MMStar-Benchmark/MMStar@88f243a eval/vlmeval/evaluate/mmstar.py",
             quoted="accuracy over rows (Overall); gain and leakage beside a --blind run",
             record=(
                 '{"index": 9, "question": "What is shown?\\nOptions: A: cat, B: dog", "A": "cat", '
                 '"B": "dog", "answer": "B", "category": "coarse perception", "image": "/9j/4A…"}'
             ),
-        )
+        ),
+        original=RowByRow(read, final_score, FINAL),
     ),
 )

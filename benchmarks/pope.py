@@ -20,12 +20,14 @@ too, as that toolkit does. `strict` counts it once in the overall figures. Undec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vlmbench.answers.original.pope import read
 from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, DataFile, Metric, RuleSet
 
 from ._clusters import Scored, check, empty, linearised, mean_over, metric
+from ._originals import RowByRow
 from ._yes_no import YesNo, accuracy_percent
 
 SPLITS = ("adversarial", "popular", "random")
@@ -125,6 +127,32 @@ def outside(rows: Sequence[Scored], parts: dict[str, list[Scored]]) -> list[Metr
     return [check("questions in none of the splits", count, len(rows), "questions")] if count else []
 
 
+def figures_of_its_authors(rows: Sequence[Scored]) -> list[Metric]:
+    """What LLaVA quotes, the mean of the splits' F1; then what both scripts print of each split.
+
+    Where a split has no F1 because they divide by zero, there is no mean either.
+    """
+    parts = by_split(rows)
+    stops = any(f1_as_printed(part) is None for part in parts.values())
+    table = [empty(MEAN) if stops else mean_of_splits(parts)]
+    for name, part in parts.items():
+        f1, *others = four_figures(part, "split", name)
+        said = _share(f"{name} yes ratio", [(row, float(says_yes(row))) for row in part], "split", name)
+        exact = f1_as_printed(part)
+        f1 = empty(f1.name, "split", name) if exact is None else replace(f1, value=exact)
+        table += [f1, *others, said]
+    return [*table, *outside(rows, parts)]
+
+
+def f1_as_printed(rows: Sequence[Scored]) -> float | None:
+    """F1 to the last bit as the scripts compute it; None where they divide by zero."""
+    true = sum(says_yes(row) and is_yes(row) for row in rows)
+    if not true:
+        return None
+    precision, recall = true / sum(map(says_yes, rows)), true / sum(map(is_yes, rows))
+    return 2 * precision * recall / (precision + recall)
+
+
 def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
     """A line of that toolkit's table. Ratios over nothing are 0 there, and F1 is called Overall."""
     hits = sum(says_yes(row) and is_yes(row) for row in rows)
@@ -173,9 +201,12 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2305.10355",
             splits=SPLITS,
             rows=5127,
+            original="RUCAIBox/POPE@3df3ba1 evaluate.py, the same as "
+            "haotian-liu/LLaVA@c121f04 llava/eval/eval_pope.py",
             quoted="mean of the three splits' F1 (LLaVA's tables); VLMEvalKit's: F1 over all (`Overall`)",
             record='{"index": 1, "question": "Is there a dog in the image?", "answer": "Yes", '
             '"category": "adversarial,popular,random", "image": "/9j/4A…"}',
-        )
+        ),
+        original=RowByRow(read, figures_of_its_authors, MEAN),
     ),
 )

@@ -18,9 +18,17 @@ One raw record (two to five options; the hint is often empty):
 
 from __future__ import annotations
 
+from functools import partial
+
+from vlmbench.answers.original.scienceqa import read
 from vlmbench.domain import Card, DataFile
 
-from ._choice import MultipleChoice
+from ._choice import LEVELS, MultipleChoice
+from ._clusters import mean_figures
+from ._originals import RowByRow
+
+IMG_ACCURACY = "IMG-Accuracy"
+"""What LLaVA's script calls the accuracy over questions with a picture, as all of these files are."""
 
 _HOST = "https://opencompass.openxlab.space/utils/benchmarks/ScienceQA"
 
@@ -38,13 +46,15 @@ def _scienceqa(split: str, md5: str, rows: int) -> MultipleChoice:
             paper="https://arxiv.org/abs/2209.09513",
             splits=(split,),
             rows=rows,
+            original="haotian-liu/LLaVA@c121f04 llava/eval/eval_science_qa.py",
             quoted="accuracy over rows (Overall)",
             record=(
                 '{"index": 4, "question": "Which month is the hottest?", "hint": "Use the graph.", '
                 '"A": "May", "B": "July", "answer": "B", "category": "Geography", '
                 '"l2-category": "natural science", "split": "test", "image": "/9j/4A…"}'
             ),
-        )
+        ),
+        original=RowByRow(read, partial(mean_figures, levels=LEVELS, headline=IMG_ACCURACY), IMG_ACCURACY),
     )
 
 

@@ -19,9 +19,16 @@ One raw record (neither hint nor l2-category):
 
 from __future__ import annotations
 
+from functools import partial
+
+from vlmbench.answers.original.seedbench import read
 from vlmbench.domain import Card, DataFile
 
-from ._choice import MultipleChoice
+from ._choice import LEVELS, MultipleChoice
+from ._clusters import mean_figures
+from ._originals import RowByRow
+
+TOTAL = "total accuracy"
 
 BENCHMARKS = (
     MultipleChoice(
@@ -38,11 +45,14 @@ BENCHMARKS = (
             source="Tencent AI Lab; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2307.16125",
             rows=14232,
+            original="AILab-CVC/SEED-Bench@991e849 eval.py (ranks options); "
+            "for words haotian-liu/LLaVA@c121f04 scripts/convert_seed_for_submission.py",
             quoted="accuracy over rows (Overall)",
             record=(
                 '{"index": 7, "question": "How many towels are there?", "A": "One", "B": "Two", '
                 '"C": "Three", "D": "Four", "answer": "A", "category": "Instances Counting"}'
             ),
-        )
+        ),
+        original=RowByRow(read, partial(mean_figures, levels=LEVELS, headline=TOTAL), TOTAL),
     ),
 )

@@ -1,0 +1,50 @@
+"""The authors' own evaluators with their figures: rows that are read one by one, or from stored judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from vlmbench.answers.judged import AWAITS_JUDGE
+from vlmbench.answers.original.rows import Reader, read_each, score_as_read
+from vlmbench.domain import Metric, Response, Sample, Score
+
+from ._clusters import Scored, empty, mean_figures, scored
+
+Figures = Callable[[Sequence[Scored]], list[Metric]]
+
+
+def accuracy(rows: Sequence[Scored]) -> list[Metric]:
+    """The mean over all rows and by split."""
+    return mean_figures(rows, (), "accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class RowByRow:
+    """An evaluator that reads each answer alone."""
+
+    reader: Reader
+    figures: Figures = accuracy
+    """The figures of the rows that have a value; there is at least one."""
+    headline: str = "accuracy"
+
+    def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
+        """What each answer is worth."""
+        return read_each(self.reader)(samples, responses)
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
+        """The script's figures; one empty figure while an answer waits for a judgment or none has a value."""
+        rows = scored(samples, scores)
+        waiting = any(score.value is None and score.reason == AWAITS_JUDGE for score in scores)
+        return [empty(self.headline)] if waiting or not rows else self.figures(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FromJudgments(RowByRow):
+    """An evaluator that needs what a judge said of an answer: `judged` reads that, `reader` the answer."""
+
+    judged: Reader = field(kw_only=True)
+
+    def score_judged(self, sample: Sample, judgment: str) -> Score:
+        """What the answer is worth after a judgment."""
+        return score_as_read(sample, self.judged(sample, judgment))

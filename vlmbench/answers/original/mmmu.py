@@ -1,0 +1,95 @@
+"""MMMU as its authors scored it: `mmmu/main_parse_and_eval.py` with `mmmu/utils/eval_utils.py`.
+
+Where there are options, the first of these that finds any decides, and of several the one that stands last:
+
+1. letters in brackets, `(B)`;
+2. letters between blanks, once some marks are cut off both ends of the answer;
+3. in answers of more than five words, texts of options, in small letters and anywhere, within words too.
+
+Nothing found: an option is drawn, from one stream of draws (seed 42) that runs over the subjects by name
+and the questions of each by number. So one more unparsed answer moves all later draws. Each split is a run
+of its own and begins anew.
+
+An open answer becomes every clause that may hold the answer and every number in them, and is right if any
+of those holds or equals the reference (`mmmu_open` in this folder).
+
+Faults: the draws; `A cat is shown` says A; an option `1` is found in `2100`; of `A, not B` the last counts.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from vlmbench.answers.matched import accepted, score_of
+from vlmbench.answers.original.mmmu_open import equals_any, readings_of, shown
+from vlmbench.answers.original.rows import RULES, Reading, failure_of, score_as_read
+from vlmbench.domain import Response, Sample, Score
+
+SEED = 42
+DRAWN = f"drawn at random, seed {SEED}"
+_ENDS = (",", ".", "!", "?", ";", ":", "'")
+"""Cut off both ends one after the other: `B.,` keeps its full stop."""
+_FEW_WORDS = 5
+_NUMBER = re.compile(r"_(\d{1,9})$")
+
+
+def scores(samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
+    """Every answer read, in the order in which the script draws; failed and missing ones draw nothing."""
+    streams: dict[str | None, random.Random] = {}
+    found: dict[int, Score] = {}
+    for place in in_order(samples):
+        sample, response = samples[place], responses[place]
+        failure = failure_of(response)
+        if failure is not None:
+            found[place] = score_of(sample, RULES, None, None, failure)
+        else:
+            draws = streams.setdefault(sample.split, random.Random(SEED))  # noqa: S311
+            found[place] = score_as_read(sample, read(sample, response.text, draws))
+    return [found[place] for place in range(len(samples))]
+
+
+def in_order(samples: Sequence[Sample]) -> list[int]:
+    """The places of the samples, by subject, then by the number at the end of the id."""
+
+    def key(place: int) -> tuple[str, int]:
+        sample = samples[place]
+        number = _NUMBER.search(sample.cells.get("id", sample.id))
+        return sample.categories.get("category", ""), int(number[1]) if number else 0
+
+    return sorted(range(len(samples)), key=key)
+
+
+def read(sample: Sample, answer: str, draws: random.Random) -> Reading:
+    """An option, drawn if need be; without options, everything that may be the answer."""
+    if not sample.choices:
+        readings = readings_of(answer)
+        return Reading(shown(readings), float(equals_any(accepted(sample), readings)), "any clause or number")
+    letter, reason = option_of(sample, answer)
+    if letter is None:
+        letter, reason = draws.choice(list(sample.choices)), DRAWN
+    return Reading(letter, float(letter in sample.references), reason)
+
+
+def option_of(sample: Sample, answer: str) -> tuple[str | None, str]:
+    """The option that the answer names last, and how it was found."""
+    for mark in _ENDS:
+        answer = answer.strip(mark)
+    text = f" {answer} "
+    for form, reason in (("({})", "letter in brackets"), (" {} ", "letter between blanks")):
+        letter = _last(text, {letter: form.format(letter) for letter in sample.choices})
+        if letter is not None:
+            return letter, reason
+    if len(text.split()) <= _FEW_WORDS:
+        return None, ""
+    options = {letter: option.lower() for letter, option in sample.choices.items()}
+    letter = _last(text.lower(), options)
+    return letter, "" if letter is None else f"text of option {letter} in a sentence"
+
+
+def _last(text: str, wanted: dict[str, str]) -> str | None:
+    """Whose text stands last; of several that begin at one place, the first in the file."""
+    places = {letter: text.rfind(phrase) for letter, phrase in wanted.items()}
+    found = {letter: place for letter, place in places.items() if place >= 0}
+    return max(found, key=found.__getitem__) if found else None
