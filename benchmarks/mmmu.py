@@ -142,14 +142,19 @@ def quoted(units: Sequence[Unit]) -> Sequence[Unit]:
 
 
 def quoted_first(units: Sequence[Unit]) -> list[Metric]:
-    """Accuracy on `validation`, then each split if there are several, then the subjects of `validation`."""
+    """Accuracy on `validation`, then each split if there are several, then the subjects of `validation`.
+
+    Last, how many rows are of no split, where the accuracy on `validation` does not count them.
+    """
     rows = quoted(units)
     headline, *levels = tabulate(rows, LEVELS, headline="accuracy")
-    splits = sorted({u.sample.split for u in units if u.sample.split is not None})
-    if len(splits) < 2 or len(rows) == len(units):
+    if len(rows) == len(units):
         return [headline, *levels]
+    splits = sorted({u.sample.split for u in units if u.sample.split is not None})
     by_split = [figure([u for u in units if u.sample.split == s], s, "split") for s in splits]
-    return [headline, *by_split, *levels]
+    lost = sum(u.sample.split is None for u in units)
+    outside = [check("rows of no split", lost, len(units), "rows")] if lost else []
+    return [headline, *by_split * (len(splits) > 1), *levels, *outside]
 
 
 def _as_judged(sample: Sample, rules: RuleSet) -> Sample:

@@ -94,6 +94,14 @@ def test_a_rule_set_counts_what_it_has_no_rule_for(capsys: pytest.CaptureFixture
     assert under["unscored"]["reasons"] == {"xtuner scores multiple choice only": 1}
 
 
+def test_rows_of_mmmu_without_a_split_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ("1\tq\tcat\tdog\tA\tvalidation", "2\tq\tcat\tdog\tA\t")
+    table = "\n".join(("index\tquestion\tA\tB\tanswer\tsplit", *rows, ""))
+    _, document, _ = score("MMMU_DEV_VAL", table, {"1": "A", "2": "A"}, capsys)
+    (lost,) = (m for m in document["metrics"] if m["name"] == "rows of no split")
+    assert (document["headline"]["n"], lost["value"], lost["n"]) == (1, 1, 2)
+
+
 def pope(*splits: str) -> str:
     lines = [
         f"{number}\tIs it there?\t{'Yes' if number % 2 else 'No'}\t{split}\n"
