@@ -1,7 +1,7 @@
 """What users of lmms-eval and others type, in lower case, and the name it has here.
 
-Only names of the very same questions stand here. `seedbench` (which counts videos too), `scienceqa` (which
-counts questions without a picture) and the like do not, however near they look.
+Only names of the very same questions stand here. `seedbench` (which counts videos too) and the
+like do not, however near they look.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ALIASES: dict[str, str] = {
     "ai2d": "AI2D_TEST",
     "ai2d_no_mask": "AI2D_TEST_NO_MASK",
     "scienceqa_img": "ScienceQA_TEST",
+    "scienceqa": "ScienceQA_TEST_ALL",
     "mmstar": "MMStar",
     "realworldqa": "RealWorldQA",
     "blink": "BLINK",

@@ -1,14 +1,16 @@
-"""ScienceQA, the questions that have a picture: school science with a hint to read first.
+"""ScienceQA: school science with a hint to read first; of three files one has questions without a picture.
 
 Measures    knowledge and reasoning in natural, social and language science, grades 1 to 12
-Source      Lu et al., files as VLMEvalKit serves them
+Source      Lu et al., files as VLMEvalKit serves them; ScienceQA_TEST_ALL from the authors' problems.json
 Licence     CC BY-NC-SA 4.0
 Paper       arXiv 2209.09513
 Splits      val and test, a file each
-Rows        VAL 2097, TEST 2017
-Quoted      accuracy over rows, `Overall`, of ScienceQA_TEST
+Rows        VAL 2097 and TEST 2017 (questions with a picture), TEST_ALL 4241 (every test question)
+Quoted      accuracy over rows, `Overall`, of ScienceQA_TEST (IMG-Accuracy, LLaVA-1.5's 71.6), or of
+            ScienceQA_TEST_ALL (the paper's figure, LLaVA-1's 90.9)
 
-The paper's own figure counts the questions without a picture too and is not comparable.
+Nobody serves ScienceQA_TEST_ALL.tsv; docs/predictions.md shows how to write it. Its index is the authors' own
+number, a row without a picture has an empty `image` or `image_path`.
 
 One raw record (two to five options; the hint is often empty):
 
@@ -18,47 +20,97 @@ One raw record (two to five options; the hint is often empty):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from vlmbench.answers.original.scienceqa import read
-from vlmbench.domain import Card, DataFile
+from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from ._choice import LEVELS, MultipleChoice
-from ._clusters import mean_figures
+from ._clusters import Scored, mean_figure, mean_figures
 from ._originals import RowByRow
+from ._tables import Unit, figure
 
 IMG_ACCURACY = "IMG-Accuracy"
-"""What LLaVA's script calls the accuracy over questions with a picture, as all of these files are."""
+"""What LLaVA's script calls the accuracy over questions with a picture."""
+BARE_ACCURACY = "accuracy without a picture"
 
 _HOST = "https://opencompass.openxlab.space/utils/benchmarks/ScienceQA"
 
 
-def _scienceqa(split: str, md5: str, rows: int) -> MultipleChoice:
+@dataclass(frozen=True, slots=True)
+class EveryQuestion(MultipleChoice):
+    """All questions, and apart those with a picture and those without."""
+
+    def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
+        """The headline counts every question; IMG-Accuracy those that have a picture."""
+        headline, *others = MultipleChoice.metrics(self, samples, scores, rules)
+        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
+        shown = [unit for unit in units if has_picture(unit.sample)]
+        bare = [unit for unit in units if not has_picture(unit.sample)]
+        parts = [figure(shown, IMG_ACCURACY, "picture"), figure(bare, BARE_ACCURACY, "picture")]
+        return [headline, *parts, *others]
+
+
+def has_picture(sample: Sample) -> bool:
+    """Whether a question has one; no file needs to be there to tell."""
+    return bool(sample.images or sample.cells.get("image_path"))
+
+
+def original_figures(rows: Sequence[Scored]) -> list[Metric]:
+    """Both figures of LLaVA's script, then those of each kind."""
+    headline, *others = mean_figures(rows, LEVELS, "accuracy")
+    shown = [row for row in rows if has_picture(row.sample)]
+    return [headline, mean_figure(shown, IMG_ACCURACY, "picture"), *others]
+
+
+def _card(name: str, measures: str, file: DataFile, source: str, split: str, rows: int, quoted: str) -> Card:
+    return Card(
+        name=name,
+        measures=f"{measures}: natural, social and language science",
+        family="multiple-choice",
+        file=file,
+        licence="CC BY-NC-SA 4.0",
+        source=source,
+        paper="https://arxiv.org/abs/2209.09513",
+        splits=(split,),
+        rows=rows,
+        original="haotian-liu/LLaVA@c121f04 llava/eval/eval_science_qa.py",
+        quoted=quoted,
+        record=(
+            '{"index": 4, "question": "Which month is the hottest?", "hint": "Use the graph.", '
+            '"A": "May", "B": "July", "answer": "B", "category": "Geography", '
+            '"l2-category": "natural science", "split": "test", "image": "/9j/4A…"}'
+        ),
+    )
+
+
+def _with_picture(split: str, md5: str, rows: int) -> MultipleChoice:
     name = f"ScienceQA_{split.upper()}"
+    file = DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=(md5,))
+    source = "Lu et al.; file layout of VLMEvalKit, questions with a picture only"
     return MultipleChoice(
-        Card(
-            name=name,
-            measures="school science with a picture: natural, social and language science",
-            family="multiple-choice",
-            file=DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=(md5,)),
-            licence="CC BY-NC-SA 4.0",
-            source="Lu et al.; file layout of VLMEvalKit, questions with a picture only",
-            paper="https://arxiv.org/abs/2209.09513",
-            splits=(split,),
-            rows=rows,
-            original="haotian-liu/LLaVA@c121f04 llava/eval/eval_science_qa.py",
-            quoted="accuracy over rows (Overall)",
-            record=(
-                '{"index": 4, "question": "Which month is the hottest?", "hint": "Use the graph.", '
-                '"A": "May", "B": "July", "answer": "B", "category": "Geography", '
-                '"l2-category": "natural science", "split": "test", "image": "/9j/4A…"}'
-            ),
+        _card(
+            name, "school science with a picture", file, source, split, rows, "accuracy over rows (Overall)"
         ),
         original=RowByRow(read, partial(mean_figures, levels=LEVELS, headline=IMG_ACCURACY), IMG_ACCURACY),
     )
 
 
 BENCHMARKS = (
-    _scienceqa("val", "96320d05e142e585e7204e72affd29f3", 2097),
-    _scienceqa("test", "e42e9e00f9c59a80d8a5db35bc32b71f", 2017),
+    _with_picture("val", "96320d05e142e585e7204e72affd29f3", 2097),
+    _with_picture("test", "e42e9e00f9c59a80d8a5db35bc32b71f", 2017),
+    EveryQuestion(
+        _card(
+            "ScienceQA_TEST_ALL",
+            "school science with and without a picture",
+            DataFile(name="ScienceQA_TEST_ALL.tsv"),
+            "Lu et al.; a TSV made of their problems.json",
+            "test",
+            4241,
+            "accuracy over all questions; IMG-Accuracy is that of ScienceQA_TEST",
+        ),
+        original=RowByRow(read, original_figures),
+    ),
 )

@@ -62,6 +62,7 @@ def test_names_and_aliases_are_at_least_110(registry: Registry) -> None:
     [
         ("mmbench_en_dev", "MMBench_DEV_EN"),
         ("scienceqa_img", "ScienceQA_TEST"),
+        ("scienceqa", "ScienceQA_TEST_ALL"),
         ("POPE", "POPE"),
         ("mmstar", "MMStar"),
         ("seedbench_img", "SEEDBench_IMG"),
