@@ -8,7 +8,7 @@
                 circular: true         the file holds every rotation, numbered as in MMBench
 
 Without the YAML: columns A and B make it multiple choice, answers that are all Yes or No make it
-yes/no, anything else is short answers.
+yes/no, anything else is short answers. Answers that are letters without options are an error.
 """
 
 from __future__ import annotations
@@ -135,10 +135,18 @@ def family_seen(path: Path, columns: Sequence[str]) -> str:
         return "multiple-choice"
     from vlmbench.data.table import open_table
 
-    answers = {
-        row.cells["answer"].strip().lower() for row in open_table(path).rows() if "answer" in row.cells
-    }
-    return "yes-no" if answers and answers <= {"yes", "no"} else "short-answer"
+    rows = [row for row in open_table(path).rows() if "answer" in row.cells]
+    answers = {row.cells["answer"].strip() for row in rows}
+    if answers and all(len(answer) == 1 and "A" <= answer <= "Z" for answer in answers):
+        shown = ", ".join(row.index for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        raise DataError(
+            f"the answers are letters ({', '.join(sorted(answers)[:6])}) and no row has options: "
+            f"the columns A and B are missing. {len(rows)} rows are concerned: index {shown}.",
+            file=path,
+            fix="Add the columns A, B, … with the texts of the options; if a letter is what is asked for, "
+            f"write `family: short-answer` into {_yaml(path).name}.",
+        )
+    return "yes-no" if answers and {a.lower() for a in answers} <= {"yes", "no"} else "short-answer"
 
 
 def of_splits(rows: Iterable[Row], wanted: Sequence[str], card: Card) -> Iterator[Row]:

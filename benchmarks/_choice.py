@@ -25,7 +25,7 @@ def problem_of(row: Row, choices: Mapping[str, str]) -> str | None:
     if row.problem:
         return row.problem
     if not choices:
-        return "no options: every lettered column is empty"
+        return "no options: its columns A, B, … are empty or missing"
     answer = row.cells.get("answer")
     if answer is not None and answer not in choices:
         return f"the answer `{answer}` names no option of this row ({', '.join(choices)})"

@@ -6,6 +6,7 @@ and line ends; `""` inside it is one quote; a quote elsewhere in a cell is an or
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlmbench.errors import DataError
+from vlmbench.plain_text import visible
 
 MAX_ROW = 256 * 1024 * 1024
 """A longer row is taken for a quote that nobody closed, before it fills the memory."""
@@ -82,15 +84,18 @@ def read_rows(path: Path, need: Sequence[str] = ()) -> Iterator[RawRow]:
 
 def require_columns(path: Path, columns: Sequence[str], need: Sequence[str]) -> None:
     """A DataError unless all of `need` are there."""
-    missing = [name for name in need if name not in columns]
+    missing = [name for name in dict.fromkeys(need) if name not in columns]
     if not missing:
         return
-    fix = None
+    spare = [column for column in columns if column not in need]
+    near = {name: difflib.get_close_matches(name, spare, n=1, cutoff=0.7) for name in missing}
+    renamed = [f"rename `{visible(found[0])}` to `{name}`" for name, found in near.items() if found]
+    fix = f"Did you mean it? Then {' and '.join(renamed)}." if renamed else None
     if len(columns) == 1 and "," in columns[0]:
-        fix = "Its columns seem to be separated by commas; a benchmark file separates them by tabs."
-    named = ", ".join(f"`{name}`" for name in missing)
+        fix = "Commas seem to part its columns; in a benchmark file tabs do."
+    named = " and no ".join(f"`{name}`" for name in missing)
     raise DataError(
-        f"the header lacks {named}; it has {', '.join(columns)[:300]}.", file=path, key=missing[0], fix=fix
+        f"the header has no {named}, only {visible(', '.join(columns), 300)}.", file=path, fix=fix
     )
 
 
