@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from vlmbench.errors import PredictionsError
-from vlmbench.report.predictions import Predictions, match_predictions, read_predictions
+from vlmbench.predictions import read_answers
 from vlmbench.report.xlsx_writer import NewSheet, write_workbook
 
 
@@ -27,12 +27,16 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def texts(folder: Path, name: str, content: str | bytes) -> dict[str, str | None]:
-    return dict(read_predictions(written(folder, name, content)).texts)
+    return read_texts(written(folder, name, content))
+
+
+def read_texts(path: Path) -> dict[str, str | None]:
+    return {next(iter(answer.ids.values())): answer.text for answer in read_answers(path).answers}
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(PredictionsError) as caught:
-        read_predictions(path)
+        read_answers(path)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -80,7 +84,7 @@ def test_index_and_prediction_win_over_their_other_names(tmp_path: Path) -> None
 def test_no_word_is_taken_for_something_else(tmp_path: Path, word: str) -> None:
     assert texts(tmp_path, "p.tsv", f"index\tprediction\n1\t{word}\n") == {"1": word}
     write_workbook(tmp_path / "p.xlsx", [NewSheet("Sheet1", [["index", "prediction"], [1, word]])])
-    assert read_predictions(tmp_path / "p.xlsx").texts == {"1": word}
+    assert read_texts(tmp_path / "p.xlsx") == {"1": word}
 
 
 def test_null_is_none_and_numbers_are_their_digits(tmp_path: Path) -> None:
@@ -95,14 +99,14 @@ def test_null_is_none_and_numbers_are_their_digits(tmp_path: Path) -> None:
 def test_cells_of_a_foreign_workbook_are_read_as_stored(tmp_path: Path) -> None:
     rows: list[list[object]] = [["index", "prediction"]]
     rows += [[n, value] for n, value in enumerate(["A", 5, 5.5, True, None, "a\nb", "007"])]
-    assert read_predictions(workbook(tmp_path / "p.xlsx", rows)).texts == {
+    assert read_texts(workbook(tmp_path / "p.xlsx", rows)) == {
         "0": "A", "1": "5", "2": "5.5", "3": "True", "4": None, "5": "a\nb", "6": "007",
     }  # fmt: skip
 
 
 def test_a_prediction_that_was_saved_as_a_formula_is_still_the_text(tmp_path: Path) -> None:
     path = workbook(tmp_path / "p.xlsx", [["index", "prediction"], [1, "=2+3 & more"]])
-    assert read_predictions(path).texts == {"1": "=2+3 & more"}
+    assert read_texts(path) == {"1": "=2+3 & more"}
 
 
 def test_an_index_that_became_a_fraction_is_still_the_index(tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_texts_in_excel_s_shared_table_are_understood(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
-    assert read_predictions(path).texts == {"1": "東京\r!"}
+    assert read_texts(path) == {"1": "東京\r!"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -146,8 +150,8 @@ def test_xlsx_and_jsonl_give_back_any_text_at_all(tmp_path: Path, said: list[str
     )
     lines.write_text("".join(json.dumps({"index": i, "prediction": t}) + "\n" for i, t in enumerate(said)))
     expected = {str(i): t for i, t in enumerate(said)}
-    assert read_predictions(sheet).texts == expected
-    assert read_predictions(lines).texts == expected
+    assert read_texts(sheet) == expected
+    assert read_texts(lines) == expected
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -162,13 +166,29 @@ def test_csv_gives_back_any_text_that_utf8_can_hold(tmp_path: Path, said: list[s
     path = tmp_path / "p.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["index", "prediction"], *enumerate(said)])
-    assert read_predictions(path).texts == {str(i): t for i, t in enumerate(said)}
+    assert read_texts(path) == {str(i): t for i, t in enumerate(said)}
 
 
 def test_wrong_columns_are_answered_with_the_columns_there_are(tmp_path: Path) -> None:
     message = refusal(written(tmp_path, "p.csv", "key,answer\n1,A\n"))
-    assert "`index`" in message
-    assert "`key`, `answer`" in message
+    assert "no column is called `index`; the file has `key`, `answer`." in message
+    assert "`id`, `question_id` and `questionId` are understood too" in message
+
+
+@pytest.mark.parametrize(
+    "header", ["key,answer", "idx,prediction", "index,said", "index;prediction", "a", ""]
+)
+def test_no_message_about_a_header_says_a_word_twice(tmp_path: Path, header: str) -> None:
+    message = refusal(written(tmp_path, "p.csv", f"{header}\n1,A\n")).partition(": ")[2]
+    words = re.findall(r"[A-Za-z]{4,}", re.sub("`[^`]*`", "", message).lower())
+    assert len(words) == len(set(words)), message
+
+
+def test_lines_in_a_json_file_and_a_document_in_a_jsonl_file_are_read(tmp_path: Path) -> None:
+    lines = '{"index": 3, "prediction": "A"}\n{"index": 4, "prediction": "B"}\n'
+    assert texts(tmp_path, "p.json", lines) == {"3": "A", "4": "B"}
+    document = '[\n {"index": 3,\n  "prediction": "A"}\n]'
+    assert texts(tmp_path, "p.jsonl", document) == {"3": "A"}
 
 
 def test_only_the_first_sheet_is_read_and_the_message_says_so(tmp_path: Path) -> None:
@@ -182,7 +202,7 @@ def test_only_the_first_sheet_is_read_and_the_message_says_so(tmp_path: Path) ->
 
 def test_the_name_of_the_sheet_does_not_matter(tmp_path: Path) -> None:
     path = workbook(tmp_path / "p.xlsx", [["index", "prediction"], [1, "A"]], title="结果")
-    assert read_predictions(path).texts == {"1": "A"}
+    assert read_texts(path) == {"1": "A"}
 
 
 @pytest.mark.parametrize(
@@ -194,13 +214,23 @@ def test_the_name_of_the_sheet_does_not_matter(tmp_path: Path) -> None:
         ("p.jsonl", '{"index": 1, "index": 2, "prediction": "A"}', "`index` stands there twice"),
         ("p.jsonl", '{"prediction": "A", "index": null}', "no index"),
         ("p.json", '[\n{"index": 1}\n{"index": 2}]', "row 3: broken JSON"),
-        ("p.json", '{"index": 1}\n{"index": 2}', ".jsonl"),
+        ("p.json", '{"index": 1}\n{"index": 2}', "no column is called `prediction`"),
+        ("p.json", '{"index": 1} {"index": 2}', "Extra data"),
         ("p.json", "5", "neither a list of records"),
         ("p.json", '{"1": "A", "1": "B"}', "`1` stands there twice"),
-        ("p.jsonl", "", "no `index` column; the columns are none"),
+        ("p.jsonl", "", "no column is called `index`; the file has none at all"),
         ("p.csv", "index,prediction\n", "no rows"),
         ("p.csv", "index,prediction\n1,A,B\n", "row 2: 3 cells"),
-        ("p.csv", "index,prediction,prediction\n1,A,B\n", "several columns"),
+        ("p.csv", "index,prediction,prediction\n1,A,B\n", "stands over several columns"),
+        ("p.csv", "index;prediction\n1;A\n", "parted by semicolons"),
+        ("p.tsv", "index,prediction\n1,A\n", "parted by commas"),
+        ("p.csv", "index,predicton\n1,A\n", "Did you mean `predicton`"),
+        ("p.csv", "idx,prediction\n1,A\n", "rename it to `index`"),
+        ("p.jsonl", '{"index": 1, "prediction": "A"},\n' * 2, "row 1: broken JSON: this line ends in"),
+        ("p.json", '{"index": 1, "prediction": "A"},\n{"index": 2, "prediction": "B"},\n', "sed -i"),
+        ("p.json", '[{"index": 1, "prediction": "A"},]', "a comma stands before the closing `]`"),
+        ("p.json", '[{"index": 1, "prediction": "A",}]', "a comma stands before the closing `}`"),
+        ("p.json", '[{"index": 1, "prediction": "A"}', "it is cut off"),
         ("p.csv", 'index,prediction\n1,A\n2,"never closed\n3,B\n', "row 3: the record that starts here"),
         ("p.csv", "index,prediction\n1,答\n".encode("gb18030"), "row 2: not UTF-8"),
         ("p.xlsx", b"no zip at all", "no xlsx file"),
@@ -209,6 +239,7 @@ def test_the_name_of_the_sheet_does_not_matter(tmp_path: Path) -> None:
         ("p.pkl", b"", "runs the code inside"),
         ("p.txt", b"", ".jsonl, .json, .xlsx, .tsv, .csv"),
         ("p", b"", ".jsonl"),
+        ("p.eval", b"PK", "no zip file"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_read_say_why(
@@ -243,49 +274,11 @@ def test_a_damaged_workbook_never_ends_in_a_traceback(tmp_path: Path, place: int
     content[place % len(content)] = byte
     path.write_bytes(content)
     with contextlib.suppress(PredictionsError):
-        read_predictions(path)
+        read_answers(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(st.sampled_from(["p.jsonl", "p.json", "p.csv", "p.tsv"]), st.text('{}[]",:\\n\t index1', max_size=40))
 def test_a_strange_text_file_never_ends_in_a_traceback(tmp_path: Path, name: str, content: str) -> None:
     with contextlib.suppress(PredictionsError):
-        read_predictions(written(tmp_path, name, content))
-
-
-PREDICTIONS = Predictions(Path("p.jsonl"), {"2": "B", "1": None, "3": "C"})
-
-
-def test_texts_come_in_the_order_of_the_questions() -> None:
-    assert match_predictions(PREDICTIONS, ["1", "2", "3"]) == [None, "B", "C"]
-
-
-def test_missing_predictions_are_counted_and_named() -> None:
-    with pytest.raises(PredictionsError, match=r"2 questions have .* of 5: 4, 5\..*--allow-missing"):
-        match_predictions(PREDICTIONS, ["1", "2", "3", "4", "5"])
-
-
-def test_missing_predictions_may_be_allowed() -> None:
-    assert match_predictions(PREDICTIONS, ["1", "2", "3", "4"], allow_missing=True)[-1] is None
-
-
-def test_unknown_predictions_are_counted_and_named() -> None:
-    many = Predictions(Path("p.jsonl"), {str(i): "A" for i in range(10)})
-    with pytest.raises(PredictionsError, match=r"8 indexes are not in .*: 2, 3, 4, 5, 6 and 3 more"):
-        match_predictions(many, ["0", "1"])
-
-
-def test_a_file_of_another_benchmark_is_recognised() -> None:
-    with pytest.raises(PredictionsError, match="another benchmark"):
-        match_predictions(PREDICTIONS, ["a", "b"])
-
-
-def test_repeated_predictions_are_refused_even_if_they_agree(tmp_path: Path) -> None:
-    read = read_predictions(written(tmp_path, "p.csv", "index,prediction\n1,A\n1,A\n2,B\n"))
-    with pytest.raises(PredictionsError, match=r"1 index has more than one prediction: 1\."):
-        match_predictions(read, ["1", "2"])
-
-
-def test_a_result_file_with_base_rows_only_is_recognised() -> None:
-    with pytest.raises(PredictionsError, match="base rows only"):
-        match_predictions(PREDICTIONS, ["1", "2", "3", "1000001", "1000002", "2000002"])
+        read_answers(written(tmp_path, name, content))

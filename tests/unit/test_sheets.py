@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from samples import COLUMNS, rotated, sample
 
 from vlmbench.errors import RunFolderError
-from vlmbench.report.excel_text import MOST_CHARACTERS, excel_length, fitting, unescape
+from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, fitting, unescape
+from vlmbench.predictions.xlsx_reader import read_sheet
 from vlmbench.report.sheets import CutCell, write_predictions_xlsx
-from vlmbench.report.xlsx_reader import read_sheet
 from vlmbench.report.xlsx_writer import column_letters
 
 HOSTILE = [

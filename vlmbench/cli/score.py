@@ -4,14 +4,15 @@
     vlmbench score --bench MMBench_TEST_EN --predictions answers.xlsx --answers MMBench_TEST_EN_V11.tsv
     vlmbench score --bench CCBench --data CCBench.tsv --predictions answers.jsonl --rules vlmevalkit-2024
 
-Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`.
+Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`, or a file or folder
+as the benchmark's authors, LLaVA, lmms-eval, lm-eval or inspect write it: see docs/predictions.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,16 @@ from vlmbench.cli.common import (
 )
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.main import complain
+from vlmbench.cli.predictions import name_of, read_predictions, refuse_rows_without_options
 from vlmbench.cli.progress import watch
-from vlmbench.domain import Benchmark, Response, Run, RunSpec, Sample
+from vlmbench.domain import Benchmark, Response, Run, RunSpec
 from vlmbench.errors import DataError, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `score`."""
     parser.add_argument("--bench", required=True, metavar="NAME", help="see `vlmbench list`")
-    parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--predictions", required=True, type=Path, metavar="PATH", help="a file or a folder")
     parser.add_argument(
         "--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum"
     )
@@ -75,41 +77,32 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     """The run that a predictions file amounts to."""
     from vlmbench.engine.planning import Plan
     from vlmbench.evaluate import left_out, read_samples, scored_run
-    from vlmbench.report.predictions import match_predictions, read_predictions
 
-    table = open_file(benchmark.card, args.data) if args.data else open_benchmark(benchmark, args)
-    rows, joined = answered_rows(args, benchmark.card, table, to_ask=False)
+    card = benchmark.card
+    table = open_file(card, args.data) if args.data else open_benchmark(benchmark, args)
+    rows, joined = answered_rows(args, card, table, to_ask=False)
+    rows = list(rows)
+    refuse_rows_without_options(card, benchmark.samples(rows), table.path)
     samples = read_samples(benchmark, table, rows, to_ask=False)
-    if benchmark.card.answers and not any(sample.references for sample in samples):
+    if card.answers and not any(sample.references for sample in samples):
         raise DataError(
             "it has no answers to compare with: the column `answer` is missing or empty.", file=table.path
         )
-    predictions = read_predictions(args.predictions)
-    texts = match_predictions(predictions, [s.id for s in samples], allow_missing=args.allow_missing)
-    spec = RunSpec(
-        model=args.predictions.stem, benchmark=benchmark.card.name, style="unknown", rules=args.rules
-    )
-    plan = Plan(samples=samples, requests=(), partial=False, prompts="")
-    present = set(predictions.texts)
+    predictions = read_predictions(args, card, samples)
+    spec = RunSpec(model=name_of(args.predictions), benchmark=card.name, style="unknown", rules=args.rules)
+    asked = predictions.samples
+    plan = Plan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="")
+    facts = {"dataset": {"md5": table.md5}, "predictions": predictions.facts(), **left_out(benchmark, table)}
     return scored_run(
         spec,
         benchmark,
         table.columns,
         plan,
-        said(samples, texts, present),
-        facts={"dataset": {"md5": table.md5}, **left_out(benchmark, table)},
+        {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
+        facts=facts,
         judge=open_judge(args, args.judge_log, watch()),
         joined=joined,
     )
-
-
-def said(samples: Sequence[Sample], texts: Sequence[str | None], present: set[str]) -> dict[str, Response]:
-    """Predictions as responses. A null is an empty answer; a row that is not in the file is no answer."""
-    return {
-        s.id: Response(id=s.id, text=text or "", finish="stop")
-        for s, text in zip(samples, texts, strict=True)
-        if s.id in present
-    }
 
 
 def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:

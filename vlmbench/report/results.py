@@ -48,6 +48,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "judged": _judged(run),
         "joined": _joined(run),
         "timing": finite(run.timing),
+        **_predictions(run),
     }
 
 
@@ -66,6 +67,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [finite(item) for item in value]
     return value
+
+
+def _predictions(run: Run) -> dict[str, Any]:
+    """Which file the answers were read from; nothing for answers of our own."""
+    facts = run.facts.get("predictions")
+    return {} if facts is None else {"predictions": finite(facts)}
 
 
 def _joined(run: Run) -> dict[str, Any] | None:

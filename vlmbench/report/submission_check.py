@@ -11,10 +11,10 @@ from typing import Literal
 from vlmbench.answers.views import MISSING
 from vlmbench.domain import Sample
 from vlmbench.errors import PredictionsError
-from vlmbench.report.excel_text import MOST_CHARACTERS, excel_length, opens_like_a_formula
-from vlmbench.report.predictions import index_of
+from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, opens_like_a_formula
+from vlmbench.predictions.tables import index_of
+from vlmbench.predictions.text_tables import Nested, TextRow, TextTable, listed, read_table
 from vlmbench.report.sheets import SHEET
-from vlmbench.report.text_tables import Nested, TextRow, TextTable, listed, read_table
 
 _NEEDED = ("index", "question", "prediction")
 _WANTED = ("category", "l2-category")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import PredictionsError
+from vlmbench.plain_text import visible
+from vlmbench.predictions.json_files import Lines, decoded, kind_of, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +66,15 @@ def read_table(path: Path) -> TextTable:
         raise PredictionsError(f"cannot be opened: {error.strerror or error}.", file=path) from None
 
 
-def _read_jsonl(path: Path) -> TextTable:
-    rows = []
-    for number, line in enumerate(_decoded(path).split("\n"), 1):
-        if line.strip():
-            record = _parse(path, line, first_line=number)
-            if not isinstance(record, dict):
-                raise PredictionsError(
-                    f"this line is {_kind(record)}, not an object.",
-                    file=path,
-                    row=number,
-                    fix='Each line is `{"index": …, "prediction": …}`.',
-                )
-            rows.append(_record(number, record))
-    return _table(path, rows)
-
-
-def _read_json(path: Path) -> TextTable:
-    document = _parse(path, _decoded(path))
-    if isinstance(document, dict):
-        items = enumerate(document.items(), 1)
+def table_of(path: Path, value: Any) -> TextTable:
+    """The records of a JSON file: one a line, a list of them, or an object from index to text or record."""
+    if isinstance(value, Lines):
+        return _table(path, [_record(number, record) for number, record in value.records])
+    if isinstance(value, dict):
+        items = enumerate(value.items(), 1)
         return _table(path, [_record(n, _as_record(index, value)) for n, (index, value) in items])
-    if isinstance(document, list) and all(isinstance(item, dict) for item in document):
-        return _table(path, [_record(n, item) for n, item in enumerate(document, 1)])
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return _table(path, [_record(n, item) for n, item in enumerate(value, 1)])
     raise PredictionsError(
         "neither a list of records nor an object from index to text.",
         file=path,
@@ -101,51 +88,20 @@ def _as_record(index: str, value: Any) -> dict[str, Any]:
 
 
 def _record(number: int, record: Mapping[str, Any]) -> TextRow:
-    return TextRow(number, {name: _cell(value) for name, value in record.items()})
+    return TextRow(number, {name: cell_of(value) for name, value in record.items()})
 
 
-def _cell(value: Any) -> Cell:
+def cell_of(value: Any) -> Cell:
+    """A JSON value as a cell; numbers are texts already, see `json_files`."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return Nested(_kind(value))
-
-
-def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), "a bare value")
-
-
-def _parse(path: Path, text: str, first_line: int = 1) -> Any:
-    try:
-        # Numbers stay the digits they are written in.
-        return json.loads(
-            text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_no_key_twice
-        )
-    except json.JSONDecodeError as error:
-        raise PredictionsError(
-            f"broken JSON: {error.msg}, column {error.colno}.",
-            file=path,
-            row=first_line + error.lineno - 1,
-            fix="One record a line? Then name it `.jsonl`." if error.msg == "Extra data" else None,
-        ) from None
-    except RecursionError:
-        raise PredictionsError("nested too deeply.", file=path, row=first_line) from None
-    except ValueError as error:
-        raise PredictionsError(f"{error}.", file=path, row=first_line) from None
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"`{twice}` stands there twice")
-    return found
+    return Nested(kind_of(value))
 
 
 def _read_separated(path: Path, delimiter: str) -> TextTable:
-    lines = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter, strict=True)
+    lines = csv.reader(io.StringIO(decoded(path), newline=""), delimiter=delimiter, strict=True)
     before = csv.field_size_limit(sys.maxsize)
     try:
         records = list(_numbered(path, lines))
@@ -176,7 +132,7 @@ def _numbered(path: Path, lines: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _read_xlsx(path: Path) -> TextTable:
-    from vlmbench.report.xlsx_reader import read_sheet
+    from vlmbench.predictions.xlsx_reader import read_sheet
 
     try:
         sheet = read_sheet(path)
@@ -202,30 +158,16 @@ def _table(path: Path, rows: list[TextRow]) -> TextTable:
     return TextTable(path, tuple(dict.fromkeys(name for row in rows for name in row.cells)), rows)
 
 
-def _decoded(path: Path) -> str:
-    content = path.read_bytes()
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise PredictionsError(
-            f"not {encoding.removesuffix('-sig').upper()} at byte {error.start}.",
-            file=path,
-            row=line,
-            fix="Save it as UTF-8, in Excel `CSV UTF-8`.",
-        ) from None
-
-
 _READERS: dict[str, Callable[[Path], TextTable]] = {
-    ".jsonl": _read_jsonl,
-    ".json": _read_json,
+    ".jsonl": lambda path: table_of(path, read_json(path)),
+    ".json": lambda path: table_of(path, read_json(path)),
     ".xlsx": _read_xlsx,
     ".tsv": lambda path: _read_separated(path, "\t"),
     ".csv": lambda path: _read_separated(path, ","),
 }
-_KNOWN = f"Use one of {', '.join(_READERS)}."
+_KNOWN = f"Use one of {', '.join(_READERS)}, or what docs/predictions.md lists."
 _SAVE_AS = {
+    ".txt": f"Is it a category of MME? Then name the folder that holds all of them. {_KNOWN}",
     ".xls": "Save it as `.xlsx`.",
     ".pkl": f"Opening a pickle runs the code inside it. {_KNOWN}",
 }
@@ -233,6 +175,6 @@ _SAVE_AS = {
 
 def listed(names: Iterable[object], most: int = 5) -> str:
     """The first few names, and how many more there are."""
-    every = [str(name) for name in names]
+    every = [visible(str(name), 60) for name in names]
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more

@@ -22,7 +22,7 @@ from typing import IO
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
-from vlmbench.report.excel_text import unescape
+from vlmbench.predictions.excel_text import unescape
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]+)")
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")

@@ -1,0 +1,55 @@
+"""The predictions of `vlmbench score`, read with what it takes from the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.cli.main import complain
+from vlmbench.domain import Card, Sample
+from vlmbench.errors import DataError
+from vlmbench.plain_text import visible
+
+if TYPE_CHECKING:
+    from vlmbench.predictions import Predictions
+
+
+def read_predictions(args: argparse.Namespace, card: Card, samples: Sequence[Sample]) -> Predictions:
+    """The file or folder that was named; one line on stderr says what it was taken for."""
+    from vlmbench.predictions import read
+
+    found = read(args.predictions, samples, card, partial(cards, args), allow_missing=args.allow_missing)
+    if args.format != "json":
+        complain(f"{visible(found.line(), 2000)}.")
+    return found
+
+
+def cards(args: argparse.Namespace) -> list[Card]:
+    """Every benchmark's card, to name the one that a strange file belongs to."""
+    from vlmbench.registry import Registry
+
+    return [benchmark.card for benchmark in Registry(args.plugin).benchmarks.values()]
+
+
+def name_of(path: Path) -> str:
+    """What results call the model: the name of a folder or a file."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def refuse_rows_without_options(card: Card, samples: Iterable[Sample], path: Path) -> None:
+    """A multiple-choice question without options cannot be scored as anything else."""
+    if card.family != "multiple-choice":
+        return
+    bare = [sample.id for sample in samples if sample.problem and not sample.choices]
+    if bare:
+        from vlmbench.predictions.text_tables import listed
+
+        rows = "1 row has" if len(bare) == 1 else f"{len(bare)} rows have"
+        raise DataError(
+            f"{rows} no options, and {card.name} is multiple choice: index {listed(bare)}.",
+            file=path,
+            fix="Fill the columns A, B, … of these rows, or take the rows out.",
+        )
