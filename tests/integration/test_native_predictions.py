@@ -168,6 +168,8 @@ def test_every_scienceqa_question_has_a_name_and_the_page_shows_how(score: Score
     assert figures["accuracy"] == (2 / 3, 3)
     assert figures["IMG-Accuracy"] == (1.0, 2)
     assert figures["accuracy without a picture"] == (0.0, 1)
+    theirs = {m["name"]: m["value"] for m in document["by_rules"]["original"]["metrics"]}
+    assert (theirs["accuracy"], theirs["IMG-Accuracy"]) == (2 / 3, 1.0)
 
 
 # Bad input

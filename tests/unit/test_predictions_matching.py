@@ -313,7 +313,7 @@ def test_a_file_of_every_scienceqa_question_answers_those_with_a_picture() -> No
         [answer(question_id=i) for i in range(4241)], rows(*range(0, 4241, 3)), name="ScienceQA_TEST"
     )
     assert len(found.texts) == 1414
-    assert found.notes == ("2827 answers to what ScienceQA_TEST does not ask left out",)
+    assert found.notes == ("2827 answers are left out: ScienceQA_TEST does not ask their questions",)
     few = [answer(question_id=i) for i in range(4241)]
     assert "not in the benchmark" in refusal(few, rows(*range(0, 4241, 3)), name="MMStar")
 

@@ -90,7 +90,7 @@ def match(
 def _notes(case: complaints.Case, way: Way, pairs: int, texts: int) -> Iterator[str]:
     """What else a reader of the figures must know."""
     if left := len(case.answers.answers) - pairs:
-        yield f"{left} answers to what {case.card.name} does not ask left out"
+        yield f"{left} answers are left out: {case.card.name} does not ask their questions"
     if again := pairs - texts:
         yield f"{counted(again, 'row repeats', 'rows repeat')} the answer to a question"
     if reworded := _reworded(case.answers.answers, way, case.samples)[0]:
