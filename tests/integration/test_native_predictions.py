@@ -247,9 +247,9 @@ def test_a_key_that_names_no_option_is_said(score: Score) -> None:
 def test_no_message_about_a_benchmark_s_header_says_a_word_twice(score: Score, header: str) -> None:
     Path("d.tsv").write_text(f"{header}\n", "utf-8")
     error = score.error("MMStar", "d.tsv", "none.jsonl").split("d.tsv: ")[1]
-    names = re.findall("`([^`]*)`", error.partition(" only ")[0])
+    names = re.findall("`([^`]*)`", error.partition("; it has ")[0])
     assert len(names) == len(set(names)) > 0
-    words = re.findall(r"[A-Za-z]{4,}", re.sub("`[^`]*`|only [^.]*", "", error).lower())
+    words = re.findall(r"[A-Za-z]{4,}", re.sub("`[^`]*`|it has [^.]*", "", error).lower())
     assert len(words) == len(set(words)), error
 
 

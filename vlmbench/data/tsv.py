@@ -92,10 +92,10 @@ def require_columns(path: Path, columns: Sequence[str], need: Sequence[str]) -> 
     renamed = [f"rename `{visible(found[0])}` to `{name}`" for name, found in near.items() if found]
     fix = f"Did you mean it? Then {' and '.join(renamed)}." if renamed else None
     if len(columns) == 1 and "," in columns[0]:
-        fix = "Commas seem to part its columns; in a benchmark file tabs do."
-    named = " and no ".join(f"`{name}`" for name in missing)
+        fix = "It seems to be separated by commas; a benchmark file needs tabs."
+    named = " and ".join(f"`{name}`" for name in missing)
     raise DataError(
-        f"the header has no {named}, only {visible(', '.join(columns), 300)}.", file=path, fix=fix
+        f"the header lacks {named}; it has {visible(', '.join(columns), 300)}.", file=path, fix=fix
     )
 
 
