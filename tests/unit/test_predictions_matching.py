@@ -104,6 +104,12 @@ def test_unknown_predictions_are_counted_and_named() -> None:
     assert "Mine has 5 questions, such as 0, 1, 2." in message
 
 
+def test_answers_without_ids_are_named_by_their_rows() -> None:
+    samples = [sample(1, "Is it red?"), sample(2, "Is it blue?")]
+    message = refusal([answer(question="Is it a cat?"), answer(question="Is it a dog?")], samples)
+    assert "2 questions are not in the benchmark, of 2: row 1, row 1." in message
+
+
 def test_repeated_predictions_are_refused_even_if_they_agree() -> None:
     assert "1 index has more than one prediction: 1." in refusal(by_index(1, 1, 2), rows(1, 2))
 
