@@ -27,6 +27,8 @@ class RowByRow:
     figures: Figures = accuracy
     """The figures of the rows that have a value; there is at least one."""
     headline: str = "accuracy"
+    unit: str = "fraction"
+    """Of the headline, which has no value while a judgment is missing."""
 
     def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
         """What each answer is worth."""
@@ -36,7 +38,7 @@ class RowByRow:
         """The script's figures; one empty figure while an answer waits for a judgment or none has a value."""
         rows = scored(samples, scores)
         waiting = any(score.value is None and score.reason == AWAITS_JUDGE for score in scores)
-        return [empty(self.headline)] if waiting or not rows else self.figures(rows)
+        return [empty(self.headline, unit=self.unit)] if waiting or not rows else self.figures(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ Paper       arXiv 2203.10244
 Splits      test_human, test_augmented
 Rows        2500 (1250 each)
 Quoted      relaxed accuracy over all rows; some papers quote the human half
+Original    none: the authors' repository compares exactly while it trains and leaves relaxed accuracy to
+            the reader. What others use was written for Pix2Struct
 
 One raw record (tab separated):
 

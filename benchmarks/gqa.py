@@ -17,8 +17,10 @@ One raw record (tab separated):
 from __future__ import annotations
 
 from vlmbench.answers.gqa import match_exact
+from vlmbench.answers.original.gqa import read
 from vlmbench.domain import Card, DataFile
 
+from ._originals import RowByRow
 from ._short import ShortAnswer
 
 BENCHMARKS = (
@@ -36,9 +38,11 @@ BENCHMARKS = (
             source="GQA team, pictures of Visual Genome; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/1902.09506",
             rows=12578,
+            original="haotian-liu/LLaVA@c121f04 scripts/convert_gqa_for_eval.py, then GQA's eval.py (v1.2)",
             quoted="accuracy (exact match)",
             record='{"index": 201307251, "question": "Is it overcast?", "answer": "no", "image": "/9j/4A…"}',
         ),
+        original=RowByRow(read),
         match=match_exact,
     ),
 )

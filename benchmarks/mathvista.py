@@ -17,8 +17,8 @@ Rules first; a judge extracts the answer where they read none, and rules compare
 is no figure without a judge. How answers are read is in `vlmbench/answers/mathvista.py`:
 
     compatible  a letter found in any answer settles multiple choice, right or wrong; a number settles
-                the row only if it is right as it stands. Texts and lists are never right, though the
-                judge is asked about them. A judge's extract counts as it is, `7.0` is not the integer 7.
+                the row only if it is right as it stands and not 0. Texts and lists are never right, though
+                the judge is asked about them. A judge's extract counts as it is, `7.0` is not the integer 7.
     strict      whole numbers may be written `7.0`, decimals are compared at the row's precision, texts and
                 lists for what they say. An extract that cannot be read leaves the row unparsed.
 """
@@ -32,11 +32,28 @@ from vlmbench.answers.judge_prompts import to_judge
 from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
 from vlmbench.answers.matched import score_of, unscored
 from vlmbench.answers.mathvista import CHOICE, read_answer, task_of
+from vlmbench.answers.original.mathvista import extraction_of, read
+from vlmbench.answers.original.rows import Reading
 from vlmbench.answers.references import members_of
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, mean_figure, percent
 from ._judged import Judged, rows_seen
+from ._originals import FromJudgments
+
+ACCURACY = "accuracy"
+GROUPED_BY = (
+    "question_type",
+    "answer_type",
+    "language",
+    "source",
+    "category",
+    "task",
+    "context",
+    "grade",
+    "skill",
+)
+"""What the authors' script makes figures of."""
 
 _PROMPT = """\
 Take the final answer out of what somebody said about a question on mathematics. Reply with that answer \
@@ -100,12 +117,7 @@ class MathVista(Judged):
 
     def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
         """Over all, by task, by skill; a row has several skills."""
-        table = [mean_figure(rows, self.headline)]
-        for level in ("task", "skill"):
-            names = sorted({name for row in rows for name in parts_of(row.sample, level)})
-            parts = {name: [row for row in rows if name in parts_of(row.sample, level)] for name in names}
-            table += [mean_figure(part, name, level) for name, part in parts.items()]
-        return table
+        return figures_by(rows, ("task", "skill"))
 
     def vlmevalkit_records(
         self,
@@ -124,11 +136,32 @@ class MathVista(Judged):
 
 
 def parts_of(sample: Sample, level: str) -> tuple[str, ...]:
-    """The task of a row, or its skills."""
-    if level == "task":
-        return (sample.cells["task"],) if "task" in sample.cells else ()
+    """The skills of a row, or what stands in another column: its task, its source, …"""
+    if level != "skill":
+        return (sample.cells[level],) if level in sample.cells else ()
     cell = sample.cells.get("skills", "")
     return members_of(cell) or ((cell,) if cell else ())
+
+
+def read_as_authors(sample: Sample, answer: str) -> Reading:
+    """What their rules extract; the rest awaits an extract of GPT-4's."""
+    extraction = extraction_of(sample.cells, answer)
+    return Reading(None, None, AWAITS_JUDGE) if extraction is None else read(sample.cells, extraction)
+
+
+def figures_as_authors(rows: Sequence[Scored]) -> list[Metric]:
+    """By every column that their script groups by, as far as the file has it."""
+    return figures_by(rows, GROUPED_BY)
+
+
+def figures_by(rows: Sequence[Scored], levels: Sequence[str]) -> list[Metric]:
+    """Accuracy over all and by each level; a row may have several names at one."""
+    table = [mean_figure(rows, ACCURACY)]
+    for level in levels:
+        names = sorted({name for row in rows for name in parts_of(row.sample, level)})
+        parts = {name: [row for row in rows if name in parts_of(row.sample, level)] for name in names}
+        table += [mean_figure(part, name, level) for name, part in parts.items()]
+    return table
 
 
 def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
@@ -160,11 +193,15 @@ BENCHMARKS = (
             splits=("testmini",),
             rows=1000,
             judge=True,
+            original="lupantech/MathVista@53d5258 evaluation/extract_answer.py and calculate_score.py",
             quoted="accuracy over all",
             record='{"index": 1, "question": "Hint: Please answer … How many?", "answer": "4", '
             '"question_type": "free_form", "answer_type": "integer", "task": "figure question answering", '
             '"skills": "[\'arithmetic reasoning\']", "image": "/9j/4A…"}',
         ),
-        headline="accuracy",
+        original=FromJudgments(
+            read_as_authors, figures_as_authors, judged=lambda sample, said: read(sample.cells, said)
+        ),
+        headline=ACCURACY,
     ),
 )

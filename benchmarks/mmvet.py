@@ -25,17 +25,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vlmbench.answers.judge_prompts import to_judge
-from vlmbench.answers.judged import judged_score
+from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
 from vlmbench.answers.matched import numpy_mean
+from vlmbench.answers.original.mmvet import grades_in, read, rounded, totals
+from vlmbench.answers.original.rows import Reading
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, mean_figure
+from ._clusters import Scored, by, empty, mean_figure, mean_over, metric
 from ._judged import Judged, rows_seen
+from ._originals import FromJudgments
 
 ABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
+
+MOST_RUNS = 1000
+"""Runs of the grader that a file may hold; the paper has five."""
 
 _NUMBER = re.compile(r"(?<![\d.])(?:0(?:\.\d+)?|1(?:\.0+)?|\.\d+)(?![\d.]*\d)")
 
@@ -133,6 +139,49 @@ def grade_in(reply: str, rules: RuleSet) -> float | None:
     return grade if 0 <= grade <= 1 else None
 
 
+def figures_as_authors(rows: Sequence[Scored]) -> list[Metric]:
+    """Total, abilities and their sets (the commonest first) in percent, then the runs and their spread."""
+    runs = totals([_grades_of(row) for row in rows])
+    return [
+        _percentage(rows, "total", "overall"),
+        *(_percentage(part, name, "ability") for name, part in _commonest(rows, ",")),
+        *(_percentage(part, name, "category") for name, part in _commonest(rows, None)),
+        _of_runs("std", _deviation(runs), rows),
+        *(_of_runs(f"run {place}", total, rows) for place, total in enumerate(runs, 1)),
+    ]
+
+
+def _of_runs(name: str, value: float, rows: Sequence[Scored]) -> Metric:
+    return replace(empty(name, "runs", unit="points"), value=rounded(value), n=len(rows), rows=len(rows))
+
+
+def _percentage(rows: Sequence[Scored], name: str, level: str) -> Metric:
+    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
+    figure = metric(name, estimate, level, rows=len(rows), scale=100, unit="points")
+    return replace(figure, value=rounded(numpy_mean(totals([_grades_of(row) for row in rows]))))
+
+
+def _grades_of(row: Scored) -> tuple[float, ...]:
+    """The grade of each run; a row that bounds suppose right or wrong has none, and is that in all."""
+    return (row.score.judged and grades_in(row.score.extracted or "")) or (row.value,) * MOST_RUNS
+
+
+def _commonest(rows: Sequence[Scored], separator: str | None) -> list[tuple[str, list[Scored]]]:
+    """The rows of each ability, or with no separator of each set of them, the largest first."""
+    parts: dict[str, list[Scored]] = {}
+    for row in rows:
+        listed = row.sample.categories.get("category", "")
+        for name in [listed] if separator is None else dict.fromkeys(listed.split(separator)):
+            parts.setdefault(name, []).append(row)
+    return sorted(parts.items(), key=lambda part: -len(part[1]))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    import numpy as np
+
+    return float(np.std(values))
+
+
 BENCHMARKS = (
     MMVet(
         Card(
@@ -149,9 +198,17 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2308.02490",
             rows=218,
             judge=True,
+            original="yuweihao/MM-Vet@acde843 mm-vet_evaluator.py",
             quoted="mean grade, times 100",
             record='{"index": 0, "question": "What is x in the equation?", "answer": "-1 <AND> -5", '
             '"category": "ocr,math", "image": "/9j/4A…"}',
+        ),
+        original=FromJudgments(
+            lambda _sample, _answer: Reading(None, None, AWAITS_JUDGE),
+            figures_as_authors,
+            "total",
+            "points",
+            judged=lambda _sample, grades: read(grades),
         ),
         headline="mean grade",
     ),

@@ -25,9 +25,12 @@ from functools import partial
 
 from vlmbench.answers.contains import match_contained
 from vlmbench.answers.matched import score_open
+from vlmbench.answers.original.ocrbench import read
+from vlmbench.answers.original.rows import Reading
 from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, mean_figure, mean_over, metric
+from ._originals import RowByRow
 from ._short import ShortAnswer
 
 RECOGNITION = "Text Recognition"
@@ -103,6 +106,21 @@ def _count(name: str, rows: Sequence[Scored], level: str, *, scale: float = 1.0)
     return replace(counted, value=_right(rows) * scale)
 
 
+def _read_as_authors(sample: Sample, answer: str) -> Reading:
+    return read(sample, answer, formula=sample.categories.get("category") == FORMULAS)
+
+
+def _counts(rows: Sequence[Scored]) -> list[Metric]:
+    """What the authors' script prints of the thousand questions: right answers, of each category too."""
+    parts = by(rows, lambda row: row.sample.categories.get("category"))
+    recognition = [row for name in REPORTED if REPORTED[name] == RECOGNITION for row in parts.get(name, [])]
+    return [
+        _count("Final Score", rows, "overall"),
+        *([_count(RECOGNITION, recognition, "reported")] if recognition else []),
+        *(_count(name, parts[name], "category") for name in REPORTED if name in parts),
+    ]
+
+
 def _ocrbench(name: str, url: str, *md5: str, rows: int | None = None) -> OcrBench:
     return OcrBench(
         Card(
@@ -114,10 +132,12 @@ def _ocrbench(name: str, url: str, *md5: str, rows: int | None = None) -> OcrBen
             source="OCRBench team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2305.07895",
             rows=rows,
+            original="Yuliang-Liu/MultimodalOCR@794c36d OCRBench/example.py",
             quoted="Final Score (right answers of 1000), or a tenth of it",
             record='{"index": 0, "question": "what is written in the image?", "answer": "[\'CENTRE\']", '
             '"category": "Regular Text Recognition", "image": "/9j/4A…"}',
         ),
+        original=RowByRow(_read_as_authors, _counts, "Final Score", "points"),
         match=match_contained,
         headline="Final Score",
         suffix="",

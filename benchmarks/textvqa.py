@@ -23,10 +23,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from vlmbench.answers.original.textvqa import read
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.domain import Card, DataFile, Row, Sample
 from vlmbench.errors import DataError
 
+from ._originals import RowByRow
 from ._short import ShortAnswer
 
 TOKENS = "ocr_tokens"
@@ -63,13 +65,14 @@ _CARD = Card(
     source="TextVQA team, pictures of OpenImages; file layout of VLMEvalKit",
     paper="https://arxiv.org/abs/1904.08920",
     rows=5000,
+    original="facebookresearch/mmf@b0ffc7f mmf/utils/m4c_evaluators.py (also haotian-liu/LLaVA@c121f04)",
     quoted="consensus accuracy, asked without OCR tokens",
     record='{"index": 34602, "question": "what is the brand of this camera?", '
     '"answer": "[\'nokia\', \'nokia\', …]", "image": "/9j/4A…"}',
 )
 
 BENCHMARKS = (
-    ShortAnswer(_CARD, match=match_consensus),
+    ShortAnswer(_CARD, original=RowByRow(read), match=match_consensus),
     WithTokens(
         replace(
             _CARD,
@@ -78,6 +81,7 @@ BENCHMARKS = (
             file=DataFile(name="TextVQA_VAL_OCR.tsv"),
             quoted="consensus accuracy with OCR tokens in the prompt, as LLaVA reports it",
         ),
+        original=RowByRow(read),
         match=match_consensus,
         hint_prefix=PREFIX,
         hint_column=TOKENS,

@@ -10,7 +10,7 @@ from vlmbench.answers.judge_prompts import NONE_MEANT
 from vlmbench.answers.yes_no import yes_or_no
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
-AWAITS_JUDGE = "needs a judge (--judge)"
+AWAITS_JUDGE = "needs a judge (--judge or --judgments)"
 """The reason of a row that has no value before a judge has read it."""
 
 _Z_ALONE = re.compile(r"\W*Z\W*")

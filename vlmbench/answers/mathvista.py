@@ -62,8 +62,10 @@ def read_answer(text: str, task: Task, rules: RuleSet, *, by_judge: bool) -> Rea
     if rules == "strict":
         return _strict(text, task, by_judge=by_judge)
     right = _same_as_parsed(text, task)
-    # That toolkit takes whatever a judge extracts; from the answer itself only a match.
-    return Read(text.strip() or None, right) if by_judge or right else NOTHING
+    # That toolkit takes whatever a judge extracts; from the answer itself only a match, and no match on 0,
+    # which is false to Python.
+    read = by_judge or (right and float(task.answer) != 0)
+    return Read(text.strip() or None, right) if read else NOTHING
 
 
 def _same_as_parsed(text: str, task: Task) -> bool:

@@ -27,7 +27,8 @@ HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
 FLAGS = {
     ("circular", True): "in every rotation of the options",
     ("answers", False): "withheld: the run ends in a submission file",
-    ("judge", True): "no figure without one, see --judge",
+    ("judge", True): "no figure without one, see --judge and --judgments",
+    ("original", ""): "none: the rule set of that name has no value here",
 }
 """Said of a card only where it is out of the ordinary."""
 
@@ -115,7 +116,7 @@ def _print(document: dict[str, Any]) -> None:
             card.add_row(key, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
     published = document["card"]["answers_file"]
     for (key, value), what in FLAGS.items():
-        if document["card"][key] is value:
+        if document["card"][key] == value:
             card.add_row(key, f"{APART} {published['name']}" if key == "answers" and published else what)
     card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
     console.print(card)
