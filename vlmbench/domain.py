@@ -253,6 +253,21 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJudging:
+    """Judgments that a file brought, and what rests on them."""
+
+    file: str
+    """Its name, without the folder."""
+    sha256: str
+    judge: str | None
+    """Who judged, if the file says."""
+    judgments: int
+    """Answers that the file judges."""
+    rows: Mapping[RuleSet, int]
+    """Rows whose score rests on one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything that decides a run's numbers, as the user asked for it."""
 
@@ -292,6 +307,8 @@ class Run:
     timing: Mapping[str, Any] = field(default_factory=dict)
     judging: Judging | None = None
     """None: no judge was named."""
+    judgments: StoredJudging | None = None
+    """None: no file of judgments was given."""
     unscored: Mapping[RuleSet, Mapping[str, str]] = field(default_factory=dict)
     """Per rule set, the questions that have no value and why. No headline counts them."""
     joined: Joined | None = None
@@ -309,9 +326,9 @@ class Run:
     def complete(self) -> bool:
         """Every question of this run has an answer that is not an error, any judge has read its part, and
         the headline leaves no question out."""
-        judged = self.judging.finished if self.judging else not self.card.judge
+        judged = self.judging.finished if self.judging else self.judgments or not self.card.judge
         answered = len(self.responses) == len(self.samples) and not self.errors
-        return answered and judged and not self.unscored.get(self.spec.rules)
+        return answered and bool(judged) and not self.unscored.get(self.spec.rules)
 
 
 class ImageSource(Protocol):

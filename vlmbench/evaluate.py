@@ -17,6 +17,7 @@ from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
+from vlmbench.engine.judgments import Judgments
 from vlmbench.engine.local import BlindImages, answer
 from vlmbench.engine.planning import Plan, decoding_facts, make_plan
 from vlmbench.engine.scoring import score_under_all
@@ -94,9 +95,12 @@ def scored_run(
     timing: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
     joined: Joined | None = None,
+    judgments: Judgments | None = None,
 ) -> Run:
     """The run that these answers amount to."""
-    scores, metrics = score_under_all(benchmark, plan.samples, responses, judge, first=spec.rules)
+    scores, metrics = score_under_all(
+        benchmark, plan.samples, responses, judge, judgments=judgments, first=spec.rules
+    )
     return Run(
         spec=spec,
         card=benchmark.card,
@@ -109,6 +113,7 @@ def scored_run(
         partial=plan.partial,
         timing=timing or {},
         judging=judge.tally() if judge is not None else None,
+        judgments=judgments.tally() if judgments is not None else None,
         unscored={rules: unscored_of(benchmark, plan.samples, scores[rules], rules) for rules in scores},
         bounds=bounds_of(benchmark, plan.samples, scores[spec.rules], spec.rules),
         joined=joined,

@@ -50,6 +50,12 @@ def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -
         group.add_argument(
             "--judge-log", type=Path, metavar="FILE", help="keep prompts and replies here, and use them again"
         )
+        group.add_argument(
+            "--judgments",
+            type=Path,
+            metavar="FILE",
+            help="what a judge made of these answers, as the benchmark's authors or VLMEvalKit store it",
+        )
 
 
 def price(text: str) -> Price:
@@ -84,10 +90,10 @@ def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judg
 def complain_of_judging(run: Run) -> None:
     """Say what keeps a run from being complete on the judge's side, if anything does."""
     judging = run.judging
-    if judging is None and run.card.judge:
+    if judging is None and run.judgments is None and run.card.judge:
         complain(
             f"{run.card.name} has no score without a judge; the answers are kept. Name who reads them with "
-            "`--judge openai:MODEL@URL`."
+            "`--judge openai:MODEL@URL`; `vlmbench score … --judgments FILE` takes what was judged before."
         )
     elif judging is not None and not judging.finished:
         complain(

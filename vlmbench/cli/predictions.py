@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
+    from vlmbench.engine.judgments import Judgments
     from vlmbench.predictions import Predictions
 
 
@@ -25,6 +26,18 @@ def read_predictions(args: argparse.Namespace, card: Card, samples: Sequence[Sam
     if args.format != "json":
         complain(f"{visible(found.line(), 2000)}.")
     return found
+
+
+def stored_judgments(
+    args: argparse.Namespace, card: Card, samples: Sequence[Sample], texts: Mapping[str, str]
+) -> Judgments | None:
+    """What `--judgments` names, held against these answers; None where nothing is named."""
+    if args.judgments is None:
+        return None
+    from vlmbench.predictions.judgments import read_judgments
+
+    partly = args.allow_missing or args.judge is not None
+    return read_judgments(args.judgments, samples, card, partial(cards, args), texts, partly=partly)
 
 
 def cards(args: argparse.Namespace) -> list[Card]:

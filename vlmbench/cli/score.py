@@ -33,7 +33,12 @@ from vlmbench.cli.common import (
 )
 from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.main import complain
-from vlmbench.cli.predictions import name_of, read_predictions, refuse_rows_without_options
+from vlmbench.cli.predictions import (
+    name_of,
+    read_predictions,
+    refuse_rows_without_options,
+    stored_judgments,
+)
 from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec
 from vlmbench.errors import DataError, UsageError
@@ -47,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum"
     )
     parser.add_argument(
-        "--allow-missing", action="store_true", help="rows without a prediction are not scored"
+        "--allow-missing", action="store_true", help="rows without a prediction or a judgment are not scored"
     )
     parser.add_argument("--rows", type=Path, metavar="OUT.jsonl", help="write one line a row and rule set")
     parser.add_argument(
@@ -92,6 +97,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     spec = RunSpec(model=name_of(args.predictions), benchmark=card.name, style="unknown", rules=args.rules)
     asked = predictions.samples
     plan = Plan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="")
+    judgments = stored_judgments(args, card, samples, predictions.texts)
     facts = {"dataset": {"md5": table.md5}, "predictions": predictions.facts(), **left_out(benchmark, table)}
     return scored_run(
         spec,
@@ -101,6 +107,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
         {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
         facts=facts,
         judge=open_judge(args, args.judge_log, watch()),
+        judgments=judgments,
         joined=joined,
     )
 

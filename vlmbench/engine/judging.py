@@ -99,7 +99,8 @@ class Judge:
             lanes = [
                 lane for lane in lanes if self._move(lane, benchmark, samples, responses, settled, rules)
             ]
-        self._rows[rules] = sum(score.judged for score in settled)
+        before = sum(score.judged for score in scores)
+        self._rows[rules] = sum(score.judged for score in settled) - before
         return settled
 
     def tally(self) -> Judging:

@@ -10,6 +10,7 @@ from vlmbench.answers.views import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
 from vlmbench.engine.bounds import NOT_ANSWERED
 from vlmbench.engine.judging import Judge
+from vlmbench.engine.judgments import Judgments
 
 Scores = dict[RuleSet, tuple[Score, ...]]
 Metrics = dict[RuleSet, tuple[Metric, ...]]
@@ -21,11 +22,13 @@ def score_under_all(
     responses: Mapping[str, Response],
     judge: Judge | None = None,
     *,
+    judgments: Judgments | None = None,
     first: RuleSet = "strict",
 ) -> tuple[Scores, Metrics]:
     """Scores and figures by rule set. Every rule set reads the files as its own toolkit would.
 
-    A judge whose calls are capped spends them on the rule set that comes `first`.
+    Stored judgments come before the judge. One whose calls are capped spends them on the rule set that
+    comes `first`.
     """
     scores: Scores = {}
     metrics: Metrics = {}
@@ -33,8 +36,9 @@ def score_under_all(
         seen = seen_by(rules, samples, responses)
         said = responses_as_read(seen, responses, rules)
         rows = scores_under(benchmark, seen, said, rules)
-        if judge is not None:
-            rows = judge.settle(benchmark, seen, said, rows, rules)
+        for settler in (judgments, judge):
+            if settler is not None:
+                rows = settler.settle(benchmark, seen, said, rows, rules)
         scores[rules] = tuple(rows)
         metrics[rules] = tuple(figures_under(benchmark, seen, rows, rules))
     return {r: scores[r] for r in RULE_SETS}, {r: metrics[r] for r in RULE_SETS}

@@ -21,7 +21,7 @@ Cards = Callable[[], Iterable[Card]]
 MOST_REWORDED = 0.05
 """Of the questions that can be compared; beyond it the ids are taken for another benchmark's or version's."""
 
-LARGER = {"ScienceQA_TEST": 4241, "SEEDBench_IMG": 19242}
+LARGER = {"ScienceQA_TEST": 4241, "SEEDBench_IMG": 19242, "HallusionBench": 1129}
 """Answers in the files to all questions, those without a picture and on videos too, of which the benchmark
 asks a part. SEED-Bench has one question twice."""
 

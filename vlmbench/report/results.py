@@ -44,7 +44,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "unscored": chosen["unscored"],
         "errors": run.errors,
         "bounds": finite(run.bounds),
-        "needs_judge": run.card.judge and run.judging is None,
+        "needs_judge": run.card.judge and run.judging is None and run.judgments is None,
         "judged": _judged(run),
         "joined": _joined(run),
         "timing": finite(run.timing),
@@ -96,8 +96,9 @@ def _judged(run: Run) -> dict[str, Any]:
     """How many rows rest on a judge's reply, and what asking took."""
     count = sum(score.judged for score in run.scores.get(run.spec.rules, ()))
     judging = run.judging
+    stored = _stored(run)
     if judging is None:
-        return {"count": count, "model": None}
+        return {"count": count, "model": None} | stored
     return {
         "count": count,
         "model": judging.model,
@@ -110,6 +111,23 @@ def _judged(run: Run) -> dict[str, Any]:
         "prompt_tokens": judging.prompt_tokens,
         "new_tokens": judging.new_tokens,
         "cost": finite(judging.cost),
+    } | stored
+
+
+def _stored(run: Run) -> dict[str, Any]:
+    """Whose judgments a file brought, and how many rows rest on them."""
+    stored = run.judgments
+    if stored is None:
+        return {}
+    return {
+        "judgments": {
+            "file": stored.file,
+            "sha256": stored.sha256,
+            "judge": stored.judge,
+            "judgments": stored.judgments,
+            "rows": stored.rows[run.spec.rules],
+            "by_rules": dict(stored.rows),
+        }
     }
 
 

@@ -78,7 +78,7 @@ def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
     if document["blind"]:
         yield "blind: every picture was grey"
     if document.get("needs_judge"):
-        yield "no score yet: answers are kept, name who reads them with --judge openai:MODEL@URL"
+        yield "no score yet: answers are kept, add --judge openai:MODEL@URL or --judgments FILE"
     judged = document["judged"]
     if judged.get("failed") or judged.get("not_asked"):
         failed, capped = judged["failed"], judged["not_asked"]
@@ -164,6 +164,9 @@ class _Page:
     def judge(self) -> Iterator[str]:
         """Who judged and what it took; what the unparsed rows that are left could change."""
         judged, bounds = self.document["judged"], self.document.get("bounds")
+        if (stored := judged.get("judgments")) is not None:
+            by = "" if stored["judge"] is None else f" ({stored['judge']})"
+            yield self.clean(f"judgments from {stored['file']}{by}: {_count(stored['rows'], 'row')}")
         if judged["model"] is not None:
             price = "" if judged["cost"] is None else f", cost {judged['cost']:.4f}"
             yield self.clean(
