@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from tiny_models import picture
 
 from vlmbench.cli import judge_flags
 from vlmbench.cli.main import main
+from vlmbench.report.results import results_schema
+from vlmbench.report.schema_check import first_problem
 
 PICTURE = base64.b64encode(picture(24, 24)).decode()
 Rows = list[dict[str, str]]
@@ -173,3 +176,53 @@ def test_where_the_judge_fails_the_row_is_an_error_and_not_a_zero(score: Score) 
         code, document = score("MMVet", VET, ["-1", "left"], "--judge", server.spec)
     assert (code, document["headline"]["value"], document["headline"]["n"]) == (4, 0.4, 1)
     assert document["judged"]["failed"] == 1
+
+
+GRADES = {f"v1_{n}": {"model": ["gpt-4-0613"], "content": ["0.4"], "score": [0.4]} for n in (0, 1)}
+
+
+def test_stored_grades_give_the_figure_and_say_whose_they_are(score: Score, tmp_path: Path) -> None:
+    file = tmp_path / "model_grades.json"
+    file.write_text(json.dumps(GRADES), "utf-8")
+    code, document = score("MMVet", VET, ["-1", "left"], "--judgments", str(file), "--rules", "original")
+    assert (code, document["headline"]["value"], document["headline"]["name"]) == (0, 40.0, "total")
+    assert first_problem(document, results_schema()) is None
+    stored = document["judged"]["judgments"]
+    assert (stored["file"], stored["judge"], stored["rows"]) == (file.name, "gpt-4-0613", 2)
+    assert stored["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert stored["by_rules"]["xtuner"] == 0
+    assert document["judged"] | {"judgments": None} == {"count": 2, "model": None, "judgments": None}
+    assert document["needs_judge"] is False
+
+
+def test_the_table_names_the_file_of_judgments(
+    tmp_path: Path, score: Score, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model_grades.json"
+    file.write_text(json.dumps(GRADES), "utf-8")
+    score("MMVet", VET, ["-1", "left"], "--judgments", str(file))
+    files = ["--data", str(tmp_path / "data.tsv"), "--predictions", str(tmp_path / "said.jsonl")]
+    assert main(["score", "--bench", "MMVet", *files, "--judgments", str(file)]) == 0
+    assert "judgments from model_grades.json (gpt-4-0613): 2 rows" in capsys.readouterr().out
+
+
+def test_a_judge_reads_what_the_file_lacks(score: Score, tmp_path: Path) -> None:
+    file = tmp_path / "model_grades.json"
+    file.write_text(json.dumps({"v1_0": GRADES["v1_0"]}), "utf-8")
+    more = ["--judgments", str(file), "--judge", "echo:1.0"]
+    code, document = score("MMVet", VET, ["-1", "left"], *more)
+    assert (code, document["headline"]["value"]) == (0, 0.7)
+    assert (document["judged"]["asked"], document["judged"]["judgments"]["rows"]) == (1, 1)
+    assert document["judged"]["by_rules"]["strict"] == 1
+
+
+def test_half_a_file_of_judgments_is_refused_unless_it_is_meant(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model_grades.json"
+    file.write_text(json.dumps({"v1_0": GRADES["v1_0"]}), "utf-8")
+    code, document = score("MMVet", VET, ["-1", "left"], "--judgments", str(file), "--allow-missing")
+    assert (code, document["headline"]["value"]) == (4, None)
+    files = ["--data", str(tmp_path / "data.tsv"), "--predictions", str(tmp_path / "said.jsonl")]
+    assert main(["score", "--bench", "MMVet", *files, "--judgments", str(file)]) == 1
+    assert "1 of 2 answers have no judgment in it: 1." in capsys.readouterr().err
