@@ -15,7 +15,7 @@ from vlmbench.domain import Response, RuleSet, Sample, Score
 
 NO_RULE: dict[RuleSet, str] = {
     "xtuner": "xtuner scores multiple choice only",
-    "original": "its authors published no evaluator",
+    "original": "no evaluator of its authors is here",
 }
 """Why a rule set has nothing to say of an open answer. A benchmark with an evaluator of its authors' own does
 not come here for `original` (see `original`)."""

@@ -112,7 +112,7 @@ def rule_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
     """Every rule set with its purpose."""
     purpose = {
         "strict": "ours, the default: documented case by case in docs/rules.md, never guessing",
-        "original": "the benchmark authors' own evaluators, faults included; empty where they published none",
+        "original": "the benchmark authors' own evaluators, faults included; empty where there is none",
         "vlmevalkit": "bit-compatible with VLMEvalKit since 2026-06-17",
         "vlmevalkit-2025-08": "the same, 2025-08-04 to 2026-06-17",
         "vlmevalkit-2024": "the same, before 2025-08-04: most published tables",

@@ -1,7 +1,7 @@
 """The rule set `original`: the evaluators that benchmark authors published, faults included.
 
 One module an evaluator. A benchmark names its own in `original` and says in its card which script, at which
-commit, it equals. Where the authors published none, every row and figure of this rule set is empty.
+commit, it equals. Where there is none, every row and figure of this rule set is empty.
 """
 
 from __future__ import annotations
