@@ -193,7 +193,8 @@ def _read_mmvet(path: Path, value: Any) -> Iterator[Answer]:
     for key, answer in value.items():
         if isinstance(answer, dict) and "score" in answer:
             what = "these are the grades of a judge, and no answers."
-            raise PredictionsError(what, file=path, key=key, fix="Name the file that was graded.")
+            fix = "Name them with `--judgments`, and the file that was graded with `--predictions`."
+            raise PredictionsError(what, file=path, key=key, fix=fix)
         number = {"number": key.partition("_")[2]} if key.startswith("v1_") else {}
         yield Answer(text=text_of(path, key, key, value), row=key, ids={"id": key, **number})
 
