@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from samples import metric, rotated, run
 
+from vlmbench.answers.matched import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, Run
 from vlmbench.report.results import results_document
 from vlmbench.report.tables import results_table
@@ -54,6 +56,14 @@ def test_an_interval_with_unequal_sides_is_given_by_its_ends_alone() -> None:
 def test_counts_stand_below_it() -> None:
     text = printed(run(SAMPLES, WHOLE, {"0": "A", "1": "?", "2": None}))
     assert "1164 groups · 6 rows · 1 unparsed (50.0 %) · 1 error\n" in text
+
+
+def test_a_rule_set_without_an_evaluator_has_no_line() -> None:
+    made = run(SAMPLES, WHOLE)
+    none = (metric(NO_RULE["original"], None, ci95=None),)
+    text = printed(replace(made, metrics={**made.metrics, "original": none}))
+    assert "original" not in text
+    assert "vlmevalkit-2024" in text
 
 
 def test_every_rule_set_has_a_line() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.answers.matched import NO_RULE
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class _Page:
         table = self._table("rule set", "score", *["95 %"] * intervals, "unparsed", *["unscored"] * counted)
         for rules, result in by_rules.items():
             figure = result["headline"]
+            if figure["name"] in NO_RULE.values() and rules != self.document["rules"]:
+                continue
             chosen = "bold" if rules == self.document["rules"] else None
             cells = [self.value(figure), *[self.interval(figure)] * intervals]
             cells.append("" if figure["value"] is None else _percent(result["unparsed"]["rate"]))
