@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from vlmbench.answers.found import Found
-from vlmbench.answers.options import Options
-from vlmbench.answers.wording import NEGATION, core, first_sentence, is_letter_of_word
+from vlmbench.answers.options import Mention, Options
+from vlmbench.answers.wording import NEGATION, core, denied, first_sentence, is_letter_of_word
 
 LONGEST_CLAIM = 240
 """Characters, beyond the longest option's own, that are read as one claim."""
@@ -46,11 +46,31 @@ _LIST = re.compile(
     rf"{_MARKED_CAPITAL}"
     rf"(?:(?:,? ?(?:and|or|[&/+|;,]|[和或及与]|还是) ?|[ \n]){_MARKED_CAPITAL}){{1,40}}"
 )
-_LABEL = re.compile(r"(?<![A-Za-z0-9])([A-Z])(?:[\"')\]*]{1,3}[.:]?|[.:]) ?[\"'(*]{0,3}(?:(?i:an?|the) )?$")
+_LABEL = re.compile(
+    r"(?<![A-Za-z0-9])([A-Z])(?:[\"')\]*]{1,3}[.:]?|[.:]| (?=\()) ?[\"'(*]{0,3}(?:(?i:an?|the) )?$"
+)
+_BESIDE = re.compile(r"[(\[]([A-Z])[)\]] ?[\"'*]{0,3}(?:(?i:an?|the) )?$")
+_LABEL_AFTER = re.compile(r"[\"')*.]{0,3},? ?[(\[](?:(?i:option|choice|answer) )?([A-Z])[)\]]")
+_VALUE_FOLLOWS = re.compile(r"(?:[=≈]|\b(?:is|are|be|equals?)\b) ?[+-]?\d")
 _CAPITAL = re.compile("[A-Z]")
-_FIRST_CLAUSE = re.compile(r"[,;]| because | since ")
+_REACH = 120
+"""Characters before a text that are looked at for `is` and the like."""
+_FIRST_CLAUSE = re.compile(r"[,;](?!\d)| because | since ")
 _GROUNDS = re.compile(r",? (?:because|since|as|not|and not|rather than|instead of) ")
-_ENCLOSED = re.compile(r".*[)\]}>*]")
+_ENCLOSED = re.compile(r".*[)\]}>*\"]")
+_VERB = (
+    r"(?:\b(?:is|are|was|were|be|been|becomes?|equals?|gives?|will|would|should|must|as|called|choose|select)\b"
+    r"|[=≈:])"
+)
+_BEFORE_TEXT = r" ?[\"'(\[*`]{0,3}(?:(?i:an?|the) )?$"
+_PREDICATE = re.compile(rf"{_VERB}(?: [^\W_]+(?:['-][^\W_]+)*){{0,5}}{_BEFORE_TEXT}")
+_CLOSE_PREDICATE = re.compile(
+    rf"{_VERB}(?: (?:most|very|likely|probably|therefore|caused|due|by|to|be|called)){{0,5}}{_BEFORE_TEXT}"
+)
+_PREDICATE_ENDS = re.compile(
+    r"[\"')\]*`]{0,3}(?: ?(?:$|[.,;!?)(\]\n])| (?:because|since|as|which|who|where|with|according|based|if"
+    r"|when|in th\w+|for|due|compared|rather|instead|and not|but)\b)"
+)
 
 
 def named(letter: str, reason: str) -> Found:
@@ -89,7 +109,8 @@ def read_whole(piece: str, options: Options) -> Found | None:
         return None
     head = _HEAD.match(piece)
     rest = piece[head.end() :] if head is not None else ""
-    if head is None or (rest and is_letter_of_word(rest[0])):
+    glued = bool(rest) and is_letter_of_word(rest[0]) and head is not None and ")" not in head["close"]
+    if head is None or glued:
         return by_text(piece, options)
     if core(rest) == "":
         return _read_bare(piece, head["letter"], options)
@@ -113,11 +134,15 @@ def _read_labelled(head: re.Match[str], rest: str, options: Options) -> Found | 
     """A letter with an option's text, which must be its own."""
     letter = head["letter"].upper()
     texts = options.by_text(rest.lstrip(" .):,;-|\n"))
-    if not texts or letter not in options.letters:
+    if not texts:
         return None
     if letter in texts:
         return named(letter, f"letter and text of option {letter}")
     separated = _SEPARATOR.match(rest) is not None or bool(head["open"].strip())
+    if letter not in options.letters:
+        return (
+            unnamed(f"letter {letter} is not an option") if separated and head["letter"].isupper() else None
+        )
     # Without a separator, `A` and `a` are articles, other small letters are words, and `B B` is a list.
     is_word = letter in "AI" or head["letter"].islower() or len(core(rest)) == 1
     return None if is_word and not separated else contradiction(letter, texts)
@@ -151,11 +176,12 @@ def read_start(piece: str, options: Options) -> Found | None:
 
 
 def labelled_texts(text: str, options: Options) -> set[str]:
-    """Letters that stand as labels right before their own option's text: `(B) cat`, `B. the cat`."""
+    """Letters that stand as labels beside their own option's text: `(B) cat`, `B. the cat`, `cat (B)`."""
     letters = set()
     for mention in options.mentions(text):
-        label = _LABEL.search(text[max(0, mention.start - 12) : mention.start])
-        if label is not None and label[1] == mention.letter:
+        before = _LABEL.search(text[max(0, mention.start - 12) : mention.start])
+        after = _LABEL_AFTER.match(text, mention.end)
+        if any(label is not None and label[1] == mention.letter for label in (before, after)):
             letters.add(mention.letter)
     return letters
 
@@ -182,16 +208,45 @@ def read_claim(text: str, options: Options) -> Found | None:
 
 
 def read_mention(sentence: str, options: Options) -> Found | None:
-    """The only option whose text stands in a sentence that takes nothing back."""
+    """The option whose text a sentence names and does not take back: the only one, or the predicate."""
     first = by_text(_FIRST_CLAUSE.split(sentence, maxsplit=1)[0].strip(" *_`"), options)
-    letters = {mention.letter for mention in options.mentions(sentence)}
+    mentions = options.mentions(sentence)
+    alone = options.blanked(sentence)
+    for mention in mentions:
+        beside = _BESIDE.search(sentence[max(0, mention.start - 8) : mention.start])
+        beside = beside or _LABEL_AFTER.match(sentence, mention.end)
+        if beside is not None and beside[1] not in [m.letter for m in mentions if m.start == mention.start]:
+            return contradiction(beside[1], mention.letter)
+    taken_back = {m.letter for m in mentions if denied(alone, m.start, m.end)}
+    letters = {m.letter for m in mentions if not _leads_on(m, alone, options)} - taken_back
     if first is not None and first.letter is not None:
         letters.add(first.letter)
-    if not letters:
-        return None
     if len(letters) > 1:
-        return TWO_TEXTS
-    letter = letters.pop()
-    if first is None and NEGATION.search(options.masked(sentence)):
-        return unnamed(f"text of option {letter}, but negated")
-    return named(letter, f"text of option {letter} in a sentence")
+        letters = predicates(sentence, options) & letters
+        if len(letters) != 1:
+            return TWO_TEXTS
+    if letters:
+        letter = letters.pop()
+        return named(letter, f"text of option {letter} in a sentence")
+    return unnamed(f"text of option {min(taken_back)}, but negated") if taken_back else None
+
+
+def _leads_on(mention: Mention, alone: str, options: Options) -> bool:
+    """Whether a value stands before another one that it leads to: `since it is 20°, … = 70°`."""
+    return bool(options.values) and _VALUE_FOLLOWS.search(alone, mention.end) is not None
+
+
+def predicates(sentence: str, options: Options) -> set[str]:
+    """The options that a sentence says something to be: `the finding is a hematoma`, `… = 5 cm, which …`."""
+    alone, mentions = options.blanked(sentence), options.mentions(sentence)
+    verb = _PREDICATE if len({mention.letter for mention in mentions}) == 1 else _CLOSE_PREDICATE
+    letters = set()
+    for mention in mentions:
+        before = alone[max(0, mention.start - _REACH) : mention.start]
+        if (
+            verb.search(before)
+            and _PREDICATE_ENDS.match(alone, mention.end)
+            and not denied(alone, mention.start, mention.end)
+        ):
+            letters.add(mention.letter)
+    return letters

@@ -10,7 +10,8 @@ an answer makes one claim, and that is compared.
    rounded to the reference's decimals, two at least. `1,234`, `3/4`, `2e3`, `2 x 10^3` and `four` are
    numbers. Several different ones decide nothing. Units are not compared.
 3. A reference that is a text must be the claim, or stand in it as whole words with nothing taken back.
-4. A list of references is a list of ways to be right.
+4. A reference that is one letter must be the only letter that the claim's sentence names: `Point A shows …`.
+5. A list of references is a list of ways to be right.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _QUANTITY = re.compile(
     rf"[$€£¥]? ?({_NUMBER})(?: ?/ ?({_NUMBER}))? ?[$€£¥%°]?(?: ?[A-Za-zµμΩ°%][^\d ]{{0,12}}){{0,2}}",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"(?<![\w'-])(?!a |I [a-z]|(?<!\w )A [a-z])([A-Za-z])(?![\w'-])")
+_FIRST_CLAUSE = re.compile(r"[,;]| because | since ")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(NUMBERS)})\b")
 
 
@@ -46,20 +49,33 @@ def match_open_question(answer: str, references: Sequence[str], rules: RuleSet =
     said = claim_of(answer)
     if not said:
         return Matched(tuple(references), None, (0.0,) * len(references), 0.0, "empty answer")
-    match = tuple(float(agrees(said, reference)) for reference in references)
+    sentence = _sentence_of(answer)
+    match = tuple(float(agrees(said, one) or _is_the_letter(sentence, one)) for one in references)
     return Matched(tuple(references), said, match, max(match, default=0.0))
 
 
 def claim_of(answer: str) -> str:
     """The part of an answer that answers."""
+    sentence = _sentence_of(answer)
+    lead = _TAIL.match(sentence)
+    return sentence[lead.end() if lead is not None else 0 :].strip(" .*_`\"'$") or sentence
+
+
+def _sentence_of(answer: str) -> str:
+    """The sentence that the claim stands in."""
     text = plain(answer)
     boxed = _BOXED.findall(text)
     if boxed:
         return str(boxed[-1]).strip()
     stated = list(_STATED.finditer(text))
     parts = sentences(text[stated[-1].end() :] if stated else text)
-    sentence = parts[0 if stated else -1] if parts else ""
-    return _TAIL.sub("", sentence).strip(" .*_`\"'$") or sentence
+    return parts[0 if stated else -1] if parts else ""
+
+
+def _is_the_letter(sentence: str, reference: str) -> bool:
+    """Whether a reference is one letter, and the only one that the sentence names before its reasons."""
+    wanted, clause = plain(reference).strip(" .()"), _FIRST_CLAUSE.split(sentence, maxsplit=1)[0]
+    return set(_LETTER.findall(clause)) == {wanted} and not NEGATION.search(clause)
 
 
 def agrees(claim: str, reference: str) -> bool:

@@ -2,6 +2,7 @@
 
 Statements win over everything else in the text, and those that count must agree:
 
+    final      boxed, tagged or announced in the last of several lines; these alone, if any
     decisive   boxed, tagged, `final answer`, or after `so`, `therefore`, `所以`; these alone, if any
     plain      `the answer is B`, `B is correct`, `选B`, and with them `it is B`
     weak       `it is B`, `I think B`, and lines that are an answer by themselves
@@ -23,10 +24,10 @@ from vlmbench.answers.claims import (
 )
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options
-from vlmbench.answers.wording import NEGATION, clauses, first_sentence
+from vlmbench.answers.wording import clauses, core, denied, denies, first_sentence
 
 _ENCLOSED = re.compile(
-    r"\\f?boxed ?\{([^{}]{0,300})\}"
+    r"\\f?boxed ?\{((?:[^{}]|\{[^{}]{0,80}\}){0,300})(?:\}|$)"
     r"|<answer>([^<]{0,300})(?:</answer>|$)"
     r"|<\|begin_of_box\|>([^<]{0,300})(?:<\|end_of_box\|>|$)",
     re.IGNORECASE,
@@ -46,7 +47,8 @@ _STATED = re.compile(
     r"|\bI(?: would|'d|'ll| will)? (?:choose|pick|select|go with|go for|vote for)\b"
     r"|^(?:#{1,6} ?)?answer[*_`:]{0,4}\n)"
     r"|\[(?:答案|answer)\] ?"
-    r"|(?P<final_cn>最终|最后)?的?(?:答案|正确的?选项)(?:应该|应当|应)?(?:是|为|选择?|[:=])[:=]? ?(?:选项?)?",
+    r"|(?P<final_cn>最终|最后)?的?(?:答案|回答|正确的?选项)(?:应该|应当|应)?"
+    r"(?:是|为|选择?|[:=])[:=]? ?(?:选项?)?",
     re.IGNORECASE | re.MULTILINE,
 )
 _PICKED = re.compile(r"(?<!可)选择?(?:的?是|为|:)?(?!选)")
@@ -75,23 +77,42 @@ _WEAK = re.compile(
     r"|(?:I'd|I would) say|definitely|probably|likely|actually)(?i: option)? |[是为] ?)"
     r"[\"'(\[*]{0,3}([A-Z])[\"')\]*]{0,3}(?=\.(?![A-Za-z])|[,;!\n]|$)"
 )
+_POINTED = re.compile(
+    r"\b(?:is|are|was|were|be|by|as)"
+    r"(?: (?:most likely|likely|probably|therefore|thus|clearly|simply|just|labell?ed))?"
+    r"(?: (?:the )?(?:option|choice|answer|letter))?:? ?[*_`\"']{0,4}[(\[]([A-Z])[)\]]"
+)
+"""`The missing shape is (D)`."""
+_POINTER = re.compile(r"[(\[]([A-Z])[)\]]")
+_ANNOUNCED = re.compile(r"(?:\banswer\b|答案)[^\n]{0,60}$", re.IGNORECASE)
+_NUMBER = re.compile(r"[ \n*_:`]{0,4}[+-]?[\d√(][\d.,()√/^·× +-]{0,40}")
+_MOST = 100
+"""How many sentences that point at a letter are read, from the last."""
 _CONTEXT = 80
 """Characters before a statement that are looked at for `so`, `not`, `if`."""
 
-DECISIVE, PLAIN, WEAK = 2, 1, 0
+FINAL, DECISIVE, PLAIN, WEAK = 3, 2, 1, 0
 
 
 def read_statements(text: str, options: Options, lines: Sequence[Found]) -> Found | None:
     """What the strongest statements agree on; None if nothing is stated. `lines` are weak statements."""
-    ranked: dict[int, list[Found]] = {DECISIVE: [], PLAIN: [], WEAK: []}
+    ranked: dict[int, list[Found]] = {FINAL: [], DECISIVE: [], PLAIN: [], WEAK: []}
     for rank, found in _statements(text, options):
         ranked[rank].append(found)
     # Explanations after a plain statement may have lines that look like answers, so lines count alone.
     weak = ranked[WEAK] if ranked[PLAIN] else [*ranked[WEAK], *lines]
-    strongest = ranked[DECISIVE] or ranked[PLAIN] + weak
+    strongest = ranked[FINAL] or ranked[DECISIVE] or ranked[PLAIN] + weak
     if len({found.letter for found in strongest}) > 1:
         return unnamed("two answers stated")
     return strongest[0] if strongest else None
+
+
+def states_no_option(text: str) -> bool:
+    """Whether a value is stated, or something boxed, that is no option, where no statement was read."""
+    if any(core(group or "") for enclosed in _ENCLOSED.finditer(text) for group in enclosed.groups()):
+        return True
+    ends = (stated.end() for stated in _STATED.finditer(text))
+    return any(_NUMBER.match(text, end) for end in ends)
 
 
 def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
@@ -100,7 +121,10 @@ def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
         content = next((group for group in enclosed.groups() if group), "").strip(" \n*_`$")
         found = read_whole(content, options) or read_claim(content, options)
         if found is not None:
-            yield DECISIVE, found
+            last = _in_last_line(text, enclosed.start()) and _ANNOUNCED.search(
+                _before(text, enclosed.start())
+            )
+            yield FINAL if last else DECISIVE, found
     yield from _announced(text, options)
     for stated in _STATED_AFTER.finditer(text):
         before = _before(text, stated.start(1))
@@ -112,20 +136,39 @@ def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
         ambiguous = letter not in (options.by_text(letter) or letter)
         if letter in options.letters and not ambiguous and not _taken_back(_before(text, said.start(1))):
             yield WEAK, named(letter, "said to be it")
+    yield from _pointed(text, options)
     ending = _ENDING.search(text[-_CONTEXT:])
     if ending is not None and ending[1] in options.letters:
         yield DECISIVE, named(ending[1], "conclusion at the end")
 
 
+def _pointed(text: str, options: Options) -> Iterator[tuple[int, Found]]:
+    """`is (B)` in a sentence that points at no other letter."""
+    places = [pointed.span() for pointed in _POINTED.finditer(text)][-_MOST:]
+    whole = options.blanked(text) if places else text
+    for pointed in (_POINTED.match(whole, *place) for place in places):
+        if pointed is None:
+            continue
+        letter = pointed[1]
+        if letter not in options.letters or denied(whole, pointed.start(1), pointed.end()):
+            continue
+        sentence, _ = first_sentence(text[pointed.start(1) - 1 : pointed.end() + LONGEST_CLAIM])
+        others = set(_POINTER.findall(sentence)) & options.letters - {letter}
+        if not others and not sentence.endswith("?"):
+            yield PLAIN, named(letter, "pointed at")
+
+
 def _announced(text: str, options: Options) -> Iterator[tuple[int, Found]]:
     """Statements whose answer comes after the words that announce it."""
     reach = options.longest + LONGEST_CLAIM
+    read: dict[str, Found | None] = {}  # loops state the same over and over
     for stated in _STATED.finditer(text):
         before = _before(text, stated.start())
-        found = read_claim(text[stated.end() : stated.end() + reach], options)
+        said = text[stated.end() : stated.end() + reach]
+        found = read[said] = read[said] if said in read else read_claim(said, options)
         if found is not None and not _taken_back(before):
             final = stated["final"] or stated["final_cn"] or _CONCLUSION.search(before)
-            yield DECISIVE if final else PLAIN, found
+            yield FINAL if _in_last_line(text, stated.end()) else DECISIVE if final else PLAIN, found
     for picked in _PICKED.finditer(text):
         before = _before(text, picked.start())
         said = text[picked.end() : picked.end() + reach]
@@ -134,10 +177,15 @@ def _announced(text: str, options: Options) -> Iterator[tuple[int, Found]]:
             yield DECISIVE if _CONCLUSION.search(before) else PLAIN, found
 
 
+def _in_last_line(text: str, place: int) -> bool:
+    """Whether a place is in the last of several lines."""
+    return 0 < text.rfind("\n") < place
+
+
 def _before(text: str, place: int) -> str:
     return text[max(0, place - _CONTEXT) : place]
 
 
 def _taken_back(before: str) -> bool:
     """`I do not think the answer is …`, `if the answer is …`."""
-    return NEGATION.search(clauses(before)[-1]) is not None
+    return denies(clauses(before)[-1])

@@ -26,13 +26,15 @@ _TEX_FONT = re.compile(
 _TEX_DELIMITER = re.compile(r"\\[()\[\]]")
 _SPACES = re.compile(r" {2,}")
 _NEWLINES = re.compile(r" ?\n[ \n]*")
+_REACH = 200
+"""Characters around a word that are looked at for what denies it."""
 _OUTER = " \n*_`"
 """White space and Markdown emphasis, which never matter around an answer."""
 
 _PUNCTUATION = " \n.,;:!?\"'()[]{}<>$*_`"
 _ARTICLE = re.compile(r"(?:an?|the) (?=\S\S)")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])(?=[\s\"')\]*_`]|[^\x00-\x7f])|\n")
-_CLAUSE_END = re.compile(r"[,.;:!?\n]|\b(?:because|since|(?<!not )(?<!'t )so|but|as)\b|因为|所以|但")
+_CLAUSE_END = re.compile(r"[,.;:](?!\d)|[!?\n]|\b(?:because|since|(?<!not )(?<!'t )so|but|as)\b|因为|所以|但")
 
 NEGATION = re.compile(
     r"\b(?:not|no|nor|none|never|neither|cannot|without|except|unlike|incorrect|wrong|false|instead of"
@@ -41,11 +43,29 @@ NEGATION = re.compile(
 )
 """Words that may turn a mention into its opposite; such a mention is not taken for an answer."""
 
+_OVER = re.compile(
+    r"\b(?:without|except|unlike|instead of|rather than|incorrect|wrong|false)\b"
+    r".*\b(?:is|are|was|were|has|have|had|will|would)\b",
+    re.IGNORECASE,
+)
+"""Words whose reach ends where a new verb begins: `the number without a diploma was smallest in …`."""
+_DENIED_AFTER = re.compile(
+    r"\W{0,4}(?:(?!(?:that|which|who|where)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,4}?"
+    r"(?:(?:not|cannot|incorrect|wrong|false|never|neither|unlikely|less likely)\b|\w{2,6}n't\b)"
+    r"|[^,;]{0,20}[不没無无非未错]",
+    re.IGNORECASE,
+)
+
 REFUSAL = re.compile(
     r"\b(?:cannot|can't|can not|could not|couldn't|unable to|not able to) "
     r"(?:\w+ ){0,3}?(?:determine|answer|see|view|tell|help|assist|provide|identify|process|say|access)"
+    r"|\bcannot (?:find|calculate|solve)\b"
+    r"|\b(?:not possible|impossible) to (?:determine|answer|say|tell|find)"
     r"|\bI(?:'m| am) (?:sorry|not sure|unable)|\bsorry, "
     r"|\b(?:don't|do not|doesn't|does not) (?:know|have (?:access|enough|the image|an image))"
+    r"|\bnone of (?:the|these) (?:\w+[ -]){0,3}(?:options|choices|answers)"
+    r"|\b(?:option|answer|choice|which|value|it|this)(?: \w+){0,3} (?:is|are)(?: not|n't) "
+    r"(?:(?:\w+ ){0,3}?(?:in|among|one of) the (?:\w+ ){0,2}(?:options|choices)|listed|available|given|provided)"
     r"|\bwithout (?:the|an|any) image|\bnot enough information|\bas an AI\b"
     r"|failed to obtain answer|抱歉|无法|不能(?:确定|回答|判断|看)|不知道|不确定",
     re.IGNORECASE,
@@ -64,6 +84,14 @@ def plain(text: str) -> str:
     if "\n" in text:
         text = _NEWLINES.sub("\n", text)
     return text.strip(_OUTER)
+
+
+def fold(text: str) -> str:
+    """In folded case and as long as before, so that places in one are places in the other."""
+    folded = text.casefold()
+    if len(folded) == len(text):
+        return folded
+    return "".join(char.casefold() if len(char.casefold()) == 1 else char for char in text)
 
 
 def core(text: str) -> str:
@@ -91,6 +119,19 @@ def first_sentence(text: str) -> tuple[str, str]:
 def clauses(text: str) -> list[str]:
     """The parts between commas, full stops, `because` and the like."""
     return _CLAUSE_END.split(text)
+
+
+def denied(text: str, start: int, end: int) -> bool:
+    """Whether what stands from `start` to `end` is negated, or named as a condition, in its own clause."""
+    before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    if NEGATION.search(before) and denies(clauses(before)[-1]):
+        return True
+    return _DENIED_AFTER.match(after) is not None and _DENIED_AFTER.match(clauses(after)[0]) is not None
+
+
+def denies(before: str) -> bool:
+    """Whether a clause that begins so denies what it goes on to say."""
+    return NEGATION.search(before) is not None and NEGATION.search(_OVER.sub("", before)) is not None
 
 
 def is_letter_of_word(char: str) -> bool:

@@ -4,8 +4,9 @@ VLMEvalKit's three generations share one rule, and `xtuner` has none (see `match
 for the bare words after its punctuation routine, which leaves colons, quotes, asterisks and every
 full-width mark standing, so `**Yes**`, `Answer:Yes` and `Yes。` say nothing to it.
 
-`strict` reads those, short affirmations, and Chinese. An answer with both words, or neither, stays
-undecided under every rule set. `docs/rules-open.md` lists the differences case by case.
+`strict` reads those, short affirmations, and Chinese; a word that is only quoted says nothing, and the word
+that an answer begins with wins over `no` in a description. An answer with both words otherwise, or
+neither, stays undecided under every rule set. `docs/rules-open.md` lists the differences case by case.
 """
 
 from __future__ import annotations
@@ -28,6 +29,13 @@ _ECHO = re.compile(
 )
 """The question's own wording given back, and `no doubt`: these say neither."""
 
+_QUOTED = re.compile(r"(\banswer(?: is)?:? ?)?(?<![\w\"'])(?:\"[^\"\n]{1,300}(?:\"|$)|'[^'\n]{1,300}'(?!\w))")
+_STATED = re.compile(
+    r"(?:^[\"'(*_`]*|\banswer(?: is)?:? ?[\"'(*_`]*)"
+    r"(?:(yes)\b(?!-)|(no)(?=[\"')*_`]*(?:$|[,.;:!\n]| -| (?:there|it|this|that|they|the|he|she|i|we|because)\b)))"
+)
+"""The word that an answer begins with or announces; `no people` announces nothing."""
+_OTHER_CLAUSE = re.compile(r"(?:^|[,.;:!?\n]) ?(?:no ?(?=$|[,.;:!?\n])|wait\b|actually\b)|\bnot yes\b")
 _SHORT = {"yeah": YES, "yep": YES, "yup": YES, "y": YES, "nope": NO, "n": NO}
 """Understood where they are the whole answer."""
 
@@ -73,12 +81,28 @@ def _strict(answer: str) -> str | None:
     bare = text.strip(" .!\"'()*_`")
     if bare in _SHORT:
         return _SHORT[bare]
-    text = _ECHO.sub(" ", text)
+    text = _ECHO.sub(" ", _without_quotations(text))
+    if (stated := _stated(text)) is not None:
+        return stated
     words = set(_WORD.findall(text))
     said = (
         {_CHINESE[clause] for clause in _clauses(text) if clause in _CHINESE} if not text.isascii() else set()
     )
     return _one_of("yes" in words or YES in said, "no" in words or NO in said)
+
+
+def _without_quotations(text: str) -> str:
+    """Without what is quoted, unless that is all of the answer or announced as the answer."""
+    bare = _QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else " ", text)
+    return bare if bare.strip(" .!()*_`") else text
+
+
+def _stated(text: str) -> str | None:
+    """What the answer begins with or announces, if nothing in it says the other as plainly."""
+    stated = {YES if found[1] else NO for found in _STATED.finditer(text)}
+    if stated == {YES}:
+        return None if _OTHER_CLAUSE.search(text) else YES
+    return NO if stated == {NO} and "yes" not in _WORD.findall(text) else None
 
 
 def _clauses(text: str) -> list[str]:
