@@ -51,7 +51,7 @@ _LABEL = re.compile(
 )
 _BESIDE = re.compile(r"[(\[]([A-Z])[)\]] ?[\"'*]{0,3}(?:(?i:an?|the) )?$")
 _LABEL_AFTER = re.compile(r"[\"')*.]{0,3},? ?[(\[](?:(?i:option|choice|answer) )?([A-Z])[)\]]")
-_VALUE_FOLLOWS = re.compile(r"(?:[=≈]|\b(?:is|are|be|equals?)\b) ?[+-]?\d")
+_VALUE_FOLLOWS = re.compile(r"(?:[=≈]|\b(?:is|are|be|equals?)\b(?: equal to)?) ?[+-]?\d")
 _CAPITAL = re.compile("[A-Z]")
 _REACH = 120
 """Characters before a text that are looked at for `is` and the like."""
@@ -164,9 +164,9 @@ def read_start(piece: str, options: Options) -> Found | None:
     if head is None or head["letter"].upper() not in options.letters:
         return None
     letter, rest = head["letter"].upper(), piece[head.end() :]
-    if rest and is_letter_of_word(rest[0]):
-        return None
     bracketed = _ENCLOSED.match(head["close"]) is not None
+    if rest and is_letter_of_word(rest[0]) and not bracketed:
+        return None
     if head["letter"].islower() and not bracketed and not _SMALL_SEPARATOR.match(rest):
         return None
     also = _ALSO.match(rest)
@@ -188,7 +188,7 @@ def labelled_texts(text: str, options: Options) -> set[str]:
 
 def read_claim(text: str, options: Options) -> Found | None:
     """What a statement such as `the answer is …` goes on to say; `text` begins after it."""
-    text = text[: options.longest + LONGEST_CLAIM].lstrip(" \n*_`\"'")
+    text = text[: options.longest + LONGEST_CLAIM].lstrip(" \n*_`\"':")
     line = text.split("\n", 1)[0]
     first, rest = first_sentence(line)
     if first.endswith("?"):

@@ -28,6 +28,7 @@ _ROOT = re.compile(r"√ ?\{([^{}\\]{1,80})\}")
 _POWER = re.compile(r"\^ ?\{([^{}\\]{1,20})\}")
 _DEGREES = re.compile(r" ?\^ ?°| °|(?<=\d) degrees?\b")
 _PER_CENT = re.compile(r"(?<=\d) ?per ?cent\b| %")
+_DOLLAR = re.compile(r"(?<![A-Za-z)])\$|\$(?!\w)")
 _SIMPLE = re.compile(r"[\w.√°]+")
 _DEEPEST = 3
 """Fractions and roots inside one another that are written out."""
@@ -59,7 +60,9 @@ def unformatted(text: str) -> str:
         text = _DEGREES.sub("°", text)
     if "%" in text or "cent" in text:
         text = _PER_CENT.sub("%", text)
-    return text.replace("$", "").replace("~", " ") if "$" in text or "~" in text else text
+    if " & " in text:
+        text = text.replace(" & ", " and ")
+    return _DOLLAR.sub("", text).replace("$", " ").replace("~", " ") if "$" in text or "~" in text else text
 
 
 def _written_out(text: str) -> str:

@@ -211,7 +211,7 @@ def _joint(written: str, *, words: bool) -> str:
     if written in _MARKS:
         return f"[{written}{re.escape(_MARKS[written])}]"
     if written in (" ", "-") and words:
-        return "[ -]"
+        return "[ -][\"']?"
     return {",": ", ?", "'": "'?"}.get(written.strip(), " ?")
 
 

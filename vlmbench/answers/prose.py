@@ -41,6 +41,8 @@ _PART_OF_NAME = re.compile(r"[a-z∠△°√·^/\\] ?$|[=+*] ?$")
 _HEADING_LETTER = re.compile(r"[\"'(\[*]{0,3}[A-Z][\"')\]*]{0,3} ?[.):\n]")
 _SAYING = re.compile(r"^.{0,200}(?:\b(?:is|be|was|are|were|think|say|see|shows?) |[是为])", re.IGNORECASE)
 _BEST = re.compile(r"\b(?:most|best|closest|more \w+ly)\b", re.IGNORECASE)
+_HOWEVER = re.compile(r"\b(?:but|however)\b", re.IGNORECASE)
+_LIKELY = re.compile(r"\b(?:likely|probably)\b")
 _DIGIT = re.compile(r"\d")
 _CONCLUDES = re.compile(
     r"^[-*_#> ]{0,6}(?:so|thus|therefore|hence|overall|consequently|ultimately|in conclusion|in summary"
@@ -91,7 +93,8 @@ def read_letter(text: str, options: Options) -> Found | None:
     labelled = _labelled(text, options) | ({first} if first else set())
     if not labelled:
         return None
-    letter = first or min(labelled)
+    pointed = _pointed_at(sentences(text)[-1], options)
+    letter = first or min(pointed if len(pointed) == 1 else labelled)
     blanked = options.blanked(text)
     others = (labelled | (_capitals(blanked, inside=True) & options.letters)) - {letter}
     heads = first is not None and _HEADING_LETTER.match(text) is not None
@@ -100,8 +103,16 @@ def read_letter(text: str, options: Options) -> Found | None:
         and not (heads and _all_negated(others, blanked))
         and not _closes_with(letter, text, labelled, options)
     ):
-        return TWO_LETTERS
+        claimed = _claimed(sentences(text), options)
+        return claimed if claimed is not None and claimed.letter is not None else TWO_LETTERS
     return _unless_taken_back(letter, text, options)
+
+
+def read_likeliest(text: str, options: Options) -> Found | None:
+    """The one option that is called likely after a refusal: `I cannot tell, but it is likely a cat`."""
+    after = _HOWEVER.split(text)[-1]
+    found = read_mention(sentences(after)[0], options) if after != text and _LIKELY.search(after) else None
+    return found if found is not None and found.letter is not None else None
 
 
 def _unless_taken_back(letter: str, text: str, options: Options) -> Found:
@@ -120,7 +131,8 @@ def _closes_with(letter: str, text: str, labelled: set[str], options: Options) -
     """Whether the last sentence names this letter alone, and the others are letters of formulas before it."""
     last = sentences(text)[-1]
     stray = _capitals(options.blanked(last), inside=True) & options.letters
-    return labelled == {letter} == _pointed_at(last, options) and stray <= {letter}
+    alone = labelled == {letter} or _BEST.search(last) is not None
+    return alone and _pointed_at(last, options) == {letter} and stray <= {letter}
 
 
 def _labelled(text: str, options: Options) -> set[str]:

@@ -44,7 +44,8 @@ _STATED = re.compile(
     r"(?P<final>\bfinal )?"
     rf"(?:\banswer{_COPULA}"
     rf"|\b(?:(?:correct|right|best|final|my|the) (?:option|choice)|correct (?:letter|one)){_COPULA}"
-    r"|\bI(?: would|'d|'ll| will)? (?:choose|pick|select|go with|go for|vote for)\b"
+    r"|\b(?:(?:I|we)(?: would|'d|'ll| will)?|let's) "
+    r"(?:choose|pick|select|go with|go for|vote for|lean towards)\b"
     r"|^(?:#{1,6} ?)?answer[*_`:]{0,4}\n)"
     r"|\[(?:答案|answer)\] ?"
     r"|(?P<final_cn>最终|最后)?的?(?:答案|回答|正确的?选项)(?:应该|应当|应)?"
@@ -80,7 +81,7 @@ _WEAK = re.compile(
 _POINTED = re.compile(
     r"\b(?:is|are|was|were|be|by|as)"
     r"(?: (?:most likely|likely|probably|therefore|thus|clearly|simply|just|labell?ed))?"
-    r"(?: (?:the )?(?:option|choice|answer|letter))?:? ?[*_`\"']{0,4}[(\[]([A-Z])[)\]]"
+    r"(?: (?:the )?(?:option|choice|answer|letter))?(?::?(?<!are:)[ \n]|:)?[*_`\"']{0,4}[(\[]([A-Z])[)\]]"
 )
 """`The missing shape is (D)`."""
 _POINTER = re.compile(r"[(\[]([A-Z])[)\]]")

@@ -21,7 +21,7 @@ from vlmbench.answers.claims import named, read_whole, unnamed
 from vlmbench.answers.formulas import unformatted
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options, prepare
-from vlmbench.answers.prose import SHORT, read_conclusion, read_letter, read_text
+from vlmbench.answers.prose import SHORT, read_conclusion, read_letter, read_likeliest, read_text
 from vlmbench.answers.statements import read_statements, states_no_option
 from vlmbench.answers.wording import REFUSAL, core, plain
 
@@ -99,4 +99,6 @@ def _read_refusal(text: str, options: Options) -> Found | None:
     if REFUSAL.search(text) is None:
         return None
     rest = options.blanked(text) if len(text) <= SHORT else text
-    return unnamed("refusal") if REFUSAL.search(rest) else None
+    if REFUSAL.search(rest) is None:
+        return None
+    return read_likeliest(text, options) or unnamed("refusal")

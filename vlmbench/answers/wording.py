@@ -65,7 +65,8 @@ REFUSAL = re.compile(
     r"|\b(?:don't|do not|doesn't|does not) (?:know|have (?:access|enough|the image|an image))"
     r"|\bnone of (?:the|these) (?:\w+[ -]){0,3}(?:options|choices|answers)"
     r"|\b(?:option|answer|choice|which|value|it|this)(?: \w+){0,3} (?:is|are)(?: not|n't) "
-    r"(?:(?:\w+ ){0,3}?(?:in|among|one of) the (?:\w+ ){0,2}(?:options|choices)|listed|available|given|provided)"
+    r"(?:(?:\w+ ){0,3}?(?:in|among|one of) the (?:\w+ ){0,2}(?:options|choices)"
+    r"|listed|available|given|provided)"
     r"|\bwithout (?:the|an|any) image|\bnot enough information|\bas an AI\b"
     r"|failed to obtain answer|抱歉|无法|不能(?:确定|回答|判断|看)|不知道|不确定",
     re.IGNORECASE,

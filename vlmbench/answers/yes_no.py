@@ -32,7 +32,8 @@ _ECHO = re.compile(
 _QUOTED = re.compile(r"(\banswer(?: is)?:? ?)?(?<![\w\"'])(?:\"[^\"\n]{1,300}(?:\"|$)|'[^'\n]{1,300}'(?!\w))")
 _STATED = re.compile(
     r"(?:^[\"'(*_`]*|\banswer(?: is)?:? ?[\"'(*_`]*)"
-    r"(?:(yes)\b(?!-)|(no)(?=[\"')*_`]*(?:$|[,.;:!\n]| -| (?:there|it|this|that|they|the|he|she|i|we|because)\b)))"
+    r"(?:(yes)\b(?!-)|(no)(?=[\"')*_`]*(?:$|[,.;:!\n]| -"
+    r"| (?:there|it|this|that|they|the|he|she|i|we|because)\b)))"
 )
 """The word that an answer begins with or announces; `no people` announces nothing."""
 _OTHER_CLAUSE = re.compile(r"(?:^|[,.;:!?\n]) ?(?:no ?(?=$|[,.;:!?\n])|wait\b|actually\b)|\bnot yes\b")
