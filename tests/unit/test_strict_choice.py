@@ -158,7 +158,7 @@ def test_the_longest_option_text_counts() -> None:
 def test_words_that_occur_in_any_sentence_count_only_alone() -> None:
     check(YES_NO, "B", "No\nno.\nI think it is No.\nNo, there is no dog")
     check(YES_NO, "A", "Yes, there is no dog")
-    check(YES_NO, None, "There is no dog.\nYes rather than No\nI don't think Yes")
+    check(YES_NO, None, "There is no dog.\nI don't think Yes")
 
 
 def test_options_that_look_like_empty_cells() -> None:
@@ -301,7 +301,6 @@ def test_two_options_are_never_chosen_between() -> None:
         A. dog⏎B. cat⏎C. horse⏎D. red apple
         dog⏎cat
         red apple or dog
-        horse rather than cat
         The cat (B) is next to the dog (A).
         """,
     )
@@ -352,7 +351,6 @@ def test_what_is_negated_or_asked_is_no_answer() -> None:
         not a cat
         It is not a cat.
         The image does not show a dog.
-        The image shows a cat, not a dog.
         Option A is wrong
         A. Dog - incorrect. The picture shows a horse.
         选项B错误
@@ -394,8 +392,126 @@ def test_nothing_to_read() -> None:
     assert find_choice("strict", "B", {}).letter is None
 
 
-def test_a_text_alone_does_not_decide_a_long_answer() -> None:
-    check(ANIMALS, None, "It is a dog. " + "The weather is fine. " * 30)
+def test_a_mention_does_not_decide_a_long_answer_but_a_claim_does() -> None:
+    check(ANIMALS, None, "A dog barks. " + "The weather is fine. " * 30)
+    check(ANIMALS, "A", "It is a dog. " + "The weather is fine. " * 30)
+    check(ANIMALS, "B", "Dogs bark. " + "The weather is fine. " * 30 + "Therefore, I see a cat.")
+
+
+FRAMES = {"A": "round frame", "B": "No. 7 frame", "C": "frame of J. Doe"}
+LETTERS = dict(zip("ABCD", "ABCD", strict=True))
+SMALL_LETTERS = {"A": "a", "B": "b", "C": "c"}
+POINTS = {"A": "Point A", "B": "Point B", "C": "Point C"}
+LENGTHS = {"A": "$2 \\mathrm{~cm}$", "B": "$3.5 \\mathrm{~cm}$", "C": "$12 \\mathrm{~cm}$"}
+FRACTIONS = {"A": "$\\frac{1}{4}$", "B": "$\\frac{1}{2}$", "C": "$2-\\sqrt{2}$", "D": "$60^{\\circ}$"}
+SPEEDS = {"A": "v=12m/s", "B": "v=15m/s", "C": "v=18m/s"}
+PAINTERS = {"A": "Berthe Morisot 1872", "B": "Gwen John 1907", "C": "Hilma af Klint 1915"}
+
+
+def test_what_is_only_compared_or_contrasted_is_not_said() -> None:
+    check(
+        ANIMALS,
+        "C",
+        "horse rather than cat\nIt is a horse, not a cat\nThe image shows a horse and not a dog.",
+    )
+    check(YES_NO, "A", "Yes rather than No")
+    check(ANIMALS, "B", "The animal without a saddle is a cat.\nThe one that is unlike a dog is a cat.")
+    check(ANIMALS, None, "It is unlike a cat.\nIt is a house without a cat.\nif it is a cat")
+
+
+def test_a_condition_in_front_takes_nothing_back() -> None:
+    check(ANIMALS, "B", "If you look at the ears, it must be a cat.\nIf it meows, the animal is a cat.")
+    check(ANIMALS, "B", "It is most likely a cat if the ears are pointed.")
+
+
+def test_a_letter_in_brackets_after_is_is_pointed_at() -> None:
+    check(
+        ANIMALS,
+        "B",
+        """
+        The animal in the picture is (B) cat.
+        The animal in the picture is (B).⏎Dogs (A) and horses (C) are larger.
+        The animal is **(B)**. Option (A) shows something else and so does option (C).
+        The one that is not wild is (B) cat. It does not bark.
+        The best match is:⏎(B) cat⏎It is small.
+        I would choose:⏎⏎(B) cat⏎⏎It meows.
+        """,
+    )
+    check(SMALL_LETTERS, "A", "The loudest tone is (A) a.\nThe loudest tone is (A).")
+    check({"A": "a,b", "B": "a,c"}, "A", "The flat lines are (A) a, b.\na, b")
+    check(ANIMALS, None, "The animals are (A) dog and (B) cat.\nThe animal is not (B).\nIs it (B)?")
+
+
+def test_letters_that_are_options_texts() -> None:
+    check(LETTERS, "B", "The valve is labelled B.\nThe valve is indicated by B\nThe correct view is (B) B.")
+    check(LETTERS, "B", "Valves A and C are closed. So the flow is largest in pipe B.")
+    check(POINTS, "B", 'The corner lies at Point B.\nThe corner corresponds to point "B" below.')
+    check(POINTS, None, "The corner lies between Point A and Point B.")
+
+
+def test_the_last_conclusion_decides() -> None:
+    check(
+        ANIMALS,
+        "B",
+        """
+        Option A looks small. So, option B is the one that meows.
+        Therefore, option A barks. But it has whiskers. So, option B is what is shown.
+        AB = 3 and BC = 4. The angle at C is right. This leads to option (B).
+        """,
+    )
+    check(ANIMALS, None, "Therefore, option B is not what is shown.\nSo it is option A or option B.")
+
+
+def test_option_texts_that_hold_marks_and_names() -> None:
+    check(FRAMES, "B", 'The painting hangs in the "No. 7 frame".\nIt is the No. 7 frame. Look at its corner.')
+    check(FRAMES, "C", "The best answer is (C) frame of J. Doe. The frame was made by J. Doe.")
+    check({"A": "Gallé", "B": "Tiffany"}, "A", "The vase is typical of Gallé's style.")
+    check({"A": "1910's", "B": "1940's"}, "B", "It was built in the 1940s.")
+    check({"A": "pot bound", "B": "well watered"}, "A", "The plant is pot-bound.")
+    check(PAINTERS, "B", "The portrait was painted by Gwen John, in 1907.")
+
+
+def test_values_in_any_unit_and_writing() -> None:
+    check(
+        LENGTHS, "B", "3.5\n3.5 cm\n\\boxed{3.5}\nThe side is 3.5 cm long, so x = 3.5 cm.\n3.50 \\text{ cm}"
+    )
+    check(LENGTHS, None, "3.5 m\n35\nThe side is 12 cm, so the other is 4 cm.\nAs a = 2 cm, b = 5 cm.")
+    check(FRACTIONS, "B", "1/2\n$1/2$\n\\boxed{\\frac12}\n\\dfrac{1}{2}")
+    check(FRACTIONS, "C", "\\boxed{2-\\sqrt{2}}\n2 - sqrt(2)")
+    check(FRACTIONS, "D", "60°\n60 degrees")
+    check(SPEEDS, "B", "15 m/s\nThe speed is v = 15 m/s.\nFirst v=3. Therefore, the speed is 15m/s.")
+    check(FRACTIONS, None, "\\boxed{\\frac{3}{4}} since 1 - 1/4 is that\nThe answer is 3/4, not 1/2")
+
+
+def test_a_claim_decides_where_others_are_mentioned() -> None:
+    check(ANIMALS, "B", "The animal is most likely a cat. Dogs such as this one and a horse do not meow.")
+    check(ANIMALS, "B", "Next to the dog, what is shown is a cat, which is small.")
+    check(ANIMALS, None, "A dog is next to a cat.\nThe cat chases a dog.")
+
+
+def test_answers_that_fit_no_option() -> None:
+    check(LENGTHS, None, "It is 2 cm times 4. However, this option is not available in the choices.")
+    check(ANIMALS, None, "None of the options match a cat.\nThe correct answer is not listed, so no cat.")
+
+
+def test_what_is_called_likely_after_a_refusal() -> None:
+    check(ANIMALS, "B", "I cannot determine it with certainty, but it is likely a cat.")
+    check(ANIMALS, None, "I cannot determine it, but it is likely a cat or a dog.\nI cannot tell. A cat?")
+
+
+def test_the_models_own_next_question_is_not_the_answer() -> None:
+    check(ANIMALS, "B", "It meows. The answer is B.⏎⏎Question: How many legs?⏎The answer is C.")
+    check(ANIMALS, None, "I see nothing.⏎Question: What is it?⏎Answer: C")
+    check(ANIMALS, "C", "The question is:⏎Question: What is it?⏎Answer: C")
+
+
+def test_the_answer_announced_in_the_last_line_wins() -> None:
+    check(ANIMALS, "C", "The answer is A.⏎On second thoughts it neighs.⏎Answer: C")
+    check(ANIMALS, "C", "所以∠A=30°⏎⏎回答:C")
+
+
+def test_a_letter_that_is_no_option_with_the_text_of_one() -> None:
+    check({"A": "oak", "B": "elm"}, None, "C. elm\n(D) elm\nThe tree is the elm (C).")
 
 
 def test_reasons_are_said() -> None:

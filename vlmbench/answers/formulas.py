@@ -25,9 +25,11 @@ _SPACING = re.compile(r"\\(?:left|right|displaystyle|q?quad)(?![a-z]) ?|\\[,;!: 
 _ESCAPED = re.compile(r"\\([%$#&])")
 _FRACTION = re.compile(r"\\[dt]?frac ?(?:\{([^{}\\]{1,80})\}|(\d)) ?(?:\{([^{}\\]{1,80})\}|(\d))")
 _ROOT = re.compile(r"√ ?\{([^{}\\]{1,80})\}")
+_CALLED_ROOT = re.compile(r"\\?sqrt\(([^()]{1,80})\)")
 _POWER = re.compile(r"\^ ?\{([^{}\\]{1,20})\}")
 _DEGREES = re.compile(r" ?\^ ?°| °|(?<=\d) degrees?\b")
 _PER_CENT = re.compile(r"(?<=\d) ?per ?cent\b| %")
+_SPACES = re.compile(r" {2,}")
 _DOLLAR = re.compile(r"(?<![A-Za-z)])\$|\$(?!\w)")
 _SIMPLE = re.compile(r"[\w.√°]+")
 _DEEPEST = 3
@@ -50,6 +52,8 @@ class Quantity:
 
 def unformatted(text: str) -> str:
     """Without what only sets a formula; expects the form of `wording.plain`."""
+    if "sqrt(" in text:
+        text = _CALLED_ROOT.sub(lambda found: "√" + _grouped(found[1]), text)
     if "\\" in text:
         text = _ESCAPED.sub(r"\1", _SPACING.sub(" ", _COMMAND.sub(lambda found: _SIGNS[found[1]], text)))
     if "\\" in text or "{" in text:
@@ -62,7 +66,9 @@ def unformatted(text: str) -> str:
         text = _PER_CENT.sub("%", text)
     if " & " in text:
         text = text.replace(" & ", " and ")
-    return _DOLLAR.sub("", text).replace("$", " ").replace("~", " ") if "$" in text or "~" in text else text
+    if "$" in text or "~" in text:
+        text = _DOLLAR.sub("", text).replace("$", " ").replace("~", " ")
+    return _SPACES.sub(" ", text).strip() if "  " in text else text
 
 
 def _written_out(text: str) -> str:
@@ -78,7 +84,7 @@ def _written_out(text: str) -> str:
 
 
 def _grouped(part: str) -> str:
-    part = part.strip()
+    part = part.replace(" ", "")
     return part if _SIMPLE.fullmatch(part) else f"({part})"
 
 

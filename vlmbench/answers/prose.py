@@ -18,7 +18,7 @@ from vlmbench.answers.claims import (
 )
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options
-from vlmbench.answers.wording import NEGATION, clauses, denied, sentences
+from vlmbench.answers.wording import NEGATION, clauses, denied, fold, sentences
 
 SHORT = 400
 """Characters up to which an option's text anywhere in an answer is taken for the answer."""
@@ -43,6 +43,10 @@ _SAYING = re.compile(r"^.{0,200}(?:\b(?:is|be|was|are|were|think|say|see|shows?)
 _BEST = re.compile(r"\b(?:most|best|closest|more \w+ly)\b", re.IGNORECASE)
 _HOWEVER = re.compile(r"\b(?:but|however)\b", re.IGNORECASE)
 _LIKELY = re.compile(r"\b(?:likely|probably)\b")
+_WORD = re.compile(r"[^\W_]+")
+_OTHERS = re.compile(r"(?:the )?other \w", re.IGNORECASE)
+_APART = 120
+"""Characters by which an option's words may stand further apart than in the option."""
 _DIGIT = re.compile(r"\d")
 _CONCLUDES = re.compile(
     r"^[-*_#> ]{0,6}(?:so|thus|therefore|hence|overall|consequently|ultimately|in conclusion|in summary"
@@ -61,10 +65,20 @@ def read_conclusion(text: str, options: Options) -> Found | None:
     """The one letter that the last conclusion with any names: `So, option B is the one …`."""
     for sentence in reversed(sentences(text)[-_ENDS:]):
         conclusion = _conclusion_of(sentence)
-        letters = _pointed_at(conclusion, options) if conclusion else set()
+        letters = (
+            _pointed_at(conclusion, options) or _own_letters(conclusion, options) if conclusion else set()
+        )
         if letters:
             return TWO_LETTERS if len(letters) > 1 else named(letters.pop(), "letter in the conclusion")
     return None
+
+
+def _own_letters(sentence: str, options: Options) -> set[str]:
+    """Where options are the letters of things in a picture, those that a sentence names: `region D`."""
+    letters = _capitals(sentence, inside=True) & options.letters
+    if not all(options.by_text(letter) == letter for letter in options.letters):
+        return set()
+    return set() if NEGATION.search(sentence) else letters
 
 
 def _conclusion_of(sentence: str) -> str:
@@ -183,10 +197,39 @@ def read_text(text: str, options: Options) -> Found | None:
     if len(text) <= SHORT:
         read = [found for part in parts if (found := _read_sentence(part, options)) is not None]
         if read and len({found.letter for found in read}) == 1:
+            if _contradicted(read[0], parts, options):
+                return unnamed("another value at the end")
             return unnamed("a text and a letter, neither as the answer") if _stray(text, options) else read[0]
-        if not read:
+        if read:
+            return _claimed(parts, options) or TWO_TEXTS
+    return _claimed(parts, options) or _scattered(parts, options)
+
+
+def _contradicted(found: Found, parts: list[str], options: Options) -> bool:
+    """Whether an answer ends in a value that is not the option it mentions."""
+    values = [part for part in parts if options.values and _VALUE.search(part)]
+    if not values or found.letter is None or found.letter not in "".join(options.values.values()):
+        return False
+    return options.by_value(_VALUE.findall(values[-1])[-1].casefold()) != found.letter
+
+
+def _scattered(parts: list[str], options: Options) -> Found | None:
+    """The only option whose words, three at least, stand in their order in the first or last sentence."""
+    found = set()
+    for sentence in {parts[0], parts[-1]}:
+        words = _WORD.findall(fold(sentence[: options.longest + _APART]))
+        for term, letter in options.terms:
+            wanted = _WORD.findall(term)
+            rest = iter(words)
+            if (
+                len(wanted) > 2
+                and sum(len(word) > 3 for word in wanted) > 1
+                and all(word in rest for word in wanted)
+            ):
+                found.add(letter)
+        if found and NEGATION.search(sentence):
             return None
-    return _claimed(parts, options) or (TWO_TEXTS if len(text) <= SHORT else None)
+    return _in_a_sentence(found.pop()) if len(found) == 1 else None
 
 
 def _stray(text: str, options: Options) -> set[str]:
@@ -229,8 +272,11 @@ def _in_a_sentence(letter: str) -> Found:
 
 def _claims(sentence: str, options: Options) -> set[str]:
     """The options that a sentence says the answer to be, by text or value."""
-    if sentence.endswith("?"):
+    if sentence.endswith("?") or _OTHERS.match(sentence):
         return set()
+    labelled = labelled_texts(sentence, options)
+    if len(labelled) > 1:
+        return labelled
     letters = predicates(sentence, options)
     if not options.values:
         return letters

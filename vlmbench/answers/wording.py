@@ -44,13 +44,14 @@ NEGATION = re.compile(
 """Words that may turn a mention into its opposite; such a mention is not taken for an answer."""
 
 _OVER = re.compile(
-    r"\b(?:without|except|unlike|instead of|rather than|incorrect|wrong|false)\b"
+    r"\b(?:without|except|unlike|instead of|rather than|incorrect|wrong|false"
+    r"|(?:that|which|who) (?:is|are|was|were|does|do|did) ?(?:not|n't))\b"
     r".*\b(?:is|are|was|were|has|have|had|will|would)\b",
     re.IGNORECASE,
 )
 """Words whose reach ends where a new verb begins: `the number without a diploma was smallest in …`."""
 _DENIED_AFTER = re.compile(
-    r"\W{0,4}(?:(?!(?:that|which|who|where)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,4}?"
+    r"\W{0,4}(?:(?!(?:that|which|who|where|and)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,4}?"
     r"(?:(?:not|cannot|incorrect|wrong|false|never|neither|unlikely|less likely)\b|\w{2,6}n't\b)"
     r"|[^,;]{0,20}[不没無无非未错]",
     re.IGNORECASE,
