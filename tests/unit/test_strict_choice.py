@@ -442,7 +442,16 @@ def test_a_letter_in_brackets_after_is_is_pointed_at() -> None:
     check(ANIMALS, None, "The animals are (A) dog and (B) cat.\nThe animal is not (B).\nIs it (B)?")
 
 
+def test_a_condition_does_not_take_back_what_is_pointed_at() -> None:
+    check(ANIMALS, "B", "If it meows and if it is small one calls it (B) cat. If it barks, it is large.")
+
+
+def test_what_something_is_compared_to_is_not_said() -> None:
+    check(ANIMALS, "C", "The horse is largest, as it weighs 500 kg compared to 5 kg for a cat.")
+
+
 def test_letters_that_are_options_texts() -> None:
+    check({"A": "a", "B": "b", "C": "c"}, "B", 'The largest angle is the one labeled "b."')
     check(LETTERS, "B", "The valve is labelled B.\nThe valve is indicated by B\nThe correct view is (B) B.")
     check(LETTERS, "B", "Valves A and C are closed. So the flow is largest in pipe B.")
     check(POINTS, "B", 'The corner lies at Point B.\nThe corner corresponds to point "B" below.')

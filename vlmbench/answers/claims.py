@@ -11,7 +11,7 @@ import re
 
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Mention, Options
-from vlmbench.answers.wording import NEGATION, core, denied, first_sentence, is_letter_of_word
+from vlmbench.answers.wording import NEGATION, compared, core, denied, first_sentence, is_letter_of_word
 
 LONGEST_CLAIM = 240
 """Characters, beyond the longest option's own, that are read as one claim."""
@@ -210,8 +210,8 @@ def read_claim(text: str, options: Options) -> Found | None:
 def read_mention(sentence: str, options: Options) -> Found | None:
     """The option whose text a sentence names and does not take back: the only one, or the predicate."""
     first = by_text(_FIRST_CLAUSE.split(sentence, maxsplit=1)[0].strip(" *_`"), options)
-    mentions = options.mentions(sentence)
     alone = options.blanked(sentence)
+    mentions = [mention for mention in options.mentions(sentence) if not compared(alone, mention.start)]
     for mention in mentions:
         beside = _BESIDE.search(sentence[max(0, mention.start - 8) : mention.start])
         beside = beside or _LABEL_AFTER.match(sentence, mention.end)

@@ -18,7 +18,7 @@ from vlmbench.answers.claims import (
 )
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options
-from vlmbench.answers.wording import NEGATION, clauses, denied, fold, sentences
+from vlmbench.answers.wording import NEGATION, clauses, denied, fold, sentences, without_conditions
 
 SHORT = 400
 """Characters up to which an option's text anywhere in an answer is taken for the answer."""
@@ -32,7 +32,7 @@ _LABELLED = re.compile(
     r"|(?<![A-Za-z0-9])\*{1,3}([A-Z])\*{1,3}"
     r"|\b(?:is|be) ([A-Z])(?=\.(?![A-Za-z])|[,;!\n]|$)"
     rf"|\b{_NAMED_AS}(?: (?:by|as|with))?(?: the letter)? [\"'(\[*]{{0,3}}"
-    r"([A-Z])[\"')\]*]{0,3}(?=[.,;!\n]|$)"
+    r"([A-Z](?![\w])|(?<=[\"'(])[a-z])[.\"')\]*]{0,3}(?=[.,;!\n]|$)"
 )
 _BRACKETED = re.compile(r"(?<![A-Za-z0-9])[(\[]([A-Z])[)\]]")
 _CAPITAL = re.compile(r"(?<![A-Za-z0-9'\-])([A-Z])(?![A-Za-z0-9\-]|'[a-z])")
@@ -184,6 +184,8 @@ def _all_negated(letters: set[str], text: str) -> bool:
 def _taken_back(letter: str, text: str, options: Options) -> bool:
     """Whether the letter, or its option's text, is negated or only asked about."""
     blanked = options.blanked(text)
+    if letter in labelled_texts(text, options):
+        blanked = without_conditions(blanked)
     if any(NEGATION.search(clause) for clause in _clauses_with(letter, blanked)):
         return True
     if any(denied(blanked, m.start, m.end) for m in options.mentions(text) if m.letter == letter):
@@ -215,21 +217,21 @@ def _contradicted(found: Found, parts: list[str], options: Options) -> bool:
 
 def _scattered(parts: list[str], options: Options) -> Found | None:
     """The only option whose words, three at least, stand in their order in the first or last sentence."""
-    found = set()
-    for sentence in {parts[0], parts[-1]}:
-        words = _WORD.findall(fold(sentence[: options.longest + _APART]))
-        for term, letter in options.terms:
-            wanted = _WORD.findall(term)
-            rest = iter(words)
-            if (
-                len(wanted) > 2
-                and sum(len(word) > 3 for word in wanted) > 1
-                and all(word in rest for word in wanted)
-            ):
-                found.add(letter)
-        if found and NEGATION.search(sentence):
-            return None
+    found = {
+        letter
+        for sentence in (parts[0], parts[-1])
+        if not NEGATION.search(sentence)
+        for term, letter in options.terms
+        if _in_order(term, sentence[: options.longest + _APART])
+    }
     return _in_a_sentence(found.pop()) if len(found) == 1 else None
+
+
+def _in_order(term: str, sentence: str) -> bool:
+    """Whether the words of a term, three at least and mostly long, stand in a sentence in their order."""
+    wanted, words = _WORD.findall(term), iter(_WORD.findall(fold(sentence)))
+    long_ones = sum(len(word) > 3 for word in wanted)
+    return len(wanted) > 2 and long_ones > 1 and all(word in words for word in wanted)
 
 
 def _stray(text: str, options: Options) -> set[str]:

@@ -50,6 +50,8 @@ _OVER = re.compile(
     re.IGNORECASE,
 )
 """Words whose reach ends where a new verb begins: `the number without a diploma was smallest in …`."""
+_COMPARED = re.compile(r"\bcompared (?:to|with)\b|\bin contrast to\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|whether)\b", re.IGNORECASE)
 _DENIED_AFTER = re.compile(
     r"\W{0,4}(?:(?!(?:that|which|who|where|and)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,4}?"
     r"(?:(?:not|cannot|incorrect|wrong|false|never|neither|unlikely|less likely)\b|\w{2,6}n't\b)"
@@ -134,6 +136,17 @@ def denied(text: str, start: int, end: int) -> bool:
 def denies(before: str) -> bool:
     """Whether a clause that begins so denies what it goes on to say."""
     return NEGATION.search(before) is not None and NEGATION.search(_OVER.sub("", before)) is not None
+
+
+def compared(text: str, start: int) -> bool:
+    """Whether what stands at `start` is only what something else is compared to."""
+    before = text[max(0, start - _REACH) : start]
+    return _COMPARED.search(before) is not None and _COMPARED.search(clauses(before)[-1]) is not None
+
+
+def without_conditions(text: str) -> str:
+    """With `if` and `whether` blanked: they put in doubt what is mentioned, not what is pointed at."""
+    return _CONDITION.sub(lambda word: "_" * len(word[0]), text)
 
 
 def is_letter_of_word(char: str) -> bool:
