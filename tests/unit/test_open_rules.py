@@ -108,6 +108,36 @@ class TestConsensus:
         assert match_equal("", ["a"], "strict").answer is None
 
 
+class TestYesOrNo:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            'Yes, the label says "no salt".',
+            "Yes the sign reads 'No entry'.",
+            "yes",
+            "The answer is yes, there is no cat.",
+            "Yes, no cars are there",
+        ],
+    )
+    def test_the_word_in_front_or_announced_wins(self, answer: str) -> None:
+        assert yes_or_no(answer, "strict") == "Yes"
+
+    @pytest.mark.parametrize(
+        "answer",
+        ['The label says "no salt', "I read 'Yes' on it", "Yes, wait, no", "No. Yes.", "No people, yes"],
+    )
+    def test_quotations_and_contradictions_decide_nothing(self, answer: str) -> None:
+        assert yes_or_no(answer, "strict") is None
+
+    @pytest.mark.parametrize("piece", ['"no" ', "'yes' ", "yes, ", "answer is no ", "' ", '"', "no ", "a' "])
+    def test_long_answers_take_no_time(self, piece: str) -> None:
+        text = piece * (40_000 // len(piece))
+        start = time.process_time()
+        yes_or_no(text, "strict")
+        match_open_question(text, ["A", "8", "cat"])
+        assert time.process_time() - start < 2
+
+
 class TestAnyText:
     @given(st.text(max_size=60))
     def test_spaces_around_an_answer_change_nothing_under_strict(self, text: str) -> None:

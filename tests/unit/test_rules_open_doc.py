@@ -12,6 +12,7 @@ from vlmbench.answers.contains import match_contained
 from vlmbench.answers.edit_distance import match_anls
 from vlmbench.answers.gqa import match_exact
 from vlmbench.answers.matched import Match
+from vlmbench.answers.mmmu_open import match_open_question
 from vlmbench.answers.numbers import match_relaxed
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.answers.yes_no import yes_or_no
@@ -61,6 +62,14 @@ def test_short_answers(line: list[str]) -> None:
     assert match(plain(answer), references, "vlmevalkit").value == pytest.approx(float(vlmevalkit), abs=5e-4)
 
 
+@pytest.mark.parametrize("line", lines(5), ids=lambda line: line[1])
+def test_open_questions_with_one_letter(line: list[str]) -> None:
+    rule, answer, right, strict, _ = line
+    assert rule == "open (MMMU)"
+    assert match_open_question(plain(answer), [plain(right)]).value == float(strict)
+
+
 def test_the_tables_are_found() -> None:
     assert len(lines(4)) > 20
+    assert len(lines(5)) > 5
     assert len(lines(6)) > 35

@@ -26,6 +26,8 @@ _PLACES = re.compile(
     rf"(, ?|(?<=[^\W\d_])[ -](?=[^\W\d_])|[ '{''.join(_KEPT.values())}]"
     r"|(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d))"
 )
+_DIGIT = re.compile(r"\d")
+_MARKED = re.compile(f"[{''.join(_MARKS)}]")
 _OPERATORS = "/^√+*×·"
 _STEM = re.compile(r"([^=]{1,24}=) ?(.+)", re.DOTALL)
 
@@ -55,6 +57,8 @@ class Options:
     terms: tuple[tuple[str, str], ...]
     """Folded texts that may be looked for inside a sentence, with their letters."""
     longest: int
+    marked: bool
+    """Whether any text holds a mark that ends sentences."""
 
     def by_text(self, piece: str) -> str:
         """The letters of the options whose text `piece` is: usually none or one."""
@@ -81,9 +85,7 @@ class Options:
 
     def with_whole_texts(self, text: str) -> str:
         """The text with other marks inside the options' texts, where `No. 5` would end a sentence."""
-        if not any(mark in term for term, _ in self.terms for mark in _MARKS):
-            return text
-        return self._with_mentions(text, _kept)
+        return self._with_mentions(text, _kept) if self.marked else text
 
     def _with_mentions(self, text: str, changed: Callable[[str], str]) -> str:
         """The text with every mention changed into something as long."""
@@ -118,11 +120,15 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
         unit=unit,
         terms=tuple(terms),
         longest=max((len(text) for _, text in choices), default=0),
+        marked=any(_MARKED.search(term) for term, _ in terms),
     )
 
 
 def _forms(text: str) -> tuple[str, str, str, str, str]:
     """As written; in folded case; without punctuation around it; without an article; without joints."""
+    if text.isalnum():  # most options, and nothing to take away
+        folded = fold(text)
+        return text, folded, folded, folded, folded
     text = _kept(text)
     folded = fold(text)
     bare = core(folded)
@@ -146,7 +152,7 @@ def _after_stem(texts: Mapping[str, str]) -> dict[str, str]:
 
 def _quantities(texts: Mapping[str, str]) -> tuple[dict[float, str], str]:
     """Numbers in one unit and the letters they belong to; none where the units differ."""
-    if sum(any(map(str.isdigit, text)) for text in texts) < 2:
+    if sum(_DIGIT.search(text) is not None for text in texts) < 2:
         return {}, ""
     read = [(quantity_of(text), letters) for text, letters in texts.items()]
     known: list[tuple[Quantity, str]] = [(said, letters) for said, letters in read if said is not None]
@@ -178,7 +184,8 @@ def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
     parts = _parts(term)
     if not all(part in folded for part in parts[::2]):  # most terms: a pattern is not worth its making
         return
-    spans = _found(folded, term) if len(parts) == 1 else (m.span() for m in _pattern(term).finditer(folded))
+    literal = len(parts) == 1 or term in folded
+    spans = _found(folded, term) if literal else (m.span() for m in _pattern(term).finditer(folded))
     for start, end in spans:
         if _opens(folded, start) and _closes(folded, end):
             yield start, end

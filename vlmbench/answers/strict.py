@@ -2,11 +2,13 @@
 
 The first of these that says anything decides:
 
-1. all of the answer is one letter, one option's text, or both
+1. all of the answer is one letter, one option's text or value, or both
 2. statements such as `the answer is …`, and a first or last line that is an answer by itself
-3. a refusal
-4. one letter, named as an option is (`option B`, `B because …`, `… a cat (B).`)
-5. one option's text, in an answer of a few sentences
+3. a conclusion that names one letter (`So, option B …`)
+4. a refusal
+5. one letter, named as an option is (`option B`, `B because …`, `… a cat (B).`)
+6. one option's text, in an answer of a few sentences
+7. what the conclusion, the first or the last sentence claims (`… is a cat.`)
 
 Whatever names two options, contradicts itself or takes its option back is unparsed. `docs/rules.md`
 lists the cases.
