@@ -158,6 +158,9 @@ def test_the_longest_option_text_counts() -> None:
 def test_words_that_occur_in_any_sentence_count_only_alone() -> None:
     check(YES_NO, "B", "No\nno.\nI think it is No.\nNo, there is no dog")
     check(YES_NO, "A", "Yes, there is no dog")
+    check(YES_NO, "B", 'No. The sign says "Yes".')
+    check(YES_NO, "A", 'Yes, the label reads "no salt" on it.\nYes, there are no cars.')
+    check(YES_NO, None, 'There is a sign, "no smoking".\nNo. Yes.\nNo, yes it is')
     check(YES_NO, None, "There is no dog.\nI don't think Yes")
 
 

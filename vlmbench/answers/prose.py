@@ -18,7 +18,7 @@ from vlmbench.answers.claims import (
 )
 from vlmbench.answers.found import Found
 from vlmbench.answers.options import Options
-from vlmbench.answers.wording import NEGATION, clauses, denied, fold, sentences, without_conditions
+from vlmbench.answers.wording import NEGATION, clauses, core, denied, fold, sentences, without_conditions
 
 SHORT = 400
 """Characters up to which an option's text anywhere in an answer is taken for the answer."""
@@ -44,6 +44,8 @@ _BEST = re.compile(r"\b(?:most|best|closest|more \w+ly)\b", re.IGNORECASE)
 _HOWEVER = re.compile(r"\b(?:but|however)\b", re.IGNORECASE)
 _LIKELY = re.compile(r"\b(?:likely|probably)\b")
 _WORD = re.compile(r"[^\W_]+")
+_VERDICTS = frozenset({"yes", "no", "true", "false"})
+_YES = re.compile(r"yes\b", re.IGNORECASE)
 _OTHERS = re.compile(r"(?:the )?other \w", re.IGNORECASE)
 _APART = 120
 """Characters by which an option's words may stand further apart than in the option."""
@@ -196,6 +198,8 @@ def _taken_back(letter: str, text: str, options: Options) -> bool:
 def read_text(text: str, options: Options) -> Found | None:
     """The only option whose text is in a short answer, else the one that a conclusion or an end claims."""
     parts = sentences(text)
+    if (verdict := _verdict(parts, options)) is not None:
+        return verdict
     if len(text) <= SHORT:
         read = [found for part in parts if (found := _read_sentence(part, options)) is not None]
         if read and len({found.letter for found in read}) == 1:
@@ -205,6 +209,17 @@ def read_text(text: str, options: Options) -> Found | None:
         if read:
             return _claimed(parts, options) or TWO_TEXTS
     return _claimed(parts, options) or _scattered(parts, options)
+
+
+def _verdict(parts: list[str], options: Options) -> Found | None:
+    """The yes, no, true or false that an answer begins with, unless the other is a clause of its own."""
+    first = clauses(parts[0])[0]
+    letters = options.by_text(first) if core(fold(first)) in _VERDICTS else ""
+    if len(letters) != 1:
+        return None
+    after = [clause.strip() for part in parts[:_ENDS] for clause in clauses(part)][1:]
+    other = any(options.by_text(clause) not in ("", letters) or _YES.match(clause) for clause in after)
+    return None if other else _in_a_sentence(letters)
 
 
 def _contradicted(found: Found, parts: list[str], options: Options) -> bool:

@@ -163,17 +163,22 @@ def _announced(text: str, options: Options) -> Iterator[tuple[int, Found]]:
     """Statements whose answer comes after the words that announce it."""
     reach = options.longest + LONGEST_CLAIM
     read: dict[str, Found | None] = {}  # loops state the same over and over
+    chosen: dict[str, Found | None] = {}
     for stated in _STATED.finditer(text):
         before = _before(text, stated.start())
         said = text[stated.end() : stated.end() + reach]
-        found = read[said] = read[said] if said in read else read_claim(said, options)
+        if said not in read:
+            read[said] = read_claim(said, options)
+        found = read[said]
         if found is not None and not _taken_back(before):
             final = stated["final"] or stated["final_cn"] or _CONCLUSION.search(before)
             yield FINAL if _in_last_line(text, stated.end()) else DECISIVE if final else PLAIN, found
     for picked in _PICKED.finditer(text):
         before = _before(text, picked.start())
         said = text[picked.end() : picked.end() + reach]
-        found = read_start(said, options) or read_whole(first_sentence(said)[0], options)
+        if said not in chosen:
+            chosen[said] = read_start(said, options) or read_whole(first_sentence(said)[0], options)
+        found = chosen[said]
         if found is not None and not _taken_back(before):
             yield DECISIVE if _CONCLUSION.search(before) else PLAIN, found
 
