@@ -120,15 +120,17 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
         unit=unit,
         terms=tuple(terms),
         longest=max((len(text) for _, text in choices), default=0),
-        marked=any(_MARKED.search(term) for term, _ in terms),
+        marked=_MARKED.search("".join(term for term, _ in terms)) is not None,
     )
 
 
 def _forms(text: str) -> tuple[str, str, str, str, str]:
     """As written; in folded case; without punctuation around it; without an article; without joints."""
-    if text.isalnum():  # most options, and nothing to take away
+    words = text.replace(" ", "")
+    if words.isalnum():  # most options, and no marks to take away
         folded = fold(text)
-        return text, folded, folded, folded, folded
+        bare = folded.strip()
+        return text, folded, bare, without_article(bare), fold(words)
     text = _kept(text)
     folded = fold(text)
     bare = core(folded)
@@ -152,7 +154,7 @@ def _after_stem(texts: Mapping[str, str]) -> dict[str, str]:
 
 def _quantities(texts: Mapping[str, str]) -> tuple[dict[float, str], str]:
     """Numbers in one unit and the letters they belong to; none where the units differ."""
-    if sum(_DIGIT.search(text) is not None for text in texts) < 2:
+    if _DIGIT.search("".join(texts)) is None:
         return {}, ""
     read = [(quantity_of(text), letters) for text, letters in texts.items()]
     known: list[tuple[Quantity, str]] = [(said, letters) for said, letters in read if said is not None]
