@@ -594,3 +594,17 @@ def test_a_megabyte_is_read_in_a_second(piece: str) -> None:
     start = time.process_time()
     find_choice("strict", text, {**ANIMALS, "E": "a" * 300})
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["I would exclude (B).", "So, option B is the one I would rule out.", "It is unlikely to be a cat."],
+)
+def test_an_option_that_is_ruled_out_is_not_the_answer(answer: str) -> None:
+    assert find_choice("strict", answer, {"A": "dog", "B": "cat", "C": "horse"}).letter is None
+
+
+def test_options_that_are_ruled_out_leave_the_conclusion_alone() -> None:
+    choices = {"A": "dog", "B": "cat", "C": "horse"}
+    assert find_choice("strict", "After eliminating A and B, the answer is C.", choices).letter == "C"
+    assert find_choice("strict", "We can rule out A and B, so (C).", choices).letter == "C"

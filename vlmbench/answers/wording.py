@@ -38,7 +38,8 @@ _CLAUSE_END = re.compile(r"[,.;:](?!\d)|[!?\n]|\b(?:because|since|(?<!not )(?<!'
 
 NEGATION = re.compile(
     r"\b(?:not|no|nor|none|never|neither|cannot|without|except|unlike|incorrect|wrong|false|instead of"
-    r"|rather than|whether|if)\b|n't\b|[不没無无非未错]|除了",
+    r"|rather than|whether|if|unlikely|less likely|implausible|excluded?|rul(?:e|es|ed|ing) out|eliminated?"
+    r"|anything other than)\b|n't\b|[不没無无非未错]|除了|排除",
     re.IGNORECASE,
 )
 """Words that may turn a mention into its opposite; such a mention is not taken for an answer."""
@@ -53,8 +54,9 @@ _OVER = re.compile(
 _COMPARED = re.compile(r"\bcompared (?:to|with)\b|\bin contrast to\b", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|whether)\b", re.IGNORECASE)
 _DENIED_AFTER = re.compile(
-    r"\W{0,4}(?:(?!(?:that|which|who|where|and)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,4}?"
-    r"(?:(?:not|cannot|incorrect|wrong|false|never|neither|unlikely|less likely)\b|\w{2,6}n't\b)"
+    r"\W{0,4}(?:(?!(?:that|which|who|where|and)\b)[\w-]{1,20}[ \"')\]*]{1,4}){0,5}?"
+    r"(?:(?:not|cannot|incorrect|wrong|false|never|neither|unlikely|less likely|excluded?|ruled? out)\b"
+    r"|\w{2,6}n't\b)"
     r"|[^,;]{0,20}[不没無无非未错]",
     re.IGNORECASE,
 )
