@@ -3,6 +3,7 @@
     vlmbench score --bench MMBench_DEV_EN --predictions model_MMBench_DEV_EN.xlsx
     vlmbench score --bench MMBench_TEST_EN --predictions answers.xlsx --answers MMBench_TEST_EN_V11.tsv
     vlmbench score --bench CCBench --data CCBench.tsv --predictions answers.jsonl --rules vlmevalkit-2024
+    vlmbench score --bench POPE --predictions answers.jsonl --published 85.9
 
 Predictions are jsonl, json, xlsx, tsv or csv with the columns `index` and `prediction`, or a file or folder
 as the benchmark's authors, LLaVA, lmms-eval, lm-eval or inspect write it: see docs/predictions.md.
@@ -59,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set"
     )
     add_answers_argument(parser)
+    parser.add_argument(
+        "--published",
+        metavar="67.7",
+        help="a printed figure: which rule sets round to it, which rows decide between the nearest two",
+    )
     add_circular_argument(parser)
     add_plugin_argument(parser)
     add_rules_argument(parser)
@@ -133,15 +139,21 @@ def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
 def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     if args.format == "vlmevalkit":
         return _print_as_vlmevalkit(args, benchmark, run)
+    from vlmbench.cli.published_view import print_published
+    from vlmbench.report.published_document import published_document
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
     document, rows = results_document(run), str(args.rows or "--rows OUT.jsonl")
+    if args.published is not None:
+        document["published"] = published_document(benchmark, run, args.published)
     if args.format == "json":
         print_json(document)
         complain_of_unscored(document, rows)
     else:
         results_table(document, console=stdout(), rows=rows)
+        if args.published is not None:
+            print_published(document["published"], stdout())
     complain_of_judging(run)
     if document["withheld"] and (where := where_answers_are(run.card)):
         complain(f"nothing is scored: {where}.")
@@ -153,6 +165,10 @@ def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Ru
     records = getattr(benchmark, "vlmevalkit_records", None)
     if records is None:
         raise UsageError(f"{benchmark.card.name} has no table in VLMEvalKit's layout.", key="--format")
+    if args.published is not None:
+        raise UsageError(
+            "VLMEvalKit's layout has no place for it.", key="--published", fix="Leave --format out."
+        )
     generation = args.rules if args.rules.startswith("vlmevalkit") else "vlmevalkit"
     predicted = [sample for sample in run.samples if sample.id in run.responses]
     print_json(records(predicted, run.scores, generation))
