@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .board_decoding import decoded
-from .board_nouns import DATE_UNKNOWN, REASONS, Board, Figure
+from .board_nouns import DATE_UNKNOWN, REASONS, UNKNOWN, Board, Figure
 
 SCHEMA_VERSION = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -139,9 +139,10 @@ def _quoted_lines(board: Board) -> Iterator[dict[str, Any]]:
                         "family": row.family,
                         "billions": row.billions,
                         "benchmark": benchmark,
-                        "rules": table.rules,
+                        "rules": row.rule_sets[place] or UNKNOWN,
+                        "decoding": table.decoding[place] or UNKNOWN,
                         "value": figure,
                         "source": table.source,
                         "date": table.date or DATE_UNKNOWN,
-                        "note": row.notes.get(place),
+                        "note": "; ".join(filter(None, (table.rules, row.notes.get(place)))),
                     }

@@ -95,7 +95,8 @@ def _quoted(table: QuotedTable) -> Iterator[str]:
     yield f"### {markdown(table.title)}"
     yield ""
     when = f"{markdown(table.date or DATE_UNKNOWN)} ({markdown(table.dated)})"
-    yield f"[Source]({table.source}), {when}. Rules: {markdown(table.rules)}."
+    yield f"[Source]({table.source}), {when}. Rules: {markdown(table.rules)}. "
+    yield markdown(table.scored, MOST)
     yield ""
     yield f"| model | {' | '.join(markdown(name) for name in table.benchmarks)} |"
     yield f"|---|{'---:|' * len(table.benchmarks)}"

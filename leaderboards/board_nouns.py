@@ -24,6 +24,7 @@ Why = Literal[
 """Why a run stands apart. The page has a sentence for each in every language."""
 
 DATE_UNKNOWN = "date not known"
+UNKNOWN = "not known"
 
 REASONS: Mapping[Why, str] = {
     "blind": "blind: every picture was grey",
@@ -136,6 +137,8 @@ class QuotedRow:
     figures: tuple[str | None, ...]
     notes: Mapping[int, str]
     """By place of the figure: that another source prints another one."""
+    rule_sets: tuple[RuleSet | None, ...] = ()
+    """Of each figure, the rule set here that scores as its source did; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +152,14 @@ class QuotedTable:
     dated: str
     """How that is known, or why not."""
     rules: str
+    """What the source says of its rules."""
     benchmarks: tuple[str, ...]
     languages: tuple[tuple[str, ...], ...]
     rows: tuple[QuotedRow, ...]
+    decoding: tuple[str | None, ...] = ()
+    """Of each column, how the answers were generated; None where that is not known."""
+    scored: str = ""
+    """Rule sets and decoding in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

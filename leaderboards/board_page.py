@@ -112,7 +112,7 @@ def page_data(board: Board) -> dict[str, Any]:
                 "source": t.source,
                 "date": t.date,
                 "dated": t.dated,
-                "rules": t.rules,
+                "rules": f"{t.rules}. {t.scored}",
                 "benchmarks": list(t.benchmarks),
                 "languages": [list(spoken) for spoken in t.languages],
                 "rows": [
