@@ -243,7 +243,7 @@ def test_the_mouse_shows_what_a_figure_rests_on(page: Watched) -> None:
 
 
 def test_sources_that_disagree_are_named_and_refusals_listed(page: Watched) -> None:
-    assert page.page.locator(".quote").count() == 7
+    assert page.page.locator(".quote").count() == 9
     assert "37.1 †" in page.page.locator(".quote").all_text_contents()[4]
     assert "blind" in page.page.inner_text("#apart table")
     assert "damaged" in page.page.inner_text("#refused table")
