@@ -115,7 +115,7 @@ def rule_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
         "original": "the benchmark authors' own evaluators, faults included; empty where there is none",
         "vlmevalkit": "bit-compatible with VLMEvalKit since 2026-06-17",
         "vlmevalkit-2025-08": "the same, 2025-08-04 to 2026-06-17",
-        "vlmevalkit-2024": "the same, before 2025-08-04: XTuner's tables, the OpenVLM leaderboard of that time",
+        "vlmevalkit-2024": "the same, before 2025-08-04: XTuner's tables, OpenVLM's board of that time",
         "xtuner": "bit-compatible with `xtuner mmbench`",
     }
     return [{"name": name, "what": purpose[name]} for name in RULE_SETS]

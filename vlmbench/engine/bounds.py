@@ -10,7 +10,7 @@ from vlmbench.answers.matched import NO_RULE, score_of
 from vlmbench.answers.original import figures_under
 from vlmbench.answers.views import samples_as_read
 from vlmbench.answers.yes_no import NO, YES
-from vlmbench.domain import Benchmark, RuleSet, Sample, Score
+from vlmbench.domain import Benchmark, Metric, RuleSet, Sample, Score
 
 NOT_ANSWERED = "not answered"
 _OPPOSITE = {YES: NO, NO: YES}
@@ -40,6 +40,25 @@ def bounds_of(
 
     None when no such row is left or there is no headline.
     """
+    ends = figures_at_both_ends(benchmark, samples, scores, rules)
+    return None if ends is None else _in_order(ends[0][0].value, ends[1][0].value)
+
+
+def bounds_of_figure(
+    ends: tuple[Sequence[Metric], Sequence[Metric]], figure: Metric
+) -> tuple[float, float] | None:
+    """The same of another figure than the headline, out of `figures_at_both_ends`."""
+    low, high = (
+        next((m.value for m in table if (m.name, m.split) == (figure.name, figure.split)), None)
+        for table in ends
+    )
+    return _in_order(low, high)
+
+
+def figures_at_both_ends(
+    benchmark: Benchmark, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet
+) -> tuple[list[Metric], list[Metric]] | None:
+    """All figures with every open row wrong, and with every one right; None where no row is open."""
     # Where the file has no answer either could be right; a figure that counts by answer needs one to count.
     seen = [s if s.references else replace(s, references=(YES,)) for s in samples_as_read(samples, rules)]
     whole = _of_every_row(seen, scores, rules)
@@ -48,8 +67,11 @@ def bounds_of(
     pairs = list(zip(seen, whole, strict=True))
     worst = [_wrong(sample, score) if _is_open(score) else score for sample, score in pairs]
     best = [_right(sample, score) if _is_open(score) else score for sample, score in pairs]
-    low, high = (figures_under(benchmark, seen, way, rules)[0].value for way in (worst, best))
-    return None if low is None or high is None else (min(low, high), max(low, high))
+    return figures_under(benchmark, seen, worst, rules), figures_under(benchmark, seen, best, rules)
+
+
+def _in_order(one: float | None, other: float | None) -> tuple[float, float] | None:
+    return None if one is None or other is None else (min(one, other), max(one, other))
 
 
 def _of_every_row(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Score]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from vlmbench.answers.circular import GroupScore, score_groups
-from vlmbench.answers.original import figures_under
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Benchmark, Metric, RuleSet, Run, Sample, Score
+from vlmbench.engine.bounds import bounds_of_figure, figures_at_both_ends
 from vlmbench.report.published_figure import Figure
 
 
@@ -34,7 +34,7 @@ class Gap:
     unparsed: int
     """Rows in which no answer was found, counted as wrong."""
     unscored: int
-    """Rows without a value: not answered, failed, or waiting for a judge."""
+    """Questions without a value: not answered, failed, or waiting for a judge."""
     low: float | None
     """In the printed unit, if all those rows were wrong; None where that cannot be computed."""
     high: float | None
@@ -100,20 +100,23 @@ def _of_whole(row: DecidingRow, worth: Mapping[RuleSet, GroupScore | None]) -> d
 
 def gap_of(benchmark: Benchmark, run: Run, figure: Figure, printed: Decimal) -> Gap:
     """What lies between a figure of one part and the printed number."""
-    metric = figure.metrics[0]
-    scores = {score.id: score for score in run.scores[figure.rules]}
-    unparsed = sum(score.value is not None and score.extracted is None for score in scores.values())
-    unscored = sum(sample.id not in scores or scores[sample.id].value is None for sample in run.samples)
+    metric, scores = figure.metrics[0], run.scores[figure.rules]
+    unparsed = sum(score.value is not None and score.extracted is None for score in scores)
     scale = figure.shown[0] / metric.value if metric.value else 1.0
-    ends = [_if_open_rows_were(benchmark, run, figure, right) for right in (False, True)]
-    low, high = (None if end is None else end * scale for end in ends)
+    ends = figures_at_both_ends(benchmark, run.samples, scores, figure.rules)
+    bounds = bounds_of_figure(ends, metric) if ends else None
+    low, high = (None, None) if bounds is None else (bounds[0] * scale, bounds[1] * scale)
     half = 0.5 * 10.0 ** int(printed.as_tuple().exponent)
     units, of = _units(benchmark, metric, max(0.0, figure.distance - half) / scale)
-    inside = low is not None and high is not None and low - half <= float(printed) <= high + half
     return Gap(
-        units=units, of=of, unparsed=unparsed, unscored=unscored, low=low, high=high,
-        closable=inside and bool(unparsed or unscored),
-    )  # fmt: skip
+        units=units,
+        of=of,
+        unparsed=unparsed,
+        unscored=len(run.unscored.get(figure.rules, {})),
+        low=low,
+        high=high,
+        closable=low is not None and high is not None and low - half <= float(printed) <= high + half,
+    )
 
 
 def _units(benchmark: Benchmark, metric: Metric, missing: float) -> tuple[int | None, int]:
@@ -122,25 +125,6 @@ def _units(benchmark: Benchmark, metric: Metric, missing: float) -> tuple[int | 
     of = metric.n if circular or metric.rows is None else metric.rows
     mean = metric.moves is None and metric.unit == "fraction"
     return (math.ceil(round(missing * of, 6)) if mean else None), of
-
-
-def _if_open_rows_were(benchmark: Benchmark, run: Run, figure: Figure, right: bool) -> float | None:
-    """The figure if every unparsed and every unscored row were right, or wrong."""
-    rules, metric = figure.rules, figure.metrics[0]
-    known = {score.id: score for score in run.scores[rules]}
-    samples = samples_as_read(run.samples, rules)
-    scores = [_settled(sample, known.get(sample.id), rules, right) for sample in samples]
-    table = figures_under(benchmark, samples, scores, rules)
-    return next((m.value for m in table if (m.name, m.split) == (metric.name, metric.split)), None)
-
-
-def _settled(sample: Sample, score: Score | None, rules: RuleSet, right: bool) -> Score:
-    """The score, or a right or wrong one where no answer was read."""
-    if score is not None and score.value is not None and score.extracted is not None:
-        return score
-    blank = score or Score(id=sample.id, group=sample.group, rules=rules, extracted=None, value=None)
-    said = next(iter(sample.references), "") if right else None
-    return replace(blank, value=float(right), extracted=said, reason="")
 
 
 def _splits_of(sample: Sample) -> Sequence[str]:
