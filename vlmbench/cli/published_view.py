@@ -61,10 +61,15 @@ def _rule_sets(published: Document, name: str, rules: Sequence[str]) -> str:
 
 
 def figure_rows(published: Document) -> Iterator[Sequence[str]]:
-    """One line a figure and value, with the rule sets that come to it; of splits only those that round."""
+    """One line a figure and value, with the rule sets that come to it.
+
+    Of splits, and of the ways to put figures side by side, only those that round and the nearest.
+    """
+    near = {each["name"] for each in published["nearest"]}
     lines: dict[tuple[str, str, str], list[str]] = {}
     for figure in published["figures"]:
-        if figure["level"] != "split" or figure["rounds"]:
+        whole = figure["level"] != "split" and len(figure["shown"]) == 1
+        if whole or figure["rounds"] or figure["name"] in near:
             key = (figure["name"], _shown(figure["shown"], published), ROUNDS[figure["rounds"]])
             lines.setdefault(key, []).append(figure["rules"])
     names = list(dict.fromkeys(name for name, _, _ in lines))
