@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -89,3 +90,18 @@ def test_normalisation_equals_vlmevalkit() -> None:
     for line in read_lines(UNITS / "vqa_normalisation.jsonl"):
         assert normalise(line["text"]) == line["normalised"], line
         assert without_punctuation(line["text"]) == line["punctuation_only"], line
+
+
+def test_normalisation_equals_vlmevalkit_of_2024() -> None:
+    for line in read_lines(UNITS / "vqa_normalisation_2024.jsonl"):
+        assert normalise(line["text"], as_in_2024=True) == line["normalised"], line
+        assert without_punctuation(line["text"], as_in_2024=True) == line["punctuation_only"], line
+
+
+def test_textvqa_equals_vlmevalkit_of_2024() -> None:
+    expected = json.loads((SCORING / "textvqa" / "expected_2024.json").read_text("utf-8"))
+    for index, found in matched("textvqa", "vlmevalkit-2024").items():
+        row = as_golden(found)
+        assert {"pred": row["pred"], "mean_match": row["mean_match"]} == expected["rows"][index], index
+    (record,) = case_of("textvqa").table("vlmevalkit-2024")["records"]  # type: ignore[index]
+    assert record["Overall"] == expected["Overall"]
