@@ -124,6 +124,14 @@ def test_answers_cannot_paint_on_the_terminal(score: Score) -> None:
         assert shown.count("very") < 20
 
 
+def test_options_drawn_at_random_are_counted_where_nothing_rounds(score: Score) -> None:
+    head = "index\tid\tquestion\tA\tB\tanswer\tcategory\tsplit\n"
+    rows = "".join(f"{i}\tvalidation_Art_{i}\tWhat?\ta cat\ta dog\tB\tArt\tvalidation\n" for i in (1, 2, 3))
+    shown = score(["B", "hm", "hm"], "--published", "10.0", "--rules", "original", bench="MMMU_DEV_VAL",
+                  table=head + rows, ids_=(1, 2, 3))  # fmt: skip
+    assert "2 options were drawn at random" in flat(shown[1])
+
+
 def test_an_exit_code_stays_what_it_was_and_other_formats_are_refused(score: Score) -> None:
     assert score(SAID, "--published", "1.0")[0] == 0
     code, shown = score(SAID, "--published", "1.0", "--format", "vlmevalkit")

@@ -89,15 +89,17 @@ def gap_lines(published: Document) -> Iterator[str]:
         away += f": at least {gap['units']} of {gap['of']} questions would have to count otherwise"
     yield ""
     yield away
+    if gap["drawn"]:
+        yield f"{gap['drawn']} options were drawn at random, as its authors do: another draw moves the figure"
     open_rows = f"{gap['unparsed']} unparsed and {gap['unscored']} unscored rows"
-    if not gap["unparsed"] and not gap["unscored"]:
-        yield "no row is unparsed or unscored: reading them otherwise cannot close the gap"
-    elif gap["bounds"] is None:
-        yield f"{open_rows}: what they could change cannot be computed"
-    else:
+    if gap["bounds"] is not None:
         low, high = (_shown([end], published) for end in gap["bounds"])
         verb = "could close the gap" if gap["closable"] else "cannot close the gap"
         yield f"{open_rows} {verb}: all wrong {low}, all right {high}"
+    elif gap["unparsed"] or gap["unscored"]:
+        yield f"{open_rows}: what they could change cannot be computed"
+    else:
+        yield "no row is unparsed or unscored: reading them otherwise cannot close the gap"
 
 
 def deciding_lines(published: Document) -> Iterator[str]:

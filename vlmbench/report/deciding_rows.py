@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from vlmbench.answers.circular import GroupScore, score_groups
+from vlmbench.answers.original.mmmu import DRAWN
 from vlmbench.answers.views import samples_as_read
 from vlmbench.domain import Benchmark, Metric, RuleSet, Run, Sample, Score
 from vlmbench.engine.bounds import bounds_of_figure, figures_at_both_ends
@@ -35,6 +36,8 @@ class Gap:
     """Rows in which no answer was found, counted as wrong."""
     unscored: int
     """Questions without a value: not answered, failed, or waiting for a judge."""
+    drawn: int
+    """Rows whose option the authors' own evaluator drew at random: another draw moves the figure."""
     low: float | None
     """In the printed unit, if all those rows were wrong; None where that cannot be computed."""
     high: float | None
@@ -113,6 +116,7 @@ def gap_of(benchmark: Benchmark, run: Run, figure: Figure, printed: Decimal) -> 
         of=of,
         unparsed=unparsed,
         unscored=len(run.unscored.get(figure.rules, {})),
+        drawn=sum(score.reason == DRAWN for score in scores),
         low=low,
         high=high,
         closable=low is not None and high is not None and low - half <= float(printed) <= high + half,

@@ -23,7 +23,8 @@ def published_document(benchmark: Benchmark, run: Run, text: str) -> dict[str, A
     """Every rule set's figures beside the printed one, the nearest two, and the rows between them."""
     printed = parse_printed(text)
     figures = figures_beside(run.metrics, printed)
-    pair = nearest_two(figures)
+    # Of equally near ones that of the headline's rule set comes first: sorting keeps this order.
+    pair = nearest_two(sorted(figures, key=lambda figure: figure.rules != run.spec.rules))
     first, second = pair if pair else (None, None)
     gap = None
     if first is not None and first.rounds is None and len(printed.parts) == 1:
@@ -78,6 +79,7 @@ def _gap(gap: Gap) -> dict[str, Any]:
         "of": gap.of,
         "unparsed": gap.unparsed,
         "unscored": gap.unscored,
+        "drawn": gap.drawn,
         "bounds": finite(bounds),
         "closable": gap.closable,
     }
