@@ -124,6 +124,19 @@ def test_answers_cannot_paint_on_the_terminal(score: Score) -> None:
         assert shown.count("very") < 20
 
 
+def test_a_figure_of_the_published_tables_is_shown_with_their_rules(score: Score) -> None:
+    table = "index\tquestion\tA\tB\tanswer\n1\tWhat?\tcat\tdog\tB\n"
+    said: list[str | None] = ["B"]
+    shown = score(said, "--published", "70.4", bench="ScienceQA_TEST", table=table, ids_=(1,))[1]
+    assert "stands in “LLaVA-Llama-3-8B” for LLaVA-v1.5-7B, ScienceQA TEST: rule set vlmevalkit-2024" in flat(
+        shown
+    )
+    json_ = ("--published", "70.4", "--format", "json")
+    made = published(score(said, *json_, bench="ScienceQA_TEST", table=table, ids_=(1,)))
+    assert {found["model"] for found in made["stored"]} == {"LLaVA-v1.5-7B"}
+    assert published(score(SAID, *json_))["stored"] == []
+
+
 def test_options_drawn_at_random_are_counted_where_nothing_rounds(score: Score) -> None:
     head = "index\tid\tquestion\tA\tB\tanswer\tcategory\tsplit\n"
     rows = "".join(f"{i}\tvalidation_Art_{i}\tWhat?\ta cat\ta dog\tB\tArt\tvalidation\n" for i in (1, 2, 3))

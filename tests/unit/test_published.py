@@ -12,6 +12,7 @@ from vlmbench.cli.main import main
 from vlmbench.domain import RuleSet
 from vlmbench.errors import UserError
 from vlmbench.leaderboards.board_published import published_tables
+from vlmbench.leaderboards.published_figures import figures_printed, is_column_of
 
 
 def test_every_table_says_where_when_and_under_which_rules() -> None:
@@ -83,6 +84,32 @@ def test_every_table_has_rule_sets_and_decoding_for_each_column_and_says_them() 
         "Rule set: original; vlmevalkit-2024 (MMBench, MMBench_CN); not known (VQAv2, VizWiz). "
         "Decoding: greedy."
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "benchmark", "same"),
+    [
+        ("MMBench", "MMBench_DEV_EN", True),
+        ("MMBench_TEST_EN", "MMBench_DEV_EN", False),
+        ("MMBench_CN", "MMBench_DEV_EN", False),
+        ("MMBench_CN", "MMBench_DEV_CN", True),
+        ("MME_parts", "MME", True),
+        ("MMMU_VAL", "MMMU_DEV_VAL", True),
+        ("ScienceQA", "ScienceQA_TEST_ALL", True),
+        ("POPE", "MMVet", False),
+    ],
+)
+def test_a_column_is_of_a_benchmark_of_its_set_language_and_split(
+    column: str, benchmark: str, same: bool
+) -> None:
+    assert is_column_of(column, benchmark) == same
+
+
+def test_a_printed_figure_is_found_with_the_rules_that_made_it() -> None:
+    (found,) = figures_printed("67.7", "MMBench_DEV_EN", published_tables())
+    assert (found.model, found.rules, found.decoding) == ("LLaVA-v1.5-13B", "vlmevalkit-2024", "greedy")
+    assert {found.rules for found in figures_printed("1511/348", "MME", published_tables())} == {"original"}
+    assert figures_printed("67.70", "MMBench_DEV_EN", published_tables()) == []
 
 
 def test_what_is_sampled_says_so() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.plain_text import visible
@@ -28,6 +30,8 @@ def print_published(published: Document, console: Console) -> None:
     console.print()
     console.print(Text(verdict(published), "bold"))
     console.print(Text(f"{published['rounding']}", "dim"))
+    for line in stored_lines(published):
+        console.print(Text(line))
     if published["figures"]:
         console.print()
         console.print(_table(("figure", "value", "rounds", "rule sets"), figure_rows(published)))
@@ -39,6 +43,13 @@ def print_published(published: Document, console: Console) -> None:
     if len(published["rows"]) > MOST_ROWS:
         more = len(published["rows"]) - MOST_ROWS
         console.print(Text(f"{more} more: --format json lists every row"))
+
+
+def stored_figures(printed: str, benchmark: str) -> list[dict[str, Any]]:
+    """Where the published tables print this figure of this benchmark, with its rule set and decoding."""
+    tables = import_module("vlmbench.leaderboards.board_published").published_tables()
+    lookup = import_module("vlmbench.leaderboards.published_figures")
+    return [asdict(found) for found in lookup.figures_printed(printed, benchmark, tables)]
 
 
 def verdict(published: Document) -> str:
@@ -53,6 +64,15 @@ def verdict(published: Document) -> str:
         return f"published {published['printed']}: no rule set has a figure to compare"
     nearest = published["nearest"][0]
     return f"published {published['printed']}: nothing rounds to it; nearest is {_phrase(published, nearest)}"
+
+
+def stored_lines(published: Document) -> Iterator[str]:
+    """`stands in “…” for LLaVA-v1.5-13B, MMBench: rule set vlmevalkit-2024, greedy`."""
+    for found in published["stored"]:
+        rules = found["rules"] or "not known"
+        decoding = found["decoding"] or "decoding not known"
+        where = f"“{found['table']}” for {found['model']}, {found['benchmark'].replace('_', ' ')}"
+        yield f"stands in {where}: rule set {rules}, {decoding}"
 
 
 def _rule_sets(published: Document, name: str, rules: Sequence[str]) -> str:

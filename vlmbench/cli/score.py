@@ -139,14 +139,15 @@ def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
 def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     if args.format == "vlmevalkit":
         return _print_as_vlmevalkit(args, benchmark, run)
-    from vlmbench.cli.published_view import print_published
+    from vlmbench.cli.published_view import print_published, stored_figures
     from vlmbench.report.published_document import published_document
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 
     document, rows = results_document(run), str(args.rows or "--rows OUT.jsonl")
     if args.published is not None:
-        document["published"] = published_document(benchmark, run, args.published)
+        stored = stored_figures(args.published, run.card.name)
+        document["published"] = published_document(benchmark, run, args.published) | {"stored": stored}
     if args.format == "json":
         print_json(document)
         complain_of_unscored(document, rows)
