@@ -92,9 +92,9 @@ INSPECT = {
         ),
         (
             "m_output.jsonl",
-            json.dumps({"correct": [SCIENCEQA], "incorrect": [{**SCIENCEQA, "question_id": "5"}]}, indent=2),
+            json.dumps({"correct": [{**SCIENCEQA, "question_id": "12"}], "incorrect": [SCIENCEQA]}, indent=2),
             "LLaVA's ScienceQA output",
-            [({"question_id": "4"}, "B."), ({"question_id": "5"}, "B.")],
+            [({"question_id": "4"}, "B."), ({"question_id": "12"}, "B.")],  # in the order of the questions
         ),
         ("output.json", [SUBJECT], "MMMU's output.json of one subject", [({"id": "validation_Art_1"}, "B")]),
         (

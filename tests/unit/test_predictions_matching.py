@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vlmbench.domain import Card, DataFile, Sample
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions import Predictions, match
 from vlmbench.predictions.nouns import Answer, Answers
+from vlmbench.predictions.ways import ways
 
 WORD = "\nAnswer the question using a single word or phrase."
 
@@ -32,7 +34,7 @@ def sample(
 
 
 def answer(text: str | None = "A", /, **known: Any) -> Answer:
-    own = {"question", "options", "picture", "category"}
+    own = {"question", "options", "picture", "category", "shows_picture"}
     ids = {name: str(value) for name, value in known.items() if name not in own}
     return Answer(text=text, row=1, ids=ids, **{name: known[name] for name in own & set(known)})
 
@@ -306,6 +308,19 @@ def test_rotations_are_told_apart_by_their_options_only() -> None:
 def test_the_same_question_to_every_picture_tells_no_order() -> None:
     samples = [sample(i, "Describe it.") for i in range(8)]
     assert "several rows" in refusal([answer(question="Describe it.") for _ in range(8)], samples)
+
+
+def test_questions_with_a_picture_are_told_by_order_among_others_without_one() -> None:
+    """LLaVA's file of all ScienceQA questions on the benchmark's rows, some of which ask the same."""
+    asked = ["Which sea?", "Which word?", "Which sea?", "Which hill?", "Which lake?"]
+    answers = [
+        answer(question_id=4 + i, question=q, shows_picture=q != "Which word?") for i, q in enumerate(asked)
+    ]
+    samples = [sample(i, q) for i, q in enumerate(q for q in asked if q != "Which word?")]
+    order = next(way for way in ways(answers, samples) if way.name == "order")
+    assert order.rows == (("0",), (), ("1",), ("2",), ("3",))
+    silent = [replace(a, shows_picture=None) for a in answers]
+    assert not [way for way in ways(silent, samples) if way.name == "order"]
 
 
 def test_a_slip_in_an_id_is_shown_and_not_mended_by_the_words() -> None:

@@ -108,15 +108,24 @@ def _scienceqa_output(value: Any) -> bool:
 
 
 def _read_scienceqa_output(path: Path, value: Any) -> Iterator[Answer]:
-    for part in ("correct", "incorrect"):
-        for number, record in enumerate(objects_in(path, value[part], f"`{part}`"), 1):
-            row = f"{part} {number}"
-            yield Answer(
-                text=text_of(path, row, "pred", record),
-                row=row,
-                ids={"question_id": id_of(path, row, "question_id", record)},
-                question=some_text(record, "question"),
-            )
+    """In the order of the questions' numbers, in which they were asked; the file has the right ones first."""
+    answers = [
+        Answer(
+            text=text_of(path, row, "pred", record),
+            row=row,
+            ids={"question_id": id_of(path, row, "question_id", record)},
+            question=some_text(record, "question"),
+            shows_picture=record.get("is_multimodal")
+            if isinstance(record.get("is_multimodal"), bool)
+            else None,
+        )
+        for part in ("correct", "incorrect")
+        for number, record in enumerate(objects_in(path, value[part], f"`{part}`"), 1)
+        for row in [f"{part} {number}"]
+    ]
+    numbers = [answer.ids["question_id"] for answer in answers]
+    numbered = all(number.isascii() and number.isdigit() for number in numbers)
+    yield from sorted(answers, key=lambda answer: int(answer.ids["question_id"])) if numbered else answers
 
 
 def _llava_upload(value: Any) -> bool:

@@ -38,6 +38,8 @@ class Answer:
     picture: str | None = None
     """The picture's file name."""
     category: str | None = None
+    shows_picture: bool | None = None
+    """Whether the question was asked with a picture; None where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from vlmbench.domain import Sample
@@ -108,7 +108,19 @@ def _category(sample: Sample) -> str:
 
 
 def _by_order(answers: Sequence[Answer], samples: Sequence[Sample]) -> Iterator[Way]:
-    """Only where not one question differs; a row of several categories is asked once in each (POPE)."""
+    """Only where not one question differs; a row of several categories is asked once in each (POPE).
+
+    Of a file that says which questions have a picture, those that have one, if they are as many as the rows.
+    """
+    yield from _in_order(answers, samples)
+    shown = [answer for answer in answers if answer.shows_picture]
+    if len(shown) == len(samples) < len(answers):
+        for way in _in_order(shown, samples):
+            rows = iter(way.rows)
+            yield replace(way, rows=tuple(next(rows) if a.shows_picture else () for a in answers))
+
+
+def _in_order(answers: Sequence[Answer], samples: Sequence[Sample]) -> Iterator[Way]:
     if not all(answer.question for answer in answers):
         return
     for rows in _orders(samples):
