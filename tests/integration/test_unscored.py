@@ -170,3 +170,11 @@ def test_scoring_needs_no_pictures_and_gives_the_same_interval(
     code, document, _ = score("table.tsv", table, said, capsys)
     assert (code, document["headline"]["value"], document["headline"]["n"]) == (0, 0.5, 10)
     assert document["headline"]["stderr"] == pytest.approx(0.1667, abs=1e-3)
+
+
+def test_blink_has_the_mean_of_its_tasks_beside_its_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{n}\tq\ta\tb\tA\t{'Jigsaw' if n < 3 else 'Counting'}" for n in range(4)]
+    table = "\n".join(("index\tquestion\tA\tB\tanswer\tcategory", *rows, ""))
+    _, document, _ = score("BLINK", table, dict(zip("0123", "AAAB", strict=True)), capsys)
+    accuracy, mean = document["metrics"][:2]
+    assert (accuracy["value"], mean["name"], mean["value"]) == (0.75, "mean of the tasks", 0.5)
