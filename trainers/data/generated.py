@@ -47,7 +47,7 @@ def as_llava(source: Source, seed: int, home: Path | None = None) -> Source:
 def folder_of(source: Source, seed: int, home: Path | None = None) -> Path:
     """Where the records of a source are, once written: a name for each content."""
     if source.kind == "shapes":
-        facts = [sources_shapes.VERSION, source.samples, seed, source.style]
+        facts: list[object] = [sources_shapes.VERSION, source.samples, seed, source.style]
     else:
         facts = [refcoco.VERSION, file_digest(_annotations(source), "sha256", home)]
     digest = hashlib.sha256(json.dumps([source.kind, facts]).encode()).hexdigest()[:16]

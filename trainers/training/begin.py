@@ -18,10 +18,10 @@ from vlmbench.checkpoints.vision import open_vision, published
 from vlmbench.checkpoints.weights import in_memory
 from vlmbench.errors import ModelError, UserError
 from vlmbench.models.hf_hub import local_folder
+from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
+from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.sizes import folder_of
 
-from ..data.tokenizing import PieceTokenizer, from_transformers
-from ..recipe import Recipe
-from ..sizes import folder_of
 from .left import left_by
 from .wording import worded
 

@@ -11,11 +11,11 @@ from typing import Any
 from vlmbench.data.digests import file_digest
 from vlmbench.errors import UserError
 from vlmbench.plain_text import markdown
+from vlmbench.trainers.changes import changed_files, changes, contents, listed
+from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
+from vlmbench.trainers.reading import written
+from vlmbench.trainers.recipe import Chain, Recipe
 
-from ..changes import changed_files, changes, contents, listed
-from ..data.prepare import TokenSpec, open_tokens
-from ..reading import written
-from ..recipe import Chain, Recipe
 from .checkpoints import Given, values
 from .computing import Computing
 

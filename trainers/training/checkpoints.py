@@ -22,9 +22,9 @@ from typing import Any
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
+from vlmbench.trainers.changes import changed_files, changes, listed, plain
+from vlmbench.trainers.recipe import Recipe
 
-from ..changes import changed_files, changes, listed, plain
-from ..recipe import Recipe
 from .computing import Computing
 
 FACTS, TRAINED = "facts.json", "trained.safetensors"

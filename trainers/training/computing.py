@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..deepspeed_file import settings_of
-from ..recipe import Parallelism
-from ..zero import STAGES, preset_name, zero_of
+from vlmbench.trainers.deepspeed_file import settings_of
+from vlmbench.trainers.recipe import Parallelism
+from vlmbench.trainers.zero import STAGES, preset_name, zero_of
 
 PRESETS = Path(__file__).parent / "deepspeed"
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
+from vlmbench.trainers.recipe import Recipe
 
-from ..recipe import Recipe
 from .job import Job, Saved, Tracker
 
 

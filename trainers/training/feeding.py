@@ -12,18 +12,18 @@ from torch.utils.data import DataLoader
 from vlmbench.checkpoints.assemble import feature_count, image_processor_of
 from vlmbench.errors import VlmbenchError
 from vlmbench.plain_text import visible
+from vlmbench.trainers.data.collate import Collator, Sample
+from vlmbench.trainers.data.dataset import LlavaDataset
+from vlmbench.trainers.data.mixture import mixture, token_specs
+from vlmbench.trainers.data.packing import PackedCollator, pack
+from vlmbench.trainers.data.pictures import Pictures
+from vlmbench.trainers.data.prepare import TokenSpec
+from vlmbench.trainers.data.progress import StderrProgress, quiet
+from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
+from vlmbench.trainers.data.token_file import TokenFile
+from vlmbench.trainers.data.waiting import shared_tokens
+from vlmbench.trainers.recipe import Recipe
 
-from ..data.collate import Collator, Sample
-from ..data.dataset import LlavaDataset
-from ..data.mixture import mixture, token_specs
-from ..data.packing import PackedCollator, pack
-from ..data.pictures import Pictures
-from ..data.prepare import TokenSpec
-from ..data.progress import StderrProgress, quiet
-from ..data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
-from ..data.token_file import TokenFile
-from ..data.waiting import shared_tokens
-from ..recipe import Recipe
 from .begin import Start
 from .computing import Computing
 

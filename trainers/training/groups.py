@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..recipe import Schedule
+from vlmbench.trainers.recipe import Schedule
+
 from .names import Part, part_of
 from .parts import trained
 

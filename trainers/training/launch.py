@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from ..recipe import Recipe
-from ..world import World, slurm_process
+from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.world import World, slurm_process
+
 from .meeting import meet
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")

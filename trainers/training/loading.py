@@ -10,8 +10,8 @@ from vlmbench.checkpoints.assemble import generation_of, llava_config, published
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.weights import cast, loaded
 from vlmbench.models.hf_loading import check_report
+from vlmbench.trainers.recipe import Model, Recipe
 
-from ..recipe import Model, Recipe
 from .computing import Computing
 from .names import HEAD, PROJECTOR, TOWER
 from .scattered import scattered

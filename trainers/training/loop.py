@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from transformers import PrinterCallback
 
-from ..data.collate import to_model
-from ..zero import zero_of
+from vlmbench.trainers.data.collate import to_model
+from vlmbench.trainers.zero import zero_of
+
 from .feeding import BROKEN, FAILED
 from .groups import optimizer
 from .guard import Elsewhere, Guard, batch_kept

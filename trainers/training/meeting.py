@@ -15,8 +15,7 @@ import time
 from collections.abc import Iterable
 
 from vlmbench.errors import UserError
-
-from ..world import World
+from vlmbench.trainers.world import World
 
 PATIENCE = 900.0
 """Seconds that one machine waits for the others."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.errors import UserError
+from vlmbench.trainers.recipe import Lora, Model, Recipe
 
-from ..recipe import Lora, Model, Recipe
 from .computing import Computing
 from .loading import load
 from .names import HEAD, LANGUAGE, PROJECTOR, TOWER, is_adapter, stored_name, stored_parts

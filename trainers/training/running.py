@@ -7,10 +7,10 @@ from typing import Any
 
 from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
+from vlmbench.trainers.changes import contents, identity
+from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.plan_notes import cheap_notes
 
-from ..changes import contents, identity
-from ..deepspeed_file import agree
-from ..plan_notes import cheap_notes
 from . import card
 from .abandoned import drop_after
 from .arguments import arguments

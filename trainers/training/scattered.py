@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.assemble import llava_config
 from vlmbench.checkpoints.nouns import Llava, Stored
 from vlmbench.checkpoints.read_checks import without_buffers
+from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.zero import zero_of
 
-from ..recipe import Recipe
-from ..zero import zero_of
 from .names import stored_name, stored_parts
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..counting import warmup_steps
-from ..recipe import Schedule
+from vlmbench.trainers.counting import warmup_steps
+from vlmbench.trainers.recipe import Schedule
 
 
 def curve(schedule: Schedule, steps: int) -> Callable[[int], float]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.errors import DataError
+from vlmbench.trainers.recipe import Data
 
-from ..recipe import Data
 from .guard import Elsewhere, of_all
 
 

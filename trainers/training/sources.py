@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.generated import as_llava, folder_of
-from ..recipe import Data, Recipe, Source
+from vlmbench.trainers.data.generated import as_llava, folder_of
+from vlmbench.trainers.recipe import Data, Recipe, Source
+
 from .waiting import wait_for
 
 

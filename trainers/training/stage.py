@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..counting import save_every
-from ..recipe import Recipe
+from vlmbench.trainers.counting import save_every
+from vlmbench.trainers.recipe import Recipe
+
 from .begin import Start
 from .checkpoints import Given
 from .computing import Computing

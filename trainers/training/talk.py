@@ -12,12 +12,12 @@ from vlmbench.images import pad_to_square
 from vlmbench.shapes import picture
 from vlmbench.shapes.scene import random_scene
 from vlmbench.templates import IMAGE, Turn
+from vlmbench.trainers.data.collate import expand
+from vlmbench.trainers.data.encoding import Encoder
+from vlmbench.trainers.data.mixture import style_of
+from vlmbench.trainers.data.pictures import Pictures, mean_colour
+from vlmbench.trainers.recipe import Recipe
 
-from ..data.collate import expand
-from ..data.encoding import Encoder
-from ..data.mixture import style_of
-from ..data.pictures import Pictures, mean_colour
-from ..recipe import Recipe
 from .begin import Start
 from .metrics import TALKS, written
 

@@ -9,10 +9,9 @@ from typing import Any
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.wording import BEGINNING, begins, speaking
 from vlmbench.templates import Turn, chat_template, template
-
-from ..data.mixture import style_of
-from ..data.tokenizing import from_transformers
-from ..recipe import Wording
+from vlmbench.trainers.data.mixture import style_of
+from vlmbench.trainers.data.tokenizing import from_transformers
+from vlmbench.trainers.recipe import Wording
 
 _QUESTION = "What is this?"
 
