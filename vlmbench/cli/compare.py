@@ -12,17 +12,15 @@ compared benchmark by benchmark. Different datasets, prompts or rule sets are re
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
-from vlmbench.cli.compare_text import print_comparisons
 from vlmbench.cli.main import complain
 from vlmbench.cli.numbers import from_zero, not_negative
 from vlmbench.cli.report import COMPARED, targets, write_page
@@ -31,6 +29,7 @@ from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
+    from vlmbench.leaderboards.compare_nouns import Comparison, Page, Refusal
 
 REGRESSION = 3
 FAILED = 1
@@ -77,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Compare, print, write, and judge."""
+    from vlmbench.cli.compare_text import print_comparisons
+    from vlmbench.leaderboards.compare_document import comparison_document
+    from vlmbench.leaderboards.compare_words import evidence
+    from vlmbench.leaderboards.comparing import regressions
+
     if len(args.runs) < 2:
         raise UsageError("a comparison needs two runs or more.", key="RUN")
     comparisons, refused = _compared_or_written(args)
@@ -84,28 +88,29 @@ def execute(args: argparse.Namespace) -> int:
     comparisons = with_pages(comparisons, args)
     base = run_name(args.runs, 0)
     against_base = [c for c in comparisons if c.first.name == base]
-    regressed = _module("comparing").regressions(against_base, args.gate)
+    regressed = regressions(against_base, args.gate)
     _write(args, comparisons, refused, regressed)
     if args.format == "json":
-        document = _module("compare_document").comparison_document
-        print_json(document(comparisons, refused, regressed, args.gate))
+        print_json(comparison_document(comparisons, refused, regressed, args.gate))
     else:
         print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
     for refusal in refused:
         complain(f"{refusal.benchmark}: {refusal.reason}")
     for comparison in regressed if gated else ():
-        complain(f"regression on {comparison.benchmark}: {_module('compare_words').evidence(comparison)}")
+        complain(f"regression on {comparison.benchmark}: {evidence(comparison)}")
     if gated and regressed:
         return REGRESSION
     return FAILED if refused else 0
 
 
-def _compared_or_written(args: argparse.Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
+def _compared_or_written(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
     """Where no run can be set beside another, the files that CI looks at still say why."""
+    from vlmbench.leaderboards.compare_nouns import Refusal
+
     try:
         return compare_all(args)
     except RunFolderError as error:
-        refusal = _module("compare_nouns").Refusal(
+        refusal = Refusal(
             benchmark=args.runs[0].resolve().name,
             runs=f"{', '.join(map(str, args.runs[1:]))} against {args.runs[0]}",
             reason=str(error),
@@ -114,21 +119,26 @@ def _compared_or_written(args: argparse.Namespace) -> tuple[Sequence[Any], Seque
         raise
 
 
-def compare_all(args: argparse.Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
+def compare_all(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
     """Every pair of runs on every benchmark they share, and the pairs that are refused."""
+    from vlmbench.leaderboards.comparing import with_holm
+
     sides = [open_side(path, args) for path in args.runs]
     found = [_compare_on(name, sides, args) for name in shared_benchmarks(args.runs, sides)]
     comparisons = [comparison for one, _ in found for comparison in one]
     refused = [refusal for _, one in found for refusal in one]
-    return _module("comparing").with_holm(comparisons, base=run_name(args.runs, 0)), refused
+    return with_holm(comparisons, base=run_name(args.runs, 0)), refused
 
 
 def _compare_on(
     benchmark: str, sides: Sequence[dict[str, FinishedRun]], args: argparse.Namespace
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[Comparison], list[Refusal]]:
     """A run that is refused beside the first one is not tried beside the others."""
-    comparing, nouns = _module("comparing"), _module("compare_nouns")
-    comparisons, refused = [], []
+    from vlmbench.leaderboards.compare_nouns import Refusal
+    from vlmbench.leaderboards.comparing import compare
+
+    comparisons: list[Comparison] = []
+    refused: list[Refusal] = []
     out: set[int] = set()
     for one, two in combinations(range(len(sides)), 2):
         if out & {one, two}:
@@ -136,17 +146,17 @@ def _compare_on(
         names = (run_name(args.runs, one), run_name(args.runs, two))
         first, second = sides[one][benchmark], sides[two][benchmark]
         try:
-            found = comparing.compare(first, second, rules=args.rules, common=args.common, names=names)
+            found = compare(first, second, rules=args.rules, common=args.common, names=names)
             comparisons.append(found)
         except RunFolderError as error:
             runs = f"{names[1]} against {names[0]}"
-            refused.append(nouns.Refusal(benchmark=benchmark, runs=runs, reason=str(error)))
+            refused.append(Refusal(benchmark=benchmark, runs=runs, reason=str(error)))
             if one == 0:
                 out.add(two)
     return comparisons, refused
 
 
-def with_pages(comparisons: Sequence[Any], args: argparse.Namespace) -> list[Any]:
+def with_pages(comparisons: Sequence[Comparison], args: argparse.Namespace) -> list[Comparison]:
     """Each with the place where its questions are shown with their pictures; written now, where asked for."""
     base = run_name(args.runs, 0)
     pages = {n: (Path(c.first.folder), Path(c.second.folder)) for n, c in enumerate(comparisons)}
@@ -159,20 +169,21 @@ def with_pages(comparisons: Sequence[Any], args: argparse.Namespace) -> list[Any
     ]
 
 
-def _page(folders: tuple[Path, Path], target: Path | None, args: argparse.Namespace) -> Any:
+def _page(folders: tuple[Path, Path], target: Path | None, args: argparse.Namespace) -> Page | None:
     """A page that cannot be written is told, and takes nothing from the comparison."""
-    page = _module("compare_nouns").Page
+    from vlmbench.leaderboards.compare_nouns import Page
+
     if target is None:
         more = ["--data-dir", args.data_dir] if args.data_dir else []
         more += [word for plugin in args.plugin for word in ("--plugin", plugin)]
         command = shlex.join(map(str, ("vlmbench", "report", *folders, *more)))
-        return page(path=str(folders[1] / COMPARED), command=command)
+        return Page(path=str(folders[1] / COMPARED), command=command)
     try:
         write_page(folders, target, args)
     except UserError as error:
         complain(f"{target} is not written: {error}")
         return None
-    return page(path=str(target), command=None)
+    return Page(path=str(target), command=None)
 
 
 def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
@@ -216,11 +227,16 @@ def run_name(paths: Sequence[Path], number: int) -> str:
 
 
 def _write(
-    args: argparse.Namespace, comparisons: Sequence[Any], refused: Sequence[Any], regressed: Sequence[Any]
+    args: argparse.Namespace,
+    comparisons: Sequence[Comparison],
+    refused: Sequence[Refusal],
+    regressed: Sequence[Comparison],
 ) -> None:
+    from vlmbench.leaderboards.compare_junit import junit_xml
+    from vlmbench.leaderboards.compare_markdown import comparison_markdown
     from vlmbench.store import make_folder, write_text
 
-    text = _module("compare_markdown").comparison_markdown(
+    text = comparison_markdown(
         comparisons, refused, flips=args.flips, folder=args.markdown.parent if args.markdown else None
     )
     if args.markdown:
@@ -234,9 +250,4 @@ def _write(
             complain(f"GITHUB_STEP_SUMMARY cannot be written: {error}")
     if args.junit:
         make_folder(args.junit.parent)
-        write_text(args.junit, _module("compare_junit").junit_xml(comparisons, refused, regressed))
-
-
-def _module(name: str) -> Any:
-    """A module of the sister folder; the engine reaches it by name only."""
-    return importlib.import_module(f"vlmbench.leaderboards.{name}")
+        write_text(args.junit, junit_xml(comparisons, refused, regressed))

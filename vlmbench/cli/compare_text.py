@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vlmbench.leaderboards import compare_words as words
+from vlmbench.leaderboards.compare_matrix import matrix_of
+from vlmbench.leaderboards.compare_nouns import Comparison, Flip, Refusal
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
@@ -22,12 +24,11 @@ _COLOURS = {"better": "green", "worse": "red", "cannot be told apart": "yellow"}
 
 
 def print_comparisons(
-    comparisons: Sequence[Any], refused: Sequence[Any], *, console: Console, flips: int
+    comparisons: Sequence[Comparison], refused: Sequence[Refusal], *, console: Console, flips: int
 ) -> None:
     """Every run against the first in full, more than two as a matrix; several benchmarks as a table."""
-    words = importlib.import_module("vlmbench.leaderboards.compare_words")
     names = words.letters(comparisons)
-    page = _Page(console, words, names)
+    page = _Page(console, names)
     for name, letter in names.items():
         page.line(f"{letter} {name}", "bold")
     benchmarks = dict.fromkeys(c.benchmark for c in comparisons)
@@ -51,8 +52,8 @@ def print_comparisons(
 class _Page:
     """Lines and tables on one console."""
 
-    def __init__(self, console: Console, words: Any, names: dict[str, str]) -> None:
-        self.console, self.words, self.names = console, words, names
+    def __init__(self, console: Console, names: dict[str, str]) -> None:
+        self.console, self.names = console, names
 
     def line(self, text: str, style: str = "", indent: int = 0) -> None:
         """A line of text, whatever a stranger wrote into it."""
@@ -70,9 +71,9 @@ class _Page:
         self.console.print()
         self.line(text, "bold")
 
-    def details(self, comparison: Any, flips: int) -> None:
+    def details(self, comparison: Comparison, flips: int) -> None:
         """One pair in full."""
-        words, sides = self.words, (comparison.first, comparison.second)
+        sides = (comparison.first, comparison.second)
         letters = [self.names[side.name] for side in sides]
         which = f", {letters[1]} against {letters[0]}" if len(self.names) > 2 else ""
         name = visible(comparison.benchmark, NAME)
@@ -98,12 +99,11 @@ class _Page:
             self.flips(title, changed, flips, comparison)
         self.where(comparison)
 
-    def overview(self, comparisons: Sequence[Any]) -> None:
+    def overview(self, comparisons: Sequence[Comparison]) -> None:
         """One line a benchmark."""
         wide = ["95 %"] if self.console.width >= WIDE else []
         table = self._table("benchmark", "A", "B", "difference", *wide, "p (Holm)", "verdict")
         for c in comparisons:
-            words = self.words
             scores = [words.score(c.fraction, side.value) for side in (c.first, c.second)]
             ends = [words.interval(c.fraction, c.difference) for _ in wide]
             change, p = words.change(c.fraction, c.difference.value), words.chance(c.adjusted_p)
@@ -112,11 +112,11 @@ class _Page:
             table.add_row(*map(self.text, (name, *cells)), style=_COLOURS[c.verdict])
         self.console.print(table)
 
-    def matrix(self, comparisons: Sequence[Any]) -> None:
+    def matrix(self, comparisons: Sequence[Comparison]) -> None:
         """Each against each, in points; a star where it can be told from chance after Holm."""
-        matrix = importlib.import_module("vlmbench.leaderboards.compare_matrix").matrix_of(comparisons)
+        matrix = matrix_of(comparisons)
         first = comparisons[0]
-        self.heading(f"{visible(first.benchmark, NAME)}, {first.rules}, {self.words.size(first)}")
+        self.heading(f"{visible(first.benchmark, NAME)}, {first.rules}, {words.size(first)}")
         table = self._table("", "score", *(self.names[name] for name in matrix.scores))
         whole = MATRIX_MARGIN + MATRIX_CELL * len(matrix.scores) <= self.console.width
         for row, score in matrix.scores.items():
@@ -128,9 +128,9 @@ class _Page:
         where = "" if whole else "; no room for intervals here"
         self.line(f"column less row, in points; * can be told from chance, after Holm{where}", "dim")
 
-    def categories(self, comparison: Any) -> Table:
+    def categories(self, comparison: Comparison) -> Table:
         """Every category; Holm's p decides which are bold."""
-        words, parts = self.words, comparison.categories
+        parts = comparison.categories
         letters = [self.names[side.name] for side in (comparison.first, comparison.second)]
         wide = ["95 %"] if self.console.width >= MEDIUM else []
         counted = self.console.width >= CLUSTERS and any(part.difference.n != part.units for part in parts)
@@ -156,7 +156,7 @@ class _Page:
             table.add_row(*map(self.text, cells), style="bold" if told else "")
         return table
 
-    def flips(self, title: str, changed: Sequence[Any], most: int, comparison: Any) -> None:
+    def flips(self, title: str, changed: Sequence[Flip], most: int, comparison: Comparison) -> None:
         """What was said to the questions that changed."""
         if not changed or not most:
             return
@@ -170,12 +170,12 @@ class _Page:
         if len(changed) > most:
             self.line(f"and {len(changed) - most} more (--flips N, --format json)", "dim", indent=2)
 
-    def where(self, comparison: Any) -> None:
+    def where(self, comparison: Comparison) -> None:
         """Where the pictures of the questions that changed are to be seen."""
         page, changed = comparison.page, (*comparison.worse, *comparison.better)
         if page is None or not changed:
             return
-        place = self.words.place(page, changed[0].row)
+        place = words.place(page, changed[0].row)
         by = f", which `{page.command}` writes" if page.command else ""
         # Not broken into lines: both are to be copied.
         self.console.print(self.text(f"with pictures: {place}{by}", "dim"), soft_wrap=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import importlib
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
+    from vlmbench.leaderboards.board_nouns import Board, Refused
 
 FAILED = 1
 _MARKS = frozenset({"run.json", "results.json"})
@@ -136,15 +136,20 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
     return drawn
 
 
-def write_board(board: Any, out: Path) -> dict[str, int]:
+def write_board(board: Board, out: Path) -> dict[str, int]:
     """Every file with its size; equal boards give equal bytes."""
+    from vlmbench.leaderboards.badge import badge_svg, shields_json
+    from vlmbench.leaderboards.board_document import board_csv, board_json
+    from vlmbench.leaderboards.board_markdown import board_markdown
+    from vlmbench.leaderboards.board_page import board_page
+
     texts = {
-        "index.html": _module("board_page").board_page(board),
-        "leaderboard.md": _module("board_markdown").board_markdown(board),
-        "leaderboard.csv": _module("board_document").board_csv(board),
-        "leaderboard.json": _module("board_document").board_json(board),
-        "badge.svg": _module("badge").badge_svg(board),
-        "badge.json": _module("badge").shields_json(board),
+        "index.html": board_page(board),
+        "leaderboard.md": board_markdown(board),
+        "leaderboard.csv": board_csv(board),
+        "leaderboard.json": board_json(board),
+        "badge.svg": badge_svg(board),
+        "badge.json": shields_json(board),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -155,10 +160,13 @@ def write_board(board: Any, out: Path) -> dict[str, int]:
     return {name: (out / name).stat().st_size for name in texts}
 
 
-def _build(args: argparse.Namespace) -> tuple[Any, dict[str, FinishedRun]]:
+def _build(args: argparse.Namespace) -> tuple[Board, dict[str, FinishedRun]]:
+    from vlmbench.leaderboards.board import build_board
+    from vlmbench.leaderboards.board_published import published_tables
+
     runs, refused = _open(find_runs(args.runs), args)
-    published = [] if args.no_published else _module("board_published").published_tables()
-    board = _module("board").build_board(
+    published = [] if args.no_published else published_tables()
+    board = build_board(
         runs,
         refused,
         rules=args.rules,
@@ -168,7 +176,7 @@ def _build(args: argparse.Namespace) -> tuple[Any, dict[str, FinishedRun]]:
     return board, runs
 
 
-def _reports(board: Any, runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
+def _reports(board: Board, runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
     """Where what is on the board opens into pictures and answers."""
     from vlmbench.cli.leaderboard_reports import found_reports, written_reports
 
@@ -181,11 +189,15 @@ def _reports(board: Any, runs: Mapping[str, FinishedRun], args: argparse.Namespa
     return dict(sorted((copies | links).items()))
 
 
-def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[str, FinishedRun], list[Any]]:
+def _open(
+    folders: Mapping[str, Path], args: argparse.Namespace
+) -> tuple[dict[str, FinishedRun], list[Refused]]:
+    from vlmbench.leaderboards.board_nouns import Refused
+    from vlmbench.leaderboards.board_paths import published, without_places
     from vlmbench.report.runs import open_run
 
     runs: dict[str, FinishedRun] = {}
-    refused = []
+    refused: list[Refused] = []
     drawn = drawn_names(folders)
     for name, folder in sorted(folders.items()):
         try:
@@ -194,9 +206,9 @@ def _open(folders: Mapping[str, Path], args: argparse.Namespace) -> tuple[dict[s
         except UserError as error:
             # The place on this machine is no business of a page that is published.
             reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
-            shown = visible(_module("board_paths").without_places(reason), 500)
-            refused.append(_module("board_nouns").Refused(folder=drawn[name], reason=shown))
-    return _module("board_paths").published(runs), refused
+            shown = visible(without_places(reason), 500)
+            refused.append(Refused(folder=drawn[name], reason=shown))
+    return published(runs), refused
 
 
 def _refuse_pipes(folder: Path) -> None:
@@ -230,7 +242,7 @@ def _run_folders(root: Path) -> Iterable[Path]:
             yield Path(folder)
 
 
-def _summary(board: Any, files: Mapping[str, int]) -> dict[str, Any]:
+def _summary(board: Board, files: Mapping[str, int]) -> dict[str, Any]:
     return {
         "rules": board.rules,
         "columns": [column.key for column in board.columns],
@@ -242,13 +254,9 @@ def _summary(board: Any, files: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _print(board: Any, files: Mapping[str, int]) -> None:
+def _print(board: Board, files: Mapping[str, int]) -> None:
     console = stdout()
     counts = f"{len(board.entries)} models, {len(board.columns)} columns, rules {board.rules}"
     console.print(f"{counts}; {len(board.apart)} runs apart, {len(board.refused)} refused", markup=False)
     for name, size in files.items():
         console.print(f"{name}  {size:,} bytes", markup=False)
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(f"vlmbench.leaderboards.{name}")

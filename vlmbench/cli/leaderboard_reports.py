@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
-import importlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -87,15 +86,16 @@ def page_name(folder: str) -> str:
 
 def _for_strangers(run: FinishedRun) -> FinishedRun:
     """The run with its errors told without servers and folders; what a model said stays as it is."""
+    from vlmbench.leaderboards.board_paths import without_places
+
     hosts = sorted(set(_hosts(run.spec)), key=len, reverse=True)
-    places = importlib.import_module("vlmbench.leaderboards.board_paths")
 
     @functools.cache
     def clean(text: str) -> str:
         shown = _HOST.sub(_HIDDEN, _ADDRESS.sub(_HIDDEN, text))
         for host in hosts:
             shown = re.sub(rf"(?<![\w.-]){re.escape(host)}(?:\.[\w.-]*\w)?(?::\d+)?(?![\w-])", _HIDDEN, shown)
-        return str(places.without_places(shown))
+        return without_places(shown)
 
     def questions() -> Questions:
         samples = (replace(s, problem=clean(s.problem)) if s.problem else s for s in run.questions.samples)

@@ -12,7 +12,6 @@ The page asks no other host for anything and runs nothing that a model said.
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import re
 import time
@@ -27,6 +26,7 @@ from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
+    from vlmbench.leaderboards.compare_nouns import Comparison
     from vlmbench.stats import Difference
 
 PAGE = "report.html"
@@ -175,9 +175,11 @@ def _difference(runs: Sequence[FinishedRun]) -> Mapping[str, Any] | None:
 
 def _difference_under(rules: RuleSet, runs: Sequence[FinishedRun]) -> Mapping[str, Any]:
     """By the test that `vlmbench compare` uses, whole and by category, or why it refuses."""
-    comparing = importlib.import_module("vlmbench.leaderboards.comparing")
+    from vlmbench.leaderboards.comparing import compare
+
+    first, second = runs
     try:
-        found = comparing.compare(*runs, rules=rules, common=True)
+        found = compare(first, second, rules=rules, common=True)
     except UserError as error:
         return {"reason": str(error)}
     return {
@@ -195,13 +197,13 @@ def _difference_under(rules: RuleSet, runs: Sequence[FinishedRun]) -> Mapping[st
     }
 
 
-def _quantity(found: Any) -> str | None:
+def _quantity(found: Comparison) -> str | None:
     """The figure that the difference is of; None for a mean over rows that is not the headline."""
     if found.measure or found.unit == "question":
-        return str(found.measure or found.first.headline_name)
+        return found.measure or found.first.headline_name
     sides = (found.first, found.second)
     same = all(s.headline is not None and math.isclose(s.headline, s.value, abs_tol=1e-9) for s in sides)
-    return str(found.first.headline_name) if same else None
+    return found.first.headline_name if same else None
 
 
 def _tested(difference: Difference) -> dict[str, Any]:
