@@ -40,6 +40,10 @@ class PieceTokenizer:
             return [self._literal(text) if IMAGE in text else self._plain([text])[0] for text in texts]
         return self._plain(texts)
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids, special tokens among it."""
+        return str(self.engine.decode(list(ids), skip_special_tokens=False))
+
     def _plain(self, texts: Sequence[str]) -> list[list[int]]:
         engine: Any = self.engine
         if self._fast:

@@ -28,7 +28,6 @@ from vlmbench.cli.common import (
     stdout,
 )
 from vlmbench.cli.data_training import is_recipe, is_training_file
-from vlmbench.cli.recipes import trainers
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UnknownName
 
@@ -78,7 +77,9 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
     try:
         return find_benchmark(args, name)
     except UnknownName as error:
-        recipes = trainers("library").recipe_names()
+        from vlmbench.trainers.library import recipe_names
+
+        recipes = recipe_names()
         if not difflib.get_close_matches(name, recipes, n=1):
             raise
         raise UnknownName("benchmark or recipe", name, recipes) from error

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import stdout
 from vlmbench.cli.data_training import Looked, drawn_of, pairs_of
-from vlmbench.cli.recipes import trainers
 from vlmbench.errors import DataError
+
+if TYPE_CHECKING:
+    from vlmbench.trainers.data.checking import Checked, Pair
+    from vlmbench.trainers.data.folders import Place
 
 SHOWN = 20
 """Names listed for each kind of trouble; `--format json` lists more."""
@@ -39,23 +42,27 @@ def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
     return [*told, *(_check(pair, args) for pair in pairs)]
 
 
-def _check(pair: Any, args: argparse.Namespace) -> dict[str, Any]:
-    mended = trainers("data.mending").mend(pair) if args.fix else None
+def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
+    from vlmbench.trainers.data.checking import check_pair
+    from vlmbench.trainers.data.mending import mend
+
+    mended = mend(pair) if args.fix else None
     if not pair.annotations.is_file():
         report = _absent(pair, mended.lines() if mended else [])
     else:
         tell = Looked(pair.annotations.name)
-        checked = trainers("data.checking").check_pair(pair, quick=args.quick, tell=tell)
+        checked = check_pair(pair, quick=args.quick, tell=tell)
         report = _report(checked, mended.lines() if mended else [])
     if args.format != "json":
         _print(report)
     return report
 
 
-def _absent(pair: Any, mended: list[str]) -> dict[str, Any]:
+def _absent(pair: Pair, mended: list[str]) -> dict[str, Any]:
     """No annotation file: the folders of the guide are told all the same."""
-    places = trainers("data.folders").places(pair.annotations, pair.images)
-    found = [_place(place) | {"named": None} for place in places]
+    from vlmbench.trainers.data.folders import places
+
+    found = [_place(place) | {"named": None} for place in places(pair.annotations, pair.images)]
     missing = str(DataError("the annotation file is missing.", file=pair.annotations))
     return {
         **_head(pair),
@@ -67,15 +74,15 @@ def _absent(pair: Any, mended: list[str]) -> dict[str, Any]:
     }
 
 
-def _place(place: Any) -> dict[str, Any]:
+def _place(place: Place) -> dict[str, Any]:
     return {"name": place.name, "state": place.state, "link": place.target, "source": place.source}
 
 
-def _head(pair: Any) -> dict[str, Any]:
+def _head(pair: Pair) -> dict[str, Any]:
     return {"annotations": str(pair.annotations), "images": str(pair.images)}
 
 
-def _report(checked: Any, mended: list[str]) -> dict[str, Any]:
+def _report(checked: Checked, mended: list[str]) -> dict[str, Any]:
     folders = [_place(one.place) | {"named": one.named, "missing": one.missing} for one in checked.places]
     return {
         **_head(checked.pair),

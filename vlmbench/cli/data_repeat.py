@@ -7,7 +7,6 @@ from pathlib import Path
 
 from vlmbench.cli.common import stdout
 from vlmbench.cli.numbers import positive
-from vlmbench.cli.recipes import trainers
 from vlmbench.errors import UsageError
 
 
@@ -21,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def repeat(names: list[str], args: argparse.Namespace) -> int:
     """Write the file and say where."""
+    from vlmbench.trainers.data import repeat as copies
+
     file, times = _words(names)
-    module = trainers("data.repeat")
-    out = args.out or module.repeated_name(file, times)
-    written = module.repeat(file, times, out)
+    out = args.out or copies.repeated_name(file, times)
+    written = copies.repeat(file, times, out)
     stdout().print(f"{written:,} records in {out}", markup=False, soft_wrap=True)
     return 0
 

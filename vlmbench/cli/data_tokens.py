@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli.common import stdout
 from vlmbench.cli.data_check import one_line
 from vlmbench.cli.numbers import positive
-from vlmbench.cli.recipes import trainers
 from vlmbench.errors import UsageError
 from vlmbench.templates import template
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from vlmbench.trainers.data.tokenise import Note, Row
+    from vlmbench.trainers.data.tokenizing import PieceTokenizer
 
 _CHUNK = 64
 
@@ -48,7 +50,9 @@ def tokens(names: list[str], args: argparse.Namespace) -> int:
             "`data tokens` needs --template and --tokenizer.",
             fix="Example: vlmbench data tokens --template vicuna --tokenizer DIR FILE.json",
         )
-    tokenizer = trainers("data.tokenizing").load_tokenizer(args.tokenizer)
+    from vlmbench.trainers.data.tokenizing import load_tokenizer
+
+    tokenizer = load_tokenizer(args.tokenizer)
     records = (record for name in names for record in _records(Path(name).expanduser(), tokenizer, args))
     if args.format == "json":
         _print_json(records)
@@ -59,27 +63,33 @@ def tokens(names: list[str], args: argparse.Namespace) -> int:
     return 0
 
 
-def _records(file: Path, tokenizer: Any, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    encoding, work = trainers("data.encoding"), trainers("data.tokenise")
-    style = encoding.Style(template=None if args.template == "none" else template(args.template))
-    rules = work.Rules(
-        encoder=encoding.Encoder(tokenizer=tokenizer, style=style),
-        limit=trainers("data.fitting").Limit(ids=args.max_length),
+def _records(file: Path, tokenizer: PieceTokenizer, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from vlmbench.trainers.data.encoding import Encoder, Style
+    from vlmbench.trainers.data.fitting import Limit
+    from vlmbench.trainers.data.json_stream import raw_records
+    from vlmbench.trainers.data.tokenise import Rules, tokenised
+
+    style = Style(template=None if args.template == "none" else template(args.template))
+    rules = Rules(
+        encoder=Encoder(tokenizer=tokenizer, style=style),
+        limit=Limit(ids=args.max_length),
         placement=args.placement or "first",
         file=file,
     )
-    raw = islice(trainers("data.json_stream").raw_records(file), args.limit)
+    raw = islice(raw_records(file), args.limit)
     while some := [(record.row, record.text) for record in islice(raw, _CHUNK)]:
-        yield from _in_order(*work.tokenised(rules, some))
+        yield from _in_order(*tokenised(rules, some))
 
 
-def _in_order(rows: Any, notes: Any, bad: Any) -> Iterator[dict[str, Any]]:
+def _in_order(
+    rows: Sequence[Row], notes: Sequence[Note], bad: Sequence[tuple[int, str]]
+) -> Iterator[dict[str, Any]]:
     """Rows and what was left out, by their place in the file."""
     remarks: dict[int, list[str]] = {}
     for note in notes:
         if not note.left_out:
             remarks.setdefault(note.row, []).append(note.what)
-    kept = [
+    kept: list[dict[str, Any]] = [
         {
             "row": row.record.row,
             "id": row.record.id,
@@ -106,7 +116,7 @@ def _print_json(records: Iterator[dict[str, Any]]) -> None:
     print("\n]")
 
 
-def _shown(record: dict[str, Any], tokenizer: Any) -> Text:
+def _shown(record: dict[str, Any], tokenizer: PieceTokenizer) -> Text:
     from rich.text import Text
 
     head = Text(one_line(f"{record['id']} (row {record['row']}): "), style="bold")
@@ -133,11 +143,11 @@ def _runs(ids: list[int], labels: list[int]) -> Iterator[tuple[bool, list[int]]]
         yield learned, [number for number, _ in run]
 
 
-def _decoded(ids: list[int], tokenizer: Any) -> str:
+def _decoded(ids: list[int], tokenizer: PieceTokenizer) -> str:
     text, run = "", list[int]()
     for number in [*ids, None]:
         if number is None or number < 0:
-            text += tokenizer.engine.decode(run, skip_special_tokens=False) if run else ""
+            text += tokenizer.decode(run) if run else ""
             text += "" if number is None else f"<{number}>"
             run = []
         else:

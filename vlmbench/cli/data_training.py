@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vlmbench.cli.recipes import trainers
+if TYPE_CHECKING:
+    from vlmbench.trainers.data.checking import Pair
+    from vlmbench.trainers.data.records import Placement
+    from vlmbench.trainers.recipe import Source
 
 DRAWN = "shapes"
 """The kind of source that has no files."""
@@ -20,45 +23,52 @@ def is_training_file(name: str) -> bool:
 
 def is_recipe(name: str) -> bool:
     """Whether it is a recipe, shipped or in a file."""
-    return name.endswith((".yaml", ".yml")) or name in trainers("library").recipe_names()
+    from vlmbench.trainers.library import recipe_names
+
+    return name.endswith((".yaml", ".yml")) or name in recipe_names()
 
 
-def pairs_of(name: str, images: Path | None, placement: str | None = None) -> list[Any]:
+def pairs_of(name: str, images: Path | None, placement: Placement | None = None) -> list[Pair]:
     """Annotation files with their folders of pictures: of a file, or all those of a recipe."""
-    pair = trainers("data.checking").Pair
+    from vlmbench.trainers.data.checking import Pair
+    from vlmbench.trainers.reading import read
+
     if is_training_file(name):
         file = Path(name).expanduser()
-        return [pair(annotations=file, images=images or file.parent, placement=placement or "first")]
+        return [Pair(annotations=file, images=images or file.parent, placement=placement or "first")]
     found = [
         (*_files(source, recipe.seed), placement or recipe.data.placement)
-        for recipe in trainers("reading").read(name).recipes
+        for recipe in read(name).recipes
         for source in recipe.data.sources
         if source.kind != DRAWN
     ]
     return [
-        pair(annotations=file, images=folder, placement=placed)
+        Pair(annotations=file, images=folder, placement=placed)
         for file, folder, placed in dict.fromkeys(found)
     ]
 
 
 def drawn_of(name: str) -> dict[str, int]:
     """How many pictures each stage of a recipe draws for itself."""
+    from vlmbench.trainers.reading import read
+
     if is_training_file(name):
         return {}
     counts = {
         recipe.name: sum(source.samples or 0 for source in recipe.data.sources if source.kind == DRAWN)
-        for recipe in trainers("reading").read(name).recipes
+        for recipe in read(name).recipes
     }
     return {stage: count for stage, count in counts.items() if count}
 
 
-def _files(source: Any, seed: int) -> tuple[Path, Path]:
+def _files(source: Source, seed: int) -> tuple[Path, Path]:
     """As they will be read; boxes become records once their file is here."""
+    from vlmbench.trainers.data.mixture import files_of
+
     file = Path(source.annotations or "").expanduser()
     if source.kind != "llava" and not file.is_file():
         return file, Path(source.images or file.parent).expanduser()
-    found: tuple[Path, Path] = trainers("data.mixture").files_of(source, seed)
-    return found
+    return files_of(source, seed)
 
 
 class Looked:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from vlmbench.cli.common import stdout
 from vlmbench.cli.numbers import positive
-from vlmbench.cli.recipes import add_set_argument, trainers
+from vlmbench.cli.recipes import add_set_argument
 
 BENCH, RECIPE = "Shapes_DEV_EN", "demo_dusk"
 
@@ -44,13 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Each command in turn, as a user would type it."""
+    from vlmbench.trainers.evaluating.dusk import write_dusk
+
     # Read when torch is loaded. A model this small gains nothing from a second thread, and loses much on a
     # machine that is busy with something else.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     trained = args.out / "trained"
     if args.fresh and trained.is_dir():
         shutil.rmtree(trained)
-    dusk = trainers("evaluating.dusk").write_dusk(args.out)
+    dusk = write_dusk(args.out)
     for title, command in _steps(args, trained, dusk):
         if code := _step(title, command):
             return code

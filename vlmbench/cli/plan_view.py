@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import stdout
 from vlmbench.cli.data_check import one_line
+
+if TYPE_CHECKING:
+    from vlmbench.trainers.plan import Plan
+    from vlmbench.trainers.recipe import Evaluation
 
 GIB = 2**30
 
 Rows = list[tuple[str, ...]]
 
 
-def document(plan: Any) -> dict[str, Any]:
+def document(plan: Plan) -> dict[str, Any]:
     """Everything a plan says, in bytes and whole numbers."""
     counts, memory = plan.counts, plan.memory
     return {
@@ -42,12 +46,12 @@ def document(plan: Any) -> dict[str, Any]:
     }
 
 
-def print_evaluation(stage: Any) -> None:
+def print_evaluation(stage: Evaluation) -> None:
     """The last line of a chain that ends in an evaluation."""
     stdout().print(f"then evaluated on {', '.join(stage.evaluate)}", markup=False, soft_wrap=True)
 
 
-def print_plan(plan: Any) -> None:
+def print_plan(plan: Plan) -> None:
     """Tables: what will happen, what learns, what it takes, what is missing.
 
     What is there to be copied, as settings, commands and paths, is never broken into lines of ours.
@@ -68,7 +72,7 @@ def print_plan(plan: Any) -> None:
     console.print()
 
 
-def _print_columns(plan: Any) -> None:
+def _print_columns(plan: Plan) -> None:
     """For a pipe: one table for each matter, however wide."""
     _tabbed(("", ""), list(_course(plan)))
     _tabbed(_PARTS, _parts(plan))
@@ -79,7 +83,7 @@ def _print_columns(plan: Any) -> None:
         _tabbed(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
 
 
-def _print_pages(plan: Any) -> None:
+def _print_pages(plan: Plan) -> None:
     """For a terminal, which may be narrow."""
     course = list(_course(plan))
     room = max(len(label) for label, _ in course)
@@ -105,7 +109,7 @@ _BYTES = ("weights", "gradients", "optimizer", "activations")
 _PARTS = ("part", "trained as", "parameters", "trained", *_BYTES)
 
 
-def _course(plan: Any) -> Iterator[tuple[str, ...]]:
+def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
     counts, schedule = plan.counts, plan.recipe.schedule
     told = " + ".join(dict.fromkeys(_TOLD[source.told] for source in plan.sources))
     rows = "" if counts.rows is None else f", packed into about {counts.rows:,} rows"
@@ -133,7 +137,7 @@ def _course(plan: Any) -> Iterator[tuple[str, ...]]:
 _TOLD = {"file": "counted", "published": "as published", "drawn": "drawn", "unknown": "unknown"}
 
 
-def _parts(plan: Any) -> Rows:
+def _parts(plan: Plan) -> Rows:
     parts = plan.memory.parts
     rows = [
         (p.name, p.how, f"{p.total:,}", f"{p.trained:,}", *(_gib(getattr(p, field)) for field in _BYTES))
@@ -143,7 +147,7 @@ def _parts(plan: Any) -> Rows:
     return [*rows, ("all", "", *sums, *(_gib(sum(getattr(p, field) for p in parts)) for field in _BYTES))]
 
 
-def _memory(plan: Any) -> Iterator[tuple[str, ...]]:
+def _memory(plan: Plan) -> Iterator[tuple[str, ...]]:
     memory = plan.memory
     batch = plan.recipe.schedule.batch
     yield "the parts, as above", _gib(sum(getattr(p, field) for p in memory.parts for field in _BYTES))
@@ -157,11 +161,11 @@ def _memory(plan: Any) -> Iterator[tuple[str, ...]]:
     if plan.recipe.parallelism.device == "gpu":
         for name, total in plan.by_zero.items():
             yield f"  with {name}", _gib(total)
-    if plan.fits is not None:
+    if plan.gpu_memory is not None:
         yield _verdict(plan), _gib(plan.gpu_memory)
 
 
-def _verdict(plan: Any) -> str:
+def _verdict(plan: Plan) -> str:
     if plan.fits:
         return "fits into"
     if plan.longest_that_fits:
@@ -169,7 +173,7 @@ def _verdict(plan: Any) -> str:
     return "does not fit, however short the samples, into"
 
 
-def _advice(plan: Any) -> Iterator[tuple[str, ...]]:
+def _advice(plan: Plan) -> Iterator[tuple[str, ...]]:
     for change in plan.advice:
         settings = " ".join(f"--set {setting}" for setting in change.settings)
         yield settings, _gib(change.total), "yes" if change.fits else "no", change.why

@@ -16,10 +16,13 @@ import fnmatch
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import add_format_argument, print_json
 from vlmbench.errors import UnknownName, UsageError, UserError
+
+if TYPE_CHECKING:
+    from vlmbench.trainers.recipe import LanguageModel, Model, VisionTower
 
 ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
 
@@ -58,13 +61,14 @@ def execute(args: argparse.Namespace) -> int:
 def list_recipes(args: argparse.Namespace) -> int:
     """Every recipe whose name or model has the pattern in it."""
     from vlmbench.cli.list import print_rows
+    from vlmbench.trainers.library import recipe_names
 
     if len(args.words) > 1:
         raise UsageError("`recipes list` takes one pattern.", fix="See `vlmbench recipes --help`.")
     pattern = args.words[0] if args.words else "*"
-    rows = [row for row in map(_row, trainers("library").recipe_names()) if _has(row, pattern)]
+    rows = [row for row in map(_row, recipe_names()) if _has(row, pattern)]
     if not rows:
-        raise UnknownName("recipe", pattern, trainers("library").recipe_names())
+        raise UnknownName("recipe", pattern, recipe_names())
     if args.plan:
         rows = [row for found in rows for row in _plan_rows(found["name"])]
     if args.format == "json":
@@ -76,10 +80,12 @@ def list_recipes(args: argparse.Namespace) -> int:
 
 def _plan_rows(name: str) -> list[dict[str, Any]]:
     """A recipe in short; a chain is told by the recipes it is made of."""
-    chain = trainers("reading").read(name)
+    from vlmbench.trainers.plan import Machine, plan_chain
+    from vlmbench.trainers.reading import read
+
+    chain = read(name)
     if len(chain.stages) > 1:
         return []
-    plans = trainers("plan").plan_chain(chain, trainers("plan").Machine())
     return [
         {
             "name": plan.recipe.name,
@@ -91,30 +97,34 @@ def _plan_rows(name: str) -> list[dict[str, Any]]:
             "of": f"{sum(part.total for part in plan.memory.parts) / 1e6:,.0f} M",
             "GiB a device": f"{plan.memory.total / 2**30:.1f}",
         }
-        for plan in plans
+        for plan in plan_chain(chain, Machine())
     ]
 
 
 def show(args: argparse.Namespace) -> int:
     """Every value of one recipe, as YAML that can be saved and trained."""
-    chain = trainers("reading").read(_words(args, 1)[0], args.set)
+    from vlmbench.trainers.reading import plain, read, written
+
+    chain = read(_words(args, 1)[0], args.set)
     if args.format == "json":
-        print_json(trainers("reading").plain(chain))
+        print_json(plain(chain))
     else:
-        sys.stdout.write(trainers("reading").written(chain))
+        sys.stdout.write(written(chain))
     return 0
 
 
 def copy(args: argparse.Namespace) -> int:
     """A file of one's own with every value of a recipe."""
+    from vlmbench.trainers.reading import read, written
+
     name, folder = _words(args, 2)
-    chain = trainers("reading").read(name, args.set)
+    chain = read(name, args.set)
     path = Path(folder).expanduser() / f"{chain.name}.yaml"
     if path.exists():
         raise UserError("is there already.", file=path, fix="Move it away, or copy into another folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(trainers("reading").written(chain), "utf-8")
+        path.write_text(written(chain), "utf-8")
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror}).", file=path) from None
     print(path)
@@ -131,7 +141,9 @@ def _words(args: argparse.Namespace, count: int) -> list[str]:
 
 
 def _row(name: str) -> dict[str, Any]:
-    chain = trainers("reading").read(name)
+    from vlmbench.trainers.reading import read
+
+    chain = read(name)
     last = chain.recipes[-1]
     model = last.model
     stages = [getattr(stage, "stage", "evaluate") for stage in chain.stages]
@@ -145,9 +157,9 @@ def _row(name: str) -> dict[str, Any]:
     }
 
 
-def _trained(model: Any) -> str:
+def _trained(model: Model) -> str:
     """What learns, of the last stage."""
-    parts = {"language": model.language, "vision": model.vision}
+    parts: dict[str, LanguageModel | VisionTower] = {"language": model.language, "vision": model.vision}
     said = [
         f"{name} {part.train}" + (" 4-bit" if getattr(part, "quantisation", None) else "")
         for name, part in parts.items()
