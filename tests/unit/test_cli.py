@@ -26,7 +26,15 @@ def loaded_after(*argv: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "argv", [("--help",), ("rnu",), ("run",), ("run", "--model", "x", "--bench", "nope")]
+    "argv",
+    [
+        ("--help",),
+        ("rnu",),
+        ("run",),
+        ("run", "--model", "x", "--bench", "nope"),
+        ("train", "nope"),
+        ("compare", "no", "such"),
+    ],
 )
 def test_help_and_mistakes_import_nothing_heavy(argv: tuple[str, ...]) -> None:
     assert loaded_after(*argv) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.cli.train_candidates import is_first
 from vlmbench.stats import Difference, paired_difference
 from vlmbench.trainers.evaluating import Asker, Candidate, Question, Value, candidates, choose, keep
 from vlmbench.trainers.evaluating.asking import alone, ask
 from vlmbench.trainers.evaluating.dusk import write_dusk
 from vlmbench.trainers.evaluating.told import is_logged, log_values, reason, results_text, write_best
+from vlmbench.trainers.pipeline import TrainingRequest
 
 
 def candidate(step: int, folder: Path = Path("work")) -> Candidate:
@@ -149,12 +148,12 @@ def test_who_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_one_process_asks_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = argparse.Namespace(nproc=None, nnodes=2)
-    assert is_first(args)
+    request = TrainingRequest(recipe="mine.yaml", nnodes=2)
+    assert request.is_first_process
     monkeypatch.setenv("NODE_RANK", "1")
-    assert not is_first(args)
+    assert not request.is_first_process
     monkeypatch.setenv("RANK", "0")
-    assert is_first(args)
+    assert request.is_first_process
 
 
 def test_who_asks_is_no_rank_of_the_training() -> None:

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, cast
 
 from vlmbench import __version__
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
@@ -41,6 +41,18 @@ _EXITS = """\
 exit codes: 0 fine, 1 failed, 2 usage, 3 regression, 4 incomplete (rows with errors),
             130 interrupted and resumable
 environment: VLMBENCH_HOME, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
+
+
+class Verb(Protocol):
+    """What a module named for a verb has; its docstring is the verb's help page."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """The flags of the verb."""
+
+    def execute(self, args: argparse.Namespace, /) -> int:
+        """Do it; returns the exit code."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,13 +92,13 @@ def _dispatch(argv: list[str]) -> int:
     verb = argv[0]
     if verb not in VERBS:
         raise UnknownName("command", verb, VERBS, fix="See `vlmbench --help`.")
-    module = importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}")
+    module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
     parser = _Parser(prog=f"vlmbench {verb}", description=module.__doc__, formatter_class=_Formatter)
     module.add_arguments(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML with these options; flags win")
     args = parse(parser, argv[1:])
     _stop_on_terminate()
-    return int(module.execute(args))
+    return module.execute(args)
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from vlmbench.trainers.recipe import LanguageModel, Model, VisionTower
 
 ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
-
-
-def trainers(module: str) -> Any:
-    """A module of `vlmbench.trainers`, which nothing here imports by a written import."""
-    return importlib.import_module(f"vlmbench.trainers.{module}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

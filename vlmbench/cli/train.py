@@ -13,17 +13,26 @@ environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT, and what Slurm says 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vlmbench.cli.common import add_format_argument, print_json
 from vlmbench.cli.numbers import above_zero, positive, seed
-from vlmbench.cli.recipes import add_set_argument, trainers
+from vlmbench.cli.recipes import add_set_argument
 from vlmbench.cli.tracking import add_log_argument
-from vlmbench.cli.train_eval import add_eval_arguments
 from vlmbench.errors import UserError
+
+if TYPE_CHECKING:
+    from vlmbench.finished import FinishedRun
+    from vlmbench.stats import Difference
+    from vlmbench.trainers.pipeline import TrainingRequest
+    from vlmbench.trainers.plan import Machine
+    from vlmbench.trainers.recipe import Chain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,26 +67,122 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--candidate", type=positive, help=argparse.SUPPRESS)
 
 
+def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that have the model and its checkpoints evaluated."""
+    parser.add_argument(
+        "--eval",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="ask the trained model these benchmarks or suites",
+    )
+    parser.add_argument(
+        "--eval-every",
+        type=positive,
+        metavar="STEPS",
+        help="also checkpoints on the way, so many optimizer steps apart or more",
+    )
+    parser.add_argument("--eval-limit", type=positive, metavar="N", help="ask N whole groups only")
+    parser.add_argument(
+        "--eval-device", default="auto", help="of the process that asks: auto, cpu, cuda:1, … (default: auto)"
+    )
+
+
 def execute(args: argparse.Namespace) -> int:
     """Plan or train."""
+    from vlmbench.trainers.pipeline import read_chain
+
     if args.work_dir is not None:
         args.work_dir = args.work_dir.expanduser()
     if args.resume not in (None, "latest") and not Path(args.resume).expanduser().exists():
         raise UserError("there is no such checkpoint.", file=args.resume)
-    chain = trainers("reading").read(args.recipe, settings(args))
-    if not args.plan:
-        from vlmbench.cli.train_stages import train_chain
-
-        return train_chain(args, chain)
-    return plan(args, chain)
+    request = request_of(args)
+    chain = read_chain(request)
+    return plan(args, chain) if args.plan else train(args, request, chain)
 
 
-def plan(args: argparse.Namespace, chain: Any) -> int:
-    """What it costs."""
-    plans = trainers("plan").plan_chain(chain, machine(args, chain))
-    evaluations = [stage for stage in chain.stages if stage not in chain.recipes]
+def request_of(args: argparse.Namespace) -> TrainingRequest:
+    """The command line as a value."""
+    from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest
+
+    return TrainingRequest(
+        recipe=args.recipe,
+        settings=tuple(args.set),
+        work_dir=args.work_dir,
+        seed=args.seed,
+        resume=args.resume,
+        deepspeed=args.deepspeed,
+        tracker=args.log,
+        nproc=args.nproc,
+        nnodes=args.nnodes,
+        evaluation=EvaluationRequest(
+            benchmarks=tuple(args.eval), every=args.eval_every, limit=args.eval_limit, device=args.eval_device
+        ),
+        stage=args.stage,
+        candidate=args.candidate,
+    )
+
+
+def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:
+    """Train and evaluate; print where the finished models are."""
+    from vlmbench.trainers.pipeline import Harness, Pipeline
+
+    if args.log is not None:
+        from vlmbench.report.trackers import require_tracker
+
+        require_tracker(args.log)
+    harness = Harness(benchmarks=_benchmarks, open_run=_open_run, difference=_difference)
+    result = Pipeline(request=request, harness=harness, tell=_tell).run(chain)
+    if result.models:
+        _print_models(args, chain.name, result.models)
+    return result.code
+
+
+def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path]) -> None:
+    if args.format == "json":
+        folders = {stage: str(folder) for stage, folder in models.items()}
+        print(json.dumps({"name": name, "models": folders}, indent=2))
+        return
+    last = list(models.values())[-1]
+    print(last)
+    print(f"vlmbench: `vlmbench run --model {last} --bench …` asks it", file=sys.stderr)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _benchmarks(names: Sequence[str]) -> list[str]:
+    """Suites as their benchmarks; raises UnknownName for a name that is neither."""
+    from vlmbench.registry import Registry
+    from vlmbench.suites import expand
+
+    registry, found = Registry(), expand(names)
+    for name in found:
+        registry.benchmark(name)
+    return found
+
+
+def _open_run(folder: Path) -> FinishedRun:
+    from vlmbench.report.runs import open_run
+
+    return open_run(folder)
+
+
+def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
+    from vlmbench.leaderboards.comparing import compare
+
+    return compare(first, second).difference
+
+
+def plan(args: argparse.Namespace, chain: Chain) -> int:
+    """Print what the training costs and what is missing."""
     from vlmbench.cli.plan_view import document, print_evaluation, print_plan
+    from vlmbench.trainers.plan import plan_chain
+    from vlmbench.trainers.recipe import Evaluation
 
+    plans = plan_chain(chain, machine(args, chain))
+    evaluations = [stage for stage in chain.stages if isinstance(stage, Evaluation)]
     if args.format == "json":
         stages = [document(plan) for plan in plans] + [asdict(stage) for stage in evaluations]
         print_json(stages[0] if len(stages) == 1 else {"name": chain.name, "stages": stages})
@@ -89,25 +194,16 @@ def plan(args: argparse.Namespace, chain: Any) -> int:
     return 0
 
 
-def settings(args: argparse.Namespace) -> list[str]:
-    """What `--set` says, and the flags that are short for it."""
-    short = list(args.set)
-    if args.seed is not None:
-        short.append(f"seed={args.seed}")
-    if args.deepspeed is not None:
-        name = trainers("zero").preset_name(args.deepspeed)
-        trainers("zero").zero_of(name)
-        short.append(f"parallelism.deepspeed={name}")
-    return short
+def machine(args: argparse.Namespace, chain: Chain) -> Machine:
+    """The machine that the plan is for; where nothing names one, that which each recipe was published for."""
+    from vlmbench.trainers.plan import Machine
+    from vlmbench.trainers.world import world
 
-
-def machine(args: argparse.Namespace, chain: Any) -> Any:
-    """What the plan is made for. Without any word of it: what each recipe was published for."""
     processes = chain.recipes[-1].parallelism.processes
-    here = trainers("world").world(os.environ, processes=processes, nproc=args.nproc, nnodes=args.nnodes)
-    said = args.nproc or here.nproc != processes or here.nnodes != 1
-    return trainers("plan").Machine(
-        nproc=here.nproc if said else None,
+    here = world(os.environ, processes=processes, nproc=args.nproc, nnodes=args.nnodes)
+    named = args.nproc or here.nproc != processes or here.nnodes != 1
+    return Machine(
+        nproc=here.nproc if named else None,
         nnodes=here.nnodes,
         gpu_memory=args.gpu_memory,
         rate=args.rate,
