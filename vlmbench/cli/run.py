@@ -226,7 +226,7 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
 
 def say_gain(folder: Path, llm_base: Path | None, onlooker: Watch) -> None:
     """Where a run with pictures and one without stand side by side: what the pictures are worth."""
-    from vlmbench.cli.gain import GAIN, gain_line, gain_of, twins
+    from vlmbench.report.gain import GAIN, gain_line, gain_of, twins
     from vlmbench.store import write_json
 
     gain = gain_of(folder, llm_base)

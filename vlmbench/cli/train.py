@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -98,7 +97,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UserError("there is no such checkpoint.", file=args.resume)
     request = request_of(args)
     chain = read_chain(request)
-    return plan(args, chain) if args.plan else train(args, request, chain)
+    return plan(args, request, chain) if args.plan else train(args, request, chain)
 
 
 def request_of(args: argparse.Namespace) -> TrainingRequest:
@@ -175,13 +174,13 @@ def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
     return compare(first, second).difference
 
 
-def plan(args: argparse.Namespace, chain: Chain) -> int:
+def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:
     """Print what the training costs and what is missing."""
     from vlmbench.cli.plan_view import document, print_evaluation, print_plan
     from vlmbench.trainers.plan import plan_chain
     from vlmbench.trainers.recipe import Evaluation
 
-    plans = plan_chain(chain, machine(args, chain))
+    plans = plan_chain(chain, machine(args, request, chain))
     evaluations = [stage for stage in chain.stages if isinstance(stage, Evaluation)]
     if args.format == "json":
         stages = [document(plan) for plan in plans] + [asdict(stage) for stage in evaluations]
@@ -194,14 +193,13 @@ def plan(args: argparse.Namespace, chain: Chain) -> int:
     return 0
 
 
-def machine(args: argparse.Namespace, chain: Chain) -> Machine:
+def machine(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> Machine:
     """The machine that the plan is for; where nothing names one, that which each recipe was published for."""
     from vlmbench.trainers.plan import Machine
-    from vlmbench.trainers.world import world
 
     processes = chain.recipes[-1].parallelism.processes
-    here = world(os.environ, processes=processes, nproc=args.nproc, nnodes=args.nnodes)
-    named = args.nproc or here.nproc != processes or here.nnodes != 1
+    here = request.topology(processes)
+    named = request.nproc or here.nproc != processes or here.nnodes != 1
     return Machine(
         nproc=here.nproc if named else None,
         nnodes=here.nnodes,
