@@ -28,7 +28,7 @@ from vlmbench.trainers.training.job import MODEL
 from vlmbench.trainers.training.launch import adopt, launch, launched, needed
 from vlmbench.trainers.world import refuse_lost
 
-from .evaluation import evaluate_model, evaluated_during_training
+from .evaluation import CheckpointEvaluator
 from .request import LATEST, Harness, TrainingRequest
 
 INTERRUPTED = 130
@@ -170,24 +170,24 @@ class Pipeline:
         asked = self.request.evaluation
         if not asked.benchmarks or not asked.every or not self.request.is_first_process:
             return contextlib.nullcontext()
-        question = self._question(recipe, asked.benchmarks, asked.limit)
-        return evaluated_during_training(question, self.harness, work_dir, every=asked.every, resume=resume)
+        evaluator = self._evaluator((recipe, work_dir), asked.benchmarks, asked.limit)
+        return evaluator.during_training(asked.every, resume)
 
     def _evaluate(self, here: Placed, names: Sequence[str], limit: int | None) -> int:
         """Ask the finished model and the checkpoints kept on its way; the first process does it."""
         if not self.request.is_first_process:
             return 0
-        recipe, work_dir = here
-        question = self._question(recipe, self.harness.benchmarks(names), limit)
-        return evaluate_model(question, self.harness, work_dir, self.tell)
+        return self._evaluator(here, self.harness.benchmarks(names), limit).after_training()
 
-    def _question(self, recipe: Recipe, benchmarks: Sequence[str], limit: int | None) -> Question:
-        return Question(
+    def _evaluator(self, here: Placed, benchmarks: Sequence[str], limit: int | None) -> CheckpointEvaluator:
+        recipe, work_dir = here
+        question = Question(
             benchmarks=tuple(benchmarks),
             limit=limit,
             flags=("--device", self.request.evaluation.device),
             maker=(*self.request.stage_command(recipe.name), "--candidate"),
         )
+        return CheckpointEvaluator(question=question, harness=self.harness, work_dir=work_dir, tell=self.tell)
 
 
 def _stage_named(stages: Sequence[Placed], name: str) -> Placed:
