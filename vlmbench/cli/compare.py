@@ -83,7 +83,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if len(args.runs) < 2:
         raise UsageError("a comparison needs two runs or more.", key="RUN")
-    comparisons, refused = _compared_or_written(args)
+    comparisons, refused = _compare_or_write_refusal(args)
     gated = args.gate is not None or args.fail_if is not None
     comparisons = with_pages(comparisons, args)
     base = run_name(args.runs, 0)
@@ -103,8 +103,8 @@ def execute(args: argparse.Namespace) -> int:
     return FAILED if refused else 0
 
 
-def _compared_or_written(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
-    """Where no run can be set beside another, the files that CI looks at still say why."""
+def _compare_or_write_refusal(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
+    """Compare; where that is refused as a whole, write the reason to the files that CI reads, and raise."""
     from vlmbench.leaderboards.compare_nouns import Refusal
 
     try:
@@ -170,7 +170,7 @@ def with_pages(comparisons: Sequence[Comparison], args: argparse.Namespace) -> l
 
 
 def _page(folders: tuple[Path, Path], target: Path | None, args: argparse.Namespace) -> Page | None:
-    """A page that cannot be written is told, and takes nothing from the comparison."""
+    """Where both answers are shown with pictures; None, and a warning, where that page cannot be written."""
     from vlmbench.leaderboards.compare_nouns import Page
 
     if target is None:

@@ -56,7 +56,7 @@ class _Page:
         self.console, self.names = console, names
 
     def line(self, text: str, style: str = "", indent: int = 0) -> None:
-        """A line of text, whatever a stranger wrote into it."""
+        """Print a line; control characters in it are escaped."""
         self.console.print(self.text(text, style, indent))
 
     def text(self, text: str, style: str = "", indent: int = 0) -> Text:
@@ -142,7 +142,7 @@ class _Page:
             if level not in (None, part.level):
                 table.add_section()
             level = part.level
-            told = part.adjusted_p is not None and part.adjusted_p < 0.05
+            significant = part.adjusted_p is not None and part.adjusted_p < 0.05
             cells = (
                 visible(part.name, NAME),
                 str(part.units),
@@ -153,11 +153,11 @@ class _Page:
                 *[words.interval(comparison.unit_fraction, part.difference) for _ in wide],
                 words.chance(part.adjusted_p),
             )
-            table.add_row(*map(self.text, cells), style="bold" if told else "")
+            table.add_row(*map(self.text, cells), style="bold" if significant else "")
         return table
 
     def flips(self, title: str, changed: Sequence[Flip], most: int, comparison: Comparison) -> None:
-        """What was said to the questions that changed."""
+        """Print both answers to each of the questions that changed."""
         if not changed or not most:
             return
         self.heading(title)

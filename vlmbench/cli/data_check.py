@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli.common import stdout
-from vlmbench.cli.data_training import Looked, drawn_of, pairs_of
+from vlmbench.cli.data_training import PictureProgress, drawn_of, pairs_of
 from vlmbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
             line = f"{stage}: {count:,} pictures with questions are drawn as training begins, from no file"
             stdout().print(line, markup=False, soft_wrap=True)
     pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images, args.placement))
-    told = [{"recipe": stage, "drawn": count, "complete": True} for stage, count in drawn.items()]
-    return [*told, *(_check(pair, args) for pair in pairs)]
+    generated = [{"recipe": stage, "drawn": count, "complete": True} for stage, count in drawn.items()]
+    return [*generated, *(_check(pair, args) for pair in pairs)]
 
 
 def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
     if not pair.annotations.is_file():
         report = _absent(pair, mended.lines() if mended else [])
     else:
-        tell = Looked(pair.annotations.name)
+        tell = PictureProgress(pair.annotations.name)
         checked = check_pair(pair, quick=args.quick, tell=tell)
         report = _report(checked, mended.lines() if mended else [])
     if args.format != "json":
@@ -59,7 +59,7 @@ def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _absent(pair: Pair, mended: list[str]) -> dict[str, Any]:
-    """No annotation file: the folders of the guide are told all the same."""
+    """The report where the annotation file is missing: the folders that the guides name are still listed."""
     from vlmbench.trainers.data.folders import places
 
     found = [_place(place) | {"named": None} for place in places(pair.annotations, pair.images)]

@@ -131,8 +131,8 @@ def _shown(record: dict[str, Any], tokenizer: PieceTokenizer) -> Text:
     numbers, words = Text(), Text()
     for learned, run in _runs(ids, record["labels"]):
         style = "bold green" if learned else "dim"
-        told = " ".join(map(str, run))
-        numbers.append(f"[{told}]" if learned else told, style=style).append(" ")
+        shown = " ".join(map(str, run))
+        numbers.append(f"[{shown}]" if learned else shown, style=style).append(" ")
         text = one_line(_decoded(run, tokenizer))
         words.append(f"[{text}]" if learned else text, style=style)
     return head + numbers + Text("\n") + words + Text("\n")

@@ -1,4 +1,4 @@
-"""What a name given to `vlmbench data check` stands for, and how the looking goes on."""
+"""The files that a name given to `vlmbench data check` stands for, and the progress of checking them."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _files(source: Source, seed: int) -> tuple[Path, Path]:
     return files_of(source, seed)
 
 
-class Looked:
-    """How many pictures were looked at, on stderr: one line that moves, or one every ten seconds."""
+class PictureProgress:
+    """How many pictures were checked, on stderr: one line that is overwritten, or one every ten seconds."""
 
     def __init__(self, name: str) -> None:
         self._name, self._live = name, sys.stderr.isatty()

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, rank, write, and say what was refused."""
-    with _nothing_thrown_away():
+    with _garbage_collection_off():
         board, runs = _build(args)
     files = write_board(replace(board, reports=_reports(board, runs, args)), args.out)
     for refused in board.refused:
@@ -75,8 +75,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _nothing_thrown_away() -> Iterator[None]:
-    """Thousands of results stay until the board is built; to look through them for garbage is slow."""
+def _garbage_collection_off() -> Iterator[None]:
+    """Thousands of results live until the board is built: garbage collection would scan them in vain."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -90,7 +90,7 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
     """Run folders below the roots, by a name that does not tell where the roots are."""
     found: dict[str, Path] = {}
     seen: set[Path] = set()
-    for prefix, root in zip(_prefixes(roots), roots, strict=True):
+    for prefix, root in zip(_root_names(roots), roots, strict=True):
         if not root.is_dir():
             raise RunFolderError("there is no such folder.", file=root, key="--runs")
         home = root.resolve()
@@ -99,7 +99,7 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
             if home / inside not in seen:
                 seen.add(home / inside)
                 name = (prefix / inside).as_posix() if prefix / inside != Path() else home.name
-                found[unlike(name, found)] = folder
+                found[unique_name(name, found)] = folder
     if not found:
         raise RunFolderError(
             "no run is below this folder.",
@@ -110,17 +110,17 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _prefixes(roots: Sequence[Path]) -> list[Path]:
-    """Several roots are told apart by their names, and by a number where these are the same."""
+def _root_names(roots: Sequence[Path]) -> list[Path]:
+    """A name for each of several roots, numbered where two are the same; none for a single root."""
     if len(roots) == 1:
         return [Path()]
     taken: list[str] = []
     for root in roots:
-        taken.append(unlike(root.resolve().name, taken))
+        taken.append(unique_name(root.resolve().name, taken))
     return [Path(name) for name in taken]
 
 
-def unlike(name: str, taken: Container[str]) -> str:
+def unique_name(name: str, taken: Container[str]) -> str:
     """The name, with a number where another one has it."""
     again = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(other for other in again if other not in taken)
@@ -131,7 +131,7 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
     drawn: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(names, key=lambda name: (visible(name) != name, name)):
-        drawn[name] = unlike(visible(name) or "�", taken)
+        drawn[name] = unique_name(visible(name) or "�", taken)
         taken.add(drawn[name])
     return drawn
 

@@ -45,18 +45,18 @@ def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -
             continue
         page = args.out / FOLDER / page_name(name)
         try:
-            text = page_of_runs([_for_strangers(run)])
+            text = page_of_runs([_anonymised(run)])
             make_folder(page.parent)
             write_text(page, text)
         except UserError as error:
             complain(visible(f"{name} has no report page: {error}", 1000))
             continue
         links[name] = quote(f"{FOLDER}/{page.name}")
-    _forget(args.out / FOLDER, set(map(page_name, links)))
+    _remove_old_pages(args.out / FOLDER, set(map(page_name, links)))
     return links
 
 
-def _forget(folder: Path, written: set[str]) -> None:
+def _remove_old_pages(folder: Path, written: set[str]) -> None:
     """Remove the pages of earlier builds: a run that was taken from the board is not published beside it."""
     for page in folder.glob("*.html"):
         if _OURS.fullmatch(page.name) and page.name not in written:
@@ -68,7 +68,7 @@ def found_reports(runs: Mapping[str, FinishedRun], out: Path) -> dict[str, str]:
 
     Those that an earlier build wrote beside the board are removed: nothing leads to them any more.
     """
-    _forget(out / FOLDER, set())
+    _remove_old_pages(out / FOLDER, set())
     home = out.resolve()
     pages = {name: (run.folder / PAGE).resolve() for name, run in runs.items()}
     return {
@@ -84,8 +84,8 @@ def page_name(folder: str) -> str:
     return f"{plain}-{hashlib.sha256(folder.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html"
 
 
-def _for_strangers(run: FinishedRun) -> FinishedRun:
-    """The run with its errors told without servers and folders; what a model said stays as it is."""
+def _anonymised(run: FinishedRun) -> FinishedRun:
+    """The run with servers and folders cut out of its errors; the model's answers stay as they are."""
     from vlmbench.leaderboards.board_paths import without_places
 
     hosts = sorted(set(_hosts(run.spec)), key=len, reverse=True)
@@ -105,8 +105,8 @@ def _for_strangers(run: FinishedRun) -> FinishedRun:
         run,
         read_questions=questions,
         read_responses=lambda: {
-            i: replace(said, error=clean(said.error)) if said.error else said
-            for i, said in run.responses.items()
+            i: replace(response, error=clean(response.error)) if response.error else response
+            for i, response in run.responses.items()
         },
         # The reason of a row that failed is its error.
         read_scores=lambda: {

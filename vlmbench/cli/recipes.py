@@ -60,7 +60,7 @@ def list_recipes(args: argparse.Namespace) -> int:
     if len(args.words) > 1:
         raise UsageError("`recipes list` takes one pattern.", fix="See `vlmbench recipes --help`.")
     pattern = args.words[0] if args.words else "*"
-    rows = [row for row in map(_row, recipe_names()) if _has(row, pattern)]
+    rows = [row for row in map(_row, recipe_names()) if _matches(row, pattern)]
     if not rows:
         raise UnknownName("recipe", pattern, recipe_names())
     if args.plan:
@@ -73,7 +73,7 @@ def list_recipes(args: argparse.Namespace) -> int:
 
 
 def _plan_rows(name: str) -> list[dict[str, Any]]:
-    """A recipe in short; a chain is told by the recipes it is made of."""
+    """A recipe's steps and memory in one row; none for a chain, whose recipes have rows of their own."""
     from vlmbench.trainers.plan import Machine, plan_chain
     from vlmbench.trainers.reading import read
 
@@ -154,15 +154,15 @@ def _row(name: str) -> dict[str, Any]:
 def _trained(model: Model) -> str:
     """What learns, of the last stage."""
     parts: dict[str, LanguageModel | VisionTower] = {"language": model.language, "vision": model.vision}
-    said = [
+    parts_trained = [
         f"{name} {part.train}" + (" 4-bit" if getattr(part, "quantisation", None) else "")
         for name, part in parts.items()
         if part.train != "frozen"
     ]
-    return ", ".join(said + ["projector"] * model.projector.train)
+    return ", ".join(parts_trained + ["projector"] * model.projector.train)
 
 
-def _has(row: dict[str, Any], pattern: str) -> bool:
+def _matches(row: dict[str, Any], pattern: str) -> bool:
     wanted = pattern.lower() if any(c in pattern for c in "*?[") else f"*{pattern.lower()}*"
     return any(
         fnmatch.fnmatchcase(str(row[key]).lower(), wanted) for key in ("name", "language model", "about")

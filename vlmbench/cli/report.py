@@ -72,7 +72,7 @@ def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) 
     else:
         runs = _open(folders, args)
         page = page_of_runs(runs, difference=_difference(runs))
-        _say_what_is_missing(runs)
+        _warn_what_is_missing(runs)
     make_folder(target.parent)
     write_text(target, page)
     seconds = round(time.perf_counter() - started, 2)
@@ -146,7 +146,7 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
     return runs
 
 
-def _say_what_is_missing(runs: Sequence[FinishedRun]) -> None:
+def _warn_what_is_missing(runs: Sequence[FinishedRun]) -> None:
     """A page without answers, pictures or prompts looks as if there were none."""
     from vlmbench.report.page.kept import answers_kept
 
