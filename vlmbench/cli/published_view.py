@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.plain_text import visible
@@ -12,6 +11,7 @@ from vlmbench.report.published_figure import BOTH, EVEN, UP
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 MOST_ROWS = 20
 """Of the deciding rows; the JSON has all of them."""
@@ -47,9 +47,10 @@ def print_published(published: Document, console: Console) -> None:
 
 def stored_figures(printed: str, benchmark: str) -> list[dict[str, Any]]:
     """Where the published tables print this figure of this benchmark, with its rule set and decoding."""
-    tables = import_module("vlmbench.leaderboards.board_published").published_tables()
-    lookup = import_module("vlmbench.leaderboards.published_figures")
-    return [asdict(found) for found in lookup.figures_printed(printed, benchmark, tables)]
+    from vlmbench.leaderboards.board_published import published_tables
+    from vlmbench.leaderboards.published_figures import figures_printed
+
+    return [asdict(found) for found in figures_printed(printed, benchmark, published_tables())]
 
 
 def verdict(published: Document) -> str:
@@ -171,7 +172,7 @@ def _shown(values: Sequence[float], published: Document) -> str:
     return "/".join(f"{value:.{decimals}f}" for value in values)
 
 
-def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> Any:
+def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
