@@ -260,7 +260,7 @@ def test_a_worker_that_hangs_over_where_the_pictures_are_is_sent_them(
     monkeypatch.setattr(cluster_seats, "Worker", Hanging)
     monkeypatch.setattr(cluster_crew, "STARTING", 1.0)
     said: list[str] = []
-    model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=3)
+    model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=8)
     with contextlib.closing(model):
         assert len(list(model.generate(asked(20, picture="p"), {"p": b"?"}))) == 20
     assert any("no sign of life" in text for text in said)
