@@ -42,7 +42,7 @@ def _ai2d(name: str, md5: str, labels: str) -> MultipleChoice:
             paper="https://arxiv.org/abs/1603.07396",
             splits=("test",),
             rows=3088,
-            quoted="accuracy over rows (Overall)",
+            quoted="accuracy over rows (`Overall` of VLMEvalKit; AI2D in XTuner's tables and on model cards)",
             record=(
                 '{"index": 12, "question": "Which letter names the producer?", "A": "G", "B": "A", "C": "D", '
                 '"D": "C", "answer": "B", "category": "foodChainsWebs", "image": "iVBOR…"}'

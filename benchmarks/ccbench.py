@@ -38,7 +38,7 @@ BENCHMARKS = (
             rows=2040,
             groups=510,
             circular=True,
-            quoted="circular accuracy over questions (Overall)",
+            quoted="circular accuracy over questions (`Overall` of VLMEvalKit; CCBench in XTuner's tables)",
             record=(
                 '{"index": 12, "question": "图中的食物是？", "A": "饺子", "B": "汤圆", "C": "粽子", '
                 '"D": "月饼", "answer": "C", "category": "food_clothes", "image": "/9j/4A…"}'

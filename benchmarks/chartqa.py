@@ -39,7 +39,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2203.10244",
             splits=("test_human", "test_augmented"),
             rows=2500,
-            quoted="relaxed accuracy over all rows (numbers within 5 %)",
+            quoted="relaxed accuracy over all rows (`Overall` of VLMEvalKit; ChartQA on model cards)",
             record='{"index": 0, "question": "How many food items are shown in the bar graph?", '
             '"answer": "14", "split": "test_human", "image": "iVBORw…"}',
         ),

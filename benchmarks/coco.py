@@ -155,7 +155,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/1504.00325",
             splits=("val",),
             rows=5000,
-            quoted="CIDEr, times 100",
+            quoted="CIDEr, times 100 (`CIDEr` of VLMEvalKit and of captioning papers)",
             record='{"index": 0, "answer": "[\'A man rides a wave.\', …]", "image": "/9j/4A…"}',
         ),
     ),

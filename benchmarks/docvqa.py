@@ -38,7 +38,7 @@ def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> Short
             source="DocVQA team; file layout of VLMEvalKit",
             paper=paper,
             rows=rows,
-            quoted="ANLS",
+            quoted="ANLS (the challenge's own figure; `Overall` of VLMEvalKit, times 100)",
             record='{"index": 49153, "question": "What is the name of the company?", '
             '"answer": "[\'ITC Limited\', \'itc limited\']", "image": "iVBORw…"}',
         ),

@@ -39,7 +39,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/1902.09506",
             rows=12578,
             original="haotian-liu/LLaVA@c121f04 scripts/convert_gqa_for_eval.py, then GQA's eval.py (v1.2)",
-            quoted="accuracy (exact match)",
+            quoted="accuracy by exact match (GQA in LLaVA's tables; `Overall` of VLMEvalKit)",
             record='{"index": 201307251, "question": "Is it overcast?", "answer": "no", "image": "/9j/4A…"}',
         ),
         original=RowByRow(read),

@@ -272,7 +272,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2310.14566",
             rows=951,
             original="tianyi-lab/HallusionBench@744007c evaluation.py, from stored judgments of GPT-4",
-            quoted="aAcc; leaderboards quote the mean of aAcc, fAcc and qAcc",
+            quoted="aAcc (XTuner's tables); OpenVLM's leaderboard quotes the mean of aAcc, fAcc and qAcc",
             record='{"index": "VD_illusion_1_0_0_0", "category": "VD", "l2-category": "VD_illusion", '
             '"question": "Are the two lines parallel?", "answer": "Yes", "image": "/9j/4A…"}',
         ),

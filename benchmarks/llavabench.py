@@ -161,7 +161,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2304.08485",
             rows=60,
             judge=True,
-            quoted="relative score, times 100",
+            quoted="relative score, times 100 (LLaVA-Bench in LLaVA's tables; VLMEvalKit's too)",
             record='{"index": 0, "question": "What is this place?", "caption": "A crater with a black rim…", '
             '"gpt4_ans": "This is Diamond Head.", "category": "conv", "image": "/9j/4A…"}',
         ),

@@ -194,7 +194,7 @@ BENCHMARKS = (
             rows=1000,
             judge=True,
             original="lupantech/MathVista@53d5258 evaluation/extract_answer.py and calculate_score.py",
-            quoted="accuracy over all",
+            quoted="accuracy over all (ALL of the authors' leaderboard; `Overall` of VLMEvalKit)",
             record='{"index": 1, "question": "Hint: Please answer … How many?", "answer": "4", '
             '"question_type": "free_form", "answer_type": "integer", "task": "figure question answering", '
             '"skills": "[\'arithmetic reasoning\']", "image": "/9j/4A…"}',

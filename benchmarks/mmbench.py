@@ -55,7 +55,7 @@ def _mmbench(
             circular=True,
             answers=answers_in is None,
             answers_file=None if answers_in is None else answers_in.card.file,
-            quoted="circular accuracy over questions (Overall)",
+            quoted="circular accuracy over questions (MMBench in LLaVA's and XTuner's tables; `Overall`)",
             record=_RECORD,
         )
     )

@@ -261,7 +261,7 @@ BENCHMARKS = (
             groups=1187,
             original="BradyFU/Awesome-Multimodal-Large-Language-Models@dd29509 "
             "tools/eval_tool.zip eval_tool/calculation.py",
-            quoted="perception and cognition, such as `1511/348`, or their sum",
+            quoted="perception (LLaVA's tables), with cognition as `1511/348` (XTuner's), or the sum",
             record='{"index": 0, "category": "OCR", "question": "Is the logo that of a bank? '
             'Please answer yes or no.", "answer": "Yes", "image_path": "OCR/0001.jpg", "image": "/9j/4A…"}',
         ),

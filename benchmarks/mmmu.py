@@ -205,7 +205,9 @@ def _mmmu(
             answers=answers_file is None,
             answers_file=answers_file,
             original="MMMU-Benchmark/MMMU@bb0b95a mmmu/main_parse_and_eval.py",
-            quoted=f"accuracy over rows{' of validation' * (answers_file is None)} (Overall)",
+            quoted="accuracy over rows of validation (the authors' Overall; XTuner's MMMU Val)"
+            if answers_file is None
+            else "accuracy over rows (the authors' Overall)",
             record=(
                 '{"index": 5, "id": "validation_Art_5", "question": "Who painted <image 1>?", '
                 '"A": "<image 2>", "B": "Goya", "answer": "B", "category": "Art", '

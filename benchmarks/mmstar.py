@@ -67,7 +67,7 @@ BENCHMARKS = (
             paper="https://arxiv.org/abs/2403.20330",
             rows=1500,
             original="MMStar-Benchmark/MMStar@88f243a eval/vlmeval/evaluate/mmstar.py",
-            quoted="accuracy over rows (Overall); gain and leakage beside a --blind run",
+            quoted="accuracy over rows (`Overall`, the authors' Avg.); gain and leakage beside a --blind run",
             record=(
                 '{"index": 9, "question": "What is shown?\\nOptions: A: cat, B: dog", "A": "cat", '
                 '"B": "dog", "answer": "B", "category": "coarse perception", "image": "/9j/4A…"}'

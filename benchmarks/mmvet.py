@@ -199,7 +199,7 @@ BENCHMARKS = (
             rows=218,
             judge=True,
             original="yuweihao/MM-Vet@acde843 mm-vet_evaluator.py",
-            quoted="mean grade, times 100",
+            quoted="mean grade, times 100 (total in the authors' and LLaVA's tables; VLMEvalKit's `Overall`)",
             record='{"index": 0, "question": "What is x in the equation?", "answer": "-1 <AND> -5", '
             '"category": "ocr,math", "image": "/9j/4A…"}',
         ),

@@ -133,7 +133,7 @@ def _ocrbench(name: str, url: str, *md5: str, rows: int | None = None) -> OcrBen
             paper="https://arxiv.org/abs/2305.07895",
             rows=rows,
             original="Yuliang-Liu/MultimodalOCR@794c36d OCRBench/example.py",
-            quoted="Final Score (right answers of 1000), or a tenth of it",
+            quoted="Final Score, right answers of 1000 (the authors'), or a tenth (OpenVLM's leaderboard)",
             record='{"index": 0, "question": "what is written in the image?", "answer": "[\'CENTRE\']", '
             '"category": "Regular Text Recognition", "image": "/9j/4A…"}',
         ),

@@ -35,7 +35,7 @@ BENCHMARKS = (
             source="xAI; file layout of VLMEvalKit",
             paper="https://x.ai/blog/grok-1.5v",
             rows=765,
-            quoted="accuracy over rows (Overall)",
+            quoted="accuracy over rows (`Overall` of VLMEvalKit; RealWorldQA on model cards)",
             record=(
                 '{"index": 3, "question": "Where is the dog relative to us?", "A": "Left", "B": "Right", '
                 '"C": "Ahead of us", "answer": "B", "image": "UklGRq…"}'

@@ -47,7 +47,7 @@ BENCHMARKS = (
             rows=14232,
             original="AILab-CVC/SEED-Bench@991e849 eval.py (ranks options); "
             "for words haotian-liu/LLaVA@c121f04 scripts/convert_seed_for_submission.py",
-            quoted="accuracy over rows (Overall)",
+            quoted="accuracy over rows (SEED-I of papers, not LLaVA's SEED with videos; `Overall`)",
             record=(
                 '{"index": 7, "question": "How many towels are there?", "A": "One", "B": "Two", '
                 '"C": "Three", "D": "Four", "answer": "A", "category": "Instances Counting"}'

@@ -66,7 +66,7 @@ _CARD = Card(
     paper="https://arxiv.org/abs/1904.08920",
     rows=5000,
     original="facebookresearch/mmf@b0ffc7f mmf/utils/m4c_evaluators.py (also haotian-liu/LLaVA@c121f04)",
-    quoted="consensus accuracy, asked without OCR tokens",
+    quoted="consensus accuracy, asked without OCR tokens (`Overall` of VLMEvalKit)",
     record='{"index": 34602, "question": "what is the brand of this camera?", '
     '"answer": "[\'nokia\', \'nokia\', …]", "image": "/9j/4A…"}',
 )
