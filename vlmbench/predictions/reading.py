@@ -81,5 +81,6 @@ def _unknown_folder(path: Path) -> PredictionsError:
         "(*samples_*.jsonl)."
     )
     files = [e for e in entries if e.suffix.lower() in (*_JSON, ".xlsx", ".tsv", ".csv", ".eval")]
-    fix = f"Name one file: `--predictions {shlex.quote(str(files[0]))}`." if files else None
+    likely = next((e for e in files if "pred" in e.stem or "answer" in e.stem), files[0] if files else None)
+    fix = f"Name one file: `--predictions {shlex.quote(str(likely))}`." if likely else None
     return PredictionsError(what, file=path, fix=fix)

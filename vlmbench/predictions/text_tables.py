@@ -53,6 +53,8 @@ class TextTable:
 
 def read_table(path: Path) -> TextTable:
     """The records of a file, by its suffix."""
+    if not path.exists():
+        raise PredictionsError("there is no such file.", file=path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise PredictionsError(
