@@ -157,7 +157,7 @@ def test_hallusionbench_says_how_many_questions_go_without_a_picture(
 def test_scoring_needs_no_pictures_and_gives_the_same_interval(
     there: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.tiny_models import picture
+    from tiny_models import picture
 
     names = [f"{n // 4}.png" for n in range(40)]
     if there:
