@@ -12,7 +12,7 @@ from llava_parts import BASE, CONVERT, TOKENIZER, language_folder
 from safetensors.torch import load_file, save_file
 
 from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.weights import loaded
+from vlmbench.model_files.weights import loaded
 
 GOLDEN: dict[str, Any] = json.loads((CONVERT / "pth_to_hf.json").read_text("utf-8"))
 CLIP = BASE / "clip"

@@ -112,7 +112,7 @@ def as_model(config: Any, weights: Any) -> Any:
     """transformers' model of a configuration and loaded weights; nothing may be left over."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     settings = dict(config)
     made = AutoConfig.for_model(settings.pop("model_type"), **settings)
@@ -129,7 +129,7 @@ def save_tower(folder: Path) -> Path:
     from tiny_models import _clip
     from transformers import CLIPImageProcessorPil, CLIPVisionModel
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(0)

@@ -298,7 +298,7 @@ def save_model(architecture: str, folder: Path, *, seed: int = 0) -> Path:
     """Write a tiny model of this architecture to a folder, the same for the same seed."""
     import torch
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Model, Request, Response
+from vlmbench.model_files.processor import mean_colour
+from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf_pictures import Pictures
-from vlmbench.models.hf_processor import mean_colour
-from vlmbench.models.hf_quiet import quiet
 
 if TYPE_CHECKING:
     from vlmbench.models.hf import HfModel

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from vlmbench.checkpoints.convert import Given, Options, Target, convert
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.merge import merge
-from vlmbench.checkpoints.weights import loaded
+from vlmbench.model_files.weights import loaded
 
 DIFFERENCES = {
     # what is different: files (by pattern) or keys that one side has and the other does not

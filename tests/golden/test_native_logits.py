@@ -14,8 +14,8 @@ import torch
 from tiny_models import make_tokenizer
 
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.weights import loaded
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.silence import quiet
+from vlmbench.model_files.weights import loaded
 
 GOLDEN = Path(__file__).parent / "internlm"
 CASES = ("internlm1_bias", "internlm2_gqa", "internlm2_gqa_dynamic_short", "internlm2_tied", "phi3_gqa")

@@ -15,7 +15,7 @@ from llava_parts import CONVERT, MODES
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
 from vlmbench.checkpoints.read_names import placed
-from vlmbench.checkpoints.weights import cast, loaded, prefixed
+from vlmbench.model_files.weights import cast, loaded, prefixed
 
 Tensors = dict[str, torch.Tensor]
 

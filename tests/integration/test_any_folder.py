@@ -178,7 +178,7 @@ def large_llava(folder: Path, width: int) -> Path:
     """A Hugging Face folder whose language model is of this width."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     llm = language(folder.with_name(f"{folder.name} llm"))
     config = LlamaConfig.from_pretrained(llm)

@@ -24,9 +24,9 @@ from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.tables import EMBEDDING, HEAD
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.cli.main import main
 from vlmbench.errors import ModelError, UserError
+from vlmbench.model_files.weights import loaded
 
 LAYOUTS: tuple[Target, ...] = ("huggingface", "official", "xtuner")
 UNPROVEN = Options(proof=False)

@@ -36,7 +36,7 @@ def shard(folder: Path) -> list[Path]:
     """Save the weights again in several files with an index."""
     from transformers import LlavaForConditionalGeneration
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     with quiet():
         model = LlavaForConditionalGeneration.from_pretrained(folder)

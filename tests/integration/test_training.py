@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from small_trainings import small, with_dropout, write_records
 
 from vlmbench.checkpoints.read import open_llava
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import UserError
+from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.recipe import Lora, Recipe
 from vlmbench.trainers.training import Saved, export, train
 from vlmbench.trainers.training.begin import begin

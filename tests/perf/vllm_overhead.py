@@ -110,8 +110,8 @@ class Bench:
         from vllm import SamplingParams
 
         from vlmbench.doctor_views import digests_of
+        from vlmbench.model_files.processor import mean_colour
         from vlmbench.models.hf_pictures import Pictures
-        from vlmbench.models.hf_processor import mean_colour
 
         pictures = Pictures(self.table.images, mean_colour(self.model._processor))
         prompts = [

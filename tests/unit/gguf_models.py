@@ -7,7 +7,7 @@ from typing import Any
 from tiny_models import CORPUS, make_tokenizer
 
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
-from vlmbench.checkpoints.weights import in_memory, renamed
+from vlmbench.model_files.weights import in_memory, renamed
 from vlmbench.templates import chat_template, template
 
 TEXTS = ("Is there a dog?", " two  spaces", "line\nline", "größer 猫 🙂", "it's 2024, isn't it", "", " ")

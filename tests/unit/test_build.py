@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from vlmbench.checkpoints.build import new_projector, untrained
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.cli.main import main
 from vlmbench.errors import ModelError, UsageError
+from vlmbench.model_files.weights import loaded
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vlmbench.checkpoints.read_pickle import load_pickle
-from vlmbench.checkpoints.shards import open_weights
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError
+from vlmbench.model_files.pickles import load_pickle
+from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import loaded
 
 TENSORS = {f"layers.{n}.weight": torch.arange(6.0).reshape(2, 3) + n for n in range(4)}
 

@@ -17,9 +17,9 @@ from tiny_models import edit_json
 
 from vlmbench.checkpoints.read import layout_of, open_llava, read_llava
 from vlmbench.checkpoints.read_names import placed
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.silence import quiet
+from vlmbench.model_files.weights import loaded
 
 
 def tuned(base: Path, folder: Path, **settings: Any) -> dict[str, torch.Tensor]:

@@ -18,8 +18,8 @@ from tiny_models import edit_json
 
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError, UserError
+from vlmbench.model_files.weights import loaded
 
 Tensors = dict[str, torch.Tensor]
 

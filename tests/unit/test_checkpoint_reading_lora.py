@@ -15,10 +15,10 @@ from tiny_models import edit_json
 
 from vlmbench.checkpoints.lora import Adapter, merged, open_adapter, trained
 from vlmbench.checkpoints.nouns import Stored
-from vlmbench.checkpoints.shards import open_weights
-from vlmbench.checkpoints.weights import in_memory, loaded
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.silence import quiet
+from vlmbench.model_files.weights import in_memory, loaded
 
 Tensors = dict[str, torch.Tensor]
 

@@ -18,8 +18,8 @@ from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
 from vlmbench.checkpoints.read_recipe import Recipe, open_recipe, recipe_of
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError, UserError
+from vlmbench.model_files.weights import loaded
 
 MODE = "llm_lora_vit_lora"
 Tensors = dict[str, torch.Tensor]

@@ -14,7 +14,7 @@ from tiny_models import edit_json
 
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.silence import quiet
 
 CLIP = Path(__file__).parents[1] / "golden" / "training" / "convert" / "inputs" / "base" / "clip"
 SIZES: dict[str, Any] = {

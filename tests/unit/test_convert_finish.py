@@ -13,7 +13,6 @@ from llava_parts import BASE, golden_llava, language_folder, qwen_folder, read_j
 from PIL import Image
 from safetensors.torch import load_file
 
-from vlmbench.checkpoints.aside import written_aside
 from vlmbench.checkpoints.assemble import assemble
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
@@ -24,9 +23,10 @@ from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.save import save_safetensors, save_weights
 from vlmbench.checkpoints.tables import EMBEDDING, HEAD, new_rows
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.weights import in_memory, loaded, open_safetensors
 from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.errors import ModelError
+from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.model_files.weights import in_memory, loaded, open_safetensors
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from vlmbench.checkpoints.convert import Options, write
 from vlmbench.checkpoints.gguf_back import read_back
 from vlmbench.checkpoints.huggingface import in_dtype
 from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import loaded
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from tiny_models import make_tokenizer
 
 from vlmbench.checkpoints.gguf import write_gguf
 from vlmbench.checkpoints.nouns import Llava, Stored, Weights
-from vlmbench.checkpoints.weights import loaded, renamed, stored
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import loaded, renamed, stored
 
 torch.set_num_threads(1)
 ROPE = {"rope_theta": 50000.0, "factor": 8.0}

@@ -18,9 +18,9 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.native.families import family_of
 from vlmbench.checkpoints.native.sentencepiece_file import read_sentencepiece
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.silence import quiet
+from vlmbench.model_files.weights import loaded
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,9 +12,9 @@ from asking import answers, questions
 from native_models import TOKENIZERS, as_model, save_llava
 
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.weights import loaded
+from vlmbench.model_files.silence import quiet
+from vlmbench.model_files.weights import loaded
 from vlmbench.models.hf import load_hf
-from vlmbench.models.hf_quiet import quiet
 
 FAMILIES = ("internlm", "internlm2")
 

@@ -15,7 +15,7 @@ from native_models import as_model, original
 from vlmbench.checkpoints.native.families import family_of
 from vlmbench.checkpoints.native.llama import as_llama
 from vlmbench.checkpoints.native.skeleton import fitted, skeleton
-from vlmbench.checkpoints.weights import in_memory, loaded
+from vlmbench.model_files.weights import in_memory, loaded
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "internlm"
 Tensors = dict[str, torch.Tensor]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from checkpoint_folders import CLIP, language, pth, state_dict, xtuner
 
-from vlmbench.checkpoints.weights import loaded
 from vlmbench.errors import UserError
+from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.plan_missing import missing
 from vlmbench.trainers.reading import read_recipe
 from vlmbench.trainers.recipe import Recipe

@@ -14,7 +14,7 @@ def save_published(folder: Path, *, seed: int = 0) -> Path:
     """A tiny LLaVA that vLLM can run, its weights named as published checkpoints name them."""
     import torch
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)

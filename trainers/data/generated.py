@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.checkpoints.aside import written_aside
 from vlmbench.data.digests import file_digest
 from vlmbench.data.home import home as default_home
 from vlmbench.errors import DataError, UserError
+from vlmbench.model_files.atomic_folder import written_aside
 
 from . import refcoco, sources_shapes
 

@@ -15,9 +15,9 @@ from vlmbench.checkpoints.layout import config_of, guess
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, VisionTower
 from vlmbench.checkpoints.read import read_llava
 from vlmbench.checkpoints.vision import open_vision, published
-from vlmbench.checkpoints.weights import in_memory
 from vlmbench.errors import ModelError, UserError
-from vlmbench.models.hf_hub import local_folder
+from vlmbench.model_files.hub import local_folder
+from vlmbench.model_files.weights import in_memory
 from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
 from vlmbench.trainers.recipe import Recipe
 from vlmbench.trainers.sizes import folder_of

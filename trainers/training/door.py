@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
+from vlmbench.model_files.atomic_folder import written_aside
 from vlmbench.trainers.recipe import Recipe
 
 from .job import Job, Saved, Tracker

@@ -8,8 +8,8 @@ from typing import Any
 
 from vlmbench.checkpoints.assemble import generation_of, llava_config, published
 from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.weights import cast, loaded
-from vlmbench.models.hf_loading import check_report
+from vlmbench.model_files.loading import check_report
+from vlmbench.model_files.weights import cast, loaded
 from vlmbench.trainers.recipe import Model, Recipe
 
 from .computing import Computing
@@ -22,7 +22,7 @@ def load(llava: Llava, recipe: Recipe, how: Computing) -> Any:
 
     In pieces where the Trainer's settings of ZeRO-3 are there already; every process has to call it then.
     """
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     with quiet():
         if import_module("transformers.integrations").is_deepspeed_zero3_enabled():

@@ -12,7 +12,7 @@ from vlmbench.checkpoints.lora import trained as adapter_of
 from vlmbench.checkpoints.nouns import Llava, Stored, Weights
 from vlmbench.checkpoints.read_adapter import adapted
 from vlmbench.checkpoints.save import save_json, save_safetensors
-from vlmbench.checkpoints.weights import open_safetensors
+from vlmbench.model_files.weights import open_safetensors
 from vlmbench.trainers.recipe import Recipe
 
 from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name

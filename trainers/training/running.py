@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.aside import written_aside
 from vlmbench.errors import UserError
+from vlmbench.model_files.atomic_folder import written_aside
 from vlmbench.trainers.changes import contents, identity
 from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.plan_notes import cheap_notes

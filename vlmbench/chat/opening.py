@@ -58,9 +58,9 @@ def _open_hf(
     wording = template(parts.template) if parts.template else None
     from vlmbench.chat.hf import HfTalker
     from vlmbench.chat.prompt import Prompter
+    from vlmbench.model_files.loading import choose_device, choose_dtype
     from vlmbench.models.hf import LLAVA_KINDS, name_of
     from vlmbench.models.hf_layouts import assembled, read_here, source_of
-    from vlmbench.models.hf_loading import choose_device, choose_dtype
 
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
@@ -85,10 +85,10 @@ def _loaded(
 ) -> tuple[Any, Any]:
     """A folder as transformers loads it, whole or in few bits."""
     from vlmbench.chat.quantised import load_quantised
+    from vlmbench.model_files.folder import check_folder
+    from vlmbench.model_files.loading import load_weights
+    from vlmbench.model_files.processor import load_processor
     from vlmbench.models.hf import load_config
-    from vlmbench.models.hf_folder import check_folder
-    from vlmbench.models.hf_loading import load_weights
-    from vlmbench.models.hf_processor import load_processor
 
     check_folder(folder, trust_remote_code=trust_remote_code)
     config = load_config(folder, trust_remote_code=trust_remote_code)

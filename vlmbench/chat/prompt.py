@@ -15,8 +15,8 @@ from vlmbench.chat.conversation import Conversation
 from vlmbench.domain import ImageFit
 from vlmbench.errors import ModelError, UserError
 from vlmbench.images import open_picture, pad_to_square
-from vlmbench.models.hf_processor import mean_colour
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.processor import mean_colour
+from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.hf_render import Renderer
 from vlmbench.templates import IMAGE, Template, chat_template
 

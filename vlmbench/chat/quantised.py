@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError, UserError
-from vlmbench.models.hf_loading import check_report
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.loading import check_report
+from vlmbench.model_files.silence import first_line, quiet
 
 PACKED = 32
 """On a CPU bitsandbytes packs the outputs of a layer by so many."""

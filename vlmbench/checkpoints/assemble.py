@@ -7,8 +7,8 @@ from typing import Any
 
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower, Weights
-from vlmbench.checkpoints.weights import cast, loaded, prefixed, renamed
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import cast, loaded, prefixed, renamed
 
 __all__ = ["assemble", "finished", "llava_config", "processor_of", "published"]
 
@@ -25,7 +25,7 @@ def assemble(llava: Llava, *, device: str, dtype: str) -> tuple[Any, Any]:
     """The model, every weight of it from the noun, and its processor; one copy in memory."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.silence import quiet
 
     whole = finished(llava)
     auto: Any = LlavaForConditionalGeneration
@@ -227,6 +227,6 @@ def _check(report: Mapping[str, Any]) -> None:
     """The parts fit or the model is refused; the check of model folders says how."""
     from pathlib import Path
 
-    from vlmbench.models.hf_loading import check_report
+    from vlmbench.model_files.loading import check_report
 
     check_report(report, Path("the parts as read"))

@@ -8,9 +8,9 @@ from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.tables import SEED, width
-from vlmbench.checkpoints.weights import in_memory
 from vlmbench.checkpoints.wording import family_template, no_template, speaking
 from vlmbench.errors import UsageError
+from vlmbench.model_files.weights import in_memory
 
 if TYPE_CHECKING:
     import torch

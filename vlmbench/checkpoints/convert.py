@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from vlmbench.checkpoints.aside import refuse_existing, written_aside
 from vlmbench.checkpoints.assemble import main_dtype
 from vlmbench.checkpoints.huggingface import in_dtype, write_huggingface
 from vlmbench.checkpoints.nouns import Llava
@@ -18,6 +17,7 @@ from vlmbench.checkpoints.verify import Answer, answer, answer_of_folder, compar
 from vlmbench.checkpoints.wording import no_template
 from vlmbench.checkpoints.xtuner import write_xtuner
 from vlmbench.checkpoints.xtuner_trained import open_trained, write_trained
+from vlmbench.model_files.atomic_folder import refuse_existing, written_aside
 
 Target = Literal["huggingface", "official", "xtuner", "gguf"]
 TARGETS: tuple[Target, ...] = get_args(Target)

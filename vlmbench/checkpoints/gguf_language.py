@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.gguf_file import GgufFile, Kind
 from vlmbench.checkpoints.gguf_vocab import Vocabulary
 from vlmbench.checkpoints.nouns import LanguageModel, Stored
-from vlmbench.checkpoints.weights import mapped, stored
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import mapped, stored
 
 if TYPE_CHECKING:
     import torch

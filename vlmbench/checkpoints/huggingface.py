@@ -15,9 +15,9 @@ from vlmbench.checkpoints.assemble import (
 )
 from vlmbench.checkpoints.nouns import Llava, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
-from vlmbench.checkpoints.weights import cast
 from vlmbench.checkpoints.wording import with_beginning
-from vlmbench.models.hf_folder import read_json
+from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.weights import cast
 
 _PROCESSOR = "LlavaProcessor"
 

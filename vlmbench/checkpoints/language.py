@@ -12,9 +12,9 @@ from vlmbench.checkpoints.native.skeleton import fitted, skeleton
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
 from vlmbench.checkpoints.nouns import LanguageModel, Weights
 from vlmbench.checkpoints.read_checks import refuse_quantised
-from vlmbench.checkpoints.shards import open_weights
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import TOKENIZER_FILES, read_json
+from vlmbench.model_files.folder import TOKENIZER_FILES, read_json
+from vlmbench.model_files.shards import open_weights
 
 # Answers end here, whether or not the folder's generation_config.json says so; early ones did not.
 _STOPS: dict[Family, str] = {"internlm": "<eoa>", "internlm2": "<|im_end|>", "phi3": "<|end|>"}
@@ -104,7 +104,7 @@ def _open_tokenizer(folder: Path, family: Family | None) -> Any:
         )
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    from vlmbench.models.hf_quiet import first_line, quiet
+    from vlmbench.model_files.silence import first_line, quiet
 
     # config.json of these families names classes, or says things, that transformers stumbles over.
     try:

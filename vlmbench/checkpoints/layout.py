@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vlmbench.checkpoints.vision import KINDS
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
+from vlmbench.model_files.folder import read_json
 
 Layout = Literal["huggingface", "official", "xtuner", "pth", "deepspeed", "adapter", "language", "vision"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.checkpoints.read_checks import listed
-from vlmbench.checkpoints.shards import open_weights
-from vlmbench.checkpoints.weights import renamed
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
+from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import renamed
 
 if TYPE_CHECKING:
     import torch

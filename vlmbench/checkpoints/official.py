@@ -14,8 +14,8 @@ from vlmbench.checkpoints.assemble import (
 from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
 from vlmbench.checkpoints.nouns import Llava, VisionTower, Weights
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
-from vlmbench.checkpoints.weights import prefixed
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import prefixed
 
 CLASSES = {
     "llama": ("llava_llama", "LlavaLlamaForCausalLM"),

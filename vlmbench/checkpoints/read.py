@@ -25,7 +25,7 @@ from vlmbench.checkpoints.read_xtuner import read_xtuner
 from vlmbench.checkpoints.tables import row_count
 from vlmbench.checkpoints.wording import no_template, speaking, without_beginning
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import described_by, read_json
+from vlmbench.model_files.folder import described_by, read_json
 
 __all__ = ["Layout", "Reading", "files_of", "layout_of", "open_llava", "read_llava"]
 

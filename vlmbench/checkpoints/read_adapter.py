@@ -14,8 +14,8 @@ from vlmbench.checkpoints.read_checks import listed
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_official import check_official, projector_of, shown, tower_of
 from vlmbench.checkpoints.read_parts import Given, Reading, located, trained_language, trained_tower, whole
-from vlmbench.checkpoints.shards import open_weights
 from vlmbench.errors import ModelError
+from vlmbench.model_files.shards import open_weights
 
 _BESIDES = "non_lora_trainables.bin"
 """Where the LLaVA code keeps the projector that it trained beside a LoRA."""

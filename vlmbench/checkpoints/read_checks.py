@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmbench.checkpoints.nouns import Weights
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.silence import first_line, quiet
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -16,8 +16,8 @@ from vlmbench.checkpoints.read_checks import listed, without_buffers
 from vlmbench.checkpoints.read_recipe import Recipe
 from vlmbench.checkpoints.vision import completed
 from vlmbench.errors import ModelError, UserError
-from vlmbench.models.hf_folder import read_json
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.silence import first_line, quiet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,10 @@ from vlmbench.checkpoints.read_parts import (
     trained_tower,
     whole,
 )
-from vlmbench.checkpoints.read_pickle import load_pickle, tensors_of
 from vlmbench.checkpoints.read_recipe import Recipe, recipe_of
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
+from vlmbench.model_files.pickles import load_pickle, tensors_of
 
 
 def read_pth(file: Path, given: Given) -> Reading:

@@ -24,10 +24,10 @@ from vlmbench.checkpoints.read_parts import (
     whole,
 )
 from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
-from vlmbench.checkpoints.shards import open_weights
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.weights import renamed
 from vlmbench.errors import ModelError
+from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import renamed
 
 _SHOWN = {"visual_select_layer": "select_layer", "visual_select_strategy": "select_strategy"}
 _RECIPE = "xtuner_config.py"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.nouns import Stored, Weights
-from vlmbench.checkpoints.weights import SAFETENSORS_NAMES, dtype_name
+from vlmbench.model_files.weights import SAFETENSORS_NAMES, dtype_name
 
 if TYPE_CHECKING:
     import torch

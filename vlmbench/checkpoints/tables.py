@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlmbench.checkpoints.nouns import LanguageModel, Stored
-from vlmbench.checkpoints.weights import mapped
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import mapped
 
 if TYPE_CHECKING:
     import torch

@@ -20,9 +20,9 @@ from vlmbench.checkpoints.assemble import (
 )
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.tables import row_count
-from vlmbench.checkpoints.weights import cast, loaded
 from vlmbench.errors import ModelError
 from vlmbench.images import pad_to_square
+from vlmbench.model_files.weights import cast, loaded
 
 if TYPE_CHECKING:
     import torch
@@ -71,8 +71,8 @@ def answer_of_folder(folder: Path, dtype: str, *, device: str = "cpu") -> Answer
     import torch
     from transformers import AutoConfig
 
-    from vlmbench.models.hf_loading import load_weights
-    from vlmbench.models.hf_processor import load_processor, mean_colour
+    from vlmbench.model_files.loading import load_weights
+    from vlmbench.model_files.processor import load_processor, mean_colour
 
     config = AutoConfig.from_pretrained(folder)
     processor = load_processor(folder, config)
@@ -204,8 +204,8 @@ def _spoken(
 
 def _model(kind: Any, config: Any, part: LanguageModel | VisionTower, dtype: str, device: str) -> Any:
     """A part as transformers' own model, every weight of it given."""
-    from vlmbench.models.hf_loading import check_report
-    from vlmbench.models.hf_quiet import quiet
+    from vlmbench.model_files.loading import check_report
+    from vlmbench.model_files.silence import quiet
 
     with quiet():
         model, report = kind.from_pretrained(

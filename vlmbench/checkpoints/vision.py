@@ -8,11 +8,11 @@ from typing import Any
 
 from vlmbench.checkpoints.nouns import VisionTower, Weights
 from vlmbench.checkpoints.read_checks import check_weights, refuse_quantised, shapes_of, without_buffers
-from vlmbench.checkpoints.shards import open_weights
-from vlmbench.checkpoints.weights import renamed
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.model_files.weights import renamed
 
 KINDS = {
     "clip": "clip_vision_model", "clip_vision_model": "clip_vision_model",

@@ -11,7 +11,7 @@ from vlmbench.checkpoints.nouns import LanguageModel, Llava
 from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.tables import width
-from vlmbench.checkpoints.weights import prefixed
+from vlmbench.model_files.weights import prefixed
 
 PROJECTOR, TOWER = "projector", "visual_encoder"
 LAYER, STRATEGY = "visual_select_layer", "visual_select_strategy"

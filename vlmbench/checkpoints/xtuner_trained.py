@@ -16,12 +16,12 @@ from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.read_checks import without_buffers
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_parts import Given
-from vlmbench.checkpoints.read_pickle import load_pickle, tensors_of
 from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
 from vlmbench.checkpoints.read_training import recipe_within
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_safetensors
-from vlmbench.checkpoints.weights import cast, prefixed
 from vlmbench.checkpoints.xtuner import TOWER, write_language, write_projector
+from vlmbench.model_files.pickles import load_pickle, tensors_of
+from vlmbench.model_files.weights import cast, prefixed
 
 _LORA_A = ".lora_A.weight"
 _SETTINGS: dict[str, Any] = {

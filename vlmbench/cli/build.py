@@ -43,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Open the parts, put them together, write, prove."""
-    from vlmbench.checkpoints.aside import refuse_existing
     from vlmbench.checkpoints.build import untrained
     from vlmbench.checkpoints.convert import Options, write
     from vlmbench.checkpoints.language import open_language
     from vlmbench.checkpoints.vision import open_vision
     from vlmbench.cli.progress import watch
+    from vlmbench.model_files.atomic_folder import refuse_existing
 
     refuse_existing(args.dst)
     llava = untrained(

@@ -27,16 +27,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.domain import ImageSource, Request, Response
+from vlmbench.model_files.folder import check_folder, described_by, weight_files
+from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
+from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf_ahead import Ahead
 from vlmbench.models.hf_batches import Batcher, Job
-from vlmbench.models.hf_folder import check_folder, described_by, weight_files
 from vlmbench.models.hf_generate import Answer, Generator, end_answers
 from vlmbench.models.hf_grouped import GroupedGenerator
 from vlmbench.models.hf_jobs import Workshop, weigh
 from vlmbench.models.hf_layouts import Parts, assembled, digests, read_here, source_of
-from vlmbench.models.hf_loading import choose_device, choose_dtype, load_weights
 from vlmbench.models.hf_pictures import Pictures
-from vlmbench.models.hf_processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf_render import Renderer
 from vlmbench.models.hf_shared import Sharer, takes_trees
 from vlmbench.models.hf_size import starting_budget
@@ -210,7 +210,7 @@ def load_config(folder: Path, *, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
     from vlmbench.errors import ModelError
-    from vlmbench.models.hf_quiet import first_line, quiet
+    from vlmbench.model_files.silence import first_line, quiet
 
     try:
         with quiet():

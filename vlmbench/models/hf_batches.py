@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.domain import ImageRef, Request, Response
 from vlmbench.errors import UserError
-from vlmbench.models.hf_quiet import first_line
+from vlmbench.model_files.silence import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmbench.domain import Decoding, Finish
+from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.hf_batches import OutOfMemoryError
 from vlmbench.models.hf_features import encode_once
-from vlmbench.models.hf_quiet import first_line, quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlmbench.domain import Decoding
+from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf_cache import RoomyCache
 from vlmbench.models.hf_generate import Answer, Generator
-from vlmbench.models.hf_quiet import quiet
 from vlmbench.models.hf_shared import Shared, Trunk
 from vlmbench.models.hf_tree import Forest, stand_together
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench import __version__
 from vlmbench.errors import ModelError, UserError
-from vlmbench.models.hf_hub import local_folder
+from vlmbench.model_files.hub import local_folder
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.read_parts import Reading
@@ -75,8 +75,8 @@ def in_parts(source: Path, parts: Parts) -> Reading:
 def assembled(reading: Reading, *, device: str, dtype: str) -> tuple[Any, Any]:
     """Model and processor in memory, ready to be asked."""
     from vlmbench.checkpoints.assemble import assemble, main_dtype
-    from vlmbench.models.hf_loading import loading_error
-    from vlmbench.models.hf_processor import ready
+    from vlmbench.model_files.loading import loading_error
+    from vlmbench.model_files.processor import ready
 
     stored = main_dtype(reading.llava.language.weights) if dtype == "auto" else dtype
     try:
@@ -98,11 +98,11 @@ def digests(files: Mapping[str, Path]) -> dict[str, str]:
 
 def converted(reading: Reading) -> Path:
     """The checkpoint as a Hugging Face folder in vlmbench's own place, written once for the same files."""
-    from vlmbench.checkpoints.aside import written_aside
     from vlmbench.checkpoints.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of
     from vlmbench.data.home import home
     from vlmbench.data.locks import exclusive
+    from vlmbench.model_files.atomic_folder import written_aside
 
     llava = reading.llava
     told = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]

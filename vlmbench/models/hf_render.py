@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmbench.domain import ImageRef, Request
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.silence import first_line, quiet
 
 _TOKEN_NAMES = ("image_token", "video_token", "audio_token")
 _LOOKS_LIKE_A_MARK = re.compile(r"[<\[].+[>\]]")

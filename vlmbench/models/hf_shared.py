@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.models.hf_quiet import quiet
+from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf_tree import Tree, plant
 
 if TYPE_CHECKING:

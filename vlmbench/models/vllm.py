@@ -20,13 +20,13 @@ from typing import Any, Literal
 
 from vlmbench.checkpoints.read import files_of
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
+from vlmbench.model_files.loading import choose_dtype
+from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
+from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf import LLAVA_KINDS, NO_PARTS, checked_files, load_config, name_of
 from vlmbench.models.hf_batches import failure
 from vlmbench.models.hf_layouts import Parts, converted, digests, in_parts, read_here, source_of
-from vlmbench.models.hf_loading import choose_dtype
 from vlmbench.models.hf_pictures import Pictures
-from vlmbench.models.hf_processor import load_processor, mean_colour, stops_of
-from vlmbench.models.hf_quiet import quiet
 from vlmbench.models.hf_render import Renderer
 from vlmbench.models.vllm_engine import Engine, EngineDied, Setting, need_vllm, vllm_device
 from vlmbench.models.vllm_folder import check_names, is_unpublished, stored_dtype

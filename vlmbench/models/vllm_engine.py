@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.silence import first_line, quiet
 
 _UNLESS_SET = {
     "VLLM_LOGGING_LEVEL": "ERROR",

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlmbench.checkpoints.layout import config_of
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import weight_files
+from vlmbench.model_files.folder import weight_files
 
 _UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
 """How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""

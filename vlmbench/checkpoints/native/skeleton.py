@@ -35,7 +35,7 @@ def skeleton(config: Mapping[str, Any]) -> Skeleton:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.conversion_mapping import get_model_conversion_mapping
 
-    from vlmbench.models.hf_quiet import first_line, quiet
+    from vlmbench.model_files.silence import first_line, quiet
 
     settings = {name: value for name, value in config.items() if name != "model_type"}
     try:

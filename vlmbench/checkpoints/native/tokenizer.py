@@ -19,7 +19,7 @@ from vlmbench.checkpoints.native.sentencepiece_file import (
     read_sentencepiece,
 )
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
+from vlmbench.model_files.folder import read_json
 
 _SPACE = "\u2581"
 _NAMED = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.silence import first_line, quiet
 
 DTYPES = {
     "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",

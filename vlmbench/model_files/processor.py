@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import read_json
-from vlmbench.models.hf_quiet import first_line, quiet
+from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.templates import chat_template
 from vlmbench.templates import template as template_named
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_quiet import first_line
+from vlmbench.model_files.silence import first_line
 
 _DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
 _DUPLICATES = ("consolidated*", "original/*", "onnx/*", "*.gguf", "openvino/*")

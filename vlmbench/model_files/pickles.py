@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.nouns import Weights
-from vlmbench.checkpoints.weights import stored
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import check_not_pointer
-from vlmbench.models.hf_quiet import first_line
+from vlmbench.model_files.folder import check_not_pointer
+from vlmbench.model_files.silence import first_line
+from vlmbench.model_files.weights import stored
 
 if TYPE_CHECKING:
     import torch

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlmbench.checkpoints.nouns import Stored, Weights
-from vlmbench.checkpoints.read_pickle import open_pickle
-from vlmbench.checkpoints.weights import open_safetensors
 from vlmbench.errors import ModelError
-from vlmbench.models.hf_folder import check_safetensors, read_json, weight_files
-from vlmbench.models.hf_quiet import first_line
+from vlmbench.model_files.folder import check_safetensors, read_json, weight_files
+from vlmbench.model_files.pickles import open_pickle
+from vlmbench.model_files.silence import first_line
+from vlmbench.model_files.weights import open_safetensors
 
 
 def open_weights(folder_or_file: Path) -> Weights:
