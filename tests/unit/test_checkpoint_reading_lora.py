@@ -14,11 +14,10 @@ from safetensors.torch import load_file, save_file
 from tiny_models import edit_json
 
 from vlmbench.checkpoints.lora import Adapter, merged, open_adapter, trained
-from vlmbench.checkpoints.nouns import Stored
 from vlmbench.errors import ModelError
 from vlmbench.model_files.shards import open_weights
 from vlmbench.model_files.silence import quiet
-from vlmbench.model_files.weights import in_memory, loaded
+from vlmbench.model_files.weights import Stored, in_memory, loaded
 
 Tensors = dict[str, torch.Tensor]
 

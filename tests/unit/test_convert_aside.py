@@ -69,7 +69,8 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_killed_process_leaves_no_destination_and_the_next_clears_up(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from vlmbench.model_files.atomic_folder import written_aside\n"
+        "import sys, time; from pathlib import Path\n"
+        "from vlmbench.model_files.atomic_folder import written_aside\n"
         "with written_aside(Path(sys.argv[1])) as folder:\n"
         "    (folder / 'half').write_text('x'); print('writing', flush=True); time.sleep(60)"
     )

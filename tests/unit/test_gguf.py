@@ -15,9 +15,9 @@ from gguf_models import language_model, projector, sentencepiece_like, tiny_llav
 from tiny_models import make_tokenizer
 
 from vlmbench.checkpoints.gguf import write_gguf
-from vlmbench.checkpoints.nouns import Llava, Stored, Weights
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import loaded, renamed, stored
+from vlmbench.model_files.weights import Stored, Weights, loaded, renamed, stored
 
 torch.set_num_threads(1)
 ROPE = {"rope_theta": 50000.0, "factor": 8.0}

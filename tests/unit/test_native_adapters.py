@@ -12,9 +12,8 @@ from native_models import as_model, original, save_original
 
 from vlmbench.checkpoints.native.adapters import is_fused, split_fused_lora, split_fused_settings
 from vlmbench.checkpoints.native.llama import as_llama
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import in_memory, loaded
+from vlmbench.model_files.weights import Weights, in_memory, loaded
 
 RANK, SCALE = 4, 2.0
 TARGETS = {

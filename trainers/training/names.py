@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from vlmbench.checkpoints.nouns import Llava, Weights
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.errors import VlmbenchError
+from vlmbench.model_files.weights import Weights
 
 Part = Literal["language", "vision", "projector"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.huggingface import write_huggingface
 from vlmbench.checkpoints.lora import trained as adapter_of
-from vlmbench.checkpoints.nouns import Llava, Stored, Weights
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read_adapter import adapted
 from vlmbench.checkpoints.save import save_json, save_safetensors
-from vlmbench.model_files.weights import open_safetensors
+from vlmbench.model_files.weights import Stored, Weights, open_safetensors
 from vlmbench.trainers.recipe import Recipe
 
 from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name

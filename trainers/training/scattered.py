@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.assemble import llava_config
-from vlmbench.checkpoints.nouns import Llava, Stored
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read_checks import without_buffers
+from vlmbench.model_files.weights import Stored
 from vlmbench.trainers.recipe import Recipe
 from vlmbench.trainers.zero import zero_of
 

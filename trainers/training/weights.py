@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.checkpoints.save import save_safetensors
 from vlmbench.errors import UserError
+from vlmbench.model_files.weights import Stored, Weights
 
 from .parts import trained
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlmbench.checkpoints.finish import finished
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower, Weights
+from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import cast, loaded, prefixed, renamed
+from vlmbench.model_files.weights import Weights, cast, loaded, prefixed, renamed
 
 __all__ = ["assemble", "finished", "llava_config", "processor_of", "published"]
 

@@ -8,7 +8,7 @@ from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.tables import SEED, width
-from vlmbench.checkpoints.wording import family_template, no_template, speaking
+from vlmbench.checkpoints.wording import no_template, speaking, template_of
 from vlmbench.errors import UsageError
 from vlmbench.model_files.weights import in_memory
 
@@ -29,7 +29,7 @@ def untrained(
     Without a `template`, that of the language model's family.
     """
     _check_layer(vision, select_layer)
-    name = template or family_template(language)
+    name = template or template_of(language)
     if name is None:
         raise no_template(language)
     llava = Llava(

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.layout import state_folder
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.errors import ModelError
 from vlmbench.model_files.pickles import load_pickle, tensors_of
-from vlmbench.model_files.weights import dtype_name
+from vlmbench.model_files.weights import Stored, Weights, dtype_name
 
 if TYPE_CHECKING:
     import torch

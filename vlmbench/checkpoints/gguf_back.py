@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.assemble import main_dtype
 from vlmbench.checkpoints.gguf_vision import vision_file
 from vlmbench.checkpoints.huggingface import in_dtype
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, Stored, Weights
+from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector
+from vlmbench.model_files.weights import Stored, Weights
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.checkpoints.nouns import Stored
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import Stored
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.gguf_file import GgufFile, Kind
 from vlmbench.checkpoints.gguf_vocab import Vocabulary
-from vlmbench.checkpoints.nouns import LanguageModel, Stored
+from vlmbench.checkpoints.nouns import LanguageModel
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import mapped, stored
+from vlmbench.model_files.weights import Stored, mapped, stored
 
 if TYPE_CHECKING:
     import torch

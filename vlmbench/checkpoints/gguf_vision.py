@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.gguf_file import GgufFile
-from vlmbench.checkpoints.nouns import Llava, Stored, VisionTower
+from vlmbench.checkpoints.nouns import Llava, VisionTower
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import Stored
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter

@@ -13,11 +13,11 @@ from vlmbench.checkpoints.assemble import (
     processor_settings,
     published,
 )
-from vlmbench.checkpoints.nouns import Llava, Weights
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.model_files.folder import read_json
-from vlmbench.model_files.weights import cast
+from vlmbench.model_files.weights import Weights, cast
 
 _PROCESSOR = "LlavaProcessor"
 

@@ -10,11 +10,12 @@ from vlmbench.checkpoints.native.families import Family, architectures, family_o
 from vlmbench.checkpoints.native.llama import as_llama
 from vlmbench.checkpoints.native.skeleton import fitted, skeleton
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
-from vlmbench.checkpoints.nouns import LanguageModel, Weights
+from vlmbench.checkpoints.nouns import LanguageModel
 from vlmbench.checkpoints.read_checks import refuse_quantised
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import TOKENIZER_FILES, read_json
 from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import Weights
 
 # Answers end here, whether or not the folder's generation_config.json says so; early ones did not.
 _STOPS: dict[Family, str] = {"internlm": "<eoa>", "internlm2": "<|im_end|>", "phi3": "<|end|>"}

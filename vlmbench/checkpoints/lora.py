@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.checkpoints.read_checks import listed
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights
-from vlmbench.model_files.weights import renamed
+from vlmbench.model_files.weights import Stored, Weights, renamed
 
 if TYPE_CHECKING:
     import torch

@@ -8,14 +8,13 @@ from pathlib import Path
 from vlmbench.checkpoints.convert import Options, write
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.lora import open_adapter
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.read import layout_of, open_llava
 from vlmbench.checkpoints.read_parts import trained_language, trained_tower
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.checkpoints.xtuner import write_language
 from vlmbench.model_files.atomic_folder import refuse_existing, written_aside
-from vlmbench.model_files.weights import cast
+from vlmbench.model_files.weights import Weights, cast
 
 
 def merge(base: Path, adapter: Path, dst: Path, options: Options) -> str | None:

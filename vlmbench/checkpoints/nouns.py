@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """One tensor that is read, and whatever was asked of it done, only when `load` is called."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    """As torch calls it: `float16`."""
-    load: Callable[[], torch.Tensor]
-
-
-Weights = Mapping[str, Stored]
-"""Tensors by name. Renaming, splitting and merging make a new mapping and read nothing."""
+from vlmbench.model_files.weights import Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

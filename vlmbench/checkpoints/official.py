@@ -12,10 +12,10 @@ from vlmbench.checkpoints.assemble import (
     vision_config,
 )
 from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
-from vlmbench.checkpoints.nouns import Llava, VisionTower, Weights
+from vlmbench.checkpoints.nouns import Llava, VisionTower
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import prefixed
+from vlmbench.model_files.weights import Weights, prefixed
 
 CLASSES = {
     "llama": ("llava_llama", "LlavaLlamaForCausalLM"),

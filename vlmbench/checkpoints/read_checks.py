@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.model_files.weights import Weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import LanguageModel, Projector, Weights
+from vlmbench.checkpoints.nouns import LanguageModel, Projector
 from vlmbench.checkpoints.read_checks import listed, refuse_quantised, without_buffers
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_parts import Given, Reading, language_of, refuse, whole
@@ -14,6 +14,7 @@ from vlmbench.checkpoints.vision import completed, picture_settings, tower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import Weights
 
 
 def read_huggingface(folder: Path, given: Given, weights: Weights | None = None) -> Reading:

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.checkpoints.vision import published
+from vlmbench.model_files.weights import Stored, Weights
 
 Part = Literal["language", "vision", "projector"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import Projector, VisionTower, Weights
+from vlmbench.checkpoints.nouns import Projector, VisionTower
 from vlmbench.checkpoints.read_checks import listed, refuse_quantised, without_buffers
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_parts import Given, Reading, language_of, located, refuse, whole
@@ -15,6 +15,7 @@ from vlmbench.checkpoints.vision import open_vision, picture_settings, tower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights
+from vlmbench.model_files.weights import Weights
 
 _OURS = re.compile(
     r"mm_.*|.*mm_.*|image_aspect_ratio|image_grid_pinpoints|image_crop_resolution|image_split_resolution|"

@@ -14,7 +14,7 @@ from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.layout import config_of
 from vlmbench.checkpoints.lora import trained
-from vlmbench.checkpoints.nouns import Projector, Weights
+from vlmbench.checkpoints.nouns import Projector
 from vlmbench.checkpoints.read_checks import listed, without_buffers
 from vlmbench.checkpoints.read_huggingface import read_huggingface
 from vlmbench.checkpoints.read_names import in_parts
@@ -31,6 +31,7 @@ from vlmbench.checkpoints.read_recipe import Recipe, recipe_of
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
 from vlmbench.model_files.pickles import load_pickle, tensors_of
+from vlmbench.model_files.weights import Weights
 
 
 def read_pth(file: Path, given: Given) -> Reading:

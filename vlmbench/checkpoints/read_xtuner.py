@@ -13,7 +13,7 @@ from typing import Any
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.layout import config_of
 from vlmbench.checkpoints.lora import open_adapter
-from vlmbench.checkpoints.nouns import LanguageModel, Projector, VisionTower, Weights
+from vlmbench.checkpoints.nouns import LanguageModel, Projector, VisionTower
 from vlmbench.checkpoints.read_parts import (
     Given,
     Reading,
@@ -27,7 +27,7 @@ from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
 from vlmbench.model_files.shards import open_weights
-from vlmbench.model_files.weights import renamed
+from vlmbench.model_files.weights import Weights, renamed
 
 _SHOWN = {"visual_select_layer": "select_layer", "visual_select_strategy": "select_strategy"}
 _RECIPE = "xtuner_config.py"

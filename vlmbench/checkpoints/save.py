@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Stored, Weights
-from vlmbench.model_files.weights import SAFETENSORS_NAMES, dtype_name
+from vlmbench.model_files.weights import SAFETENSORS_NAMES, Stored, Weights, dtype_name
 
 if TYPE_CHECKING:
     import torch

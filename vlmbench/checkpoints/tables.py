@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vlmbench.checkpoints.nouns import LanguageModel, Stored
+from vlmbench.checkpoints.nouns import LanguageModel
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import mapped
+from vlmbench.model_files.weights import Stored, mapped
 
 if TYPE_CHECKING:
     import torch

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import VisionTower, Weights
+from vlmbench.checkpoints.nouns import VisionTower
 from vlmbench.checkpoints.read_checks import check_weights, refuse_quantised, shapes_of, without_buffers
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights
 from vlmbench.model_files.silence import first_line, quiet
-from vlmbench.model_files.weights import renamed
+from vlmbench.model_files.weights import Weights, renamed
 
 KINDS = {
     "clip": "clip_vision_model", "clip_vision_model": "clip_vision_model",

@@ -9,34 +9,17 @@ from typing import Any
 from vlmbench.checkpoints.nouns import LanguageModel, Llava
 from vlmbench.errors import ModelError
 from vlmbench.templates import TEMPLATES, chat_template, template
-
-_SIGNS = (
-    ("<|eot_id|>", "llama3_chat"), ("<eoa>", "internlm_chat"), ("<start_of_turn>", "gemma"),
-    ("<|END_OF_TURN_TOKEN|>", "cohere_chat"), ("<reserved_106>", "baichuan2_chat"),
-)  # fmt: skip
-"""A token that one family alone has."""
-_TYPES = {
-    "qwen2": "qwen_chat", "qwen2_moe": "qwen_chat", "qwen3": "qwen_chat", "internlm2": "internlm2_chat",
-    "internlm": "internlm_chat", "mistral": "mistral", "mixtral": "mixtral", "gemma": "gemma",
-    "phi3": "phi3_chat", "minicpm": "minicpm", "deepseek_v2": "deepseek_v2", "llama": "vicuna",
-}  # fmt: skip
+from vlmbench.templates.family import family_template
 
 
-def family_template(language: LanguageModel) -> str | None:
-    """The template of the language model's family, told by its tokens and then by its type."""
-    known = language.tokenizer.get_vocab()
-    kind = str(language.config.get("model_type"))
-    if "<|im_end|>" in known:
-        return "qwen_chat" if kind.startswith("qwen") else "internlm2_chat"
-    if "<|end|>" in known and "<|user|>" in known:
-        return "phi3_chat"
-    found = next((name for token, name in _SIGNS if token in known), _TYPES.get(kind))
-    return found if found in TEMPLATES else None
+def template_of(language: LanguageModel) -> str | None:
+    """The template of the language model's family; None where nothing tells it."""
+    return family_template(str(language.config.get("model_type")), language.tokenizer.get_vocab())
 
 
 def no_template(language: LanguageModel) -> ModelError:
     """What to say where nothing tells the wording."""
-    guess = family_template(language)
+    guess = template_of(language)
     hint = (
         f"`--template {guess}` is its family's" if guess else f"`--template` is one of {', '.join(TEMPLATES)}"
     )

@@ -11,7 +11,7 @@ from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.huggingface import in_dtype
 from vlmbench.checkpoints.layout import layout_of
 from vlmbench.checkpoints.lora import trained
-from vlmbench.checkpoints.nouns import Llava, Weights
+from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.read_checks import without_buffers
 from vlmbench.checkpoints.read_names import in_parts
@@ -21,7 +21,7 @@ from vlmbench.checkpoints.read_training import recipe_within
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_safetensors
 from vlmbench.checkpoints.xtuner import TOWER, write_language, write_projector
 from vlmbench.model_files.pickles import load_pickle, tensors_of
-from vlmbench.model_files.weights import cast, prefixed
+from vlmbench.model_files.weights import Weights, cast, prefixed
 
 _LORA_A = ".lora_A.weight"
 _SETTINGS: dict[str, Any] = {

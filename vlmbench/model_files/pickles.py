@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import check_not_pointer
 from vlmbench.model_files.silence import first_line
-from vlmbench.model_files.weights import stored
+from vlmbench.model_files.weights import Weights, stored
 
 if TYPE_CHECKING:
     import torch

@@ -14,6 +14,7 @@ from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.templates import chat_template
 from vlmbench.templates import template as template_named
+from vlmbench.templates.family import family_template
 
 _NAMED_IN = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 _LLAVA_KINDS = ("llava", "llava_next", "vipllava")
@@ -116,9 +117,19 @@ def _find_template(processor: Any, folder: Path, config: Any, wanted: str | None
     if getattr(processor, "chat_template", None) is None:
         processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
     if processor.chat_template is None:
-        from vlmbench.models.hf_layouts import no_wording
-
         raise no_wording(folder, processor, config)
+
+
+def no_wording(folder: Path, processor: Any, config: Any) -> ModelError:
+    """A folder without a chat template, with the flag that gives it its family's."""
+    text = config.get_text_config(decoder=True).to_dict()
+    guess = family_template(str(text.get("model_type")), processor.tokenizer.get_vocab())
+    hint = f"--template {guess} asks in its family's wording." if guess else "--template NAME names one."
+    return ModelError(
+        "the chat template is missing, so nothing says how this model is asked.",
+        file=folder / "chat_template.jinja",
+        fix=f"Copy it from the model's source; or {hint}",
+    )
 
 
 def stops_of(template: str | None, tokenizer: Any) -> list[int]:

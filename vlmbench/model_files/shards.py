@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import check_safetensors, read_json, weight_files
 from vlmbench.model_files.pickles import open_pickle
 from vlmbench.model_files.silence import first_line
-from vlmbench.model_files.weights import open_safetensors
+from vlmbench.model_files.weights import Stored, Weights, open_safetensors
 
 
 def open_weights(folder_or_file: Path) -> Weights:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Stored, Weights
-
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One tensor that is read, and whatever was asked of it done, only when `load` is called."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """As torch calls it: `float16`."""
+    load: Callable[[], torch.Tensor]
+
+
+Weights = Mapping[str, Stored]
+"""Tensors by name. Renaming, splitting and merging make a new mapping and read nothing."""
 
 
 def in_memory(tensors: Mapping[str, torch.Tensor]) -> Weights:

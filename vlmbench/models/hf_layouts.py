@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench import __version__
-from vlmbench.errors import ModelError, UserError
+from vlmbench.errors import UserError
 from vlmbench.model_files.hub import local_folder
 
 if TYPE_CHECKING:
@@ -116,18 +116,3 @@ def converted(reading: Reading) -> Path:
         with written_aside(folder) as aside:
             write_huggingface(llava, aside)
     return folder
-
-
-def no_wording(folder: Path, processor: Any, config: Any) -> ModelError:
-    """A folder without a chat template, with the flag that gives it its family's."""
-    from vlmbench.checkpoints.nouns import LanguageModel
-    from vlmbench.checkpoints.wording import family_template
-
-    text = config.get_text_config(decoder=True).to_dict()
-    guess = family_template(LanguageModel(config=text, weights={}, tokenizer=processor.tokenizer))
-    hint = f"--template {guess} asks in its family's wording." if guess else "--template NAME names one."
-    return ModelError(
-        "the chat template is missing, so nothing says how this model is asked.",
-        file=folder / "chat_template.jinja",
-        fix=f"Copy it from the model's source; or {hint}",
-    )

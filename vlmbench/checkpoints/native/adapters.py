@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vlmbench.checkpoints.native.fused import Sizes, parts_of, taken
-from vlmbench.checkpoints.nouns import Stored, Weights
+from vlmbench.model_files.weights import Stored, Weights
 
 _TENSOR = re.compile(r"(?P<module>.+?)\.(?P<rest>lora_\w+(?:\..+)?|modules_to_save\..+|weight|bias)")
 _INNER = re.compile(

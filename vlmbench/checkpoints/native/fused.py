@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.nouns import Stored, Weights
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import Stored, Weights
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ from typing import Any
 from vlmbench.checkpoints.native.families import Family
 from vlmbench.checkpoints.native.fused import Sizes, split
 from vlmbench.checkpoints.native.rope import rope_parameters
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import Weights
 
 # What the original classes take where config.json is silent.
 _DEFAULTS: dict[str, Any] = {

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlmbench.checkpoints.nouns import Weights
 from vlmbench.checkpoints.read_checks import listed
 from vlmbench.errors import ModelError
+from vlmbench.model_files.weights import Weights
 
 _UNBUILDABLE = (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, RuntimeError)
 
