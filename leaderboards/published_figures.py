@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlmbench.domain import RuleSet
-
-from .board_names import languages_of
-from .board_nouns import QuotedTable
+from vlmbench.leaderboards.board.names import languages_of
+from vlmbench.leaderboards.board.nouns import QuotedTable
 
 _SPLITS = {"DEV", "VAL", "TEST", "MINI"}
 

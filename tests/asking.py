@@ -10,7 +10,7 @@ from pathlib import Path
 from tiny_models import picture
 
 from vlmbench.domain import Decoding, ImageFit, ImageRef, Request, Response
-from vlmbench.models.hf import HfModel
+from vlmbench.models.hf.model import HfModel
 
 TinyModel = Callable[[str], Path]
 SIZES = ((40, 30), (20, 80), (64, 64), (100, 33), (16, 16))

@@ -29,7 +29,7 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.loading import load
 

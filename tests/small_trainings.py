@@ -9,8 +9,8 @@ from typing import Any
 
 from tiny_models import picture
 
-from vlmbench.trainers.reading import read_recipe
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 COLOURS = ("red", "green", "blue", "yellow")
 

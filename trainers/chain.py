@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.recipe.model import Chain, Recipe
 
 from .changes import changed_files, changes, contents, listed, plain
-from .recipe import Chain, Recipe
 
 WORK_DIRS = Path("work_dirs")
 FINISHED = "finished.json"

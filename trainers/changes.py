@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.digests import file_digest
-
-from .recipe import Source
+from vlmbench.trainers.recipe.model import Source
 
 _LISTED = 5
 _PIECE = 1 << 20

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.recipe.model import Recipe
 
-from .recipe import Recipe
 from .zero import STAGES, document, preset_name, zero_of
 
 AUTO = "auto"

@@ -17,8 +17,8 @@ from llava_parts import unfinished
 from vlmbench.checkpoints.assemble import feature_count
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.trainers.data.collate import expand, pad
-from vlmbench.trainers.reading import read_recipe
-from vlmbench.trainers.recipe import Lora, Recipe
+from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.recipe.model import Lora, Recipe
 from vlmbench.trainers.training.computing import Computing
 from vlmbench.trainers.training.groups import optimizer
 from vlmbench.trainers.training.parts import build, trained

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from vlmbench.trainers.counting import counts
-from vlmbench.trainers.reading import read_recipe
-from vlmbench.trainers.recipe import Lora, Recipe, Source
+from vlmbench.trainers.plan.steps import counts
+from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.recipe.model import Lora, Recipe, Source
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     row["config"]: row

@@ -25,7 +25,7 @@ from vlmbench.checkpoints.read import open_llava
 from vlmbench.cli.main import main
 from vlmbench.domain import Response
 from vlmbench.errors import ModelError, UsageError
-from vlmbench.models.hf import HfModel
+from vlmbench.models.hf.model import HfModel
 from vlmbench.models.loading import load_model
 
 

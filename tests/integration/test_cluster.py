@@ -14,12 +14,12 @@ import pytest
 from clusters import BENCH, answers, finished_files, killing, run
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
-from vlmbench.engine import cluster_crew, cluster_seats
-from vlmbench.engine.cluster import open_cluster
-from vlmbench.engine.cluster_devices import Devices
-from vlmbench.engine.cluster_worker import Orders, Worker
+from vlmbench.engine.cluster import placement, workers
+from vlmbench.engine.cluster.devices import Devices
+from vlmbench.engine.cluster.model import open_cluster
+from vlmbench.engine.cluster.worker import Orders, Worker
 from vlmbench.errors import ModelError
-from vlmbench.models.vllm_engine import EngineDied
+from vlmbench.models.vllm.engine import EngineDied
 from vlmbench.store import RunFolder, read_responses
 
 pytest.importorskip("ray")
@@ -32,7 +32,7 @@ TWO = ("--devices", "2")
 
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
-    from vlmbench.engine.cluster_ray import connect
+    from vlmbench.engine.cluster.ray_cluster import connect
 
     end = connect(Devices(count=4), device="cpu")
     yield
@@ -188,7 +188,7 @@ def test_a_real_model_answers_the_same_whether_workers_open_the_pictures_or_are_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sees: bool
 ) -> None:
     if not sees:
-        monkeypatch.setattr("vlmbench.engine.cluster._Asking._share", lambda *_: None)
+        monkeypatch.setattr("vlmbench.engine.cluster.model._Asking._share", lambda *_: None)
     assert run(tmp_path / "one", *FEW, "--device", "cpu", model="demo") == 0
     assert run(tmp_path / "two", *FEW, *TWO, "--device", "cpu", model="demo") == 0
     assert finished_files(tmp_path / "two") == finished_files(tmp_path / "one")
@@ -231,7 +231,7 @@ def counting_workers(victim: str = "") -> type[Worker]:
 
 
 def test_what_every_worker_counted_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_seats, "Worker", counting_workers())
+    monkeypatch.setattr(placement, "Worker", counting_workers())
     with contextlib.closing(open_cluster("echo:B", Devices(count=2), {"device": "cpu"})) as model:
         for rows in (200, 37):
             assert len(list(model.generate(asked(rows), {}))) == rows
@@ -240,7 +240,7 @@ def test_what_every_worker_counted_is_added_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_engine_that_dies_counts_as_its_workers_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_seats, "Worker", counting_workers(victim="21"))
+    monkeypatch.setattr(placement, "Worker", counting_workers(victim="21"))
     with contextlib.closing(open_cluster("echo:B", Devices(count=2), {"device": "cpu"})) as model:
         found = {r.id: r for r in model.generate(asked(40), {})}
         assert len(found) == 40
@@ -257,8 +257,8 @@ def test_a_worker_that_hangs_over_where_the_pictures_are_is_sent_them(
             time.sleep(600)
             return True
 
-    monkeypatch.setattr(cluster_seats, "Worker", Hanging)
-    monkeypatch.setattr(cluster_crew, "STARTING", 1.0)
+    monkeypatch.setattr(placement, "Worker", Hanging)
+    monkeypatch.setattr(workers, "STARTING", 1.0)
     said: list[str] = []
     model = open_cluster("echo:B", Devices(count=2), {"device": "cpu"}, say=said.append, deadline=8)
     with contextlib.closing(model):
@@ -271,7 +271,7 @@ def test_workers_that_hang_before_they_load_end_the_run(monkeypatch: pytest.Monk
         def place(self) -> Any:
             time.sleep(600)
 
-    monkeypatch.setattr(cluster_seats, "Worker", Hanging)
-    monkeypatch.setattr(cluster_crew, "STARTING", 1.0)
+    monkeypatch.setattr(placement, "Worker", Hanging)
+    monkeypatch.setattr(workers, "STARTING", 1.0)
     with pytest.raises(ModelError, match=r"no worker is left.*no sign of life"):
         open_cluster("echo:B", Devices(count=1), {"device": "cpu"}, deadline=1)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from clusters import alive_in_session, answers, finished_files, run, start, told, wait_until, worker_in
 
-from vlmbench.engine.cluster_crew import NO_ROOM, PATIENCE
+from vlmbench.engine.cluster.workers import NO_ROOM, PATIENCE
 
 pytest.importorskip("ray")
 pytestmark = [

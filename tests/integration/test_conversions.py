@@ -172,7 +172,7 @@ def test_the_result_is_a_model_for_run_with_the_same_answers(
     # The same folder through vlmbench's own door.
     from asking import questions
 
-    from vlmbench.models.hf import load_hf
+    from vlmbench.models.hf.model import load_hf
 
     model = load_hf(str(tmp_path / "out"), device="cpu")
     assert model.style == "llava"

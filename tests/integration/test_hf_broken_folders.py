@@ -11,8 +11,8 @@ from asking import TinyModel
 from tiny_models import edit_json
 
 from vlmbench.errors import ModelError, UnknownName, UserError
-from vlmbench.models.hf import load_hf
-from vlmbench.models.hf_layouts import Parts
+from vlmbench.models.hf.any_layout import Parts
+from vlmbench.models.hf.model import load_hf
 
 
 def complaint(path: Path | str, **options: Any) -> ModelError:

@@ -11,7 +11,7 @@ import pytest
 from asking import GREEDY, PICTURES, QUESTIONS, TinyModel, answers, questions, request
 
 from vlmbench.domain import Decoding, ImageRef, Request
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 
 
 def test_a_request_that_cannot_be_asked_fails_alone(tiny_model: TinyModel) -> None:
@@ -102,11 +102,11 @@ def test_requests_are_read_as_they_are_needed(tiny_model: TinyModel) -> None:
 def test_a_picture_of_several_questions_is_decoded_once(
     tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vlmbench.models import hf_pictures
+    from vlmbench.models.hf import pictures
 
     decoded = []
-    open_picture = hf_pictures.open_picture
-    monkeypatch.setattr(hf_pictures, "open_picture", lambda data: decoded.append(data) or open_picture(data))
+    open_picture = pictures.open_picture
+    monkeypatch.setattr(pictures, "open_picture", lambda data: decoded.append(data) or open_picture(data))
     answers(load_hf(str(tiny_model("llava")), device="cpu", batch_size=2), questions())
     assert sorted(decoded) == sorted(PICTURES.values())
 

@@ -19,10 +19,10 @@ from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.engine.local import answer
 from vlmbench.engine.planning import Plan
 from vlmbench.engine.watch import Unwatched
-from vlmbench.models import hf_shared
-from vlmbench.models.hf import HfModel, load_hf
-from vlmbench.models.hf_ahead import Ahead
-from vlmbench.models.hf_tree import plant, stand_together
+from vlmbench.models.hf import shared_prefix
+from vlmbench.models.hf.model import HfModel, load_hf
+from vlmbench.models.hf.prefetch import Ahead
+from vlmbench.models.hf.prefix_tree import plant, stand_together
 
 OPTIONS = ("red cat", "dog", "the big blue horse", "no")
 COMMONS = ("Which colour is the circle?", "Is there a dog on the left of the tree?")
@@ -71,7 +71,7 @@ def test_answers_are_those_of_asking_one_by_one(architecture: str, tiny_model: T
 def test_other_kinds_of_models_fall_back_and_say_so(
     architecture: str, path: str, tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hf_shared, "KINDS", ())
+    monkeypatch.setattr(shared_prefix, "KINDS", ())
     asked = rotations(Decoding(max_new_tokens=4))[:24]
     model = load_hf(str(tiny_model(architecture)), device="cpu", batch_size=12)
     assert answers(model, asked) == one_by_one(tiny_model(architecture), asked)
@@ -158,8 +158,8 @@ def test_in_bfloat16_a_first_difference_is_a_close_call(tiny_model: TinyModel) -
 
 
 def _shared(model: HfModel, asked: list[Request]) -> list[Any]:
-    from vlmbench.models.hf_jobs import Workshop
-    from vlmbench.models.hf_pictures import Pictures
+    from vlmbench.models.hf.jobs import Workshop
+    from vlmbench.models.hf.pictures import Pictures
 
     workshop = Workshop(Pictures(PICTURES, (0, 0, 0)), model._renderer, model._processor, model._sharer)
     return [job.shared for job in workshop.jobs(asked, 999)]

@@ -13,7 +13,7 @@ from asking import GREEDY, PICTURES, QUESTIONS, TinyModel, answers, questions, r
 from tiny_models import ARCHITECTURES, edit_json
 
 from vlmbench.domain import Decoding, ImageRef
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

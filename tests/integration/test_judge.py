@@ -23,7 +23,7 @@ PICTURE = base64.b64encode(picture(24, 24)).decode()
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are given up on sooner, and no judge outlives its test."""
-    import vlmbench.models.openai as openai
+    import vlmbench.models.openai.model as openai
 
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(

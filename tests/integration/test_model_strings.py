@@ -8,7 +8,7 @@ import pytest
 from tiny_models import edit_json
 
 from vlmbench.errors import ModelError, UnknownName
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
 FOREIGN_CODE = """

@@ -16,7 +16,7 @@ import pytest
 
 from vlmbench.cli import score
 from vlmbench.cli.main import main
-from vlmbench.leaderboards.board_published import published_tables
+from vlmbench.leaderboards.board.published import published_tables
 from vlmbench.registry import Registry
 from vlmbench.report.published_figure import parse_printed, rounding_of
 

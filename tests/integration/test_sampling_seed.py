@@ -5,7 +5,7 @@ from __future__ import annotations
 from asking import TinyModel, answers, questions
 
 from vlmbench.domain import Decoding
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 
 
 def said(tiny_model: TinyModel, seed: int, *, do_sample: bool = True) -> list[str]:

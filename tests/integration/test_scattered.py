@@ -22,7 +22,7 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.tables import EMBEDDING
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.trainers.recipe import Quantisation, Recipe
+from vlmbench.trainers.recipe.model import Quantisation, Recipe
 from vlmbench.trainers.training.scattered import scatters
 
 BUILT = """

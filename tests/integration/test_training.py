@@ -17,7 +17,7 @@ from small_trainings import small, with_dropout, write_records
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.errors import UserError
 from vlmbench.model_files.weights import loaded
-from vlmbench.trainers.recipe import Lora, Recipe
+from vlmbench.trainers.recipe.model import Lora, Recipe
 from vlmbench.trainers.training import Saved, export, train
 from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.checkpoints import TRAINED, place, whole

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from small_trainings import settings, small, write_records
 
 from vlmbench.checkpoints.read import open_llava
-from vlmbench.trainers.recipe import Quantisation
+from vlmbench.trainers.recipe.model import Quantisation
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.checkpoints import TRAINED, whole
 from vlmbench.trainers.training.metrics import readings

@@ -33,7 +33,7 @@ from sized_llava import save_llava
 
 from vlmbench.domain import Request
 from vlmbench.images import open_picture
-from vlmbench.models.hf import HfModel, load_hf
+from vlmbench.models.hf.model import HfModel, load_hf
 
 BATCH = 16
 ONE, PLAIN, OURS = "one by one", f"batches of {BATCH}", "grouped"

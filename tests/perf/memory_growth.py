@@ -20,7 +20,7 @@ import numpy as np
 from tiny_models import save_model
 
 from vlmbench.domain import Decoding, ImageRef, Request
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 
 POINTS = 50
 WORDS = ["red", "blue", "dog", "cat", "tree"]

@@ -33,8 +33,8 @@ from llava_shapes import FEW_MILLIONS
 from sized_llava import save_llava
 from tiny_models import picture
 
-from vlmbench.trainers.reading import read_recipe
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training import Job
 from vlmbench.trainers.training.arguments import arguments
 from vlmbench.trainers.training.begin import begin

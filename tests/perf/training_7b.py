@@ -23,7 +23,7 @@ from llava_shapes import FEW_MILLIONS, SEVEN_B, Shape
 from machine_rates import matmul_rate
 from sized_llava import save_llava
 
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.feeding import feed

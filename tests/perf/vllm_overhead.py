@@ -109,9 +109,9 @@ class Bench:
         """vLLM's own loop, with everything it needs in memory."""
         from vllm import SamplingParams
 
-        from vlmbench.doctor_views import digests_of
+        from vlmbench.doctor.views import digests_of
         from vlmbench.model_files.processor import mean_colour
-        from vlmbench.models.hf_pictures import Pictures
+        from vlmbench.models.hf.pictures import Pictures
 
         pictures = Pictures(self.table.images, mean_colour(self.model._processor))
         prompts = [

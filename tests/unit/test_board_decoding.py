@@ -13,7 +13,7 @@ from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding
-from vlmbench.leaderboards.board_decoding import decoded, decodings_of
+from vlmbench.leaderboards.board.decoding import decoded, decodings_of
 
 GREEDY = {"max_new_tokens": 512, "do_sample": False}
 SAMPLED = {"max_new_tokens": 3, "do_sample": True, "temperature": 1.5}

@@ -9,7 +9,7 @@ import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
-from vlmbench.leaderboards.board_names import family_of
+from vlmbench.leaderboards.board.names import family_of
 
 
 def names_on_the_board(folder: Path, *models: str) -> list[str]:

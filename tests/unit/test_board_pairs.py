@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlmbench.leaderboards.board_bands import bands
-from vlmbench.leaderboards.board_pairs import holm_each, pair_tests
-from vlmbench.leaderboards.board_scores import Units
+from vlmbench.leaderboards.board.bands import bands
+from vlmbench.leaderboards.board.pairs import holm_each, pair_tests
+from vlmbench.leaderboards.board.scores import Units
 from vlmbench.stats import holm, paired_difference
 
 RIGHT_OR_WRONG = st.sampled_from([0.0, 1.0])

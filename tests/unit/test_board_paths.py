@@ -9,7 +9,7 @@ import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
-from vlmbench.leaderboards.board_paths import public_names, without_places
+from vlmbench.leaderboards.board.anonymise import public_names, without_places
 
 
 @pytest.mark.parametrize(

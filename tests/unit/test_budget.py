@@ -10,7 +10,7 @@ import pytest
 
 from vlmbench.domain import Decoding, Request, Response
 from vlmbench.engine.budget import Budget
-from vlmbench.engine.cluster_worker import Remark, Worker
+from vlmbench.engine.cluster.worker import Remark, Worker
 
 
 class Shrinking:

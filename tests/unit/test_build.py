@@ -71,7 +71,7 @@ def test_qwen_with_clip_takes_the_next_id_and_no_new_row(
 def test_it_runs(tower: str, tmp_path: Path) -> None:
     from asking import answers, questions
 
-    from vlmbench.models.hf import load_hf
+    from vlmbench.models.hf.model import load_hf
 
     vision = BASE / "clip" if tower == "clip" else siglip_folder(tmp_path / "siglip")
     llm = language_folder("llm_roomy", tmp_path / "llm")

@@ -8,8 +8,8 @@ import pytest
 
 from vlmbench.errors import UserError
 from vlmbench.trainers.chain import FINISHED, Stage, placed, training
-from vlmbench.trainers.plan import Machine, plan_chain
-from vlmbench.trainers.reading import read, read_recipe
+from vlmbench.trainers.plan.plan import Machine, plan_chain
+from vlmbench.trainers.recipe.loading import read, read_recipe
 
 
 def test_a_stage_is_finished_once_it_says_so(tmp_path: Path) -> None:

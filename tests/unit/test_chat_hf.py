@@ -17,7 +17,7 @@ from vlmbench.chat.opening import open_talker
 from vlmbench.chat.talkers import ContextFull
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import UserError
-from vlmbench.models.hf import LLAVA_KINDS, load_hf
+from vlmbench.models.hf.model import LLAVA_KINDS, load_hf
 
 SHORT = Decoding(max_new_tokens=8)
 BUS = Picture(name="bus.png", data=picture(40, 30), size=(40, 30))

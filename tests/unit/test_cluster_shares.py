@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from vlmbench.engine import cluster_ray
-from vlmbench.engine.cluster_devices import Devices
-from vlmbench.engine.cluster_ray import Share, share_of
-from vlmbench.engine.cluster_seats import Seat
+from vlmbench.engine.cluster import ray_cluster
+from vlmbench.engine.cluster.devices import Devices
+from vlmbench.engine.cluster.placement import Seat
+from vlmbench.engine.cluster.ray_cluster import Share, share_of
 from vlmbench.errors import UsageError
 
 
@@ -19,7 +19,7 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def have(*each: tuple[float, float]) -> None:
         found = [{"Resources": {"CPU": cores, "GPU": gpus}} for cores, gpus in each]
-        monkeypatch.setattr(cluster_ray, "nodes", lambda: found)
+        monkeypatch.setattr(ray_cluster, "nodes", lambda: found)
 
     return have
 

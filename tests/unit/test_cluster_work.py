@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlmbench.domain import Decoding, Request
-from vlmbench.engine.cluster_work import DEATHS, Chunk, Work
+from vlmbench.engine.cluster.queue import DEATHS, Chunk, Work
 
 
 def requests(groups: int, rotations: int = 4) -> list[Request]:

@@ -14,10 +14,10 @@ from samples import run as made_run
 
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun, Questions
-from vlmbench.leaderboards.compare_junit import junit_xml
-from vlmbench.leaderboards.compare_markdown import comparison_markdown
-from vlmbench.leaderboards.compare_words import by_row, evidence, reach, size, verdict
-from vlmbench.leaderboards.comparing import compare, regressions, with_holm
+from vlmbench.leaderboards.compare.compare import compare, regressions, with_holm
+from vlmbench.leaderboards.compare.junit import junit_xml
+from vlmbench.leaderboards.compare.markdown import comparison_markdown
+from vlmbench.leaderboards.compare.text import by_row, evidence, reach, size, verdict
 from vlmbench.stats import clustered_difference, mcnemar
 
 HALF = [i % 2 == 0 for i in range(60)]

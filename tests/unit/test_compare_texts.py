@@ -18,12 +18,12 @@ from samples import run as made_run
 
 from vlmbench.cli.compare_text import print_comparisons
 from vlmbench.finished import FinishedRun, Questions
-from vlmbench.leaderboards.compare_document import comparison_document
-from vlmbench.leaderboards.compare_junit import junit_xml
-from vlmbench.leaderboards.compare_markdown import comparison_markdown
-from vlmbench.leaderboards.compare_nouns import Comparison, Page, Refusal
-from vlmbench.leaderboards.compare_words import interval
-from vlmbench.leaderboards.comparing import compare, regressions, with_holm
+from vlmbench.leaderboards.compare.compare import compare, regressions, with_holm
+from vlmbench.leaderboards.compare.document import comparison_document
+from vlmbench.leaderboards.compare.junit import junit_xml
+from vlmbench.leaderboards.compare.markdown import comparison_markdown
+from vlmbench.leaderboards.compare.nouns import Comparison, Page, Refusal
+from vlmbench.leaderboards.compare.text import interval
 from vlmbench.plain_text import markdown, visible
 
 HOSTILE = "<script>alert(1)</script>|`x`\x00\x1b[31m\u202e\ud800=cmd()\r\n![i](http://e.vil/i.png)\ufffe]]>"

@@ -13,10 +13,10 @@ import pytest
 from asking import TinyModel
 from chat_server import chat_server
 
-import vlmbench.doctor_checks
+import vlmbench.doctor.checks
 from vlmbench.cli.main import main
-from vlmbench.doctor import compare, difference_of_pixels, difference_of_steps
-from vlmbench.doctor_views import View
+from vlmbench.doctor.compare import compare, difference_of_pixels, difference_of_steps
+from vlmbench.doctor.views import View
 from vlmbench.domain import Response
 
 
@@ -115,7 +115,7 @@ def test_a_missing_package_is_named_with_its_command(
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
-    monkeypatch.setattr(vlmbench.doctor_checks, "version", without_torch)
+    monkeypatch.setattr(vlmbench.doctor.checks, "version", without_torch)
     code, out = doctor(capsys)
     assert code == 1
     assert "pip install 'torch>=" in out

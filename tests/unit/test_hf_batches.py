@@ -9,11 +9,11 @@ import pytest
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import DataError
-from vlmbench.models.hf_batches import Batcher, Job, OutOfMemoryError, Prompt, failure
-from vlmbench.models.hf_shared import Shared, Trunk
-from vlmbench.models.hf_size import bytes_per_token
-from vlmbench.models.hf_tree import plant
-from vlmbench.models.hf_units import units, windows
+from vlmbench.models.hf.batching import Batcher, Job, OutOfMemoryError, Prompt, failure
+from vlmbench.models.hf.grouping import units, windows
+from vlmbench.models.hf.prefix_tree import plant
+from vlmbench.models.hf.shared_prefix import Shared, Trunk
+from vlmbench.models.hf.size import bytes_per_token
 
 
 def prompt(name: str, length: int = 1, *pictures: str, pixels: int = 0, **decoding: Any) -> Prompt:

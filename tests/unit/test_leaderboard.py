@@ -20,11 +20,11 @@ from vlmbench.cli.leaderboard_reports import page_name
 from vlmbench.cli.main import main
 from vlmbench.domain import Sample
 from vlmbench.finished import Questions
-from vlmbench.leaderboards.board_bands import bands
-from vlmbench.leaderboards.board_columns import _clusters
-from vlmbench.leaderboards.board_names import billions_in, family_of, languages_of, suite_of
-from vlmbench.leaderboards.board_page import FOLDER, SCRIPTS
-from vlmbench.leaderboards.board_scores import Units
+from vlmbench.leaderboards.board.bands import bands
+from vlmbench.leaderboards.board.columns import _clusters
+from vlmbench.leaderboards.board.names import billions_in, family_of, languages_of, suite_of
+from vlmbench.leaderboards.board.page import FOLDER, SCRIPTS
+from vlmbench.leaderboards.board.scores import Units
 
 HOSTILE = "</script><script>alert(1)</script>\u202e=cmd()|x"
 

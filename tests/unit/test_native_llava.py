@@ -14,7 +14,7 @@ from native_models import TOKENIZERS, as_model, save_llava
 from vlmbench.checkpoints.language import open_language
 from vlmbench.model_files.silence import quiet
 from vlmbench.model_files.weights import loaded
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 
 FAMILIES = ("internlm", "internlm2")
 

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import ModelError, UnknownName, UserError
-from vlmbench.trainers.counting import warmup_steps
-from vlmbench.trainers.library import recipe_names
-from vlmbench.trainers.plan import Machine, Plan, plan, plan_chain
-from vlmbench.trainers.plan_memory import GIB, memory
-from vlmbench.trainers.plan_samples import count_records, read_head
-from vlmbench.trainers.reading import read, read_recipe
-from vlmbench.trainers.recipe import LanguageModel, Lora, VisionTower
-from vlmbench.trainers.sizes import language_part, lora_size, published_lora_size, vision_part
+from vlmbench.trainers.plan.memory import GIB, memory
+from vlmbench.trainers.plan.plan import Machine, Plan, plan, plan_chain
+from vlmbench.trainers.plan.samples import count_records, read_head
+from vlmbench.trainers.plan.sizes import language_part, lora_size, published_lora_size, vision_part
+from vlmbench.trainers.plan.steps import warmup_steps
+from vlmbench.trainers.recipe.library import recipe_names
+from vlmbench.trainers.recipe.loading import read, read_recipe
+from vlmbench.trainers.recipe.model import LanguageModel, Lora, VisionTower
 from vlmbench.trainers.zero import STAGES, preset_name, zero_of
 
 PUBLISHED = [
@@ -247,7 +247,7 @@ def test_records_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "a.jsonl"
     path.write_text('{"id": 1, "image": ["a.png", "b.png"], "conversations": []}\n' * 50, "utf-8")
     for block in (1, 7, 31, 300):
-        monkeypatch.setattr("vlmbench.trainers.plan_samples._BLOCK", block)
+        monkeypatch.setattr("vlmbench.trainers.plan.samples._BLOCK", block)
         assert count_records(path) == (50, 100)
 
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from vlmbench.cli import plan_view
-from vlmbench.trainers.plan import Machine, plan
-from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.plan.plan import Machine, plan
+from vlmbench.trainers.recipe.loading import read_recipe
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, width: int, name: str = "llava_v15_7b_finetune") -> list[str]:

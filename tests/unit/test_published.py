@@ -11,7 +11,7 @@ from board_runs import skilled, write_run
 from vlmbench.cli.main import main
 from vlmbench.domain import RuleSet
 from vlmbench.errors import UserError
-from vlmbench.leaderboards.board_published import published_tables
+from vlmbench.leaderboards.board.published import published_tables
 from vlmbench.leaderboards.published_figures import figures_printed, is_column_of
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.templates import TEMPLATES
-from vlmbench.trainers.library import recipe_names, shipped
-from vlmbench.trainers.reading import plain, read, read_recipe, written
-from vlmbench.trainers.recipe import Evaluation, Lora, Recipe
-from vlmbench.trainers.sizes import shape_names
-from vlmbench.trainers.typed import hints
+from vlmbench.trainers.plan.sizes import shape_names
+from vlmbench.trainers.recipe.library import recipe_names, shipped
+from vlmbench.trainers.recipe.loading import plain, read, read_recipe, written
+from vlmbench.trainers.recipe.model import Evaluation, Lora, Recipe
+from vlmbench.trainers.recipe.typed import hints
 
 PRETRAIN = "llava_v15_7b_pretrain"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vlmbench.cli.main import main
-from vlmbench.trainers.reading import read
+from vlmbench.trainers.recipe.loading import read
 
 PRETRAIN = "llava_v15_7b_pretrain"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.trainers.library import recipe_names
-from vlmbench.trainers.reading import read
-from vlmbench.trainers.recipe import Evaluation, LanguageModel, Recipe, VisionTower
+from vlmbench.trainers.recipe.library import recipe_names
+from vlmbench.trainers.recipe.loading import read
+from vlmbench.trainers.recipe.model import Evaluation, LanguageModel, Recipe, VisionTower
 
 PAGE = Path(__file__).parents[2] / "docs/recipes.md"
 

@@ -16,7 +16,7 @@ from vlmbench.trainers.data.prepare import prepare
 from vlmbench.trainers.data.records import as_record, turns_of
 from vlmbench.trainers.data.refcoco import IDENTIFY, REFER, records
 from vlmbench.trainers.data.tokenizing import from_transformers
-from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.recipe.loading import read_recipe
 
 ITEM = {"id": "refcoco-1", "image": "1.png", "sents": "the {odd} lady ", "bbox": [41, 21, 58, 100]}
 RECIPE = "llava_vicuna_7b_v15_qlora_clip_vit_large_p14_336_lora_e1_gpu8_finetune_refcoco"

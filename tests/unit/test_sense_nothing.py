@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlmbench.errors import UsageError
-from vlmbench.trainers.reading import read
+from vlmbench.trainers.recipe.loading import read
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from vlmbench.errors import UserError
 from vlmbench.shapes import benchmark_layouts, training_questions
 from vlmbench.trainers.data.generated import as_llava, folder_of
 from vlmbench.trainers.data.records import as_record, turns_of
-from vlmbench.trainers.recipe import Source
+from vlmbench.trainers.recipe.model import Source
 
 DAY = Source(kind="shapes", samples=6)
 DUSK = Source(kind="shapes", samples=6, style="dusk")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vlmbench.errors import UserError
 from vlmbench.trainers.changes import identity
 from vlmbench.trainers.deepspeed_file import agree
-from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.training import card, checkpoints
 from vlmbench.trainers.training.computing import computing, deepspeed_settings
 from vlmbench.trainers.training.groups import rates

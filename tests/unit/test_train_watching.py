@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from small_trainings import small, write_records
 
-from vlmbench.trainers.recipe import Data, Source
+from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.guard import Elsewhere
 from vlmbench.trainers.training.metrics import BOARD, Metrics, Reading, readings

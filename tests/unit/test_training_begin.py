@@ -11,9 +11,9 @@ from checkpoint_folders import CLIP, language, pth, state_dict, xtuner
 
 from vlmbench.errors import UserError
 from vlmbench.model_files.weights import loaded
-from vlmbench.trainers.plan_missing import missing
-from vlmbench.trainers.reading import read_recipe
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.plan.missing import missing
+from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.begin import begin
 
 

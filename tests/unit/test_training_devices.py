@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from vlmbench.trainers.reading import read_recipe
+from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.training.arguments import arguments
 from vlmbench.trainers.training.stage import Steps
 

@@ -15,9 +15,9 @@ from vlmbench.trainers.data.mixture import mixture, token_specs
 from vlmbench.trainers.data.pictures import Pictures, load_image_processor
 from vlmbench.trainers.data.prepare import prepare
 from vlmbench.trainers.data.tokenizing import from_transformers
-from vlmbench.trainers.library import recipe_names
-from vlmbench.trainers.reading import read, read_recipe
-from vlmbench.trainers.recipe import Recipe, Source
+from vlmbench.trainers.recipe.library import recipe_names
+from vlmbench.trainers.recipe.loading import read, read_recipe
+from vlmbench.trainers.recipe.model import Recipe, Source
 
 PROCESSOR = Path(__file__).parents[1] / "golden" / "training" / "dataset" / "processor"
 TOKENIZER = from_transformers(make_tokenizer("<image>"))

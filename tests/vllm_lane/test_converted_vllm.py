@@ -16,7 +16,7 @@ from vlmbench.checkpoints.convert import Given, Options, convert, write
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.domain import Decoding
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
 LONG = Decoding(max_new_tokens=16)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asking import answers, questions
 
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
 

@@ -12,7 +12,7 @@ from asking import answers, questions
 from native_models import save_llava
 
 from vlmbench.domain import Decoding
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
 LONG = Decoding(max_new_tokens=24)

@@ -12,11 +12,11 @@ import pytest
 from asking import GREEDY, PICTURES, answers, questions, request
 from tiny_models import save_model
 
-from vlmbench.doctor import compare, items
-from vlmbench.doctor_views import views
+from vlmbench.doctor.compare import compare, items
+from vlmbench.doctor.views import views
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import ModelError
-from vlmbench.models.hf import load_hf
+from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
 LONG = Decoding(max_new_tokens=24)

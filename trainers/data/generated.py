@@ -19,7 +19,7 @@ from vlmbench.model_files.atomic_folder import written_aside
 from . import refcoco, sources_shapes
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.recipe import Source
+    from vlmbench.trainers.recipe.model import Source
 
 
 def as_llava(source: Source, seed: int, home: Path | None = None) -> Source:

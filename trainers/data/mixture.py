@@ -18,7 +18,7 @@ from .policy import Policy
 from .prepare import TokenSpec
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.recipe import Recipe, Source, Wording
+    from vlmbench.trainers.recipe.model import Recipe, Source, Wording
 
     from .token_file import TokenFile
     from .tokenizing import PieceTokenizer

@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 from .nouns import Candidate
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from vlmbench.finished import FinishedRun
 from vlmbench.stats import Difference
-from vlmbench.trainers.reading import read
-from vlmbench.trainers.recipe import Chain
+from vlmbench.trainers.recipe.loading import read
+from vlmbench.trainers.recipe.model import Chain
 from vlmbench.trainers.training.job import Tracker
 from vlmbench.trainers.world import World, world
 from vlmbench.trainers.zero import preset_name, zero_of

@@ -21,8 +21,8 @@ from vlmbench.trainers.chain import Stage, placed, training
 from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.evaluating import Question, candidate, make
 from vlmbench.trainers.evaluating.others import done_by_first, mark_of, wait_for_first
-from vlmbench.trainers.plan_missing import missing
-from vlmbench.trainers.recipe import Chain, Evaluation, Recipe
+from vlmbench.trainers.plan.missing import missing
+from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
 from vlmbench.trainers.training import Saved, train
 from vlmbench.trainers.training.job import MODEL
 from vlmbench.trainers.training.launch import adopt, launch, launched, needed

@@ -19,8 +19,8 @@ from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.hub import local_folder
 from vlmbench.model_files.weights import in_memory
 from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
-from vlmbench.trainers.recipe import Recipe
-from vlmbench.trainers.sizes import folder_of
+from vlmbench.trainers.plan.sizes import folder_of
+from vlmbench.trainers.recipe.model import Recipe
 
 from .left import left_by
 from .wording import worded

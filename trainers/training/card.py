@@ -13,8 +13,8 @@ from vlmbench.errors import UserError
 from vlmbench.plain_text import markdown
 from vlmbench.trainers.changes import changed_files, changes, contents, listed
 from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
-from vlmbench.trainers.reading import written
-from vlmbench.trainers.recipe import Chain, Recipe
+from vlmbench.trainers.recipe.loading import written
+from vlmbench.trainers.recipe.model import Chain, Recipe
 
 from .checkpoints import Given, values
 from .computing import Computing

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.trainers.deepspeed_file import settings_of
-from vlmbench.trainers.recipe import Parallelism
+from vlmbench.trainers.recipe.model import Parallelism
 from vlmbench.trainers.zero import STAGES, preset_name, zero_of
 
 PRESETS = Path(__file__).parent / "deepspeed"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from vlmbench.errors import UserError
 from vlmbench.model_files.atomic_folder import written_aside
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 from .job import Job, Saved, Tracker
 

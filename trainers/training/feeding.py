@@ -22,7 +22,7 @@ from vlmbench.trainers.data.progress import StderrProgress, quiet
 from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
 from vlmbench.trainers.data.token_file import TokenFile
 from vlmbench.trainers.data.waiting import shared_tokens
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 from .begin import Start
 from .computing import Computing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.trainers.recipe import Schedule
+from vlmbench.trainers.recipe.model import Schedule
 
 from .names import Part, part_of
 from .parts import trained

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 MODEL = "model"
 """The finished folder, inside the work folder."""

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.world import World, slurm_process
 
 from .meeting import meet

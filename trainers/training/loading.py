@@ -10,7 +10,7 @@ from vlmbench.checkpoints.assemble import generation_of, llava_config, published
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.weights import cast, loaded
-from vlmbench.trainers.recipe import Model, Recipe
+from vlmbench.trainers.recipe.model import Model, Recipe
 
 from .computing import Computing
 from .names import HEAD, PROJECTOR, TOWER

@@ -13,7 +13,7 @@ from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read_adapter import adapted
 from vlmbench.checkpoints.save import save_json, save_safetensors
 from vlmbench.model_files.weights import Stored, Weights, open_safetensors
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.errors import UserError
-from vlmbench.trainers.recipe import Lora, Model, Recipe
+from vlmbench.trainers.recipe.model import Lora, Model, Recipe
 
 from .computing import Computing
 from .loading import load

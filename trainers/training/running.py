@@ -9,7 +9,7 @@ from vlmbench.errors import UserError
 from vlmbench.model_files.atomic_folder import written_aside
 from vlmbench.trainers.changes import contents, identity
 from vlmbench.trainers.deepspeed_file import agree
-from vlmbench.trainers.plan_notes import cheap_notes
+from vlmbench.trainers.plan.notes import cheap_notes
 
 from . import card
 from .abandoned import drop_after

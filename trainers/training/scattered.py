@@ -14,7 +14,7 @@ from vlmbench.checkpoints.assemble import llava_config
 from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read_checks import without_buffers
 from vlmbench.model_files.weights import Stored
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.zero import zero_of
 
 from .names import stored_name, stored_parts

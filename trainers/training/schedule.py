@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from vlmbench.trainers.counting import warmup_steps
-from vlmbench.trainers.recipe import Schedule
+from vlmbench.trainers.plan.steps import warmup_steps
+from vlmbench.trainers.recipe.model import Schedule
 
 
 def curve(schedule: Schedule, steps: int) -> Callable[[int], float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.errors import DataError
-from vlmbench.trainers.recipe import Data
+from vlmbench.trainers.recipe.model import Data
 
 from .guard import Elsewhere, of_all
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlmbench.trainers.data.generated import as_llava, folder_of
-from vlmbench.trainers.recipe import Data, Recipe, Source
+from vlmbench.trainers.recipe.model import Data, Recipe, Source
 
 from .waiting import wait_for
 

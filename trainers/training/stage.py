@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from vlmbench.trainers.counting import save_every
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.plan.steps import save_every
+from vlmbench.trainers.recipe.model import Recipe
 
 from .begin import Start
 from .checkpoints import Given

@@ -16,7 +16,7 @@ from vlmbench.trainers.data.collate import expand
 from vlmbench.trainers.data.encoding import Encoder
 from vlmbench.trainers.data.mixture import style_of
 from vlmbench.trainers.data.pictures import Pictures, mean_colour
-from vlmbench.trainers.recipe import Recipe
+from vlmbench.trainers.recipe.model import Recipe
 
 from .begin import Start
 from .metrics import TALKS, written

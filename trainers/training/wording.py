@@ -11,7 +11,7 @@ from vlmbench.checkpoints.wording import BEGINNING, begins, speaking
 from vlmbench.templates import Turn, chat_template, template
 from vlmbench.trainers.data.mixture import style_of
 from vlmbench.trainers.data.tokenizing import from_transformers
-from vlmbench.trainers.recipe import Wording
+from vlmbench.trainers.recipe.model import Wording
 
 _QUESTION = "What is this?"
 

@@ -19,8 +19,8 @@ from vlmbench.chat.talkers import ContextFull, Said
 from vlmbench.domain import Decoding
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import quiet
-from vlmbench.models.hf_batches import OutOfMemoryError
-from vlmbench.models.hf_generate import Generator as Generating
+from vlmbench.models.hf.batching import OutOfMemoryError
+from vlmbench.models.hf.generate import Generator as Generating
 
 _NO_LIMIT = 10**9
 _random = threading.Lock()

@@ -15,7 +15,7 @@ from vlmbench.models.loading import where
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.read_parts import Reading
-    from vlmbench.models.hf_layouts import Parts
+    from vlmbench.models.hf.any_layout import Parts
 
 _SERVED = ("openai", "vllm")
 
@@ -44,7 +44,7 @@ def open_talker(
             key="--model",
             fix="Chat with a folder, a hub id or `demo`.",
         )
-    from vlmbench.models.hf_layouts import Parts
+    from vlmbench.models.hf.any_layout import Parts
 
     parts = Parts(llm=llm and where(llm), vision=vision and where(vision), template=template)
     return _open_hf(spec, parts, device=device, dtype=dtype, bits=bits, trust_remote_code=trust_remote_code)
@@ -59,8 +59,8 @@ def _open_hf(
     from vlmbench.chat.hf import HfTalker
     from vlmbench.chat.prompt import Prompter
     from vlmbench.model_files.loading import choose_device, choose_dtype
-    from vlmbench.models.hf import LLAVA_KINDS, name_of
-    from vlmbench.models.hf_layouts import assembled, read_here, source_of
+    from vlmbench.models.hf.any_layout import assembled, read_here, source_of
+    from vlmbench.models.hf.model import LLAVA_KINDS, name_of
 
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
@@ -88,7 +88,7 @@ def _loaded(
     from vlmbench.model_files.folder import check_folder
     from vlmbench.model_files.loading import load_weights
     from vlmbench.model_files.processor import load_processor
-    from vlmbench.models.hf import load_config
+    from vlmbench.models.hf.model import load_config
 
     check_folder(folder, trust_remote_code=trust_remote_code)
     config = load_config(folder, trust_remote_code=trust_remote_code)

@@ -17,7 +17,7 @@ from vlmbench.errors import ModelError, UserError
 from vlmbench.images import open_picture, pad_to_square
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.model_files.silence import first_line, quiet
-from vlmbench.models.hf_render import Renderer
+from vlmbench.models.hf.render import Renderer
 from vlmbench.templates import IMAGE, Template, chat_template
 
 

@@ -89,7 +89,7 @@ def _write(
     elif target == "xtuner":
         write_xtuner(llava, folder, dtype=dtype, shard_size=size)
     else:
-        from vlmbench.checkpoints.gguf import write_gguf
+        from vlmbench.checkpoints.gguf.write import write_gguf
 
         write_gguf(in_dtype(llava, dtype), folder, kind=options.gguf_kind, name=name)
 
@@ -124,7 +124,7 @@ def _result(
     if target == "huggingface":
         return answer_of_folder(folder, dtype, device=device)
     if target == "gguf":
-        from vlmbench.checkpoints.gguf_back import read_back
+        from vlmbench.checkpoints.gguf.read_back import read_back
 
         return answer(read_back(llava, folder), dtype, device=device)
     back = open_llava(folder, llm=parts.get("llm"), vision=parts.get("vision"), wording=False)

@@ -29,7 +29,7 @@ from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
-    from vlmbench.leaderboards.compare_nouns import Comparison, Page, Refusal
+    from vlmbench.leaderboards.compare.nouns import Comparison, Page, Refusal
 
 REGRESSION = 3
 FAILED = 1
@@ -77,9 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Compare, print, write, and judge."""
     from vlmbench.cli.compare_text import print_comparisons
-    from vlmbench.leaderboards.compare_document import comparison_document
-    from vlmbench.leaderboards.compare_words import evidence
-    from vlmbench.leaderboards.comparing import regressions
+    from vlmbench.leaderboards.compare.compare import regressions
+    from vlmbench.leaderboards.compare.document import comparison_document
+    from vlmbench.leaderboards.compare.text import evidence
 
     if len(args.runs) < 2:
         raise UsageError("a comparison needs two runs or more.", key="RUN")
@@ -105,7 +105,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _compare_or_write_refusal(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
     """Compare; where that is refused as a whole, write the reason to the files that CI reads, and raise."""
-    from vlmbench.leaderboards.compare_nouns import Refusal
+    from vlmbench.leaderboards.compare.nouns import Refusal
 
     try:
         return compare_all(args)
@@ -121,7 +121,7 @@ def _compare_or_write_refusal(args: argparse.Namespace) -> tuple[Sequence[Compar
 
 def compare_all(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:
     """Every pair of runs on every benchmark they share, and the pairs that are refused."""
-    from vlmbench.leaderboards.comparing import with_holm
+    from vlmbench.leaderboards.compare.compare import with_holm
 
     sides = [open_side(path, args) for path in args.runs]
     found = [_compare_on(name, sides, args) for name in shared_benchmarks(args.runs, sides)]
@@ -134,8 +134,8 @@ def _compare_on(
     benchmark: str, sides: Sequence[dict[str, FinishedRun]], args: argparse.Namespace
 ) -> tuple[list[Comparison], list[Refusal]]:
     """A run that is refused beside the first one is not tried beside the others."""
-    from vlmbench.leaderboards.compare_nouns import Refusal
-    from vlmbench.leaderboards.comparing import compare
+    from vlmbench.leaderboards.compare.compare import compare
+    from vlmbench.leaderboards.compare.nouns import Refusal
 
     comparisons: list[Comparison] = []
     refused: list[Refusal] = []
@@ -171,7 +171,7 @@ def with_pages(comparisons: Sequence[Comparison], args: argparse.Namespace) -> l
 
 def _page(folders: tuple[Path, Path], target: Path | None, args: argparse.Namespace) -> Page | None:
     """Where both answers are shown with pictures; None, and a warning, where that page cannot be written."""
-    from vlmbench.leaderboards.compare_nouns import Page
+    from vlmbench.leaderboards.compare.nouns import Page
 
     if target is None:
         more = ["--data-dir", args.data_dir] if args.data_dir else []
@@ -232,8 +232,8 @@ def _write(
     refused: Sequence[Refusal],
     regressed: Sequence[Comparison],
 ) -> None:
-    from vlmbench.leaderboards.compare_junit import junit_xml
-    from vlmbench.leaderboards.compare_markdown import comparison_markdown
+    from vlmbench.leaderboards.compare.junit import junit_xml
+    from vlmbench.leaderboards.compare.markdown import comparison_markdown
     from vlmbench.store import make_folder, write_text
 
     text = comparison_markdown(

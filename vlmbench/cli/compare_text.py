@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vlmbench.leaderboards import compare_words as words
-from vlmbench.leaderboards.compare_matrix import matrix_of
-from vlmbench.leaderboards.compare_nouns import Comparison, Flip, Refusal
+from vlmbench.leaderboards.compare import text as words
+from vlmbench.leaderboards.compare.matrix import matrix_of
+from vlmbench.leaderboards.compare.nouns import Comparison, Flip, Refusal
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:

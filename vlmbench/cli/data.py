@@ -77,7 +77,7 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
     try:
         return find_benchmark(args, name)
     except UnknownName as error:
-        from vlmbench.trainers.library import recipe_names
+        from vlmbench.trainers.recipe.library import recipe_names
 
         recipes = recipe_names()
         if not difflib.get_close_matches(name, recipes, n=1):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vlmbench.trainers.data.checking import Pair
     from vlmbench.trainers.data.records import Placement
-    from vlmbench.trainers.recipe import Source
+    from vlmbench.trainers.recipe.model import Source
 
 DRAWN = "shapes"
 """The kind of source that has no files."""
@@ -23,7 +23,7 @@ def is_training_file(name: str) -> bool:
 
 def is_recipe(name: str) -> bool:
     """Whether it is a recipe, shipped or in a file."""
-    from vlmbench.trainers.library import recipe_names
+    from vlmbench.trainers.recipe.library import recipe_names
 
     return name.endswith((".yaml", ".yml")) or name in recipe_names()
 
@@ -31,7 +31,7 @@ def is_recipe(name: str) -> bool:
 def pairs_of(name: str, images: Path | None, placement: Placement | None = None) -> list[Pair]:
     """Annotation files with their folders of pictures: of a file, or all those of a recipe."""
     from vlmbench.trainers.data.checking import Pair
-    from vlmbench.trainers.reading import read
+    from vlmbench.trainers.recipe.loading import read
 
     if is_training_file(name):
         file = Path(name).expanduser()
@@ -50,7 +50,7 @@ def pairs_of(name: str, images: Path | None, placement: Placement | None = None)
 
 def drawn_of(name: str) -> dict[str, int]:
     """How many pictures each stage of a recipe draws for itself."""
-    from vlmbench.trainers.reading import read
+    from vlmbench.trainers.recipe.loading import read
 
     if is_training_file(name):
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmbench.cli.numbers import positive
 from vlmbench.domain import Model
-from vlmbench.engine.cluster_devices import Devices, devices_of, visible
+from vlmbench.engine.cluster.devices import Devices, devices_of, visible
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import UsageError
 
@@ -75,7 +75,7 @@ def open_model(args: argparse.Namespace, options: Mapping[str, Any], onlooker: W
     if devices.tensor_parallel > 1:
         options["tensor_parallel"] = devices.tensor_parallel
     if devices.several:
-        from vlmbench.engine.cluster import open_cluster
+        from vlmbench.engine.cluster.model import open_cluster
 
         return open_cluster(
             args.model,

@@ -24,9 +24,9 @@ from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlmbench.doctor import Comparison
-    from vlmbench.doctor_checks import Check
-    from vlmbench.doctor_views import View
+    from vlmbench.doctor.checks import Check
+    from vlmbench.doctor.compare import Comparison
+    from vlmbench.doctor.views import View
     from vlmbench.domain import Request
 
     Questions = tuple[list[Request], dict[str, bytes]]
@@ -72,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
         if args.against is not None:
             raise UsageError("--against needs --model.", fix="See `vlmbench doctor --help`.")
         return _examine(args)
-    from vlmbench.doctor import compare
+    from vlmbench.doctor.compare import compare
 
     ours, theirs = sides(args)
     print(f"{ours.told(theirs)}  against  {theirs.told(ours)}", file=sys.stderr)
@@ -119,7 +119,7 @@ def _both(args: argparse.Namespace) -> tuple[Side, Side]:
 
 
 def _other_backend(model: str) -> str:
-    from vlmbench.doctor_checks import installed
+    from vlmbench.doctor.checks import installed
 
     if model.startswith("vllm:"):
         return "hf"
@@ -128,7 +128,7 @@ def _other_backend(model: str) -> str:
 
 def _askable(ours: Side, theirs: Side) -> Questions:
     """The questions that both sides can be asked."""
-    from vlmbench.doctor import items
+    from vlmbench.doctor.compare import items
 
     requests, pictures = items()
     if "openai" not in (_kind(ours.model), _kind(theirs.model)):
@@ -139,7 +139,7 @@ def _askable(ours: Side, theirs: Side) -> Questions:
 
 def _look(side: Side, args: argparse.Namespace, asked: Questions) -> tuple[list[View], bool]:
     """What one side sees and says, and whether it computes in a half format."""
-    from vlmbench.doctor_views import close, views
+    from vlmbench.doctor.views import close, views
     from vlmbench.models.loading import load_model
 
     model = load_model(
@@ -160,7 +160,7 @@ def _look(side: Side, args: argparse.Namespace, asked: Questions) -> tuple[list[
 
 def print_comparison(comparison: Comparison) -> None:
     """A line a stage, and the first difference in full."""
-    from vlmbench.doctor import STAGES
+    from vlmbench.doctor.compare import STAGES
 
     console = stdout()
     for stage in comparison.stages:
@@ -180,7 +180,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _examine(args: argparse.Namespace) -> int:
-    from vlmbench.doctor_checks import checks
+    from vlmbench.doctor.checks import checks
 
     found = checks(args.data_dir)
     if args.format == "json":

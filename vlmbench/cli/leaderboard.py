@@ -29,7 +29,7 @@ from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
-    from vlmbench.leaderboards.board_nouns import Board, Refused
+    from vlmbench.leaderboards.board.nouns import Board, Refused
 
 FAILED = 1
 _MARKS = frozenset({"run.json", "results.json"})
@@ -138,10 +138,10 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
 
 def write_board(board: Board, out: Path) -> dict[str, int]:
     """Every file with its size; equal boards give equal bytes."""
-    from vlmbench.leaderboards.badge import badge_svg, shields_json
-    from vlmbench.leaderboards.board_document import board_csv, board_json
-    from vlmbench.leaderboards.board_markdown import board_markdown
-    from vlmbench.leaderboards.board_page import board_page
+    from vlmbench.leaderboards.board.badge import badge_svg, shields_json
+    from vlmbench.leaderboards.board.document import board_csv, board_json
+    from vlmbench.leaderboards.board.markdown import board_markdown
+    from vlmbench.leaderboards.board.page import board_page
 
     texts = {
         "index.html": board_page(board),
@@ -161,8 +161,8 @@ def write_board(board: Board, out: Path) -> dict[str, int]:
 
 
 def _build(args: argparse.Namespace) -> tuple[Board, dict[str, FinishedRun]]:
-    from vlmbench.leaderboards.board import build_board
-    from vlmbench.leaderboards.board_published import published_tables
+    from vlmbench.leaderboards.board.build import build_board
+    from vlmbench.leaderboards.board.published import published_tables
 
     runs, refused = _open(find_runs(args.runs), args)
     published = [] if args.no_published else published_tables()
@@ -192,8 +192,8 @@ def _reports(board: Board, runs: Mapping[str, FinishedRun], args: argparse.Names
 def _open(
     folders: Mapping[str, Path], args: argparse.Namespace
 ) -> tuple[dict[str, FinishedRun], list[Refused]]:
-    from vlmbench.leaderboards.board_nouns import Refused
-    from vlmbench.leaderboards.board_paths import published, without_places
+    from vlmbench.leaderboards.board.anonymise import published, without_places
+    from vlmbench.leaderboards.board.nouns import Refused
     from vlmbench.report.runs import open_run
 
     runs: dict[str, FinishedRun] = {}

@@ -86,7 +86,7 @@ def page_name(folder: str) -> str:
 
 def _anonymised(run: FinishedRun) -> FinishedRun:
     """The run with servers and folders cut out of its errors; the model's answers stay as they are."""
-    from vlmbench.leaderboards.board_paths import without_places
+    from vlmbench.leaderboards.board.anonymise import without_places
 
     hosts = sorted(set(_hosts(run.spec)), key=len, reverse=True)
 

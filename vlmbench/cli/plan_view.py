@@ -10,8 +10,8 @@ from vlmbench.cli.common import stdout
 from vlmbench.cli.data_check import one_line
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.plan import Plan
-    from vlmbench.trainers.recipe import Evaluation
+    from vlmbench.trainers.plan.plan import Plan
+    from vlmbench.trainers.recipe.model import Evaluation
 
 GIB = 2**30
 

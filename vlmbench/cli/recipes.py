@@ -21,7 +21,7 @@ from vlmbench.cli.common import add_format_argument, print_json
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.recipe import LanguageModel, Model, VisionTower
+    from vlmbench.trainers.recipe.model import LanguageModel, Model, VisionTower
 
 ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
 
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
 def list_recipes(args: argparse.Namespace) -> int:
     """Every recipe whose name or model has the pattern in it."""
     from vlmbench.cli.list import print_rows
-    from vlmbench.trainers.library import recipe_names
+    from vlmbench.trainers.recipe.library import recipe_names
 
     if len(args.words) > 1:
         raise UsageError("`recipes list` takes one pattern.", fix="See `vlmbench recipes --help`.")
@@ -74,8 +74,8 @@ def list_recipes(args: argparse.Namespace) -> int:
 
 def _plan_rows(name: str) -> list[dict[str, Any]]:
     """A recipe's steps and memory in one row; none for a chain, whose recipes have rows of their own."""
-    from vlmbench.trainers.plan import Machine, plan_chain
-    from vlmbench.trainers.reading import read
+    from vlmbench.trainers.plan.plan import Machine, plan_chain
+    from vlmbench.trainers.recipe.loading import read
 
     chain = read(name)
     if len(chain.stages) > 1:
@@ -97,7 +97,7 @@ def _plan_rows(name: str) -> list[dict[str, Any]]:
 
 def show(args: argparse.Namespace) -> int:
     """Every value of one recipe, as YAML that can be saved and trained."""
-    from vlmbench.trainers.reading import plain, read, written
+    from vlmbench.trainers.recipe.loading import plain, read, written
 
     chain = read(_words(args, 1)[0], args.set)
     if args.format == "json":
@@ -109,7 +109,7 @@ def show(args: argparse.Namespace) -> int:
 
 def copy(args: argparse.Namespace) -> int:
     """A file of one's own with every value of a recipe."""
-    from vlmbench.trainers.reading import read, written
+    from vlmbench.trainers.recipe.loading import read, written
 
     name, folder = _words(args, 2)
     chain = read(name, args.set)
@@ -135,7 +135,7 @@ def _words(args: argparse.Namespace, count: int) -> list[str]:
 
 
 def _row(name: str) -> dict[str, Any]:
-    from vlmbench.trainers.reading import read
+    from vlmbench.trainers.recipe.loading import read
 
     chain = read(name)
     last = chain.recipes[-1]

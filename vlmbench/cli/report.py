@@ -26,7 +26,7 @@ from vlmbench.errors import RunFolderError, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
-    from vlmbench.leaderboards.compare_nouns import Comparison
+    from vlmbench.leaderboards.compare.nouns import Comparison
     from vlmbench.stats import Difference
 
 PAGE = "report.html"
@@ -175,7 +175,7 @@ def _difference(runs: Sequence[FinishedRun]) -> Mapping[str, Any] | None:
 
 def _difference_under(rules: RuleSet, runs: Sequence[FinishedRun]) -> Mapping[str, Any]:
     """By the test that `vlmbench compare` uses, whole and by category, or why it refuses."""
-    from vlmbench.leaderboards.comparing import compare
+    from vlmbench.leaderboards.compare.compare import compare
 
     first, second = runs
     try:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
     from vlmbench.stats import Difference
     from vlmbench.trainers.pipeline import TrainingRequest
-    from vlmbench.trainers.plan import Machine
-    from vlmbench.trainers.recipe import Chain
+    from vlmbench.trainers.plan.plan import Machine
+    from vlmbench.trainers.recipe.model import Chain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +169,7 @@ def _open_run(folder: Path) -> FinishedRun:
 
 
 def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
-    from vlmbench.leaderboards.comparing import compare
+    from vlmbench.leaderboards.compare.compare import compare
 
     return compare(first, second).difference
 
@@ -177,8 +177,8 @@ def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:
     """Print what the training costs and what is missing."""
     from vlmbench.cli.plan_view import document, print_evaluation, print_plan
-    from vlmbench.trainers.plan import plan_chain
-    from vlmbench.trainers.recipe import Evaluation
+    from vlmbench.trainers.plan.plan import plan_chain
+    from vlmbench.trainers.recipe.model import Evaluation
 
     plans = plan_chain(chain, machine(args, request, chain))
     evaluations = [stage for stage in chain.stages if isinstance(stage, Evaluation)]
@@ -195,7 +195,7 @@ def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> in
 
 def machine(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> Machine:
     """The machine that the plan is for; where nothing names one, that which each recipe was published for."""
-    from vlmbench.trainers.plan import Machine
+    from vlmbench.trainers.plan.plan import Machine
 
     processes = chain.recipes[-1].parallelism.processes
     here = request.topology(processes)

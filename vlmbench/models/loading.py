@@ -20,7 +20,7 @@ from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from vlmbench.models.hf_layouts import Parts
+    from vlmbench.models.hf.any_layout import Parts
 
 FILES = (".pth", ".pt")
 """What training tools leave in one file."""
@@ -61,12 +61,12 @@ def load_model(
 
         return load_echo(spec)
     if kind.lower() == "openai":
-        from vlmbench.models.openai import CONCURRENCY, load_openai
+        from vlmbench.models.openai.model import CONCURRENCY, load_openai
 
         concurrency = CONCURRENCY if batch_size == "auto" else batch_size
         return load_openai(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
     if kind.lower() == "vllm":
-        from vlmbench.models.vllm import load_vllm
+        from vlmbench.models.vllm.model import load_vllm
 
         return load_vllm(
             where(spec.partition(":")[2]),
@@ -79,7 +79,7 @@ def load_model(
         )
     if tensor_parallel > 1:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
-    from vlmbench.models.hf import load_hf
+    from vlmbench.models.hf.model import load_hf
 
     return load_hf(
         where(spec),
@@ -92,7 +92,7 @@ def load_model(
 
 
 def _parts(given: Mapping[str, str | None]) -> Parts:
-    from vlmbench.models.hf_layouts import Parts
+    from vlmbench.models.hf.any_layout import Parts
 
     llm, vision = (
         None if given[flag] is None else where(given[flag] or "") for flag in ("--llm", "--vision")

@@ -1,0 +1,1 @@
+"""Two runs or more, question by question, by the test that fits."""

@@ -1,0 +1,1 @@
+"""What a training costs before anything is loaded: steps, parameters, memory, time, and what is missing."""

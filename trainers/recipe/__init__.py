@@ -1,0 +1,1 @@
+"""A recipe: read from YAML, checked, and written again."""

@@ -1,0 +1,131 @@
+"""What no value of a recipe alone can tell: values that do not go together, or with the model's own sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
+from vlmbench.trainers.plan.sizes import config_of, language_part, vision_part
+from vlmbench.trainers.recipe.model import LanguageModel, Recipe, VisionTower
+from vlmbench.trainers.recipe.overrides import PLACE
+
+LAYERS = 2
+"""Linear layers of a projector that transformers can train."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a recipe's values come from: who made a mistake is told where they made it."""
+
+    where: str
+    """The file."""
+    asked: tuple[str, ...] = ()
+    """Keys that settings changed."""
+    shipped: bool = False
+
+    def error(self, what: str, key: str, *, of: tuple[str, ...] = (), fix: str | None = None) -> UserError:
+        """A mistake at `key`; it is the command line's where a setting reached that key, or one `of` them."""
+        if self.reached(key, *of):
+            return UsageError(what, file=PLACE, key=key, fix=fix)
+        return UserError(what, file=self.where, key=key, fix=fix)
+
+    def reached(self, *keys: str) -> bool:
+        """Whether a setting changed one of these keys, what is below it, or what it is below."""
+        return any(
+            asked == key or asked.startswith(f"{key}.") or key.startswith(f"{asked}.")
+            for asked in self.asked
+            for key in keys
+        )
+
+
+def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
+    """Raise at the first."""
+    language, vision = recipe.model.language, recipe.model.vision
+    _refuse_nothing_to_do(recipe, origin)
+    for name, part in (("language", language), ("vision", vision)):
+        _refuse_half(part, f"model.{name}", origin)
+        if part.path is None and recipe.model.start is None:
+            key = f"model.{name}.path"
+            raise origin.error("is missing, and there is no `model.start`.", key, of=("model.start",))
+    if language.quantisation is not None and (language.train == "full" or language.fresh):
+        fix = "Set model.language.quantisation to null, or train: lora."
+        raise origin.error("four-bit weights cannot be trained in full.", "model.language", fix=fix)
+    if recipe.model.projector.depth != LAYERS:
+        says = f"must be {LAYERS}: what is trained is transformers' LLaVA, whose projector has two layers."
+        raise origin.error(says, "model.projector.depth")
+    start = recipe.model.start
+    _refuse_layer(replace(vision, path=start or vision.path), origin)
+    _refuse_targets(replace(language, path=start or language.path), "model.language", origin)
+    _refuse_targets(replace(vision, path=start or vision.path), "model.vision", origin)
+
+
+def _refuse_nothing_to_do(recipe: Recipe, origin: Origin) -> None:
+    """A training in which nothing learns, or from nothing; and numbers that its device cannot compute in."""
+    model, parallelism = recipe.model, recipe.parallelism
+    parts = {"model.projector.train": model.projector.train}
+    parts |= {
+        f"model.{name}.train": part.train != "frozen"
+        for name, part in (("language", model.language), ("vision", model.vision))
+    }
+    if not any(parts.values()):
+        key = next((key for key in parts if origin.reached(key)), "model.projector.train")
+        fix = "Set model.projector.train to true, or model.language.train to lora or full."
+        raise origin.error("leaves nothing to learn: every part of the model is frozen.", key, fix=fix)
+    if not recipe.data.sources:
+        fix = "Name one: {annotations: FILE, images: FOLDER}, or {kind: shapes, samples: N}."
+        raise origin.error("is empty: there is nothing to learn from.", "data.sources", fix=fix)
+    if parallelism.device == "cpu" and parallelism.precision == "fp16":
+        raise origin.error(
+            "must be fp32, bf16 or auto on a processor: fp16 is trained on GPUs alone.",
+            "parallelism.precision",
+            of=("parallelism.device",),
+        )
+
+
+def _refuse_half(part: LanguageModel | VisionTower, key: str, origin: Origin) -> None:
+    """Adapters that are not trained, or training of adapters that are not there."""
+    if (part.train == "lora") != (part.lora is not None):
+        says = "has no `lora`" if part.lora is None else f"has a `lora` and is `{part.train}`"
+        fix = f"Give {key}.lora with {key}.train: lora, or neither."
+        raise origin.error(f"{says}.", key, of=(f"{key}.lora", f"{key}.train"), fix=fix)
+
+
+def _refuse_layer(vision: VisionTower, origin: Origin) -> None:
+    """The tower gives its layers' outputs and, before them, its embeddings."""
+    states = int(_config(vision).get("num_hidden_layers", -1)) + 1
+    if states and not -states <= vision.select_layer < states:
+        says = (
+            f"must be a number from {-states} to {states - 1} with this tower, not `{vision.select_layer}`."
+        )
+        raise origin.error(says, "model.vision.select_layer")
+
+
+def _refuse_targets(part: LanguageModel | VisionTower, key: str, origin: Origin) -> None:
+    """Building a model to see its layers takes a while, and what ships here was looked at before."""
+    key = f"{key}.lora.targets"
+    if part.lora is None or not part.lora.targets or (origin.shipped and not origin.reached(key)):
+        return
+    known = set(_layers(part))
+    for target in part.lora.targets:
+        if known and target not in known:
+            place = PLACE if origin.reached(key) else origin.where
+            raise UnknownName("linear layer", target, known, fix=f"({place}, `{key}`)")
+
+
+def _layers(part: LanguageModel | VisionTower) -> Iterator[str]:
+    """The last parts of their names; none where nothing is known of the model yet."""
+    if not _config(part):
+        return
+    sized = language_part(part) if isinstance(part, LanguageModel) else vision_part(part)
+    for linear in sized.linears:
+        if linear.name != "lm_head":
+            yield linear.name.rpartition(".")[2]
+
+
+def _config(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
+    try:
+        return config_of(part)
+    except (ModelError, OSError):
+        return {}

@@ -1,0 +1,275 @@
+"""Several devices or machines as one model: the engine asks it as it asks any other.
+
+Each worker holds one replica and takes chunks of whole groups from one queue, a slow one fewer. There is no
+other traffic between them. The driver alone writes, so what a worker's death can cost is what it had in hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vlmbench.domain import ImageSource, Request, Response
+from vlmbench.engine.cluster.devices import Devices
+from vlmbench.engine.cluster.merge_counts import added
+from vlmbench.engine.cluster.placement import Counted, Died, Event, Over, Said, Seat, digests, pictures_of
+from vlmbench.engine.cluster.queue import Chunk, Work
+from vlmbench.engine.cluster.ray_cluster import connect, import_ray
+from vlmbench.engine.cluster.worker import Orders, Ready
+from vlmbench.engine.cluster.workers import Crew
+from vlmbench.errors import ModelError, UserError
+
+DEADLINE = 900.0
+"""Seconds without an answer after which a worker counts as hung."""
+HOPELESS = 10
+"""Workers that may fail before the first answer, while it is still open which group is to blame."""
+DRAIN = 1.0
+"""How long answers that are on their way are waited for after Ctrl-C."""
+COUNTING = 10.0
+"""How long workers are waited for that have answered everything and not yet said so."""
+_TICK = 0.25
+
+
+def open_cluster(
+    model: str,
+    devices: Devices,
+    options: Mapping[str, Any],
+    *,
+    say: Callable[[str], None] = lambda _text: None,
+    tell: Callable[[ClusterModel], None] = lambda _model: None,
+    deadline: float = DEADLINE,
+) -> ClusterModel:
+    """Replicas of a model on so many devices; returns when the first of them is loaded.
+
+    `tell` gets the model before, for those who want to see its workers load.
+    """
+    device = str(options.get("device", "auto"))
+    end = connect(devices, device=device)
+    crew = None
+    try:
+        orders = Orders(model=model, options=dict(options), folder=os.fspath(os.getcwd()))  # noqa: PTH109
+        crew = Crew(devices, device, orders, say, deadline)
+        replicas = ClusterModel(crew, end)
+        tell(replicas)
+        _wait(crew)
+        return replicas
+    except BaseException:
+        if crew is not None:
+            crew.close()
+        end()
+        raise
+
+
+def _wait(crew: Crew) -> None:
+    """Until the first replica is loaded."""
+    while crew.hello is None:
+        for event in crew.events(_TICK):
+            if isinstance(event, Died):
+                crew.replace(event.seat, event.reason)
+
+
+class ClusterModel:
+    """A model of several replicas. Make one with `open_cluster`, and close it."""
+
+    def __init__(self, crew: Crew, end: Callable[[], None]) -> None:
+        self._crew, self._end = crew, end
+        self._counts: list[Mapping[str, Any]] = []
+
+    @property
+    def _hello(self) -> Ready:
+        assert self._crew.hello is not None  # noqa: S101 - it is handed out when the first replica is loaded
+        return self._crew.hello
+
+    @property
+    def name(self) -> str:
+        """As with one replica."""
+        return self._hello.name
+
+    @property
+    def style(self) -> str:
+        """As with one replica."""
+        return self._hello.style
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """As with one replica, so that a run may continue on any number of them."""
+        return self._hello.facts
+
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """How many answered, and what their replicas counted over the latest `generate`.
+
+        What a worker had counted of the chunk it died over is not known.
+        """
+        states = self.workers()
+        return {
+            "workers": len(states),
+            "replaced": sum(state["replaced"] for state in states),
+            "left_out": sum(state["state"] == "left out" for state in states),
+            **added(self._counts),
+        }
+
+    def workers(self) -> list[dict[str, Any]]:
+        """What each worker is doing."""
+        return self._crew.states()
+
+    def render(self, request: Request) -> str:
+        """The exact text the model will see."""
+        ray = import_ray()
+        asked = self._crew.ready[0].actor.render.remote(request)
+        try:
+            rendered: str = ray.get(asked, timeout=self._crew.deadline)
+        except ray.exceptions.GetTimeoutError:
+            raise ModelError(f"a worker gave no sign of life for {self._crew.deadline:.0f} s.") from None
+        return rendered
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """Answer every request once, in whatever order the workers get there."""
+        self._crew.refill()
+        asking = _Asking(self._crew, list(requests), images)
+        self._counts = asking.counts
+        try:
+            with _polite_stop() as stop:
+                while asking.work.open and not stop:
+                    asking.feed()
+                    yield from asking.hear(_TICK)
+                if not stop:
+                    asking.hear_out(stop)
+                if stop:
+                    yield from asking.drain()
+                    raise KeyboardInterrupt
+        finally:
+            if asking.work.open:
+                self._crew.recall()
+
+    def close(self) -> None:
+        """End the workers, and Ray if it was started for them."""
+        self._crew.close()
+        self._end()
+
+
+class _Asking:
+    """One call of `generate`."""
+
+    def __init__(self, crew: Crew, requests: list[Request], images: ImageSource) -> None:
+        self.work = Work(requests)
+        self.counts: list[Mapping[str, Any]] = []
+        """What replicas told of the chunks they finished."""
+        self._chunks: set[Chunk] = set()
+        self._crew, self._images = crew, images
+        self._digest = next(iter(digests(requests)), None)
+        self._shared = self._share(images)
+        self._answers = self._failures = 0
+
+    def _share(self, images: ImageSource) -> Any:
+        """The picture source as workers get it: a path, if it can be sent at all."""
+        try:
+            return import_ray().put(images)
+        except Exception:
+            return None
+
+    def feed(self) -> None:
+        """Give something to every worker that is about to run out of work."""
+        ready = self._crew.ready
+        for seat in ready:
+            if seat.hungry and self._looked(seat):
+                chunk = self.work.take(seat.number, len(ready))
+                if chunk is not None:
+                    self._chunks.add(chunk)
+                    sees = self._shared is not None and seat.sees(self._shared)
+                    seat.give(chunk, self._shared if sees else pictures_of(chunk, self._images))
+
+    def _looked(self, seat: Seat) -> bool:
+        """Whether it is known if the worker sees the pictures; if not, it is asked."""
+        if self._digest is None or self._shared is None or seat.sees(self._shared) is not None:
+            return True
+        seat.look(self._shared, self._digest)
+        return False
+
+    def hear(self, timeout: float) -> Iterator[Response]:
+        """The answers that came."""
+        for event in self._crew.events(timeout):
+            yield from self._happened(event)
+
+    def drain(self) -> Iterator[Response]:
+        """What is on its way, and nothing new."""
+        until = time.monotonic() + DRAIN
+        while self.work.open and time.monotonic() < until:
+            yield from self.hear(_TICK)
+
+    def hear_out(self, stop: Sequence[int]) -> None:
+        """Everything is answered; what was counted comes after the last answer."""
+        until = time.monotonic() + COUNTING
+        while any(job.chunk in self._chunks for seat in self._crew.seats for job in seat.jobs):
+            if stop or time.monotonic() > until:
+                return
+            for _ in self.hear(_TICK):
+                pass
+
+    def _happened(self, event: Event) -> Iterator[Response]:
+        if isinstance(event, Said):
+            # What is left of an earlier benchmark may come late, and its rows may have the same names.
+            if event.chunk.lacks(event.response.id):
+                self.work.answered(event.response.id)
+                self._count(event.seat, event.response)
+                yield event.response
+        elif isinstance(event, Counted):
+            if event.chunk in self._chunks:
+                self.counts.append(event.counts)
+        elif isinstance(event, Over):
+            yield from self._over(event)
+        else:
+            for chunk in event.chunks[1:]:
+                self.work.give_back(chunk)
+            if event.chunks:
+                yield from self._failed(event.seat, event.chunks[0], f"the worker died: {event.reason}")
+            self._crew.replace(event.seat, event.reason)
+
+    def _over(self, event: Over) -> Iterator[Response]:
+        if event.failed is not None and event.failed.user:
+            error = UserError(event.failed.reason)
+            error.exit_code = event.failed.exit_code
+            raise error
+        if event.chunk.left:
+            reason = event.failed.reason if event.failed else "the model ended without answering"
+            yield from self._failed(event.seat, event.chunk, reason)
+
+    def _failed(self, seat: Seat, chunk: Any, reason: str) -> Iterator[Response]:
+        self._failures += 1
+        for response in self.work.died(chunk, seat.number, reason):
+            self._count(seat, response)
+            yield response
+        if not self._answers and not self.work.condemned and self._failures >= HOPELESS:
+            raise ModelError(f"{HOPELESS} workers failed before the first answer; the last: {reason}.")
+
+    def _count(self, seat: Seat, response: Response) -> None:
+        seat.done += 1
+        seat.errors += response.finish == "error"
+        self._answers += response.finish != "error"
+
+
+@contextlib.contextmanager
+def _polite_stop() -> Iterator[list[int]]:
+    """Ctrl-C and a polite kill fill the list; a second one stops at once."""
+    asked: list[int] = []
+    before = {}
+
+    def stop(number: int, _frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop)
+    except ValueError:
+        pass  # not in the main thread: whoever runs us has the signals
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

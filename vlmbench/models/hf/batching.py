@@ -1,0 +1,196 @@
+"""Which prompts are asked together: jobs into batches, by a budget of tokens.
+
+A job is one prompt, or several that share their pictures and the text before and around them. Jobs
+come sorted by length a window at a time, so that a batch has little padding. A batch that does not
+fit on the device halves the budget for good. Greedy answers do not depend on any of this.
+
+A job over the budget is divided, and what its prompts share is computed once for each part. Where that
+is most of it, as with a picture of thousands of tokens, dividing would cost more than it saves: until a
+batch has really not fit, such a job goes whole.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from vlmbench.domain import ImageRef, Request, Response
+from vlmbench.errors import UserError
+from vlmbench.model_files.silence import first_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlmbench.models.hf.shared_prefix import Shared
+
+
+class OutOfMemoryError(Exception):
+    """A batch was too large for the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A request ready to be asked."""
+
+    request: Request
+    text: str
+    length: int
+    """About how many tokens; only its order counts."""
+    pixels: int
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The pictures, in the order shown."""
+        return tuple(part.digest for part in self.request.parts if isinstance(part, ImageRef))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Prompts that are asked as one, with all that the device needs for them."""
+
+    prompts: tuple[Prompt, ...]
+    tokens: int
+    """How many the device is given for it."""
+    shared: Shared | None = None
+    """The prompts as one tree of tokens; None: a single prompt, asked the plain way."""
+    pictures: tuple[Image, ...] = ()
+    """Of a prompt asked the plain way."""
+
+    def fits_with(self, other: Job) -> bool:
+        """Whether both can be in one batch: one way of decoding, and pictures in both or in neither."""
+        mine, its = self.prompts[0], other.prompts[0]
+        return (
+            mine.request.decoding == its.request.decoding
+            and bool(mine.digests) == bool(its.digests)
+            and (self.shared is None) == (other.shared is None)
+        )
+
+    @property
+    def is_mostly_shared(self) -> bool:
+        """Whether a half of it would still be three quarters of its tokens, or more."""
+        if self.shared is None:
+            return False
+        # What the first and the last in order begin with, all between them begin with too.
+        first, last = min(self.shared.rows), max(self.shared.rows)
+        in_common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+        return 2 * in_common >= self.tokens
+
+    def halves(self) -> tuple[Job, ...]:
+        """The same prompts in two jobs; a job of one prompt is not divided."""
+        if self.shared is None or len(self.prompts) == 1:
+            return (self,)
+        middle = (len(self.prompts) + 1) // 2
+        return self._part(0, middle), self._part(middle, len(self.prompts))
+
+    def singles(self) -> Iterator[Job]:
+        """Every prompt in a job of its own."""
+        for place in range(len(self.prompts)):
+            yield self._part(place, place + 1)
+
+    def _part(self, start: int, end: int) -> Job:
+        if self.shared is None:
+            return self
+        shared = self.shared.part(start, end)
+        return Job(prompts=self.prompts[start:end], tokens=shared.tokens, shared=shared)
+
+
+Ask = Callable[[Sequence[Job]], list[Response]]
+
+
+class Batcher:
+    """Answers jobs in batches of at most so many tokens, padding counted, and at most so many prompts."""
+
+    def __init__(self, tokens: int, rows: int | None = None) -> None:
+        self.tokens, self.rows = tokens, rows
+        self.halvings = 0
+        """How often a batch did not fit."""
+
+    def answer(self, jobs: Iterable[Job | Response], ask: Ask) -> Iterator[Response]:
+        """Every prompt answered once, one that fails alone; what is a response already passes through."""
+        source, waiting = iter(jobs), deque[Job]()
+        while True:
+            batch: list[Job] = []
+            for job in self._batch(source, waiting):
+                if isinstance(job, Response):
+                    yield job
+                else:
+                    batch.append(job)
+            if not batch:
+                return
+            try:
+                answers = ask(batch)
+            except OutOfMemoryError as error:
+                answers = self._make_smaller(batch, waiting, error)
+            except Exception as error:  # the model's own code; whatever it raises is this batch's misfortune
+                answers = _one_by_one(batch, ask, error)
+            yield from answers
+
+    def _batch(self, source: Iterator[Job | Response], waiting: deque[Job]) -> Iterator[Job | Response]:
+        batch: list[Job] = []
+        while True:
+            job = waiting.popleft() if waiting else next(source, None)
+            if job is None:
+                return
+            if isinstance(job, Response):
+                yield job
+            elif self._is_to_be_divided(job):
+                waiting.extendleft(reversed(job.halves()))
+            elif batch and not (batch[0].fits_with(job) and self._has_room(*batch, job)):
+                waiting.appendleft(job)
+                return
+            else:
+                batch.append(job)
+                yield job
+
+    def _is_to_be_divided(self, job: Job) -> bool:
+        if len(job.prompts) == 1 or self._has_room(job):
+            return False
+        return not self._has_rows(job) or self.halvings > 0 or not job.is_mostly_shared
+
+    def _has_room(self, *batch: Job) -> bool:
+        return _cost(batch) <= self.tokens and self._has_rows(*batch)
+
+    def _has_rows(self, *batch: Job) -> bool:
+        rows = sum(len(job.prompts) for job in batch)
+        # Sampling draws its random numbers a batch at a time, so only a batch of one can be repeated.
+        most = 1 if batch[0].prompts[0].request.decoding.do_sample else self.rows
+        return most is None or rows <= most
+
+    def _make_smaller(
+        self, batch: Sequence[Job], waiting: deque[Job], error: OutOfMemoryError
+    ) -> list[Response]:
+        prompts = [prompt for job in batch for prompt in job.prompts]
+        if len(prompts) == 1:
+            return [failure(prompts[0].request.id, error)]
+        self.halvings += 1
+        self.tokens = max(1, _cost(batch) // 2)
+        waiting.extendleft(reversed(batch if len(batch) > 1 else batch[0].halves()))
+        return []
+
+
+def _cost(batch: Sequence[Job]) -> int:
+    return len(batch) * max(job.tokens for job in batch)
+
+
+def _one_by_one(batch: Sequence[Job], ask: Ask, error: Exception) -> list[Response]:
+    alone = [single for job in batch for single in job.singles()]
+    if len(alone) == 1:
+        return [failure(alone[0].prompts[0].request.id, error)]
+    answers: list[Response] = []
+    for job in alone:
+        try:
+            answers += ask([job])
+        except Exception as its_own:
+            answers.append(failure(job.prompts[0].request.id, its_own))
+    return answers
+
+
+def failure(request_id: str, error: BaseException) -> Response:
+    """An error as the answer to one request."""
+    reason = first_line(error)
+    known = isinstance(error, (UserError, OutOfMemoryError)) or reason == type(error).__name__
+    text = reason if known else f"{type(error).__name__}: {reason}"
+    return Response(id=request_id, text="", finish="error", error=text)

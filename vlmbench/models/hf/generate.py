@@ -1,0 +1,212 @@
+"""One batch: encode, generate, decode.
+
+Greedy decoding is greedy: of a checkpoint's generation_config.json only the token ids are kept
+(where to stop, what to pad with, what never to say), never its sampling or penalty settings.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vlmbench.domain import Decoding, Finish
+from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.models.hf.batching import OutOfMemoryError
+from vlmbench.models.hf.features import encode_once
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
+
+STEERING = ("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens")
+"""Settings of a checkpoint that change which token is the likeliest."""
+KEPT_SETTINGS = ("bos_token_id", "decoder_start_token_id", *STEERING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came out for one prompt of a batch."""
+
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    new_tokens: int
+    """With the token that ended the answer."""
+
+
+class Generator:
+    """A loaded model and its processor, answering one batch at a time by the model's own `generate`."""
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        self.model, self._processor = model, processor
+        self.settings = checkpoint_settings(model, processor.tokenizer)
+        self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
+        _install(self.settings, model)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether the checkpoint forbids or forces tokens, which only `generate` knows how to do."""
+        return any(name in self.settings for name in STEERING)
+
+    def answers(
+        self,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        decoding: Decoding,
+        seed: int,
+        same: Sequence[Hashable] = (),
+    ) -> tuple[list[Answer], int]:
+        """One answer a text, in order, and how many sets of pictures were encoded.
+
+        All of them have pictures, or none has. Texts with the same name in `same` have the same pictures.
+        """
+        return self.guarded(lambda: self._answers(texts, pictures, decoding, seed, same))
+
+    def guarded(self, work: Callable[[], T]) -> T:
+        """What `work` returns, with any torch's way of running out of memory as ours."""
+        try:
+            return work()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = first_line(error)
+        # Only here, with the error and its frames gone, can the batch's tensors be freed.
+        _free_memory()
+        raise OutOfMemoryError(reason)
+
+    def _answers(
+        self,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        decoding: Decoding,
+        seed: int,
+        same: Sequence[Hashable],
+    ) -> tuple[list[Answer], int]:
+        import torch
+
+        if decoding.do_sample:
+            torch.manual_seed(seed)
+        with quiet(), torch.inference_mode():
+            inputs = self._encode(texts, pictures)
+            encoded = sum(map(bool, pictures))
+            # Beams repeat what they are given in ways of their own.
+            if encoded and decoding.num_beams == 1 and len(set(same)) < len(same):
+                encoded = self._with_pictures_once(inputs, texts, pictures, same)
+            tokens = self.model.generate(**inputs, generation_config=self._config(decoding))
+        prompt_length = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        rows = tokens[:, prompt_length:].tolist()
+        return [self.answer(row, length) for row, length in zip(rows, lengths, strict=True)], encoded
+
+    def _with_pictures_once(
+        self,
+        inputs: Any,
+        texts: Sequence[str],
+        pictures: Sequence[Sequence[Image]],
+        same: Sequence[Hashable],
+    ) -> int:
+        firsts = [same.index(name) for name in dict.fromkeys(same)]
+        few = self._encode([texts[first] for first in firsts], [pictures[first] for first in firsts])
+        which = [firsts.index(same.index(name)) for name in same]
+        done = encode_once(self.model, inputs, few, which, [len(shown) for shown in pictures])
+        return len(firsts) if done else len(texts)
+
+    def _encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image]]) -> Any:
+        bos = self._processor.tokenizer.bos_token
+        inputs = self._processor(
+            text=list(texts),
+            images=[list(images) for images in pictures] if any(pictures) else None,
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            # A template that writes the first token itself must not get a second one.
+            add_special_tokens=not (bos and texts[0].startswith(bos)),
+        )
+        if not self._takes_segments:
+            inputs.pop("token_type_ids", None)
+        return inputs.to(self.model.device, dtype=self.model.dtype)
+
+    def _config(self, decoding: Decoding) -> Any:
+        from transformers import GenerationConfig
+
+        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        return GenerationConfig(  # type: ignore[no-untyped-call]
+            **self.settings,
+            max_new_tokens=decoding.max_new_tokens,
+            num_beams=decoding.num_beams,
+            do_sample=decoding.do_sample,
+            **(sampling if decoding.do_sample else {}),
+        )
+
+    def answer(self, row: list[int], prompt_tokens: int) -> Answer:
+        """The tokens after a prompt as an answer: up to the first that ends it."""
+        stops = set(self.settings["eos_token_id"])
+        end = next((place for place, token in enumerate(row) if token in stops), None)
+        said = row if end is None else row[: end + 1]
+        text = self._processor.tokenizer.decode(said, skip_special_tokens=True)
+        return Answer(
+            text=text.strip(),
+            finish="length" if end is None else "stop",
+            prompt_tokens=prompt_tokens,
+            new_tokens=len(said),
+        )
+
+
+def end_answers(settings: Any, stops: Sequence[int]) -> None:
+    """Let these tokens end an answer, too."""
+    if stops:
+        told = settings.eos_token_id
+        known = told if isinstance(told, list) else [] if told is None else [told]
+        settings.eos_token_id = list(dict.fromkeys([*known, *stops]))
+
+
+def checkpoint_settings(model: Any, tokenizer: Any) -> dict[str, Any]:
+    """The checkpoint's token ids for generation, and nothing else of its generation_config.json."""
+    told = model.generation_config
+    settings = {name: getattr(told, name, None) for name in KEPT_SETTINGS}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    text_config = model.config.get_text_config(decoder=True)
+    stops = _ids(told.eos_token_id) or _ids(getattr(text_config, "eos_token_id", None))
+    # A tokenizer's end token ends an answer even where the configuration forgot about it.
+    stops = list(dict.fromkeys([*stops, *_ids(tokenizer.eos_token_id)]))
+    pad = told.pad_token_id if told.pad_token_id is not None else tokenizer.pad_token_id
+    return settings | {
+        "eos_token_id": stops,
+        "pad_token_id": pad if pad is not None else next(iter(stops), 0),
+    }
+
+
+def _ids(value: int | Sequence[int] | None) -> list[int]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, int) else list(value)
+
+
+def _install(settings: dict[str, Any], model: Any) -> None:
+    """`generate` fills whatever a call leaves open from the model's own settings; leave nothing to find."""
+    from transformers import GenerationConfig
+
+    model.generation_config = GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    words = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in words
+        or "can't allocate memory" in words
+    )
+
+
+def _free_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

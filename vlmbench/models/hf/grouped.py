@@ -1,0 +1,141 @@
+"""One batch of trees: a pass over all tokens, then answers that grow side by side.
+
+Greedy decoding only. Keys and values of what prompts share are computed once and stand in the cache
+once; every answer reads them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vlmbench.domain import Decoding
+from vlmbench.model_files.silence import quiet
+from vlmbench.models.hf.cache import RoomyCache
+from vlmbench.models.hf.generate import Answer, Generator
+from vlmbench.models.hf.prefix_tree import Forest, stand_together
+from vlmbench.models.hf.shared_prefix import Shared, Trunk
+
+
+class GroupedGenerator:
+    """Answers units of prompts with the model and the stop tokens of a `Generator`."""
+
+    def __init__(self, plain: Generator) -> None:
+        self._plain, self._model = plain, plain.model
+        self._stops: Sequence[int] = plain.settings["eos_token_id"]
+        self._pad = int(plain.settings["pad_token_id"])
+
+    def answers(self, units: Sequence[Shared], decoding: Decoding) -> list[Answer]:
+        """One answer a prompt, unit by unit. All of them have pictures, or none has."""
+        return self._plain.guarded(lambda: self._answers(units, decoding))
+
+    def _answers(self, units: Sequence[Shared], decoding: Decoding) -> list[Answer]:
+        import torch
+
+        with quiet(), torch.inference_mode():
+            said = self._grow(units, decoding.max_new_tokens)
+        return [
+            self._plain.answer(said[row][place], len(ids))
+            for row, unit in enumerate(units)
+            for place, ids in enumerate(unit.rows)
+        ]
+
+    def _grow(self, units: Sequence[Shared], most: int) -> list[list[list[int]]]:
+        """The tokens of every answer: [unit][prompt][token], as long as the longest."""
+        import torch
+
+        device = self._model.device
+        forest = stand_together([unit.tree for unit in units], self._pad)
+        offsets = torch.tensor([unit.trunk.offset for unit in units], device=device)[:, None]
+        cache = RoomyCache(extra=min(most, 64) * forest.width)
+        mask = _additive(forest.sees[:, None].to(device), self._model.dtype)
+        tokens = self._next(
+            input_ids=forest.ids.to(device),
+            position_ids=_positions(units, forest).to(device),
+            attention_mask=mask,
+            past_key_values=cache,
+            logits_to_keep=forest.width,
+            **self._pixels(units),
+        )
+        said = [tokens]
+        mask = mask[:, :, -forest.width :]
+        own = _additive(torch.eye(forest.width, dtype=torch.bool, device=device), self._model.dtype)
+        own = own.expand(len(units), 1, -1, -1)
+        last = forest.depth[:, -forest.width :].to(device) + offsets
+        live = torch.tensor([[i < len(u.rows) for i in range(forest.width)] for u in units], device=device)
+        stops = torch.tensor(self._stops, device=device)
+        for _ in range(most - 1):
+            live = live & ~torch.isin(tokens, stops)
+            if not live.any():
+                break
+            mask, last = torch.cat([mask, own], dim=-1), last + 1
+            tokens = self._next(
+                input_ids=tokens, position_ids=self._planes(last), attention_mask=mask, past_key_values=cache
+            )
+            said.append(tokens)
+        rows: list[list[list[int]]] = torch.stack(said, dim=-1).tolist()
+        return rows
+
+    def _next(self, **inputs: Any) -> Any:
+        return self._model(**inputs, use_cache=True).logits.argmax(dim=-1)
+
+    def _planes(self, positions: Any) -> Any:
+        """Text has the same position in all three planes of M-RoPE."""
+        return positions.expand(3, -1, -1) if hasattr(self._model.base_model, "get_rope_index") else positions
+
+    def _pixels(self, units: Sequence[Shared]) -> dict[str, Any]:
+        pixels = collate([unit.trunk.pixels for unit in units])
+        kind = self._model.dtype
+        return {
+            name: value.to(self._model.device, kind if value.is_floating_point() else None)
+            for name, value in pixels.items()
+        }
+
+
+def _positions(units: Sequence[Shared], forest: Forest) -> Any:
+    """[row, place], or with places in pictures [3, row, place]."""
+    import torch
+
+    if all(unit.trunk.positions is None for unit in units):
+        return forest.depth
+    positions = forest.depth.expand(3, -1, -1).clone()
+    for row, unit in enumerate(units):
+        trunk: Trunk = unit.trunk
+        positions[:, row] += trunk.offset
+        start = forest.ids.shape[1] - forest.width - (unit.tokens - unit.tree.prompts)
+        positions[:, row, :start] = 0
+        positions[:, row, start : start + len(trunk.ids)] = trunk.positions
+    return torch.clamp(positions, min=0)
+
+
+def _additive(sees: Any, dtype: Any) -> Any:
+    import torch
+
+    return torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill_(
+        ~sees, torch.finfo(dtype).min
+    )
+
+
+def collate(pixels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The pictures of several units in one batch, as the processor would have put them out together.
+
+    What differs in size after the first dimension (tiles of a picture) is filled up with zeros, which
+    these models leave out again.
+    """
+    import torch
+
+    batch: dict[str, Any] = {}
+    for name in pixels[0]:
+        parts = [part[name] for part in pixels]
+        size = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+        batch[name] = torch.cat([_filled(part, size) for part in parts])
+    return batch
+
+
+def _filled(part: Any, size: Sequence[int]) -> Any:
+    from torch.nn.functional import pad
+
+    missing = [
+        side for have, want in zip(part.shape[:0:-1], size[::-1], strict=True) for side in (0, want - have)
+    ]
+    return pad(part, missing) if any(missing) else part

@@ -1,0 +1,218 @@
+"""Hugging Face image-text-to-text models: any folder or hub id that AutoModelForImageTextToText loads.
+
+Greedy answers come from trees: what the questions on a picture share is computed once. Sampling, beams
+and kinds of models not known to allow it are asked the plain way, by the model's own `generate`.
+`timing` says how many went which way.
+
+In float32, greedy answers are those of asking one by one, whatever the batch size and wherever a run is
+taken up again. In half precision the same sums are rounded in another order, so where two
+tokens are a rounding apart either can come out; the answers of one batch size repeat exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.domain import ImageSource, Request, Response
+from vlmbench.model_files.folder import check_folder, described_by, weight_files
+from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
+from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
+from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
+from vlmbench.models.hf.batching import Batcher, Job
+from vlmbench.models.hf.counters import Tally
+from vlmbench.models.hf.generate import Answer, Generator, end_answers
+from vlmbench.models.hf.grouped import GroupedGenerator
+from vlmbench.models.hf.jobs import Workshop, weigh
+from vlmbench.models.hf.pictures import Pictures
+from vlmbench.models.hf.prefetch import Ahead
+from vlmbench.models.hf.render import Renderer
+from vlmbench.models.hf.shared_prefix import Sharer, takes_trees
+from vlmbench.models.hf.size import starting_budget
+
+WINDOW = 512
+"""Requests read at a time where no batch size is told."""
+AHEAD = 512
+"""Prompts, and megabytes of their pictures, made ready before the device wants them."""
+NO_PARTS = Parts()
+LLAVA_KINDS = ("llava", "llava_next", "llava_onevision", "vipllava")
+"""Families that published numbers ask in the LLaVA wrapper's words."""
+
+
+def load_hf(
+    path: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    trust_remote_code: bool = False,
+    parts: Parts = NO_PARTS,
+) -> HfModel:
+    """The model of a folder, file or hub id, on a device, or an error that names the file that is wrong."""
+    place = choose_device(device)
+    kind = choose_dtype(dtype, place)
+    source = source_of(path, trust_remote_code=trust_remote_code)
+    reading = read_here(source, parts)
+    if reading is None:
+        files = {file.name: file for file in checked_files(source, trust_remote_code=trust_remote_code)}
+        config = load_config(source, trust_remote_code=trust_remote_code)
+        processor = load_processor(
+            source, config, trust_remote_code=trust_remote_code, template=parts.template
+        )
+        renderer = Renderer(processor, source)
+        weights = load_weights(source, device=place, dtype=kind, trust_remote_code=trust_remote_code)
+        end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
+    else:
+        from vlmbench.checkpoints.read import files_of
+
+        files = files_of(reading)
+        weights, processor = assembled(reading, device=place, dtype=kind)
+        renderer = Renderer(processor, source)
+    rows = None if batch_size == "auto" else batch_size
+    return HfModel(name_of(path, source), files, weights, processor, renderer, rows)
+
+
+def name_of(path: str, source: Path) -> str:
+    """The last part of a path."""
+    return path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or source.resolve().name
+
+
+def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:
+    """The files that decide an answer, of a folder that holds all it needs."""
+    check_folder(folder, trust_remote_code=trust_remote_code)
+    return sorted({*described_by(folder), *weight_files(folder)})
+
+
+class HfModel:
+    """A loaded model. Make one with `load_hf`."""
+
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, Path],
+        weights: Any,
+        processor: Any,
+        renderer: Renderer,
+        rows: int | None,
+    ) -> None:
+        self._name, self._files = name, files
+        self._weights, self._processor, self._renderer = weights, processor, renderer
+        self._generator = Generator(weights, processor)
+        self._grouped = GroupedGenerator(self._generator)
+        can_share = takes_trees(weights) and not self._generator.is_steered
+        self._sharer = Sharer(weights, processor, renderer.marks) if can_share else None
+        self._batcher = Batcher(starting_budget(weights), rows)
+        self._tally = Tally()
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self._name
+
+    @property
+    def style(self) -> str:
+        """`llava` for the LLaVA families, VLMEvalKit's default wording for everything else."""
+        return "llava" if self._weights.config.model_type in LLAVA_KINDS else "vlmevalkit"
+
+    @property
+    def token_budget(self) -> int:
+        """How many tokens a batch may have now; fewer than at first if a batch did not fit."""
+        return self._batcher.tokens
+
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """Which way the answers of the latest `generate` came, and what sharing saved."""
+        return self._tally.told(self._batcher)
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Digests of every file that decides an answer, and what is read from them."""
+        from transformers import __version__
+
+        template = json.dumps(self._processor.chat_template, sort_keys=True)
+        return {
+            "kind": "hf",
+            "architecture": type(self._weights).__name__,
+            "dtype": str(self._weights.dtype).removeprefix("torch."),
+            "files": digests(self._files),
+            "processor": type(self._processor).__name__,
+            "image processor": type(self._processor.image_processor).__name__,
+            "chat template": hashlib.sha256(template.encode()).hexdigest(),
+            "generation": self._generator.settings,
+            "transformers": __version__,
+        }
+
+    def render(self, request: Request) -> str:
+        """The exact text the model will see, before each picture's mark is repeated once a token."""
+        return self._renderer.text(request)
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """Answer every request once, in any order; a failing one becomes an error response."""
+        self._tally = Tally(halvings_before=self._batcher.halvings)
+        rows = self._batcher.rows
+        pictures = Pictures(images, mean_colour(self._processor))
+        workshop = Workshop(pictures, self._renderer, self._processor, self._sharer)
+        window, ahead = (WINDOW, AHEAD) if rows is None else (max(32, 4 * rows), min(AHEAD, 4 * rows))
+        with Ahead(workshop.jobs(requests, window), ahead, weigh) as ready:
+            yield from self._batcher.answer(ready, self._ask)
+
+    def _ask(self, batch: Sequence[Job]) -> list[Response]:
+        started = time.perf_counter()
+        answers = self._as_trees(batch) if batch[0].shared else self._plainly(batch)
+        prompts = [prompt for job in batch for prompt in job.prompts]
+        seconds = (time.perf_counter() - started) / len(prompts)
+        return [
+            Response(
+                id=prompt.request.id,
+                text=answer.text,
+                finish=answer.finish,
+                prompt_tokens=answer.prompt_tokens,
+                new_tokens=answer.new_tokens,
+                seconds=round(seconds, 6),
+            )
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+
+    def _as_trees(self, batch: Sequence[Job]) -> list[Answer]:
+        units = [job.shared for job in batch if job.shared is not None]
+        answers = self._grouped.answers(units, batch[0].prompts[0].request.decoding)
+        self._tally.trees(batch)
+        return answers
+
+    def _plainly(self, batch: Sequence[Job]) -> list[Answer]:
+        prompts = [job.prompts[0] for job in batch]
+        first = prompts[0].request
+        answers, encoded = self._generator.answers(
+            [prompt.text for prompt in prompts],
+            [job.pictures for job in batch],
+            first.decoding,
+            seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
+            same=[(prompt.digests, prompt.request.image_fit) for prompt in prompts],
+        )
+        self._tally.plain(answers, encoded, with_pictures=bool(batch[0].pictures))
+        return answers
+
+
+def load_config(folder: Path, *, trust_remote_code: bool) -> Any:
+    """config.json as transformers understands it."""
+    from transformers import AutoConfig
+
+    from vlmbench.errors import ModelError
+    from vlmbench.model_files.silence import first_line, quiet
+
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    # A configuration can be wrong in as many ways as it has fields.
+    except Exception as error:
+        raise ModelError(
+            f"the configuration cannot be read ({first_line(error)}).",
+            file=folder / "config.json",
+            fix="Copy it from the model's source.",
+        ) from error

@@ -1,0 +1,253 @@
+"""One server spoken to: requests retried with patience, refusals told apart, the key kept out of every text.
+
+answered                                   a Reply
+429, 5xx, timeout, closed, no JSON         tried again, then NoReply
+any other refusal                          NoReply: this request's own fault
+401, 403, 404, moved, an empty account     ModelError: no request would fare better
+
+An error sent with status 200 counts as the status that it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.request import getproxies
+
+import httpx
+
+from vlmbench.errors import ModelError
+from vlmbench.models.openai.refusal import error_in, meant, words_of
+from vlmbench.models.openai.retry import Pace, Patience, retry_after
+from vlmbench.models.openai.wire import NoText, Reply, read_reply
+
+KEY = "OPENAI_API_KEY"
+LONGEST_WORDS = 300
+KNOCKS = 3
+"""So many attempts are made to reach a server that has not answered yet. One that has may come back."""
+_PASSING = frozenset({408, 409, 425, 429})
+Read = TypeVar("Read")
+_PROXIES = ("all_proxy", "https_proxy", "http_proxy")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class NoReply(Exception):
+    """One request that failed for good."""
+
+    def __init__(self, reason: str, *, server_down: bool = False) -> None:
+        super().__init__(reason)
+        self.server_down = server_down
+        """The server's trouble and not this request's: the next one may meet it too."""
+
+
+class _Passing(Exception):
+    """A failure that may pass."""
+
+    def __init__(self, reason: str, told: float | None = None, *, unreached: bool = False) -> None:
+        super().__init__(reason)
+        self.told, self.unreached = told, unreached
+
+
+def key_from_environment() -> str | None:
+    """The key, None where there is none. A key that no header can carry is refused without showing it."""
+    key = os.environ.get(KEY, "").strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ModelError(
+            f"{KEY} holds characters that no key has.", fix="Set it again, without quotes or line breaks."
+        )
+    return key or None
+
+
+def _timeout(patience: Patience, path: str) -> httpx.Timeout:
+    """Less for a listing: it is written at once, and nobody may be there at all."""
+    answer, connect = (30.0, 10.0) if path == "models" else (patience.attempt_timeout, 30.0)
+    longest = patience.attempt_timeout
+    return httpx.Timeout(min(answer, longest), connect=min(connect, longest))
+
+
+def _check_ports_of_proxies() -> None:
+    proxies = getproxies()  # `no` among them, which is no address
+    for proxy in (proxies[kind] for kind in ("http", "https", "all") if kind in proxies):
+        port = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").port
+        if port is not None and not 0 < port < 65536:
+            raise ValueError(port)
+
+
+def _unusable_environment(error: Exception) -> ModelError:
+    """Named and not shown: a proxy's address may hold a password."""
+    certificates = isinstance(error, OSError)
+    names = ("ssl_cert_file", "ssl_cert_dir") if certificates else (*_PROXIES, "no_proxy")
+    named = ", ".join(sorted(name for name in os.environ if name.lower() in names)) or "proxy settings"
+    if isinstance(error, ImportError):
+        fix = "`pip install 'httpx[socks]'`, or unset it, or name the host in NO_PROXY."
+    else:
+        fix = "Mend it or unset it." if certificates else "Mend it, unset it, or name the host in NO_PROXY."
+    return ModelError(f"no connection can be made with the environment's {named}.", fix=fix)
+
+
+class ChatClient:
+    """A connection pool to one server. Use it as an async context manager, in one event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience,
+        pace: Pace,
+        connections: int = 1,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._url, self._patience, self._pace, self._say = url, patience, pace, say
+        self._key = key_from_environment()
+        # A proxy of the environment cannot reach this machine's own loopback.
+        trust = httpx.URL(url).host not in _LOOPBACK
+        try:
+            if trust:
+                _check_ports_of_proxies()
+            self._http = httpx.AsyncClient(
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                trust_env=trust,
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise _unusable_environment(error) from None
+
+    async def __aenter__(self) -> ChatClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def chat(self, body: dict[str, Any]) -> Reply:
+        """The server's answer to a chat body."""
+        try:
+            return await self._patiently("POST", "chat/completions", body, read_reply)
+        except NoText as error:
+            raise NoReply(self._shown(str(error))) from None
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the server says it serves; empty when it does not say."""
+        try:
+            return await self._patiently("GET", "models", None, _entries, knocks=KNOCKS)
+        except NoReply as error:
+            if error.server_down:
+                raise ModelError(
+                    f"{self._url} does not answer: {error}.", fix="Is the server running?"
+                ) from None
+            return []
+
+    async def _patiently(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        read: Callable[[Any], Read],
+        *,
+        knocks: int | None = None,
+    ) -> Read:
+        """Attempts with growing waits, until one succeeds or the deadline comes.
+
+        After `knocks` attempts without a connection nobody is taken to be there.
+        """
+        patience, loop = self._patience, asyncio.get_running_loop()
+        await self._pace.turn()
+        end = loop.time() + patience.deadline
+        failures = 0
+        while True:
+            left = min(patience.attempt_timeout, max(end - loop.time(), 0.0))
+            try:
+                return await asyncio.wait_for(self._once(method, path, body, read), left)
+            except asyncio.TimeoutError:
+                trouble = _Passing(f"no answer within {left:.3g} s")
+            except _Passing as error:
+                trouble = error
+            failures += 1
+            wait = patience.wait(failures, trouble.told)
+            asked = f", asked to wait {trouble.told:g} s" if trouble.told else ""
+            given_up = NoReply(f"{trouble}{asked} ({failures} attempts)", server_down=True)
+            most = knocks if knocks and trouble.unreached else patience.attempts
+            if failures >= min(most, patience.attempts) or loop.time() + wait > end:
+                raise given_up
+            if trouble.told:
+                self._pace.hold(trouble.told, patience.base)
+            if self._say is not None:
+                self._say(f"{self._url} does not answer yet ({trouble}); asking again in {wait:.0f} s")
+            await asyncio.sleep(wait)
+            if not await self._pace.turn(end):
+                raise given_up
+
+    async def _once(
+        self, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
+    ) -> Read:
+        try:
+            response = await self._http.request(
+                method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
+            )
+        except httpx.HTTPError as error:
+            reason = self._shown(f"{type(error).__name__}: {error}".rstrip(": "))
+            unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
+            raise _Passing(reason, unreached=unreached) from None
+        if response.status_code != 200:
+            raise self._refusal(response, path, response.status_code)
+        try:
+            document = response.json()
+        except ValueError:
+            raise _Passing("the reply is no JSON") from None
+        if (error_told := error_in(document)) is not None:
+            raise self._refusal(response, path, meant(error_told))
+        try:
+            return read(document)
+        except ValueError as error:
+            raise _Passing(str(error)) from None
+
+    def _refusal(self, response: httpx.Response, path: str, status: int) -> Exception:
+        said = self._shown(words_of(response))
+        answers = f"{response.status_code} with an error" if response.status_code == 200 else str(status)
+        if status in (401, 403):
+            state = "is not accepted" if self._key else "is not set"
+            return ModelError(
+                f"{self._url} answers {answers}: {said}. {KEY} {state} there.",
+                fix=f"Set {KEY} in the environment to a key of that server.",
+            )
+        if status == 429 and "insufficient_quota" in said:
+            return ModelError(f"{self._url}: this key's account is used up ({said}).")
+        if status in _PASSING or status >= 500:
+            return _Passing(
+                f"the server answers {answers}: {said}", retry_after(response.headers.get("Retry-After"))
+            )
+        if status in (307, 308) or (300 <= status < 400 and path != "models"):
+            return self._moved(response, path)
+        if status == 404 and path != "models":
+            return ModelError(
+                f"{self._url} answers {answers}: {said}.",
+                fix="Write the name that the server gives the model, and its address up to `/v1`: "
+                "openai:NAME@http://HOST:PORT/v1.",
+            )
+        return NoReply(f"the server answers {answers}: {said}")
+
+    def _moved(self, response: httpx.Response, path: str) -> ModelError:
+        """Not followed: the key would go to an address that nobody wrote down."""
+        try:
+            there = response.url.join(response.headers["Location"])
+            other = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
+        except (KeyError, httpx.InvalidURL, ValueError):
+            other = ""
+        other = self._shown(other.rstrip("/").removesuffix(f"/{path}"))
+        return ModelError(
+            f"{self._url} answers {response.status_code}: it sends to {other or 'no address'}.",
+            fix=f"If you trust that address, write openai:NAME@{other}." if other else None,
+        )
+
+    def _shown(self, words: str) -> str:
+        """Without our key, and only then short: half a key would not be known for one."""
+        return self._safe(words)[:LONGEST_WORDS]
+
+    def _safe(self, text: str) -> str:
+        return text.replace(self._key, "…") if self._key else text
+
+
+def _entries(document: Any) -> list[dict[str, Any]]:
+    data = document.get("data") if isinstance(document, dict) else None
+    return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []

@@ -1,0 +1,191 @@
+"""A model behind an OpenAI-compatible chat server (vLLM, LMDeploy, SGLang, a vendor).
+
+    openai:NAME@URL             NAME as the server calls it; URL up to `/v1`
+
+The key comes from OPENAI_API_KEY and nowhere else, and is in no error, file or repr.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from vlmbench.domain import ImageRef, ImageSource, Request, Response
+from vlmbench.errors import DataError, ModelError
+from vlmbench.models.openai.client import ChatClient, NoReply
+from vlmbench.models.openai.retry import Pace, Patience
+from vlmbench.models.openai.stream import Ask, as_they_come
+from vlmbench.models.openai.wire import chat_body, check_askable
+
+_SPEC = re.compile(r"openai:(?P<name>.+?)@(?P<url>https?://.+)", re.IGNORECASE)
+_WRITTEN = "Write openai:NAME@http://HOST:PORT/v1."
+CONCURRENCY = 16
+_SERVER_IS_GONE = 2
+"""So many failed requests in a row, times the concurrency, and the server is taken for gone."""
+
+
+def load_openai(
+    spec: str,
+    *,
+    concurrency: int = CONCURRENCY,
+    requests_per_minute: float | None = None,
+    patience: Patience | None = None,
+) -> OpenAIModel:
+    """The model that `openai:NAME@URL` names. Nothing is asked yet."""
+    name, url = read_spec(spec)
+    return OpenAIModel(name, url, concurrency, requests_per_minute, patience or Patience())
+
+
+def read_spec(spec: str) -> tuple[str, str]:
+    """Name and base address."""
+    found = _SPEC.fullmatch(spec)
+    if found is None:
+        raise ModelError("this is no `openai:` model.", fix=_WRITTEN)
+    url = found["url"].rstrip("/").removesuffix("/chat/completions")
+    authority = url.split("/")[2]
+    if "@" in authority or "?" in url or "#" in url:
+        # Not shown: what stands there is what must not be seen. Run folders record the command line.
+        raise ModelError(
+            "the address of an `openai:` model has no user, password or query; a key belongs into the "
+            "environment variable OPENAI_API_KEY.",
+            fix=_WRITTEN,
+        )
+    _check_address(url)
+    return found["name"], url if "/" in url.split("://", 1)[1] else f"{url}/v1"
+
+
+def _check_address(url: str) -> None:
+    """Refuse what no connection can be made to, which would fail without a word that helps."""
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+        host, port = parsed.host, parsed.port
+        if ":" not in host:
+            host.encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        host, port = "", None
+    if not host or any(character.isspace() for character in url):
+        raise ModelError("the address of this `openai:` model has no host that can be read.", fix=_WRITTEN)
+    if port is not None and not 0 < port < 65536:
+        raise ModelError(f"{port} is no port; the highest is 65535.", fix=_WRITTEN)
+
+
+class OpenAIModel:
+    """Asks a server, several requests at a time. Make one with `load_openai`."""
+
+    style = "vlmevalkit"
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        concurrency: int,
+        requests_per_minute: float | None,
+        patience: Patience,
+    ) -> None:
+        self._name, self._url = name, url
+        self._rpm, self._patience = requests_per_minute, patience
+        self._say: Callable[[str], None] | None = None
+        # More at once than a minute allows would only wait in line, against their own deadlines.
+        self._concurrency = min(concurrency, max(1, int(requests_per_minute or concurrency)))
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self._name!r}, {self._url!r})"
+
+    @property
+    def name(self) -> str:
+        """The last part of the name the server knows it by."""
+        return self._name.rstrip("/").rsplit("/", 1)[-1] or self._name
+
+    def reach(self, say: Callable[[str], None]) -> None:
+        """Ask the server what it serves now, before anything else waits for it, and tell of each wait."""
+        self._say = say
+        self._listed  # noqa: B018 - asked once, kept for `facts`
+
+    @cached_property
+    def _listed(self) -> list[dict[str, Any]]:
+        return [entry for entries in as_they_come(self._listing, [None], 1) for entry in entries]
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Name and address, and which weights the server says these are."""
+        ours = next((entry for entry in self._listed if entry.get("id") == self._name), {})
+        # `created` is left out: some servers put the time of the question there.
+        served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
+        return {"kind": "openai", "name": self._name, "url": self._url, "served": served or None}
+
+    def render(self, request: Request) -> str:
+        """What is sent; the server's own chat template comes around it. A picture as `<image>`."""
+        return "\n".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """Answers as they come."""
+        row = _FailuresInARow(self._url, _SERVER_IS_GONE * self._concurrency)
+        for response, server_down in as_they_come(self._asking(images), requests, self._concurrency):
+            yield response
+            row.note(response, server_down=server_down)
+
+    def _client(self, connections: int, say: Callable[[str], None] | None = None) -> ChatClient:
+        pace = Pace(self._rpm)
+        return ChatClient(self._url, patience=self._patience, pace=pace, connections=connections, say=say)
+
+    @asynccontextmanager
+    async def _listing(self) -> AsyncIterator[Ask[None, list[dict[str, Any]]]]:
+        async with self._client(1, self._say) as client:
+
+            async def listing(_: None) -> list[dict[str, Any]]:
+                return await client.models()
+
+            yield listing
+
+    def _asking(self, images: ImageSource) -> Callable[[], Any]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Ask[Request, tuple[Response, bool]]]:
+            async with self._client(self._concurrency) as client:
+
+                async def ask(request: Request) -> tuple[Response, bool]:
+                    return await self._answer(client, request, images)
+
+                yield ask
+
+        return opened
+
+    async def _answer(
+        self, client: ChatClient, request: Request, images: ImageSource
+    ) -> tuple[Response, bool]:
+        check_askable(request)
+        started = time.perf_counter()
+        try:
+            reply = await client.chat(chat_body(self._name, request, images))
+        except (NoReply, DataError) as error:
+            down = isinstance(error, NoReply) and error.server_down
+            return Response(id=request.id, text="", finish="error", error=str(error)), down
+        return Response(
+            id=request.id,
+            text=reply.text,
+            finish=reply.finish,
+            prompt_tokens=reply.prompt_tokens,
+            new_tokens=reply.new_tokens,
+            seconds=round(time.perf_counter() - started, 3),
+        ), False
+
+
+class _FailuresInARow:
+    """Ends a run whose server has gone, rather than letting thousands of rows fail slowly one by one."""
+
+    def __init__(self, url: str, most: int) -> None:
+        self._url, self._most, self._count = url, most, 0
+
+    def note(self, response: Response, *, server_down: bool) -> None:
+        """Count, and raise when it has been too many."""
+        self._count = self._count + 1 if server_down else 0
+        if self._count >= self._most:
+            raise ModelError(
+                f"{self._url} has failed {self._count} requests in a row; the last one: {response.error}.",
+                fix="When the server is back, the same command continues.",
+            )

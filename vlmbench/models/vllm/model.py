@@ -1,0 +1,201 @@
+"""The same folders as `hf`, answered by vLLM: continuous batching, cached prefixes and pictures.
+
+    vllm:PATH     a Hugging Face folder, a hub id, or demo; any other layout is written as such a folder once
+
+Template, escaping, padding, tokenizer and where an answer ends are the `hf` code itself; vLLM gets token
+ids and pictures and gives back token ids. Requests stream in while answers stream out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from vlmbench.checkpoints.read import files_of
+from vlmbench.domain import ImageRef, ImageSource, Request, Response
+from vlmbench.model_files.loading import choose_dtype
+from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
+from vlmbench.model_files.silence import quiet
+from vlmbench.models.hf.any_layout import Parts, converted, digests, in_parts, read_here, source_of
+from vlmbench.models.hf.batching import failure
+from vlmbench.models.hf.model import LLAVA_KINDS, NO_PARTS, checked_files, load_config, name_of
+from vlmbench.models.hf.pictures import Pictures
+from vlmbench.models.hf.render import Renderer
+from vlmbench.models.vllm.engine import Engine, EngineDied, Setting, need_vllm, vllm_device
+from vlmbench.models.vllm.folder import check_names, is_unpublished, stored_dtype
+from vlmbench.models.vllm.sampling import check_decoding, sampling, settings_of
+
+
+def load_vllm(
+    path: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    trust_remote_code: bool = False,
+    tensor_parallel: int = 1,
+    parts: Parts = NO_PARTS,
+) -> VllmModel:
+    """The model of a folder or hub id in a vLLM engine, or an error that names the file that is wrong."""
+    need_vllm()
+    place = vllm_device(device)
+    kind = choose_dtype(dtype, place)
+    source = source_of(path, trust_remote_code=trust_remote_code)
+    reading = read_here(source, parts)
+    if reading is None and is_unpublished(source):
+        reading = in_parts(source, parts)
+    if reading is None:
+        folder, template = source, parts.template
+        files = {file.name: file for file in checked_files(folder, trust_remote_code=trust_remote_code)}
+        check_names(folder)
+    else:
+        folder, template, files = converted(reading), None, files_of(reading)
+    config = load_config(folder, trust_remote_code=trust_remote_code)
+    processor = load_processor(folder, config, trust_remote_code=trust_remote_code, template=template)
+    setting = Setting(
+        # vLLM's own `auto` would halve what is stored in float32.
+        dtype=stored_dtype(folder, config) if kind == "auto" else kind,
+        tensor_parallel=tensor_parallel,
+        sequences=None if batch_size == "auto" else batch_size,
+        trust_remote_code=trust_remote_code,
+    )
+    renderer = Renderer(processor, folder)
+    settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
+    engine = Engine(folder, setting, place)
+    return VllmModel(
+        name_of(path, source), files, config, processor, renderer, settings, engine, setting.dtype
+    )
+
+
+class VllmModel:
+    """A model in a running engine. Make one with `load_vllm`; `close` stops the engine's processes."""
+
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, Path],
+        config: Any,
+        processor: Any,
+        renderer: Renderer,
+        settings: Mapping[str, Any],
+        engine: Engine,
+        dtype: str,
+    ) -> None:
+        self._name, self._files, self._config, self._dtype = name, files, config, dtype
+        self._processor, self._renderer, self._settings = processor, renderer, settings
+        self._engine = engine
+        self._asked = 0
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self._name
+
+    @property
+    def style(self) -> str:
+        """As for `hf`: `llava` for the LLaVA families, VLMEvalKit's default wording for everything else."""
+        return "llava" if self._config.model_type in LLAVA_KINDS else "vlmevalkit"
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
+        from transformers import __version__
+
+        template = json.dumps(self._processor.chat_template, sort_keys=True)
+        return {
+            "kind": "vllm",
+            "architecture": next(iter(self._config.architectures or ()), self._config.model_type),
+            "dtype": self._dtype,
+            "files": digests(self._files),
+            "processor": type(self._processor).__name__,
+            "image processor": type(self._processor.image_processor).__name__,
+            "chat template": hashlib.sha256(template.encode()).hexdigest(),
+            "generation": self._settings,
+            "transformers": __version__,
+            "vllm": need_vllm(),
+        }
+
+    def render(self, request: Request) -> str:
+        """The exact text the model will see, before each picture's mark is repeated once a token."""
+        return self._renderer.text(request)
+
+    def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
+        """Answer every request once, as they finish; a failing one becomes an error response."""
+        pictures = Pictures(images, mean_colour(self._processor))
+        waiting = iter(requests)
+        inside: dict[str, tuple[str, float]] = {}
+        try:
+            while True:
+                yield from self._fill(waiting, pictures, inside)
+                if not inside:
+                    return
+                for output in self._engine.step():
+                    yield self._response(output, *inside.pop(output.request_id))
+        except KeyboardInterrupt:
+            # Left to itself, the engine takes longer to go than Ctrl-C should.
+            self._engine.close(patience=0.5)
+            raise
+        finally:
+            self._engine.abort(list(inside))
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._engine.close()
+
+    def _fill(
+        self, waiting: Iterator[Request], pictures: Pictures, inside: dict[str, tuple[str, float]]
+    ) -> list[Response]:
+        """Hand over requests while there is room; returns the answers of those that fail here."""
+        failed = []
+        # Once for all of them: going in and out of it costs as much as rendering a prompt.
+        with quiet():
+            while len(inside) < self._engine.capacity and (request := next(waiting, None)) is not None:
+                check_decoding(request)
+                self._asked += 1
+                try:
+                    prompt, how = self.prepared(request, pictures), sampling(request, self._settings)
+                    self._engine.add(str(self._asked), prompt, how)
+                except EngineDied:
+                    raise
+                # A broken picture, a prompt that is too long: this request's misfortune alone.
+                except Exception as error:
+                    failed.append(failure(request.id, error))
+                else:
+                    inside[str(self._asked)] = (request.id, time.perf_counter())
+        return failed
+
+    def prepared(self, request: Request, pictures: Pictures, *, cached: bool = True) -> Any:
+        """The request as the engine takes it."""
+        digests = [part.digest for part in request.parts if isinstance(part, ImageRef)]
+        # Questions on one picture follow each other; whatever is older has been handed over.
+        pictures.keep_only(digests)
+        shown = [pictures.image(digest, request.image_fit) for digest in digests]
+        return self._engine.prepared(self._tokens(self.render(request)), shown, cached=cached)
+
+    def _tokens(self, text: str) -> list[int]:
+        tokenizer = self._processor.tokenizer
+        bos = tokenizer.bos_token
+        # A template that writes the first token itself must not get a second one.
+        ids: list[int] = tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
+        return ids
+
+    def _response(self, output: Any, name: str, started: float) -> Response:
+        answer = output.outputs[0]
+        if answer.finish_reason not in ("stop", "length"):
+            return Response(
+                id=name, text="", finish="error", error=f"vLLM gave up on it ({answer.finish_reason})"
+            )
+        text = self._processor.tokenizer.decode(list(answer.token_ids), skip_special_tokens=True)
+        return Response(
+            id=name,
+            text=text.strip(),
+            finish=answer.finish_reason,
+            prompt_tokens=len(output.prompt_token_ids),
+            new_tokens=len(answer.token_ids),
+            seconds=round(time.perf_counter() - started, 6),
+        )
