@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed, plain
 from vlmbench.trainers.recipe.model import Chain, Recipe
-
-from .changes import changed_files, changes, contents, listed, plain
 
 WORK_DIRS = Path("work_dirs")
 FINISHED = "finished.json"

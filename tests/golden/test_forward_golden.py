@@ -20,7 +20,7 @@ from vlmbench.trainers.data.collate import expand, pad
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Lora, Recipe
 from vlmbench.trainers.training.computing import Computing
-from vlmbench.trainers.training.groups import optimizer
+from vlmbench.trainers.training.optimizer import optimizer
 from vlmbench.trainers.training.parts import build, trained
 from vlmbench.trainers.training.schedule import curve
 

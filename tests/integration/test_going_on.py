@@ -12,8 +12,8 @@ import pytest
 from small_trainings import settings, write_records
 
 from vlmbench.cli.main import main
+from vlmbench.trainers.training.checkpointing import Keeping
 from vlmbench.trainers.training.checkpoints import whole
-from vlmbench.trainers.training.keeping import Keeping
 from vlmbench.trainers.training.metrics import readings
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -23,7 +23,7 @@ from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.tables import EMBEDDING
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.trainers.recipe.model import Quantisation, Recipe
-from vlmbench.trainers.training.scattered import scatters
+from vlmbench.trainers.training.zero3_loading import scatters
 
 BUILT = """
 import json, os, sys, weakref

@@ -39,10 +39,10 @@ from vlmbench.trainers.training import Job
 from vlmbench.trainers.training.arguments import arguments
 from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
-from vlmbench.trainers.training.feeding import feed
-from vlmbench.trainers.training.looking import Looking
+from vlmbench.trainers.training.dataloader import feed
 from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
+from vlmbench.trainers.training.observers import Looking
 from vlmbench.trainers.training.parts import build
 from vlmbench.trainers.training.stage import Stage
 from vlmbench.trainers.training.watching import NoWatch

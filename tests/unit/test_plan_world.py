@@ -7,8 +7,8 @@ import re
 import pytest
 
 from vlmbench.errors import UsageError
+from vlmbench.trainers.topology import World, first_host, refuse_lost, slurm_process, world
 from vlmbench.trainers.training.launch import adopt, launched
-from vlmbench.trainers.world import World, first_host, refuse_lost, slurm_process, world
 
 SLURM = {
     "SLURM_JOB_ID": "123456",

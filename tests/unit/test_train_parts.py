@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.changes import identity
 from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.fingerprints import identity
 from vlmbench.trainers.recipe.loading import read_recipe
+from vlmbench.trainers.topology import World
 from vlmbench.trainers.training import card, checkpoints
 from vlmbench.trainers.training.computing import computing, deepspeed_settings
-from vlmbench.trainers.training.groups import rates
 from vlmbench.trainers.training.guard import Diverged, Elsewhere, Guard
 from vlmbench.trainers.training.launch import launched, needed
 from vlmbench.trainers.training.metrics import METRICS, Metrics, Reading, readings
 from vlmbench.trainers.training.names import stored_name
+from vlmbench.trainers.training.optimizer import rates
 from vlmbench.trainers.training.schedule import curve
 from vlmbench.trainers.training.watching import time_left
-from vlmbench.trainers.world import World
 
 DEMO = read_recipe("demo_lora")
 CPU = computing(DEMO.parallelism)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.trainers.evaluating import candidates
+from vlmbench.trainers.evaluation import candidates
 from vlmbench.trainers.training import checkpoints
-from vlmbench.trainers.training.abandoned import begins_at, drop_after
+from vlmbench.trainers.training.discard import begins_at, drop_after
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from vlmbench.errors import DataError
 from vlmbench.images import open_picture
+from vlmbench.trainers.data.lfs_check import ENOUGH, refuse_stand_in
 
 from .folders import Place, places
 from .json_stream import RawRecord, raw_records
 from .policy import Notes
 from .pool import cores
 from .records import Placement, read_record, turns_of
-from .stand_ins import ENOUGH, refuse_stand_in
 from .tokenise import count_pictures
 
 _AT_ONCE = 2048

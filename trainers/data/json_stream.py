@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vlmbench.errors import DataError
-
-from .stand_ins import ENOUGH, refuse_stand_in
+from vlmbench.trainers.data.lfs_check import ENOUGH, refuse_stand_in
 
 _BLOCK = 1 << 22
 _LONGEST = 1 << 28

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import DataError, ModelError
 from vlmbench.images import open_picture, pad_to_square
+from vlmbench.trainers.data.lfs_check import ENOUGH, refuse_stand_in
 
 from .policy import Policy
-from .stand_ins import ENOUGH, refuse_stand_in
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,7 @@ from typing import Literal
 
 from vlmbench.errors import RunFolderError
 from vlmbench.stats import Difference
-from vlmbench.trainers.evaluating import (
+from vlmbench.trainers.evaluation import (
     Asker,
     Candidate,
     Question,
@@ -26,10 +26,10 @@ from vlmbench.trainers.evaluating import (
     choose,
     keep,
 )
-from vlmbench.trainers.evaluating.asking import INTERRUPTED, ask
-from vlmbench.trainers.evaluating.told import is_logged, log_values, reason, results_text, write_best
+from vlmbench.trainers.evaluation.asking import INTERRUPTED, ask
+from vlmbench.trainers.evaluation.reporting import is_logged, log_values, reason, results_text, write_best
 from vlmbench.trainers.training import Saved
-from vlmbench.trainers.training.abandoned import begins_at
+from vlmbench.trainers.training.discard import begins_at
 from vlmbench.trainers.training.job import MODEL
 
 from .request import Harness

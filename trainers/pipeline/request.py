@@ -12,8 +12,8 @@ from vlmbench.finished import FinishedRun
 from vlmbench.stats import Difference
 from vlmbench.trainers.recipe.loading import read
 from vlmbench.trainers.recipe.model import Chain
+from vlmbench.trainers.topology import World, world
 from vlmbench.trainers.training.job import Tracker
-from vlmbench.trainers.world import World, world
 from vlmbench.trainers.zero import preset_name, zero_of
 
 LATEST: Final = "latest"

@@ -8,7 +8,8 @@ Called on every process of a distributed run; `launch` starts those.
 
 from __future__ import annotations
 
-from .door import export, train
+from vlmbench.trainers.training.run import export, train
+
 from .job import Job, Saved
 
 __all__ = ["Job", "Saved", "export", "train"]

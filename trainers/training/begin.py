@@ -21,8 +21,8 @@ from vlmbench.model_files.weights import in_memory
 from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import Recipe
+from vlmbench.trainers.training.previous_stage import left_by
 
-from .left import left_by
 from .wording import worded
 
 

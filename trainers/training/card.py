@@ -11,8 +11,8 @@ from typing import Any
 from vlmbench.data.digests import file_digest
 from vlmbench.errors import UserError
 from vlmbench.plain_text import markdown
-from vlmbench.trainers.changes import changed_files, changes, contents, listed
 from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
+from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed
 from vlmbench.trainers.recipe.loading import written
 from vlmbench.trainers.recipe.model import Chain, Recipe
 

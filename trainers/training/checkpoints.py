@@ -22,7 +22,7 @@ from typing import Any
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
-from vlmbench.trainers.changes import changed_files, changes, listed, plain
+from vlmbench.trainers.fingerprints import changed_files, changes, listed, plain
 from vlmbench.trainers.recipe.model import Recipe
 
 from .computing import Computing

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.world import World, slurm_process
-
-from .meeting import meet
+from vlmbench.trainers.topology import World, slurm_process
+from vlmbench.trainers.training.rendezvous import meet
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
 _TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")

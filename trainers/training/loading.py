@@ -11,10 +11,10 @@ from vlmbench.checkpoints.nouns import Llava
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.weights import cast, loaded
 from vlmbench.trainers.recipe.model import Model, Recipe
+from vlmbench.trainers.training.zero3_loading import scattered
 
 from .computing import Computing
 from .names import HEAD, PROJECTOR, TOWER
-from .scattered import scattered
 
 
 def load(llava: Llava, recipe: Recipe, how: Computing) -> Any:

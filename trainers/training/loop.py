@@ -8,13 +8,13 @@ import torch
 from transformers import PrinterCallback
 
 from vlmbench.trainers.data.collate import to_model
+from vlmbench.trainers.training.checkpointing import Keeping
+from vlmbench.trainers.training.dataloader import BROKEN, FAILED
+from vlmbench.trainers.training.observers import Looking, Stepping
+from vlmbench.trainers.training.optimizer import optimizer
 from vlmbench.trainers.zero import zero_of
 
-from .feeding import BROKEN, FAILED
-from .groups import optimizer
 from .guard import Elsewhere, Guard, batch_kept
-from .keeping import Keeping
-from .looking import Looking, Stepping
 from .metrics import Pace, Reading
 from .schedule import curve
 from .skipping import Skipped

@@ -7,25 +7,25 @@ from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.model_files.atomic_folder import written_aside
-from vlmbench.trainers.changes import contents, identity
 from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.notes import cheap_notes
+from vlmbench.trainers.training.dataloader import feed
+from vlmbench.trainers.training.discard import drop_after
+from vlmbench.trainers.training.observers import looking
+from vlmbench.trainers.training.run import base_of
+from vlmbench.trainers.training.zero3_loading import scatters
 
 from . import card
-from .abandoned import drop_after
 from .arguments import arguments
 from .begin import before, begin
 from .checkpoints import TRAINED, Given, check, check_given, place, step_of, whole
 from .computing import computing
-from .door import base_of
-from .feeding import feed
 from .job import Job
-from .looking import looking
 from .loop import Loop
 from .metrics import readings
 from .output import write
 from .parts import Built, build
-from .scattered import scatters
 from .sources import with_files
 from .stage import Stage
 from .waiting import wait_for

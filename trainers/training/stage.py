@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from vlmbench.trainers.plan.steps import save_every
 from vlmbench.trainers.recipe.model import Recipe
+from vlmbench.trainers.training.dataloader import Feed
 
 from .begin import Start
 from .checkpoints import Given
 from .computing import Computing
-from .feeding import Feed
 from .job import Job
 
 

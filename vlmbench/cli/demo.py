@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Each command in turn, as a user would type it."""
-    from vlmbench.trainers.evaluating.dusk import write_dusk
+    from vlmbench.trainers.evaluation.demo_shifted_set import write_dusk
 
     # Read when torch is loaded. A model this small gains nothing from a second thread, and loses much on a
     # machine that is busy with something else.

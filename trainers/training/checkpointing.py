@@ -10,12 +10,11 @@ import torch
 from transformers import Trainer
 
 from vlmbench.checkpoints.save import size_of
-
-from . import checkpoints, weights
-from .groups import rates
-from .guard import Elsewhere
-from .job import Saved
-from .stage import Stage
+from vlmbench.trainers.training import checkpoints, weights
+from vlmbench.trainers.training.guard import Elsewhere
+from vlmbench.trainers.training.job import Saved
+from vlmbench.trainers.training.optimizer import rates
+from vlmbench.trainers.training.stage import Stage
 
 
 class Keeping(Trainer):

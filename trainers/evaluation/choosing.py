@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vlmbench.stats import Difference, holm
-
-from .nouns import Candidate, Value
+from vlmbench.trainers.evaluation.nouns import Candidate, Value
 
 LEVEL = 0.05
 RULE = (

@@ -15,9 +15,8 @@ from vlmbench.checkpoints.nouns import Llava
 from vlmbench.checkpoints.read_checks import without_buffers
 from vlmbench.model_files.weights import Stored
 from vlmbench.trainers.recipe.model import Recipe
+from vlmbench.trainers.training.names import stored_name, stored_parts
 from vlmbench.trainers.zero import zero_of
-
-from .names import stored_name, stored_parts
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.trainers.recipe.model import Schedule
-
-from .names import Part, part_of
-from .parts import trained
+from vlmbench.trainers.training.names import Part, part_of
+from vlmbench.trainers.training.parts import trained
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.world import World
+from vlmbench.trainers.topology import World
 
 PATIENCE = 900.0
 """Seconds that one machine waits for the others."""

@@ -10,9 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
+from vlmbench.trainers.evaluation.nouns import Candidate
 from vlmbench.trainers.recipe.model import Recipe
-
-from .nouns import Candidate
 
 _ASIDE = ".unfinished"
 

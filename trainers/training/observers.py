@@ -9,11 +9,10 @@ from typing import Any
 from transformers import TrainerCallback
 
 from vlmbench.plain_text import visible
-
-from .metrics import Metrics, Reading
-from .stage import Stage
-from .talk import QUESTIONS, Talk, note
-from .watching import Watch, watch
+from vlmbench.trainers.training.metrics import Metrics, Reading
+from vlmbench.trainers.training.sample_chat import QUESTIONS, Talk, note
+from vlmbench.trainers.training.stage import Stage
+from vlmbench.trainers.training.watching import Watch, watch
 
 _SHOWN = 200
 """Characters of an answer in a sample conversation."""

@@ -8,10 +8,10 @@ told.*                      metrics.jsonl, the model card, best.json
 
 from __future__ import annotations
 
-from .asking import Asker, Question
-from .choosing import Choice, Rival, choose
-from .keeping import keep, make
-from .nouns import Candidate, Value, candidate, candidates
+from vlmbench.trainers.evaluation.asking import Asker, Question
+from vlmbench.trainers.evaluation.candidates import keep, make
+from vlmbench.trainers.evaluation.choosing import Choice, Rival, choose
+from vlmbench.trainers.evaluation.nouns import Candidate, Value, candidate, candidates
 
 __all__ = [
     "Asker",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .job import MODEL
+from vlmbench.trainers.training.job import MODEL
 
 
 def left_by(named: str, work_dir: Path) -> Path | None:

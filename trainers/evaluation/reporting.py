@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.save import save_json
+from vlmbench.trainers.evaluation.choosing import RULE, Choice, Rival
+from vlmbench.trainers.evaluation.nouns import Value
 from vlmbench.trainers.training.metrics import METRICS, whole_lines
-
-from .choosing import RULE, Choice, Rival
-from .nouns import Value
 
 BEST = "best.json"
 

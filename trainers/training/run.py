@@ -10,8 +10,7 @@ from typing import Any, Literal
 from vlmbench.errors import UserError
 from vlmbench.model_files.atomic_folder import written_aside
 from vlmbench.trainers.recipe.model import Recipe
-
-from .job import Job, Saved, Tracker
+from vlmbench.trainers.training.job import Job, Saved, Tracker
 
 
 def train(
@@ -37,16 +36,16 @@ def train(
     )
     # It complains of kernels that it can do without, in every process, as soon as it is imported.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    from .running import run
+    from vlmbench.trainers.training.running import run
 
     return run(job)
 
 
 def export(recipe: Recipe, checkpoint: Path, folder: Path, *, work_dir: Path | None = None) -> Path:
     """The model of a checkpoint, finished, in a new folder."""
-    from .begin import begin
-    from .checkpoints import TRAINED
-    from .output import write
+    from vlmbench.trainers.training.begin import begin
+    from vlmbench.trainers.training.checkpoints import TRAINED
+    from vlmbench.trainers.training.output import write
 
     file = checkpoint / TRAINED
     if not file.is_file():

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.trainers.evaluating.nouns import CANDIDATES, RUNS
-
-from . import checkpoints
+from vlmbench.trainers.evaluation.nouns import CANDIDATES, RUNS
+from vlmbench.trainers.training import checkpoints
 
 _OF_A_STEP = re.compile(r"(?:step|trained)-(\d+)")
 
