@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vlmbench.answers import strict, vlmevalkit, xtuner
+from vlmbench.answers import vlmevalkit, xtuner
 from vlmbench.answers.found import Found
 from vlmbench.answers.matched import NO_RULE
 from vlmbench.domain import Response, RuleSet, Sample, Score
@@ -15,6 +15,9 @@ __all__ = ["Found", "find_choice", "score_choice"]
 def find_choice(rules: RuleSet, answer: str, choices: Mapping[str, str]) -> Found:
     """The option `answer` names among `choices` (letter to text) under a rule set."""
     if rules == "strict":
+        # Its patterns take 50 ms to compile, which `vlmbench list` has no use for.
+        from vlmbench.answers import strict
+
         return strict.find(answer, choices)
     if rules == "xtuner":
         return xtuner.find(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SIGNS = {
     "circ": "°",
@@ -88,6 +89,7 @@ def _grouped(part: str) -> str:
     return part if _SIMPLE.fullmatch(part) else f"({part})"
 
 
+@lru_cache(maxsize=8192)
 def quantity_of(piece: str) -> Quantity | None:
     """The quantity a piece is, in folded case; None for any other text."""
     found = _QUANTITY.fullmatch(piece)

@@ -103,7 +103,7 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
     tables: tuple[dict[str, str], ...] = ({}, {}, {}, {}, {})
     terms = []
     for letter, text in choices:
-        forms = _forms(unformatted(plain(text)))
+        forms = _option_forms(text)
         for table, form in zip(tables, forms, strict=True):
             if form:
                 table[form] = table.get(form, "") + letter
@@ -122,6 +122,12 @@ def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
         longest=max((len(text) for _, text in choices), default=0),
         marked=_MARKED.search("".join(term for term, _ in terms)) is not None,
     )
+
+
+@lru_cache(maxsize=8192)
+def _option_forms(text: str) -> tuple[str, str, str, str, str]:
+    """The forms of an option's text, which every rotation of a question has again."""
+    return _forms(unformatted(plain(text)))
 
 
 def _forms(text: str) -> tuple[str, str, str, str, str]:
