@@ -10,18 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 RuleSet = Literal["strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
 
-RULE_SETS: tuple[RuleSet, ...] = (
-    "strict",
-    "original",
-    "vlmevalkit",
-    "vlmevalkit-2025-08",
-    "vlmevalkit-2024",
-    "xtuner",
-)
+RULE_SETS: tuple[RuleSet, ...] = get_args(RuleSet)
 
 ImageFit = Literal["native", "square"]
 """`native`: the processor sees the file's own picture. `square`: padded to a square with the
@@ -382,6 +375,8 @@ class Benchmark(Protocol):
 class Original(Protocol):
     """The evaluator that a benchmark's authors published, faults included: the rule set `original`.
 
+    A benchmark offers its own as `original`; `card.original` says which script it equals.
+
     It sees all rows at once, because some of these evaluators draw or count across rows.
     """
 
@@ -390,14 +385,6 @@ class Original(Protocol):
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
         """The figures that the authors' script prints, the quoted one first."""
-
-
-class OriginalBenchmark(Benchmark, Protocol):
-    """A benchmark whose authors published an evaluator; `card.original` says which."""
-
-    @property
-    def original(self) -> Original | None:
-        """That evaluator; None where there is none."""
 
 
 class JudgedBenchmark(Benchmark, Protocol):
