@@ -134,6 +134,13 @@ def test_bounds_of_f1_suppose_the_opposite_of_what_is_right(capsys: pytest.Captu
     assert document["bounds"] == [pytest.approx(2 / 3), 1.0]
 
 
+def test_bounds_suppose_an_answer_where_the_file_has_a_broken_one(capsys: pytest.CaptureFixture[str]) -> None:
+    table = pope("random", "random", "random") + "3\tIs it there?\tMaybe\trandom\n"
+    code, document, _ = score("POPE", table, {"0": "No", "1": "Yes", "2": "No", "3": "Yes"}, capsys)
+    assert (code, document["headline"]["value"]) == (4, 1.0)
+    assert document["bounds"] == [pytest.approx(2 / 3), 1.0]
+
+
 def test_questions_outside_the_categories_of_mme_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     table = "index\tcategory\tquestion\tanswer\timage_path\n" + "".join(
         f"{n}\t{'OCR' if n < 2 else 'taste'}\tq\t{'Yes' if n % 2 else 'No'}\tOCR/{n // 2}.jpg\n"

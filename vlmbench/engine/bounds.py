@@ -59,8 +59,12 @@ def figures_at_both_ends(
     benchmark: Benchmark, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet
 ) -> tuple[list[Metric], list[Metric]] | None:
     """All figures with every open row wrong, and with every one right; None where no row is open."""
-    # Where the file has no answer either could be right; a figure that counts by answer needs one to count.
-    seen = [s if s.references else replace(s, references=(YES,)) for s in samples_as_read(samples, rules)]
+    # Where the file has no answer, or a broken one, either could be right; a figure that counts by answer
+    # needs one to count.
+    seen = [
+        s if s.references and s.problem is None else replace(s, references=(YES,))
+        for s in samples_as_read(samples, rules)
+    ]
     whole = _of_every_row(seen, scores, rules)
     if not any(_is_open(score) for score in whole):
         return None
