@@ -1,4 +1,4 @@
-"""Every relative link in the Markdown pages leads to a file and a heading; docs/README.md links every page."""
+"""Relative links in the Markdown pages lead to a file and a heading; docs/README.md links every page."""
 
 from __future__ import annotations
 
