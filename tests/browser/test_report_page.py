@@ -13,6 +13,7 @@ from report_pages import no_violations, nothing_else_happened, opened, rows, sho
 from watched_page import Watched
 
 from vlmbench.cli.main import main
+from vlmbench.domain import RULE_SETS
 
 pytestmark = pytest.mark.slow
 
@@ -140,7 +141,7 @@ def test_a_row_shows_picture_prompt_every_rule_set_and_its_group(
     seen.page.wait_for_selector(f"#detail h3:has-text('{row}')")
     assert seen.page.evaluate("document.querySelector('.pictures img').decode().then(() => true)")
     assert seen.page.evaluate("document.querySelector('.pictures img').naturalWidth") > 50
-    assert seen.page.locator("#detail .readings caption ~ tbody tr").count() == 5
+    assert seen.page.locator("#detail .readings caption ~ tbody tr").count() == len(RULE_SETS)
     assert "Question:" in seen.page.inner_text("#detail details")
     assert seen.page.locator("#detail .group tbody tr").count() >= 2
     assert pages["truth"][row] in seen.page.inner_text(".options .truth b")
