@@ -128,7 +128,7 @@ def main() -> int:
     for name, line in figures.items():
         print(f"{name:<22}{line['seconds']:>9.3f}{line['peak_mb']:>9.0f}")
     too_large = any(line["peak_mb"] > 600 for name, line in figures.items() if name != "warm, every picture")
-    return int(too_large or figures["warm"]["seconds"] > 0.1)
+    return int(too_large or figures["warm"]["seconds"] > 0.25)
 
 
 if __name__ == "__main__":
