@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import httpx
@@ -250,7 +250,7 @@ def test_the_deadline_holds_over_all_attempts() -> None:
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
-    soon = datetime.now(timezone.utc) + timedelta(seconds=30)
+    soon = datetime.now(UTC) + timedelta(seconds=30)
     assert retry_after("2.5") == 2.5
     assert 28 < (retry_after(format_datetime(soon, usegmt=True)) or 0) <= 30
     assert [retry_after(header) for header in (None, "soon", "inf")] == [None, None, None]

@@ -17,7 +17,7 @@ from typing import Literal
 State = Literal["ok", "missing", "optional", "low"]
 """`missing` stops vlmbench from working; `optional` and `low` do not."""
 
-OLDEST_PYTHON = (3, 10)
+OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 5e9
 OPTIONAL = {
     "vllm": ("answers with vLLM (`--model vllm:PATH`)", "pip install 'vlmbench[vllm]'"),

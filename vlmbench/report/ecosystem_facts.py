@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from vlmbench import __version__
@@ -35,7 +35,7 @@ def started(run: FinishedRun) -> datetime:
     """When the last sitting began."""
     try:
         moment = datetime.fromisoformat(str(run.sittings[-1]["started"]))
-        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (IndexError, KeyError, ValueError):
         raise RunFolderError("run.json does not say when it ran.", file=run.folder) from None
 

@@ -159,7 +159,7 @@ class ChatClient:
             left = min(patience.attempt_timeout, max(end - loop.time(), 0.0))
             try:
                 return await asyncio.wait_for(self._once(method, path, body, read), left)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 trouble = _Passing(f"no answer within {left:.3g} s")
             except _Passing as error:
                 trouble = error
