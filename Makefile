@@ -8,6 +8,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Where torch has a build for CPUs: its publisher's index of CPU wheels. pip's own index has CUDA builds only for Linux.
+# Every pip that make starts looks there too, and takes the CPU build, whose version counts as the higher one.
+TORCH_INDEX ?=
+ifneq ($(strip $(TORCH_INDEX)),)
+export PIP_EXTRA_INDEX_URL += $(TORCH_INDEX)
+endif
+
 .PHONY: demo test check view vllm formats browser leaderboard slow wheel perf clean
 
 demo: $(READY)
@@ -60,7 +67,7 @@ perf: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	# torch first and exactly: a later line asking for "torch" must find it and not fetch a CUDA build
+	# torch first and exactly: a later line asking for "torch" must find it and not choose a build of its own
 	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@

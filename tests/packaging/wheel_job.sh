@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prove the wheel, not the checkout: build it from the committed files, compare its list with them,
-# install only it in a clean environment, and evaluate the demo model from another folder.
+# Prove the wheel, not the checkout: build the source archive from the committed files and the wheel from it, compare its
+# list with them, install only it in a clean environment, evaluate the demo model from another folder, and leave both in dist/.
 #
 #   bash tests/packaging/wheel_job.sh PYTHON_WITH_BUILD
 set -euo pipefail
@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 git -C "$checkout" archive --format=tar HEAD | (mkdir "$work/source" && tar -x -C "$work/source")
 cd "$work"
-"$python" -m build --wheel --outdir "$work/dist" "$work/source" > build.log 2>&1 || { cat build.log; exit 1; }
+"$python" -m build --outdir "$work/dist" "$work/source" > build.log 2>&1 || { cat build.log; exit 1; }
 if grep -iE 'absent from|deprecat' build.log; then echo 'the build warned'; exit 1; fi
 "$python" "$checkout/tests/packaging/wheel_contents.py" "$work"/dist/*.whl "$work/source"
 
@@ -22,4 +22,5 @@ mkdir "$work/elsewhere" && cd "$work/elsewhere"
 "$work/clean/bin/vlmbench" run --model demo --bench Shapes_DEV_EN --limit 20
 test -s runs/demo/Shapes_DEV_EN/results.json
 test -s runs/demo/Shapes_DEV_EN/mmbench_result.xlsx
+rm -rf "$checkout/dist" && cp -r "$work/dist" "$checkout/dist"
 echo "the wheel works on its own"

