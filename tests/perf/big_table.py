@@ -115,7 +115,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path, home = Path(folder) / "big.tsv", Path(folder) / "home"
         write_table(path, args.gigabytes)
-        figures = {"cold": measure(path, home), "warm": measure(path, home)}
+        figures = {"cold": measure(path, home)}
+        # The best of three: other work on the machine only ever adds to so short a time.
+        figures["warm"] = min((measure(path, home) for _ in range(3)), key=lambda line: line["seconds"])
         if not args.quick:
             figures["warm, every picture"] = measure(path, home, "--pictures")
             figures["cold, and scored"] = measure(path, Path(folder) / "other", "--score")
@@ -128,7 +130,7 @@ def main() -> int:
     for name, line in figures.items():
         print(f"{name:<22}{line['seconds']:>9.3f}{line['peak_mb']:>9.0f}")
     too_large = any(line["peak_mb"] > 600 for name, line in figures.items() if name != "warm, every picture")
-    return int(too_large or figures["warm"]["seconds"] > 0.25)
+    return int(too_large or figures["warm"]["seconds"] > 0.1)
 
 
 if __name__ == "__main__":
