@@ -32,9 +32,9 @@ PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 def read_samples(
     benchmark: Benchmark, table: Table, rows: Iterable[Row] | None = None, *, to_ask: bool = True
 ) -> tuple[Sample, ...]:
-    """Every question of a benchmark's file; to score answers, one whose picture cannot be shown will do.
+    """Every question of a benchmark's file, or of `rows` where answers were joined onto the file's.
 
-    Of `rows` where answers were joined onto those of the file.
+    A picture that cannot be shown is a problem only where the question is to be asked.
     """
     samples = tuple(benchmark.samples(table.rows(to_ask=to_ask) if rows is None else rows))
     if not samples:
@@ -62,7 +62,7 @@ def evaluate(
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets.
 
-    `rows` are the table's with answers of another file, of which `joined` tells.
+    `rows` are the table's rows with the answers of another file; `joined` counts what was joined.
     """
     samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples)
@@ -137,10 +137,10 @@ def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[
 
 
 def left_out(benchmark: Benchmark, table: Table) -> dict[str, Any]:
-    """How many questions of the file are not part of the benchmark: rotations would change what they mean."""
+    """How many questions of the file the benchmark does not ask."""
     counting = getattr(benchmark, "left_out", None)
     count = counting(table.rows()) if counting else 0
-    # None are said of rotated benchmarks too: their runs lock it.
+    # Runs of rotated benchmarks have always locked this count, zero included.
     return {"left out": count} if count or (benchmark.card.circular and counting) else {}
 
 

@@ -48,8 +48,7 @@ def seen_by(rules: RuleSet, samples: Sequence[Sample], responses: Mapping[str, R
     """The samples as `rules` reads them.
 
     The other toolkits score the rows of the predictions file: to them a row that is not in it does
-    not exist, so a missing rotation is forgiven. `strict` and
-    `original` see it missing.
+    not exist, so a missing rotation is forgiven. To `strict` and `original` it is missing.
     """
     seen = samples_as_read(samples, rules)
     return seen if rules in ("strict", "original") else [s for s in seen if s.id in responses]
