@@ -11,7 +11,7 @@ import torch
 from llava_parts import BASE, CONVERT, TOKENIZER, language_folder
 from safetensors.torch import load_file, save_file
 
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.model_files.weights import loaded
 
 GOLDEN: dict[str, Any] = json.loads((CONVERT / "pth_to_hf.json").read_text("utf-8"))

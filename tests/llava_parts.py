@@ -10,7 +10,7 @@ from typing import Any
 
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.vision import open_vision
 
 GOLDEN = Path(__file__).parent / "golden" / "training"

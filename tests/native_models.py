@@ -142,7 +142,7 @@ def save_tower(folder: Path) -> Path:
 def save_llava(folder: Path, family: str, **more: Any) -> Path:
     """A LLaVA on such a language model, in Hugging Face's layout; the parts stand beside it."""
     from vlmbench.checkpoints.build import untrained
-    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.language import open_language
     from vlmbench.checkpoints.vision import open_vision
 

@@ -26,7 +26,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.trainers.recipe.loading import read_recipe

@@ -12,7 +12,7 @@ import torch
 from checkpoint_folders import CLIP, GOLDEN, language, official, pth, xtuner
 from llava_parts import CONVERT, MODES
 
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
 from vlmbench.checkpoints.read_names import placed
 from vlmbench.model_files.weights import cast, loaded, prefixed

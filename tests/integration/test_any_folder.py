@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from tiny_models import edit_json
 
 from vlmbench.checkpoints.deepspeed import open_deepspeed
-from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.cli.main import main
 from vlmbench.domain import Response
@@ -125,7 +125,7 @@ from pathlib import Path
 import torch
 
 from vlmbench.checkpoints.assemble import assemble
-from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.read import open_llava
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from vlmbench.checkpoints.assemble import generation_settings
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.convert import Given, Options, Target, convert, write
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.tables import EMBEDDING, HEAD
 from vlmbench.checkpoints.vision import open_vision
@@ -181,7 +181,7 @@ def test_the_result_is_a_model_for_run_with_the_same_answers(
 
 def test_what_fails_the_proof_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vlmbench.checkpoints import convert as module
-    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.checkpoints.formats.huggingface import write_huggingface
 
     llava = golden_llava(tmp_path)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tiny_models import CORPUS, make_tokenizer
 
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.model_files.weights import in_memory, renamed
 from vlmbench.templates import chat_template, template
 

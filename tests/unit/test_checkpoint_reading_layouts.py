@@ -16,7 +16,7 @@ from llava_parts import siglip_folder
 from safetensors.torch import load_file, save_file
 from tiny_models import edit_json
 
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import loaded

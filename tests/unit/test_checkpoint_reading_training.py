@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.checkpoints.deepspeed import open_deepspeed
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe, recipe_of
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava
-from vlmbench.checkpoints.read_recipe import Recipe, open_recipe, recipe_of
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import loaded
 

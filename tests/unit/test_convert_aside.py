@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.files.atomic import written_aside
 
 
 def names(folder: Path) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_no_destination_and_the_next_clears_up(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from vlmbench.model_files.atomic_folder import written_aside\n"
+        "from vlmbench.files.atomic import written_aside\n"
         "with written_aside(Path(sys.argv[1])) as folder:\n"
         "    (folder / 'half').write_text('x'); print('writing', flush=True); time.sleep(60)"
     )

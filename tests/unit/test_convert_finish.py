@@ -16,16 +16,16 @@ from safetensors.torch import load_file
 from vlmbench.checkpoints.assemble import assemble
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
-from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.save import save_safetensors, save_weights
 from vlmbench.checkpoints.tables import EMBEDDING, HEAD, new_rows
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.errors import ModelError
-from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.files.atomic import written_aside
 from vlmbench.model_files.weights import in_memory, loaded, open_safetensors
 
 

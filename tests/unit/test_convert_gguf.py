@@ -11,9 +11,9 @@ import torch
 from gguf_models import language_model, sentencepiece_like, tiny_llava
 
 from vlmbench.checkpoints.convert import Options, write
+from vlmbench.checkpoints.formats.huggingface import in_dtype
 from vlmbench.checkpoints.gguf.read_back import read_back
-from vlmbench.checkpoints.huggingface import in_dtype
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import loaded
 
@@ -46,7 +46,7 @@ def test_what_is_float16_already_comes_back_to_the_bit(tmp_path: Path) -> None:
 
 
 def test_files_that_hold_something_else_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vlmbench.checkpoints.gguf import write as gguf
+    from vlmbench.checkpoints.gguf import folder as gguf
 
     right = gguf.write_gguf
 

@@ -14,8 +14,8 @@ from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from gguf_models import language_model, projector, sentencepiece_like, tiny_llava, tower
 from tiny_models import make_tokenizer
 
-from vlmbench.checkpoints.gguf.write import write_gguf
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.gguf.folder import write_gguf
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Stored, Weights, loaded, renamed, stored
 

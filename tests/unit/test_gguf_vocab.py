@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import make_tokenizer
 
+from vlmbench.checkpoints.gguf.folder import write_gguf
 from vlmbench.checkpoints.gguf.vocabulary import (
     _LLAMA3,
     _QWEN2,
@@ -25,7 +26,6 @@ from vlmbench.checkpoints.gguf.vocabulary import (
     USER_DEFINED,
     vocabulary,
 )
-from vlmbench.checkpoints.gguf.write import write_gguf
 from vlmbench.errors import ModelError
 
 

@@ -47,8 +47,8 @@ def layouts(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     """The same LLaVA in a layout that vLLM does not read, and under names that it does not know."""
     from lane_models import rename_newest
 
+    from vlmbench.checkpoints.formats.xtuner import write_xtuner
     from vlmbench.checkpoints.read import open_llava
-    from vlmbench.checkpoints.xtuner import write_xtuner
 
     root = tmp_path_factory.mktemp("layouts")
     newest = shutil.copytree(tiny, root / "newest")

@@ -20,7 +20,7 @@ import pytest
 from tiny_models import make_tokenizer
 
 from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vlmbench.data.digests import file_digest
 from vlmbench.data.home import home as default_home
 from vlmbench.errors import DataError, UserError
-from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.files.atomic import written_aside
 
 from . import refcoco, sources_shapes
 

@@ -10,9 +10,9 @@ from typing import Any
 from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.build import untrained
 from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.formats.layout import config_of, guess
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.layout import config_of, guess
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, VisionTower
+from vlmbench.checkpoints.llava import LanguageModel, Llava, VisionTower
 from vlmbench.checkpoints.read import read_llava
 from vlmbench.checkpoints.vision import open_vision, published
 from vlmbench.errors import ModelError, UserError

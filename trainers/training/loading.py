@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.assemble import generation_of, llava_config, published
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.weights import cast, loaded
 from vlmbench.trainers.recipe.model import Model, Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import VlmbenchError
 from vlmbench.model_files.weights import Weights
 

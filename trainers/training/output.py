@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.adapter import adapted
+from vlmbench.checkpoints.formats.huggingface import write_huggingface
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.lora import trained as adapter_of
-from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.read_adapter import adapted
 from vlmbench.checkpoints.save import save_json, save_safetensors
 from vlmbench.model_files.weights import Stored, Weights, open_safetensors
 from vlmbench.trainers.recipe.model import Recipe

@@ -12,7 +12,7 @@ def left_by(named: str, work_dir: Path) -> Path | None:
 
     A name alone is that of a recipe, whose work folder lies beside this one. None where nothing is there.
     """
-    from vlmbench.checkpoints.layout import guess
+    from vlmbench.checkpoints.formats.layout import guess
 
     path = Path(named).expanduser()
     found = path if path.exists() else work_dir.parent / named

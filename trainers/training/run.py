@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.errors import UserError
-from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.files.atomic import written_aside
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.job import Job, Saved, Tracker
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
-from vlmbench.model_files.atomic_folder import written_aside
+from vlmbench.files.atomic import written_aside
 from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.notes import cheap_notes

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from vlmbench.checkpoints.assemble import tower_settings
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 
 from .names import TOWER
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.wording import BEGINNING, begins, speaking
 from vlmbench.templates import Turn, chat_template, template
 from vlmbench.trainers.data.mixture import style_of

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.assemble import llava_config
-from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.read_checks import without_buffers
+from vlmbench.checkpoints.fit import without_buffers
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.model_files.weights import Stored
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.names import stored_name, stored_parts

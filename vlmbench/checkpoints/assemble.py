@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlmbench.checkpoints.finish import finished
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Weights, cast, loaded, prefixed, renamed
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.checkpoints.assemble import is_siglip, tower_settings
 from vlmbench.checkpoints.finish import finished
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.tables import SEED, width
 from vlmbench.checkpoints.wording import no_template, speaking, template_of
 from vlmbench.errors import UsageError

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vlmbench.checkpoints.assemble import main_dtype
-from vlmbench.checkpoints.huggingface import in_dtype, write_huggingface
-from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.official import write_official
+from vlmbench.checkpoints.formats.huggingface import in_dtype, write_huggingface
+from vlmbench.checkpoints.formats.official import write_official
+from vlmbench.checkpoints.formats.xtuner import write_xtuner
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import layout_of, open_llava, read_llava
 from vlmbench.checkpoints.save import SHARD_SIZE
 from vlmbench.checkpoints.verify import Answer, answer, answer_of_folder, compare, computed_in
 from vlmbench.checkpoints.wording import no_template
-from vlmbench.checkpoints.xtuner import write_xtuner
 from vlmbench.checkpoints.xtuner_trained import open_trained, write_trained
-from vlmbench.model_files.atomic_folder import refuse_existing, written_aside
+from vlmbench.files.atomic import refuse_existing, written_aside
 
 Target = Literal["huggingface", "official", "xtuner", "gguf"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -89,7 +89,7 @@ def _write(
     elif target == "xtuner":
         write_xtuner(llava, folder, dtype=dtype, shard_size=size)
     else:
-        from vlmbench.checkpoints.gguf.write import write_gguf
+        from vlmbench.checkpoints.gguf.folder import write_gguf
 
         write_gguf(in_dtype(llava, dtype), folder, kind=options.gguf_kind, name=name)
 

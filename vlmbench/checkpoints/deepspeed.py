@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.layout import state_folder
+from vlmbench.checkpoints.formats.layout import state_folder
 from vlmbench.errors import ModelError
 from vlmbench.model_files.pickles import load_pickle, tensors_of
 from vlmbench.model_files.weights import Stored, Weights, dtype_name

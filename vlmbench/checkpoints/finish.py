@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from vlmbench.checkpoints.nouns import LanguageModel, Llava
+from vlmbench.checkpoints.llava import LanguageModel, Llava
 from vlmbench.checkpoints.tables import SEED, row_count, with_rows
 from vlmbench.errors import ModelError
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vlmbench.checkpoints.fit import refuse_quantised
+from vlmbench.checkpoints.llava import LanguageModel
 from vlmbench.checkpoints.native.families import Family, architectures, family_of
 from vlmbench.checkpoints.native.llama import as_llama
 from vlmbench.checkpoints.native.skeleton import fitted, skeleton
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
-from vlmbench.checkpoints.nouns import LanguageModel
-from vlmbench.checkpoints.read_checks import refuse_quantised
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import TOKENIZER_FILES, read_json
 from vlmbench.model_files.shards import open_weights

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.read_checks import listed
+from vlmbench.checkpoints.fit import listed
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights

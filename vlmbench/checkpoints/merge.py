@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlmbench.checkpoints.convert import Options, write
+from vlmbench.checkpoints.formats.official import write_tower
+from vlmbench.checkpoints.formats.parts import trained_language, trained_tower
+from vlmbench.checkpoints.formats.xtuner import write_language
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.lora import open_adapter
-from vlmbench.checkpoints.official import write_tower
 from vlmbench.checkpoints.read import layout_of, open_llava
-from vlmbench.checkpoints.read_parts import trained_language, trained_tower
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.xtuner import write_language
-from vlmbench.model_files.atomic_folder import refuse_existing, written_aside
+from vlmbench.files.atomic import refuse_existing, written_aside
 from vlmbench.model_files.weights import Weights, cast
 
 

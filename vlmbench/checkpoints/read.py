@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlmbench.checkpoints.finish import check_tokens, highest_id
-from vlmbench.checkpoints.layout import Layout, layout_of, state_folder
-from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.read_adapter import read_adapter
+from vlmbench.checkpoints.formats.adapter import read_adapter
+from vlmbench.checkpoints.formats.layout import Layout, layout_of, state_folder
+from vlmbench.checkpoints.formats.parts import Given, Reading
+from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe
+from vlmbench.checkpoints.formats.training import read_deepspeed, read_pth
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read_huggingface import read_huggingface
 from vlmbench.checkpoints.read_official import read_official
-from vlmbench.checkpoints.read_parts import Given, Reading
-from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
-from vlmbench.checkpoints.read_training import read_deepspeed, read_pth
 from vlmbench.checkpoints.read_xtuner import read_xtuner
 from vlmbench.checkpoints.tables import row_count
 from vlmbench.checkpoints.wording import no_template, speaking, without_beginning

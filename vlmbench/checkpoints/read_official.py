@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import Projector, VisionTower
-from vlmbench.checkpoints.read_checks import listed, refuse_quantised, without_buffers
+from vlmbench.checkpoints.fit import listed, refuse_quantised, without_buffers
+from vlmbench.checkpoints.formats.parts import Given, Reading, language_of, located, refuse, whole
+from vlmbench.checkpoints.llava import Projector, VisionTower
 from vlmbench.checkpoints.read_names import in_parts
-from vlmbench.checkpoints.read_parts import Given, Reading, language_of, located, refuse, whole
 from vlmbench.checkpoints.vision import open_vision, picture_settings, tower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json

@@ -10,11 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.layout import config_of
-from vlmbench.checkpoints.lora import open_adapter
-from vlmbench.checkpoints.nouns import LanguageModel, Projector, VisionTower
-from vlmbench.checkpoints.read_parts import (
+from vlmbench.checkpoints.formats.layout import config_of
+from vlmbench.checkpoints.formats.parts import (
     Given,
     Reading,
     located,
@@ -23,7 +20,10 @@ from vlmbench.checkpoints.read_parts import (
     trained_tower,
     whole,
 )
-from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
+from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe
+from vlmbench.checkpoints.language import open_language
+from vlmbench.checkpoints.llava import LanguageModel, Projector, VisionTower
+from vlmbench.checkpoints.lora import open_adapter
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
 from vlmbench.model_files.shards import open_weights

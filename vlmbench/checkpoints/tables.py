@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vlmbench.checkpoints.nouns import LanguageModel
+from vlmbench.checkpoints.llava import LanguageModel
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Stored, mapped
 

@@ -18,7 +18,7 @@ from vlmbench.checkpoints.assemble import (
     is_siglip,
     tower_settings,
 )
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.tables import row_count
 from vlmbench.errors import ModelError
 from vlmbench.images import pad_to_square

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.nouns import VisionTower
-from vlmbench.checkpoints.read_checks import check_weights, refuse_quantised, shapes_of, without_buffers
+from vlmbench.checkpoints.fit import check_weights, refuse_quantised, shapes_of, without_buffers
+from vlmbench.checkpoints.llava import VisionTower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.shards import open_weights

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vlmbench.checkpoints.nouns import LanguageModel, Llava
+from vlmbench.checkpoints.llava import LanguageModel, Llava
 from vlmbench.errors import ModelError
 from vlmbench.templates import TEMPLATES, chat_template, template
 from vlmbench.templates.family import family_template

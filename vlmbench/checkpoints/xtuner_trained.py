@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.deepspeed import open_deepspeed
-from vlmbench.checkpoints.huggingface import in_dtype
-from vlmbench.checkpoints.layout import layout_of
+from vlmbench.checkpoints.fit import without_buffers
+from vlmbench.checkpoints.formats.huggingface import in_dtype
+from vlmbench.checkpoints.formats.layout import layout_of
+from vlmbench.checkpoints.formats.official import write_tower
+from vlmbench.checkpoints.formats.parts import Given
+from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe
+from vlmbench.checkpoints.formats.training import recipe_within
+from vlmbench.checkpoints.formats.xtuner import TOWER, write_language, write_projector
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.lora import trained
-from vlmbench.checkpoints.nouns import Llava
-from vlmbench.checkpoints.official import write_tower
-from vlmbench.checkpoints.read_checks import without_buffers
 from vlmbench.checkpoints.read_names import in_parts
-from vlmbench.checkpoints.read_parts import Given
-from vlmbench.checkpoints.read_recipe import Recipe, open_recipe
-from vlmbench.checkpoints.read_training import recipe_within
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_safetensors
-from vlmbench.checkpoints.xtuner import TOWER, write_language, write_projector
 from vlmbench.model_files.pickles import load_pickle, tensors_of
 from vlmbench.model_files.weights import Weights, cast, prefixed
 

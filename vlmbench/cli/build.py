@@ -48,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     from vlmbench.checkpoints.language import open_language
     from vlmbench.checkpoints.vision import open_vision
     from vlmbench.cli.progress import watch
-    from vlmbench.model_files.atomic_folder import refuse_existing
+    from vlmbench.files.atomic import refuse_existing
 
     refuse_existing(args.dst)
     llava = untrained(

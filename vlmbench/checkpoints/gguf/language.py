@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.gguf.file import GgufFile, Kind
 from vlmbench.checkpoints.gguf.vocabulary import Vocabulary
-from vlmbench.checkpoints.nouns import LanguageModel
+from vlmbench.checkpoints.llava import LanguageModel
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Stored, mapped, stored
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.assemble import main_dtype
+from vlmbench.checkpoints.formats.huggingface import in_dtype
 from vlmbench.checkpoints.gguf.vision import vision_file
-from vlmbench.checkpoints.huggingface import in_dtype
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector
 from vlmbench.model_files.weights import Stored, Weights
 
 if TYPE_CHECKING:

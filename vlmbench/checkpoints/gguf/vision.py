@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.gguf.file import GgufFile
-from vlmbench.checkpoints.nouns import Llava, VisionTower
+from vlmbench.checkpoints.llava import Llava, VisionTower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Stored
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlmbench.checkpoints.read_checks import listed
+from vlmbench.checkpoints.fit import listed
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Weights
 

@@ -19,7 +19,7 @@ from vlmbench.errors import UserError
 from vlmbench.model_files.hub import local_folder
 
 if TYPE_CHECKING:
-    from vlmbench.checkpoints.read_parts import Reading
+    from vlmbench.checkpoints.formats.parts import Reading
 
 READ_HERE = ("official", "xtuner", "pth", "deepspeed", "adapter")
 
@@ -43,7 +43,7 @@ def source_of(path: str, *, trust_remote_code: bool) -> Path:
 
 def read_here(source: Path, parts: Parts) -> Reading | None:
     """The checkpoint in parts; None where transformers loads the folder as it is."""
-    from vlmbench.checkpoints.layout import guess
+    from vlmbench.checkpoints.formats.layout import guess
 
     if guess(source) in READ_HERE:
         return in_parts(source, parts)
@@ -98,11 +98,11 @@ def digests(files: Mapping[str, Path]) -> dict[str, str]:
 
 def converted(reading: Reading) -> Path:
     """The checkpoint as a Hugging Face folder in vlmbench's own place, written once for the same files."""
-    from vlmbench.checkpoints.huggingface import write_huggingface
+    from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of
     from vlmbench.data.home import home
     from vlmbench.data.locks import exclusive
-    from vlmbench.model_files.atomic_folder import written_aside
+    from vlmbench.files.atomic import written_aside
 
     llava = reading.llava
     told = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]

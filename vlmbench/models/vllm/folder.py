@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.layout import config_of
+from vlmbench.checkpoints.formats.layout import config_of
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import weight_files
 

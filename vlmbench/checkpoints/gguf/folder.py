@@ -15,7 +15,7 @@ from vlmbench.checkpoints.gguf.language import language_file
 from vlmbench.checkpoints.gguf.modelfile import modelfile, own_template
 from vlmbench.checkpoints.gguf.vision import vision_file
 from vlmbench.checkpoints.gguf.vocabulary import vocabulary
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import ModelError
 
 MODELFILE = "Modelfile"

@@ -11,8 +11,8 @@ from vlmbench.checkpoints.assemble import (
     tower_settings,
     vision_config,
 )
-from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
-from vlmbench.checkpoints.nouns import Llava, VisionTower
+from vlmbench.checkpoints.formats.huggingface import in_dtype, save_tokenizer
+from vlmbench.checkpoints.llava import Llava, VisionTower
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Weights, prefixed

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.assemble import generation_settings, main_dtype, text_config, tower_settings
-from vlmbench.checkpoints.huggingface import in_dtype, save_tokenizer
-from vlmbench.checkpoints.nouns import LanguageModel, Llava
-from vlmbench.checkpoints.official import write_tower
+from vlmbench.checkpoints.formats.huggingface import in_dtype, save_tokenizer
+from vlmbench.checkpoints.formats.official import write_tower
+from vlmbench.checkpoints.llava import LanguageModel, Llava
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.tables import width
 from vlmbench.model_files.weights import prefixed

@@ -13,7 +13,7 @@ from vlmbench.checkpoints.assemble import (
     processor_settings,
     published,
 )
-from vlmbench.checkpoints.nouns import Llava
+from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.save import SHARD_SIZE, save_json, save_weights
 from vlmbench.checkpoints.wording import with_beginning
 from vlmbench.model_files.folder import read_json

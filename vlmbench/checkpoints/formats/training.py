@@ -11,14 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.deepspeed import open_deepspeed
-from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.layout import config_of
-from vlmbench.checkpoints.lora import trained
-from vlmbench.checkpoints.nouns import Projector
-from vlmbench.checkpoints.read_checks import listed, without_buffers
-from vlmbench.checkpoints.read_huggingface import read_huggingface
-from vlmbench.checkpoints.read_names import in_parts
-from vlmbench.checkpoints.read_parts import (
+from vlmbench.checkpoints.fit import listed, without_buffers
+from vlmbench.checkpoints.formats.layout import config_of
+from vlmbench.checkpoints.formats.parts import (
     Given,
     Reading,
     changed_by,
@@ -27,7 +22,12 @@ from vlmbench.checkpoints.read_parts import (
     trained_tower,
     whole,
 )
-from vlmbench.checkpoints.read_recipe import Recipe, recipe_of
+from vlmbench.checkpoints.formats.recipe import Recipe, recipe_of
+from vlmbench.checkpoints.language import open_language
+from vlmbench.checkpoints.llava import Projector
+from vlmbench.checkpoints.lora import trained
+from vlmbench.checkpoints.read_huggingface import read_huggingface
+from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.errors import ModelError
 from vlmbench.model_files.pickles import load_pickle, tensors_of

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vlmbench.checkpoints.fit import listed, without_buffers
+from vlmbench.checkpoints.formats.recipe import Recipe
+from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.lora import Adapter, fitted, merged, trained
 from vlmbench.checkpoints.native.skeleton import fitted as fitted_to_class
 from vlmbench.checkpoints.native.skeleton import skeleton
-from vlmbench.checkpoints.nouns import LanguageModel, Llava, Projector, VisionTower
-from vlmbench.checkpoints.read_checks import listed, without_buffers
-from vlmbench.checkpoints.read_recipe import Recipe
 from vlmbench.checkpoints.vision import completed
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.folder import read_json

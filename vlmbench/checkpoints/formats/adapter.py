@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from vlmbench.checkpoints.fit import listed
+from vlmbench.checkpoints.formats.layout import config_of, layout_of
+from vlmbench.checkpoints.formats.parts import Given, Reading, located, trained_language, trained_tower, whole
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.layout import config_of, layout_of
+from vlmbench.checkpoints.llava import Llava, Projector
 from vlmbench.checkpoints.lora import Adapter, merged, open_adapter, trained
-from vlmbench.checkpoints.nouns import Llava, Projector
-from vlmbench.checkpoints.read_checks import listed
 from vlmbench.checkpoints.read_names import in_parts
 from vlmbench.checkpoints.read_official import check_official, projector_of, shown, tower_of
-from vlmbench.checkpoints.read_parts import Given, Reading, located, trained_language, trained_tower, whole
 from vlmbench.errors import ModelError
 from vlmbench.model_files.shards import open_weights
 

@@ -1,0 +1,1 @@
+"""Every checkpoint layout: what each folder or file holds, read into one noun and written from it."""
