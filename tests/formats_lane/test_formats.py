@@ -9,8 +9,8 @@ import pytest
 from ecosystem_runs import dated, good_run, hostile_run
 from finished_runs import row_run
 
-from vlmbench.report.ecosystem_every import every_eval_ever
-from vlmbench.report.ecosystem_inspect import inspect_log
+from vlmbench.report.exports.every_eval_ever import every_eval_ever
+from vlmbench.report.exports.inspect_ai import inspect_log
 
 RUNS = {
     "run": good_run,

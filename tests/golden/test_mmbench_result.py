@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from reading import MMBENCH, read_json, read_samples
 
-from vlmbench.report.submission import export_mmbench, write_mmbench_result
+from vlmbench.report.exports.mmbench import export_mmbench, write_mmbench_result
 
 RUNS = {name: run for name, run in read_json(MMBENCH / "runs.json").items() if "xlsx_rows" in run}
 

@@ -14,9 +14,9 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from vlmbench.errors import RunFolderError, UsageError
 from vlmbench.finished import FinishedRun
-from vlmbench.report.ecosystem_every import default_model_id, every_eval_ever
-from vlmbench.report.ecosystem_hub import eval_results, model_card
-from vlmbench.report.ecosystem_inspect import inspect_log
+from vlmbench.report.exports.every_eval_ever import default_model_id, every_eval_ever
+from vlmbench.report.exports.hub import eval_results, model_card
+from vlmbench.report.exports.inspect_ai import inspect_log
 from vlmbench.report.results import results_schema
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -16,7 +16,7 @@ from vlmbench.predictions import read_answers
 from vlmbench.predictions.inspect_logs import MOST_MEMBER
 from vlmbench.predictions.nouns import Answers
 from vlmbench.predictions.reading import FORMATS
-from vlmbench.report.xlsx_writer import NewSheet, write_workbook
+from vlmbench.report.exports.xlsx_writer import NewSheet, write_workbook
 
 
 def written(path: Path, value: Any) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.report.page.compose import page_of_trainings
-from vlmbench.report.page.curves import read_metrics
 from vlmbench.report.page.scores import read_scores
+from vlmbench.report.page.training import read_metrics
 
 
 def write(folder: Path, *lines: object) -> Path:

@@ -23,11 +23,11 @@ from vlmbench.errors import RunFolderError
 from vlmbench.registry import Registry
 from vlmbench.report.page.chinese import SENTENCES, in_both
 from vlmbench.report.page.compose import page_of_runs, page_of_trainings
-from vlmbench.report.page.curves import read_metrics, thinned
 from vlmbench.report.page.figures import figures
 from vlmbench.report.page.tallies import answered_labels, latency
 from vlmbench.report.page.texts import BEARABLE, LIMITS, json_for_html, limit_for, shown
 from vlmbench.report.page.thumbnails import ALL_BYTES, thumbnails
+from vlmbench.report.page.training import read_metrics, thinned
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u202e\0\ud800 =cmd()"
 

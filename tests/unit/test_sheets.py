@@ -21,8 +21,8 @@ from samples import COLUMNS, rotated, sample
 from vlmbench.errors import RunFolderError
 from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, fitting, unescape
 from vlmbench.predictions.xlsx_reader import read_sheet
-from vlmbench.report.sheets import CutCell, write_predictions_xlsx
-from vlmbench.report.xlsx_writer import column_letters
+from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
+from vlmbench.report.exports.xlsx_writer import column_letters
 
 HOSTILE = [
     "=1+1", '=cmd|"/c calc"!A1', "+5", "-", "@SUM(A1)", "\t=1", "\r=1", "007", "1e5", "TRUE", "#N/A", "None",

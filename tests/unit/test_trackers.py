@@ -13,8 +13,8 @@ from samples import metric, rotated
 from samples import run as made_run
 
 from vlmbench.cli.main import main
+from vlmbench.report.exports.trackers import log_results, metrics_of
 from vlmbench.report.results import results_document
-from vlmbench.report.trackers import log_results, metrics_of
 
 ECHO = ["run", "--model", "echo:B", "--bench", "Shapes_DEV_EN", "--limit", "3"]
 

@@ -22,7 +22,7 @@ from vlmbench.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from vlmbench.report.submission import Finding
+    from vlmbench.report.exports.mmbench import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print what was found; exit 1 when an error is among it."""
     from vlmbench.evaluate import read_samples
-    from vlmbench.report.submission import check_submission
+    from vlmbench.report.exports.mmbench import check_submission
 
     benchmark = find_benchmark(args, args.bench)
     samples = read_samples(benchmark, open_benchmark(benchmark, args))

@@ -69,9 +69,9 @@ def export_sheet(
 ) -> int:
     """A workbook, for a server or for the eye."""
     from vlmbench.cli.check_submission import print_findings
+    from vlmbench.report.exports.mmbench import check_submission, write_mmbench_result
+    from vlmbench.report.exports.sheets import write_predictions_xlsx
     from vlmbench.report.files import PREDICTIONS, SUBMISSION
-    from vlmbench.report.sheets import write_predictions_xlsx
-    from vlmbench.report.submission import check_submission, write_mmbench_result
 
     if form == "predictions":
         out = args.out or args.run / PREDICTIONS

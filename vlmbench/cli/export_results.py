@@ -44,7 +44,7 @@ def export_results(args: argparse.Namespace) -> int:
 
 def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
     if args.format == "hub":
-        from vlmbench.report.ecosystem_hub import model_card
+        from vlmbench.report.exports.hub import model_card
 
         name = args.model_id or Path(run.model).name
         text = model_card(run, model_name=name, dataset=args.hub_dataset)
@@ -52,11 +52,11 @@ def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
     if args.format == "eval-results":
         return {args.out or _in_eval_results(args.run, run.benchmark): _eval_results(run, args)}
     if args.format == "inspect":
-        from vlmbench.report.ecosystem_inspect import inspect_log
+        from vlmbench.report.exports.inspect_ai import inspect_log
 
         text = json.dumps(inspect_log(run), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         return {args.out or args.run / "inspect.json": text}
-    from vlmbench.report.ecosystem_every import every_eval_ever
+    from vlmbench.report.exports.every_eval_ever import every_eval_ever
 
     files = every_eval_ever(run, model_id=args.model_id, organization=args.organization)
     root = args.out or args.run / "every_eval_ever"
@@ -70,7 +70,7 @@ def _in_eval_results(folder: Path, benchmark: str) -> Path:
 
 
 def _eval_results(run: FinishedRun, args: argparse.Namespace) -> str:
-    from vlmbench.report.ecosystem_hub import eval_results
+    from vlmbench.report.exports.hub import eval_results
 
     if args.hub_dataset is None:
         raise UsageError(

@@ -139,7 +139,7 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
 def write_board(board: Board, out: Path) -> dict[str, int]:
     """Every file with its size; equal boards give equal bytes."""
     from vlmbench.leaderboards.board.badge import badge_svg, shields_json
-    from vlmbench.leaderboards.board.document import board_csv, board_json
+    from vlmbench.leaderboards.board.exports import board_csv, board_json
     from vlmbench.leaderboards.board.markdown import board_markdown
     from vlmbench.leaderboards.board.page import board_page
 

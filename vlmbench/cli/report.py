@@ -117,14 +117,14 @@ def targets(sets: Sequence[tuple[Path, ...]], out: Path | None, *, flag: str = "
 
 
 def _folders(path: Path) -> list[Path]:
-    from vlmbench.report.page.curves import is_training
+    from vlmbench.report.page.training import is_training
     from vlmbench.report.runs import run_folders
 
     return [path] if is_training(path) else run_folders(path)
 
 
 def _are_trainings(folders: Sequence[Path]) -> bool:
-    from vlmbench.report.page.curves import is_training
+    from vlmbench.report.page.training import is_training
 
     kinds = {is_training(folder) for folder in folders}
     if len(kinds) > 1:

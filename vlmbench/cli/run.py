@@ -125,7 +125,7 @@ def execute(args: argparse.Namespace) -> int:
 
         prompt_style(args.prompt)
     if args.log:
-        from vlmbench.report.trackers import require_tracker
+        from vlmbench.report.exports.trackers import require_tracker
 
         require_tracker(args.log)
     onlooker = watch()

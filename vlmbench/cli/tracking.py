@@ -16,8 +16,8 @@ def add_log_argument(parser: argparse.ArgumentParser) -> None:
 
 def log_run(tracker: str, folder: Path) -> None:
     """What results.json says, to an experiment tracker; one that fails costs no answers."""
+    from vlmbench.report.exports.trackers import log_results
     from vlmbench.report.files import RESULTS
-    from vlmbench.report.trackers import log_results
 
     try:
         log_results(tracker, json.loads((folder / RESULTS).read_text("utf-8")), (folder / RESULTS,))

@@ -127,7 +127,7 @@ def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> i
     from vlmbench.trainers.pipeline import Harness, Pipeline
 
     if args.log is not None:
-        from vlmbench.report.trackers import require_tracker
+        from vlmbench.report.exports.trackers import require_tracker
 
         require_tracker(args.log)
     harness = Harness(benchmarks=_benchmarks, open_run=_open_run, difference=_difference)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vlmbench.domain import Run
+from vlmbench.report.exports.mmbench import write_mmbench_result
+from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
 from vlmbench.report.results import results_document
-from vlmbench.report.sheets import CutCell, write_predictions_xlsx
-from vlmbench.report.submission import write_mmbench_result
 from vlmbench.store import write_json, write_text
 
 RESULTS = "results.json"

@@ -21,8 +21,8 @@ from typing import Any, get_args
 from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun, Questions, Scores
-from vlmbench.report.asked import read_questions
 from vlmbench.report.files import AGAIN, RESULTS, SCORES
+from vlmbench.report.questions import read_questions
 from vlmbench.report.results import SCHEMA_VERSION, results_schema
 from vlmbench.report.schema_check import compiled
 from vlmbench.store import RUN, read_responses, read_run

@@ -16,12 +16,12 @@ from typing import Any
 
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
-from vlmbench.report.page.curves import training_figures
 from vlmbench.report.page.figures import figures
 from vlmbench.report.page.prompts import prompts_of
 from vlmbench.report.page.questions import question_rows
 from vlmbench.report.page.texts import json_for_html
 from vlmbench.report.page.thumbnails import thumbnails
+from vlmbench.report.page.training import training_figures
 
 _HERE = Path(__file__).parent
 SCRIPTS = (

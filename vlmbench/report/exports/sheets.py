@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlmbench.domain import Sample
 from vlmbench.predictions.excel_text import excel_length, fitting
-from vlmbench.report.xlsx_writer import Cell, NewSheet, write_workbook
+from vlmbench.report.exports.xlsx_writer import Cell, NewSheet, write_workbook
 
 SHEET = "Sheet1"
 """The name pandas gives, and what readers of these files look for."""

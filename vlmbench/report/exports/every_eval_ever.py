@@ -16,7 +16,7 @@ from vlmbench.domain import Response, Sample, Score
 from vlmbench.errors import UsageError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
-from vlmbench.report.ecosystem_facts import (
+from vlmbench.report.exports.facts import (
     dataset_md5,
     decoding_of,
     library_version,

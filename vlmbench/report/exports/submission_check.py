@@ -14,7 +14,7 @@ from vlmbench.errors import PredictionsError
 from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, opens_like_a_formula
 from vlmbench.predictions.tables import index_of
 from vlmbench.predictions.text_tables import Nested, TextRow, TextTable, listed, read_table
-from vlmbench.report.sheets import SHEET
+from vlmbench.report.exports.sheets import SHEET
 
 _NEEDED = ("index", "question", "prediction")
 _WANTED = ("category", "l2-category")

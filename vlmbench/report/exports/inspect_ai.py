@@ -11,8 +11,8 @@ from typing import Any
 from vlmbench.domain import Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
-from vlmbench.report.ecosystem_every import question_text
-from vlmbench.report.ecosystem_facts import (
+from vlmbench.report.exports.every_eval_ever import question_text
+from vlmbench.report.exports.facts import (
     dataset_md5,
     decoding_of,
     library_version,

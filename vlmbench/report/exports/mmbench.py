@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlmbench.domain import Sample
-from vlmbench.report.sheets import Columns, CutCell, answer_cell, raw_cell, write_sheet
-from vlmbench.report.submission_check import Finding, check_submission
-from vlmbench.report.xlsx_writer import Cell
+from vlmbench.report.exports.sheets import Columns, CutCell, answer_cell, raw_cell, write_sheet
+from vlmbench.report.exports.submission_check import Finding, check_submission
+from vlmbench.report.exports.xlsx_writer import Cell
 
 __all__ = ["Finding", "check_submission", "export_mmbench", "write_mmbench_result"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
-from vlmbench.report.ecosystem_facts import must_be_whole, setup_line, shown_value, started
+from vlmbench.report.exports.facts import must_be_whole, setup_line, shown_value, started
 
 TASK = "image-text-to-text"
 
