@@ -12,7 +12,7 @@ import pytest
 from chat_server import QUICK, Behaviour, ChatServer, Fault, chat_server, first
 from tiny_models import picture
 
-from vlmbench.cli import judge_flags
+from vlmbench.cli._shared import judge as judge_flags
 from vlmbench.cli.main import main
 from vlmbench.report.results import results_schema
 

@@ -13,7 +13,7 @@ import pytest
 from chat_server import Behaviour, Fault, chat_server, question_of
 from tiny_models import picture
 
-from vlmbench.cli import judge_flags
+from vlmbench.cli._shared import judge as judge_flags
 from vlmbench.cli.main import main
 from vlmbench.report.results import results_schema
 from vlmbench.report.schema_check import first_problem

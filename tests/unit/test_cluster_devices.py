@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from vlmbench.cli.devices import asked_for
+from vlmbench.cli._shared.models import asked_for
 from vlmbench.engine.cluster.devices import Devices, devices_of, visible
 from vlmbench.errors import UsageError
 

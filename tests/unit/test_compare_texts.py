@@ -16,7 +16,7 @@ from rich.console import Console
 from samples import metric, rotated
 from samples import run as made_run
 
-from vlmbench.cli.compare_text import print_comparisons
+from vlmbench.cli.compare.text import print_comparisons
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare.compare import compare, regressions, with_holm
 from vlmbench.leaderboards.compare.document import comparison_document

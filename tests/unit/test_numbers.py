@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from vlmbench.cli._shared.numbers import above_zero, positive, seed, share
 from vlmbench.cli.main import main
-from vlmbench.cli.numbers import above_zero, positive, seed, share
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from vlmbench.cli import plan_view
+from vlmbench.cli.train import plan_tables as plan_view
 from vlmbench.trainers.plan.plan import Machine, plan
 from vlmbench.trainers.recipe.loading import read_recipe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vlmbench.cli.leaderboard_reports import page_name
+from vlmbench.cli.leaderboard.reports import page_name
 from vlmbench.cli.main import main
 
 ERRORS = (

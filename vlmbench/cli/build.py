@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.cli.checkpoint_flags import (
+from vlmbench.cli._shared.checkpoints import (
     add_device_argument,
     add_dtype_argument,
     add_shard_argument,
     add_template_argument,
     checkpoint,
 )
-from vlmbench.cli.numbers import seed, whole
+from vlmbench.cli._shared.numbers import seed, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
     add_plugin_argument,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_plugin_argument,
     find_benchmark,

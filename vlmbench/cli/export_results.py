@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import stdout
+from vlmbench.cli._shared.flags import stdout
 from vlmbench.errors import UsageError
 from vlmbench.store import make_folder, write_text
 

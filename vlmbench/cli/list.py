@@ -11,7 +11,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
 from vlmbench.domain import RULE_SETS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.cli.checkpoint_flags import (
+from vlmbench.cli._shared.checkpoints import (
     add_device_argument,
     add_dtype_argument,
     add_shard_argument,

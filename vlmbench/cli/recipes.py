@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import add_format_argument, print_json
+from vlmbench.cli._shared.flags import add_format_argument, print_json
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli.answers import add_answers_argument, answered_rows, where_answers_are
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.benchmarks import add_answers_argument, answered_rows, where_answers_are
+from vlmbench.cli._shared.decoding import add_decoding_arguments, decoding_of, say_decoding
+from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
     add_format_argument,
@@ -33,13 +34,12 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.cli.decoding import add_decoding_arguments, decoding_of, say_decoding
-from vlmbench.cli.devices import add_devices_arguments, close_models, open_model
-from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
+from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
+from vlmbench.cli._shared.models import add_devices_arguments, close_models, open_model
+from vlmbench.cli._shared.numbers import positive, seed
+from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
 from vlmbench.cli.list import print_rows
 from vlmbench.cli.main import complain
-from vlmbench.cli.numbers import positive, seed
-from vlmbench.cli.parts import add_parts_arguments, parts_of
 from vlmbench.cli.progress import watch
 from vlmbench.cli.summary import Outcome, summary_rows
 from vlmbench.cli.tracking import add_log_argument, log_run

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
     add_plugin_argument,
@@ -19,7 +19,7 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.cli.parts import add_parts_arguments, parts_of
+from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
 from vlmbench.domain import Benchmark, Request
 from vlmbench.errors import DataError, UnknownName
 

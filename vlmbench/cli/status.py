@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import add_format_argument, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, print_json, stdout
 from vlmbench.cli.progress import clock
 from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
 

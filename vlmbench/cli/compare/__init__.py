@@ -20,9 +20,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli._shared.numbers import from_zero, not_negative
 from vlmbench.cli.main import complain
-from vlmbench.cli.numbers import from_zero, not_negative
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import RunFolderError, UsageError, UserError
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Compare, print, write, and judge."""
-    from vlmbench.cli.compare_text import print_comparisons
+    from vlmbench.cli.compare.text import print_comparisons
     from vlmbench.leaderboards.compare.compare import regressions
     from vlmbench.leaderboards.compare.document import comparison_document
     from vlmbench.leaderboards.compare.text import evidence

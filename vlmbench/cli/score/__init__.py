@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli.answers import add_answers_argument, answered_rows, where_answers_are
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.benchmarks import add_answers_argument, answered_rows, where_answers_are
+from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
     add_format_argument,
@@ -32,15 +32,15 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.cli.judge_flags import add_judge_arguments, complain_of_judging, open_judge
+from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
 from vlmbench.cli.main import complain
-from vlmbench.cli.predictions import (
+from vlmbench.cli.progress import watch
+from vlmbench.cli.score.predictions import (
     name_of,
     read_predictions,
     refuse_rows_without_options,
     stored_judgments,
 )
-from vlmbench.cli.progress import watch
 from vlmbench.domain import Benchmark, Response, Run, RunSpec
 from vlmbench.errors import DataError, UsageError
 
@@ -139,7 +139,7 @@ def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
 def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     if args.format == "vlmevalkit":
         return _print_as_vlmevalkit(args, benchmark, run)
-    from vlmbench.cli.published_view import print_published, stored_figures
+    from vlmbench.cli.score.published import print_published, stored_figures
     from vlmbench.report.published_document import published_document
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table

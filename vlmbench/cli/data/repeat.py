@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.cli.common import stdout
-from vlmbench.cli.numbers import positive
+from vlmbench.cli._shared.flags import stdout
+from vlmbench.cli._shared.numbers import positive
 from vlmbench.errors import UsageError
 
 

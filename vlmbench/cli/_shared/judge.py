@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.cli._shared.numbers import positive
 from vlmbench.cli.main import complain
-from vlmbench.cli.numbers import positive
 from vlmbench.domain import Model, Run
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import UsageError

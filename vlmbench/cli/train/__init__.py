@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import add_format_argument, print_json
-from vlmbench.cli.numbers import above_zero, positive, seed
+from vlmbench.cli._shared.flags import add_format_argument, print_json
+from vlmbench.cli._shared.numbers import above_zero, positive, seed
 from vlmbench.cli.recipes import add_set_argument
 from vlmbench.cli.tracking import add_log_argument
 from vlmbench.errors import UserError
@@ -176,7 +176,7 @@ def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
 
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:
     """Print what the training costs and what is missing."""
-    from vlmbench.cli.plan_view import document, print_evaluation, print_plan
+    from vlmbench.cli.train.plan_tables import document, print_evaluation, print_plan
     from vlmbench.trainers.plan.plan import plan_chain
     from vlmbench.trainers.recipe.model import Evaluation
 

@@ -12,9 +12,9 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import stdout
-from vlmbench.cli.data_check import one_line
-from vlmbench.cli.numbers import positive
+from vlmbench.cli._shared.flags import stdout
+from vlmbench.cli._shared.numbers import positive
+from vlmbench.cli.data.training import one_line
 from vlmbench.errors import UsageError
 from vlmbench.templates import template
 

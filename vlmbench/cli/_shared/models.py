@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vlmbench.cli.numbers import positive
+from vlmbench.cli._shared.numbers import positive
 from vlmbench.domain import Model
 from vlmbench.engine.cluster.devices import Devices, devices_of, visible
 from vlmbench.engine.watch import Watch

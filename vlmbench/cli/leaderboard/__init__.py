@@ -21,7 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
 from vlmbench.cli.main import complain
 from vlmbench.domain import RULE_SETS, Card
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
@@ -178,7 +178,7 @@ def _build(args: argparse.Namespace) -> tuple[Board, dict[str, FinishedRun]]:
 
 def _reports(board: Board, runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
     """Where what is on the board opens into pictures and answers."""
-    from vlmbench.cli.leaderboard_reports import found_reports, written_reports
+    from vlmbench.cli.leaderboard.reports import found_reports, written_reports
 
     shown = {apart.folder for apart in board.apart}
     shown |= {place.folder for entry in board.entries for place in entry.places.values()}

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import stdout
-from vlmbench.cli.data_training import PictureProgress, drawn_of, pairs_of
+from vlmbench.cli._shared.flags import stdout
+from vlmbench.cli.data.files import PictureProgress, drawn_of, pairs_of
 from vlmbench.errors import DataError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from vlmbench.cli.numbers import positive
+from vlmbench.cli._shared.numbers import positive
 from vlmbench.domain import Decoding, RunSpec
 from vlmbench.engine.watch import Watch
 from vlmbench.prompts import prompt_style

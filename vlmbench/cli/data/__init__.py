@@ -16,8 +16,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from vlmbench.cli import data_check, data_repeat, data_tokens
-from vlmbench.cli.common import (
+from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
     add_plugin_argument,
@@ -27,7 +26,8 @@ from vlmbench.cli.common import (
     print_json,
     stdout,
 )
-from vlmbench.cli.data_training import is_recipe, is_training_file
+from vlmbench.cli.data import repeat, tokens, training
+from vlmbench.cli.data.files import is_recipe, is_training_file
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UnknownName
 
@@ -44,17 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plugin_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
-    data_check.add_arguments(parser)
-    data_tokens.add_arguments(parser)
-    data_repeat.add_arguments(parser)
+    training.add_arguments(parser)
+    tokens.add_arguments(parser)
+    repeat.add_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Do it for each name in turn."""
     if args.action == "tokens":
-        return data_tokens.tokens(args.names, args)
+        return tokens.tokens(args.names, args)
     if args.action == "repeat":
-        return data_repeat.repeat(args.names, args)
+        return repeat.repeat(args.names, args)
     if args.action == "get":
         return max(get(benchmark, args) for benchmark in find_benchmarks(args, args.names))
     return _check(args)
@@ -62,10 +62,10 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     """Files and recipes are training data, all else are benchmarks."""
-    training = [name for name in args.names if is_training_file(name) or is_recipe(name)]
-    benchmarks = [_benchmark(args, name) for name in args.names if name not in training]
+    trained_on = [name for name in args.names if is_training_file(name) or is_recipe(name)]
+    benchmarks = [_benchmark(args, name) for name in args.names if name not in trained_on]
     found = [check(benchmark, args) for benchmark in benchmarks]
-    read = data_check.check(training, args)
+    read = training.check(trained_on, args)
     if args.format == "json":
         print_json([*found, *read])
     if any(report["problems"] for report in found):

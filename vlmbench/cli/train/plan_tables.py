@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli.common import stdout
-from vlmbench.cli.data_check import one_line
+from vlmbench.cli._shared.flags import stdout
+from vlmbench.cli.data.training import one_line
 
 if TYPE_CHECKING:
     from vlmbench.trainers.plan.plan import Plan

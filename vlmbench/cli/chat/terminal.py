@@ -11,7 +11,7 @@ from pathlib import Path
 from vlmbench.chat import Session
 from vlmbench.chat.pictures import read_picture
 from vlmbench.chat.transcript import save
-from vlmbench.cli.chat_screen import INTERRUPTED, Screen
+from vlmbench.cli.chat.screen import INTERRUPTED, Screen
 from vlmbench.errors import UnknownName, UserError
 
 HELP = """\

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.common import open_file
+from vlmbench.cli._shared.flags import open_file
 from vlmbench.domain import Card, DataFile, Joined, Row
 from vlmbench.errors import DataError
 

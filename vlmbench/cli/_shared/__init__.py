@@ -1,0 +1,1 @@
+"""What several verbs share: flags, the console, benchmarks, models, the judge, checkpoints."""
