@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from watched_page import Watched
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL = "install it with `apt-get update && apt-get install -y chromium`, or name it in VLMBENCH_CHROMIUM"
-
-
-def chromium() -> str:
-    """The browser's program."""
-    named = os.environ.get("VLMBENCH_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.fail(f"there is no Chromium here: {INSTALL}", pytrace=False)
-    return found
+from watched_page import Watched, chromium
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import expect
+from repository import ROOT
 from watched_page import Watched
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 HOSTILE = (
     "<img src=x onerror=\"document.title='owned'\"> <script>document.title='owned'</script> "
     "![](http://127.0.0.2:9/beacon.png) &lt;b&gt;"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from reading import GOLDEN, read_json
+from golden_cases import GOLDEN, read_json
 
 from vlmbench.answers.captions import plain_words, score_captions
 

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from reading import MMBENCH, SCORING, answer_to, read_json, read_lines, read_samples, sample_of
+from golden_cases import MMBENCH, SCORING, answer_to, read_json, read_lines, read_samples, sample_of
 
 from vlmbench.answers import xtuner
 from vlmbench.answers.choice import find_choice, score_choice

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from llava_parts import BASE, CONVERT, MODES, language_folder, read_json, training_run
+from repository import ROOT
 from safetensors.torch import load_file
 
 from vlmbench.checkpoints.convert import Given, Options, Target, convert
@@ -236,7 +237,7 @@ def test_phi_3_becomes_llama_as_the_script_makes_it_where_that_is_right(tmp_path
 
 
 def test_each_deliberate_difference_is_in_the_documents_table() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text("utf-8")
+    page = (ROOT / "docs" / "checkpoints.md").read_text("utf-8")
     table = page.split("## Deliberate differences", 1)[1].split("\n## ", 1)[0]
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
     assert rows == list(DIFFERENCES)

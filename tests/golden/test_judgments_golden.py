@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import CHOICE_CASES, GOLDEN, SCORING, read_json, read_lines
+from golden_cases import CHOICE_CASES, GOLDEN, SCORING, read_json, read_lines
 
 from vlmbench.answers.circular import score_groups
 from vlmbench.answers.views import samples_as_read

@@ -8,7 +8,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
-from reading import MMBENCH, read_json, read_samples
+from golden_cases import MMBENCH, read_json, read_samples
 
 from vlmbench.report.exports.mmbench import export_mmbench, write_mmbench_result
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from reading import GOLDEN, read_json
+from golden_cases import GOLDEN, read_json
 
 from vlmbench.answers.original import figures_under, original_of, scores_under
 from vlmbench.domain import Benchmark, Metric, Response, Row, Sample, Score

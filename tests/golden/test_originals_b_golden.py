@@ -9,7 +9,7 @@ import functools
 from typing import Any
 
 import pytest
-from reading import GOLDEN, read_json
+from golden_cases import GOLDEN, read_json
 
 from vlmbench.domain import Metric, Response, Row, Score
 from vlmbench.engine.judgments import Judgment, Judgments

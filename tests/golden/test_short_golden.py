@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from families import GENERATIONS, case_of
-from reading import SCORING, read_lines
+from golden_cases import SCORING, read_lines
+from golden_families import GENERATIONS, case_of
 
 from vlmbench.answers.edit_distance import match_anls
 from vlmbench.answers.gqa import match_exact

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import CHOICE_CASES, SCORING, read_json, read_lines
+from golden_cases import CHOICE_CASES, SCORING, read_json, read_lines
 
 from vlmbench.cli.main import main
 from vlmbench.data.table import open_table

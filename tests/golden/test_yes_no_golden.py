@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from families import GENERATIONS, case_of
-from reading import SCORING, read_lines
+from golden_cases import SCORING, read_lines
+from golden_families import GENERATIONS, case_of
 
 from vlmbench.answers.yes_no import yes_or_no
 from vlmbench.domain import RuleSet

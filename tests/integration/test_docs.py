@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-DOC = Path(__file__).parents[2] / "docs" / "add-a-benchmark.md"
+from repository import ROOT
+
+DOC = ROOT / "docs" / "add-a-benchmark.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

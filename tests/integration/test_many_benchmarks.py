@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from repository import ROOT
 
 from vlmbench.cli.main import main
 
-ROADSIGNS = Path(__file__).parents[2] / "examples" / "roadsigns"
+ROADSIGNS = ROOT / "examples" / "roadsigns"
 COLUMNS = ("index", "image", "question", "A", "B", "C", "answer", "category")
 
 

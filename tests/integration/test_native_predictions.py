@@ -9,11 +9,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from repository import ROOT
 
 from vlmbench.cli.main import main
 from vlmbench.report.results import results_schema
 
-PAGE = Path(__file__).parents[2] / "docs" / "predictions.md"
+PAGE = ROOT / "docs" / "predictions.md"
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import TESTS
 
-PERF = Path(__file__).parents[1] / "perf"
+PERF = TESTS / "perf"
 PARTS = {"circular_work", "llava_shapes", "machine_rates", "sized_llava"}
 """What the scripts are made of."""
 ELSEWHERE = {"vllm_overhead"}

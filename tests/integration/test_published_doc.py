@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
 from vlmbench.cli import score
 from vlmbench.cli.main import main
@@ -20,7 +21,7 @@ from vlmbench.leaderboards.board.published import published_tables
 from vlmbench.registry import Registry
 from vlmbench.report.published_figure import parse_printed, rounding_of
 
-DOC = Path(__file__).parents[2] / "docs" / "published.md"
+DOC = ROOT / "docs" / "published.md"
 TEXT = DOC.read_text("utf-8")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

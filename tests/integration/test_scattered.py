@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from llava_parts import BASE, qwen_folder
+from repository import TESTS
 from small_trainings import settings, small, write_records
 
 from vlmbench.checkpoints.build import untrained
@@ -109,7 +110,7 @@ def test_a_model_in_pieces_is_the_whole_one_in_every_number() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = Path(__file__).parents[1] / "scattered_models.py"
+    script = TESTS / "support" / "scattered_models.py"
     ran = subprocess.run(
         [sys.executable, str(script), str(port)], capture_output=True, text=True, timeout=400, check=False
     )

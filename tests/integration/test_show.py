@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from repository import GOLDEN
 
 from vlmbench.cli.main import main
 
-SCORING = Path(__file__).parents[1] / "golden" / "scoring"
+SCORING = GOLDEN / "scoring"
 CASES = {
     "ai2d": "AI2D_TEST",
     "ccbench": "CCBench",

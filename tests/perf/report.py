@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 QUESTIONS = 1164
 PASS = 1_000_000
@@ -163,8 +163,8 @@ _FILTERS = """async () => {
 
 def in_a_browser(page: Path) -> None:
     """Print how long the browser takes."""
-    from conftest import chromium  # type: ignore[import-not-found]
     from playwright.sync_api import sync_playwright
+    from watched_page import chromium
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

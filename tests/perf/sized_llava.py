@@ -8,7 +8,7 @@ from typing import Any
 
 from llava_shapes import Shape
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from tiny_models import PLAIN_TEMPLATE, make_tokenizer
 

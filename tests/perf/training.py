@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from llava_shapes import FEW_MILLIONS
 from sized_llava import save_llava

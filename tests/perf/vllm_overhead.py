@@ -151,8 +151,7 @@ class Bench:
 
 def medium(folder: Path) -> str:
     """The model of grouped.py, its weights named as vLLM wants them."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "vllm_lane"))
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     from lane_models import publish
     from llava_shapes import MEDIUM
     from sized_llava import save_llava

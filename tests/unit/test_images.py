@@ -4,16 +4,16 @@ import io
 import json
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from repository import TESTS
 
 from vlmbench.errors import DataError
 from vlmbench.images import GREY, blank_like, open_picture, pad_to_square, picture_size
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "training" / "expand2square"
+GOLDEN = TESTS / "golden" / "training" / "expand2square"
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
 RGBA = Image.fromarray(NOISE)
 RGB = RGBA.convert("RGB")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from repository import ROOT
 from tiny_models import make_tokenizer
 
 from vlmbench.checkpoints.build import untrained
@@ -24,7 +25,7 @@ from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
 
-PAGE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
 FOR_A_CPU = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512")
 

@@ -104,3 +104,11 @@ def test_a_killed_engine_ends_the_run_and_keeps_its_answers(tmp_path: Path) -> N
     # What was with the engine when it died has no answer; nothing of it counts as a model's error.
     assert kept
     assert {line["finish"] for line in kept} <= {"stop", "length"}
+
+
+def test_two_workers_answer_as_one_process_does(tmp_path: Path) -> None:
+    few = ("--limit", "24", "--max-new-tokens", "8")
+    said = run(tmp_path / "two", "vllm:demo", *few, "--devices", "2", "--device", "cpu")
+    assert said == run(tmp_path / "one", "demo", *few)
+    timing = json.loads((tmp_path / "two" / "results.json").read_text("utf-8"))["timing"]
+    assert (timing["workers"], timing["replaced"], timing["left_out"]) == (2, 0, 0)

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "perf" / "vllm_overhead.py"
+from repository import TESTS
+
+SCRIPT = TESTS / "perf" / "vllm_overhead.py"
 
 
 def test_the_harness_is_held_against_vllms_own_loop(tmp_path: Path) -> None:
