@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from typing import IO, Any
 
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import RunFolderError, SpecChanged
+from vlmbench.files.locks import lock_file
 
 SCHEMA_VERSION = 1
 RUN = "run.json"
@@ -271,7 +271,7 @@ def _locked_soon(lock: IO[str]) -> bool:
     """Somebody who only looks holds a lock for an instant; a run holds it for longer than these attempts."""
     for pause in (0.02, 0.05, 0.1, 0.0):
         try:
-            _lock_file(lock)
+            lock_file(lock)
         except OSError:
             time.sleep(pause)
         else:
@@ -293,19 +293,7 @@ def is_locked(path: Path) -> bool:
         return False
     with file.open("r+" if os.access(file, os.W_OK) else "r", encoding="utf-8") as lock:
         try:
-            _lock_file(lock, shared=True)
+            lock_file(lock, shared=True)
         except OSError:
             return True
     return False
-
-
-def _lock_file(lock: IO[str], *, shared: bool = False) -> None:
-    """An advisory lock that the operating system drops when the process dies, however it dies."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -21,8 +21,8 @@ from typing import Any
 from vlmbench.data.digests import file_digest
 from vlmbench.data.disk import writing
 from vlmbench.data.home import home as default_home
-from vlmbench.data.locks import exclusive
 from vlmbench.errors import DataError
+from vlmbench.files.locks import exclusive
 
 from .encoding import Encoder, Style
 from .fitting import Limit

@@ -1,88 +1,65 @@
-"""What the first process alone does between two stages, while the others wait: as long as it takes and lives.
+"""Between two stages rank 0 evaluates; the other ranks wait on its heartbeat file, however long that takes.
 
-The next stage begins with a meeting that nobody may be late for, and a benchmark may take hours.
+The next stage begins with a rendezvous that no rank may be late for, and a benchmark may take hours.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.files.heartbeat import Heartbeat, repeatedly, wait_for, write_note
+from vlmbench.files.json_files import line_object
 
 BEAT, PATIENCE = 10.0, 600.0
-"""Seconds from one sign of life to the next, and without any until the first process is given up."""
+"""Seconds from one heartbeat to the next, and without one until rank 0 counts as dead."""
 _FAILED = 1
 
 What = Callable[[], Mapping[str, Any]]
-"""Says what is done of which model: it may be made meanwhile."""
+"""What is done, and of which model; called for each heartbeat, since the model may be made meanwhile."""
 
 
 def mark_of(work_dir: Path, place: int) -> Path:
-    """The file of that place in a chain: the first process may be ahead by more than one."""
+    """The heartbeat file of that place in a chain: rank 0 may be ahead by more than one."""
     return work_dir / f".between-stages-{place}.json"
 
 
 def done_by_first(mark: Path, what: What, do: Callable[[], int], beat: float = BEAT) -> int:
-    """The exit code of `do`, told to the others with signs of life on the way."""
-    sitting, beats, ending = uuid.uuid4().hex, itertools.count(), threading.Event()
+    """The exit code of `do`, with a heartbeat while it works; the code is written for the other ranks."""
+    sitting, beats = uuid.uuid4().hex, itertools.count()
 
-    def tell(code: int | None) -> None:
-        # Before training there may be no folder, and nobody waits.
-        with contextlib.suppress(OSError):
-            said = {"what": what(), "code": code, "sitting": sitting, "beat": next(beats)}
-            aside = mark.with_name(f"{mark.name}.tmp")
-            aside.write_text(json.dumps(said), "utf-8")
-            aside.replace(mark)
+    def write(code: int | None) -> None:
+        write_note(mark, {"what": what(), "code": code, "sitting": sitting, "beat": next(beats)})
 
-    def live() -> None:
-        tell(None)
-        while not ending.wait(beat):
-            tell(None)
-
-    living = threading.Thread(target=live, daemon=True)
-    living.start()
     code = _FAILED
     try:
-        code = do()
+        with repeatedly(lambda: write(None), beat):
+            code = do()
     finally:
-        ending.set()
-        living.join()
-        tell(code)
+        write(code)
     return code
 
 
 def wait_for_first(mark: Path, what: What, patience: float = PATIENCE, pause: float = 1.0) -> int:
-    """Its exit code, once it is done with that; a failure that was told before this wait is not believed."""
+    """The exit code that rank 0 wrote; a failure from before this wait began is not taken for this one's."""
     asked = json.loads(json.dumps(what()))
-    begun = last = _told(mark)
-    since = time.monotonic()
-    while True:
-        told = _told(mark)
-        if told != last:
-            last, since = told, time.monotonic()
-        code = told.get("code")
-        if told.get("what") == asked and (code == 0 or (code is not None and told != begun)):
-            return int(code)
-        if time.monotonic() - since > patience:
-            raise UserError(
-                f"the first process has given no sign of life for {patience:.0f} s.",
-                file=mark,
-                fix="Look at its output; the work folder must be one that every machine sees.",
-            )
-        time.sleep(pause)
 
+    def code(rank_0: Heartbeat) -> int | None:
+        note = line_object(rank_0.text) or {}
+        code = note.get("code")
+        fresh = code == 0 or rank_0.text != rank_0.first
+        return int(code) if code is not None and note.get("what") == asked and fresh else None
 
-def _told(mark: Path) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = json.loads(mark.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told
+    def late(_: float) -> UserError:
+        return UserError(
+            f"the first process has given no sign of life for {patience:.0f} s.",
+            file=mark,
+            fix="Look at its output; the work folder must be one that every machine sees.",
+        )
+
+    return wait_for(code, mark, late, patience=patience, pause=pause)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from vlmbench.errors import UserError
+from vlmbench.files import heartbeat
 
 PATIENCE = 1800.0
 
 
 def wait_for(path: Path, patience: float = PATIENCE) -> None:
-    """Return once it is there."""
-    since = time.monotonic()
-    while not path.exists():
-        if time.monotonic() - since > patience:
-            raise UserError(
-                f"the first process did not write this within {patience:.0f} s.",
-                file=path,
-                fix="Look at its output; VLMBENCH_HOME must be a folder that every process sees.",
-            )
-        time.sleep(0.2)
+    """Return once the file or folder is there."""
+
+    def late(_: float) -> UserError:
+        return UserError(
+            f"the first process did not write this within {patience:.0f} s.",
+            file=path,
+            fix="Look at its output; VLMBENCH_HOME must be a folder that every process sees.",
+        )
+
+    heartbeat.wait_for(lambda _: path.exists() or None, path, late, patience=patience)

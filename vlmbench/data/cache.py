@@ -23,8 +23,8 @@ from typing import Any
 from vlmbench.data.build import IMAGES, LINKS, ROWS, Stamp, build, stamp
 from vlmbench.data.digests import hash_file
 from vlmbench.data.disk import writing
-from vlmbench.data.locks import exclusive
 from vlmbench.errors import DataError
+from vlmbench.files.locks import exclusive
 
 SCHEMA = 2
 """Raise it when the files change their meaning; older caches are then built again."""

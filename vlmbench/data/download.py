@@ -14,10 +14,10 @@ from vlmbench.data.digests import hash_file
 from vlmbench.data.disk import writing
 from vlmbench.data.home import home
 from vlmbench.data.locate import checksum_state, get_command
-from vlmbench.data.locks import exclusive
 from vlmbench.data.partial import Partial
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
+from vlmbench.files.locks import exclusive
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 
 from vlmbench.domain import Response
 from vlmbench.engine.watch import Watch
+from vlmbench.files.heartbeat import repeatedly
 from vlmbench.store import STATUS
 
 EVERY = 1.0
@@ -34,25 +34,23 @@ class StatusFile:
     """A watch that passes everything on to another one and keeps the file up to date."""
 
     def __init__(self, folder: Path, onlooker: Watch, *, every: float = EVERY) -> None:
-        self._path, self._onlooker, self._every = folder / STATUS, onlooker, every
+        self._path, self._onlooker = folder / STATUS, onlooker
         self._workers: Workers | None = None
         self._stage, self._reason = "loading", ""
         self._total = self._done = self._new = self._errors = 0
         self._started = time.time()
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
         self._complained = False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
+        self._writing = repeatedly(self._write, every)
 
     def __enter__(self) -> StatusFile:
-        self._thread.start()
+        self._writing.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        self._writing.__exit__(None, None, None)
         self._stage = "finished" if error is None else "stopped"
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self._reason = str(error) or type(error).__name__
@@ -108,11 +106,6 @@ class StatusFile:
         self._recent.append((now, self._new))
         then, before = self._recent[0]
         return (self._new - before) / (now - then) if now > then and self._new > before else None
-
-    def _keep_writing(self) -> None:
-        self._write()
-        while not self._over.wait(self._every):
-            self._write()
 
     def _write(self) -> None:
         """In place at once. A full disk stops no run here, its answers will tell; nor does our mistake."""

@@ -1,1 +1,1 @@
-"""Files that several processes read and write: JSON, locks and heartbeats. Every floor above may use them."""
+"""What several processes read and write: atomic folders, JSON, locks, heartbeats; for every floor above."""

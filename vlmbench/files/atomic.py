@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vlmbench.errors import UserError
+from vlmbench.files.locks import lock_file
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -72,11 +73,9 @@ def _locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":  # a folder cannot be locked there
         yield
         return
-    import fcntl
-
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(handle)
         yield
     finally:
         os.close(handle)

@@ -101,8 +101,8 @@ def converted(reading: Reading) -> Path:
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of
     from vlmbench.data.home import home
-    from vlmbench.data.locks import exclusive
     from vlmbench.files.atomic import written_aside
+    from vlmbench.files.locks import exclusive
 
     llava = reading.llava
     told = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]

@@ -1,0 +1,81 @@
+"""JSON from files: what cannot be read is refused with the file, the line and what was expected there.
+
+`read_object` is for files that must be whole. `object_or_none` is for notes that vlmbench writes for itself
+and can do without. `line_object` and `as_line` are for JSON Lines, where a killed process may leave half
+a line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlmbench.errors import DataError, UserError
+
+
+def read_json(
+    file: Path,
+    *,
+    raises: type[UserError] = DataError,
+    fix: str | None = None,
+    encoding: str = "utf-8",
+    half_characters: bool = False,
+) -> Any:
+    """The value in a JSON file, or `raises`. `half_characters` allows the surrogates that models write."""
+    try:
+        return json.loads(file.read_text(encoding, "surrogatepass" if half_characters else "strict"))
+    except OSError as error:
+        what = f"cannot be opened: {error.strerror or error}."
+    except UnicodeDecodeError as error:
+        what = f"is not JSON: byte {error.start} is not UTF-8."
+    except json.JSONDecodeError as error:
+        what = f"is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+    except RecursionError:
+        what = "cannot be read: lists or objects are nested too deeply."
+    except ValueError as error:  # a number of thousands of digits
+        what = f"is not JSON: {error}."
+    raise raises(what, file=file, fix=fix)
+
+
+def read_object(
+    file: Path,
+    *,
+    raises: type[UserError] = DataError,
+    fix: str | None = None,
+    half_characters: bool = False,
+) -> dict[str, Any]:
+    """The same where the file must hold a JSON object."""
+    document = read_json(file, raises=raises, fix=fix, half_characters=half_characters)
+    if not isinstance(document, dict):
+        raise raises(f"holds {kind_of(document)}, not a JSON object.", file=file, fix=fix)
+    return document
+
+
+def object_or_none(file: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where the file is missing, cut off or holds something else."""
+    try:
+        return line_object(file.read_bytes())
+    except OSError:
+        return None
+
+
+def line_object(line: bytes | str) -> dict[str, Any] | None:
+    """The JSON object on a line; None where it is cut off, damaged or something else."""
+    try:
+        text = line.decode("utf-8", "surrogatepass") if isinstance(line, bytes) else line
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def as_line(document: Mapping[str, Any]) -> bytes:
+    """One line of JSON Lines; half a character, as a model may write one, stays what it is."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), "a bare value")

@@ -1,0 +1,44 @@
+"""Advisory locks between processes. The system drops a lock when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+def lock_file(opened: IO[bytes] | IO[str] | int, *, shared: bool = False, wait: bool = False) -> None:
+    """Lock an open file. Raises OSError where another process holds the lock, unless `wait`."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        handle = opened if isinstance(opened, int) else opened.fileno()
+        msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(opened, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+
+
+@contextmanager
+def exclusive(file: Path) -> Iterator[bool]:
+    """Wait for the lock on this file and hold it; gives False where the system has no locks.
+
+    Whoever uses this stays correct without the lock, since results are renamed into place; work is only
+    done twice.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = file.open("ab")
+    except OSError:
+        yield False
+        return
+    with handle:
+        try:
+            lock_file(handle, wait=True)
+        except OSError:  # network file systems without locks
+            yield False
+        else:
+            yield True
