@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +60,26 @@ def _packages(recipe: Recipe) -> Iterator[Missing]:
 def _devices(recipe: Recipe, nproc: int) -> Iterator[Missing]:
     if recipe.parallelism.device == "cpu":
         return
-    import torch
-
-    here = torch.cuda.device_count()
+    here = _gpus()
     if here < nproc:
         many = f"{here or 'no'} GPU{'s' * (here != 1)} here, {nproc} wanted"
         fix = f"--nproc {here}" if here else "run it where there are some"
         yield Missing(kind="devices", what=many, fix=fix)
+
+
+def _gpus() -> int:
+    """What torch.cuda.device_count() returns, from the driver itself: importing torch takes two seconds."""
+    if Path("/dev/kfd").exists():  # AMD's driver, for which torch was built otherwise
+        import torch
+
+        return torch.cuda.device_count()
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    started = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if started else 0
 
 
 def _weights(recipe: Recipe) -> Iterator[Missing]:

@@ -1,4 +1,4 @@
-"""How large a model's parts are, counted on torch's meta device: no weights, no download.
+"""How large a model's parts are, by the values of a config.json: no weights, no download.
 
 The sizes come from `shapes/`, which holds the config.json values of the models that recipes name, or from the
 folder of a model that is here.
@@ -7,7 +7,7 @@ folder of a model that is here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName
 from vlmbench.models.bundled import demo_folder
+from vlmbench.trainers.plan.modules import Module, language_architecture, vision_architecture
 from vlmbench.trainers.recipe.library import load
 from vlmbench.trainers.recipe.model import LanguageModel, Lora, Recipe, VisionTower
 
@@ -163,46 +164,44 @@ def _frozen(config: Mapping[str, Any]) -> str:
 @cache
 def _language(text: str) -> Part:
     config = json.loads(text)
-    model = _on_meta(_known(config), causal=True)
-    heads = model.config.num_attention_heads
-    width = getattr(model.config, "head_dim", None) or model.config.hidden_size // heads
-    total = sum(p.numel() for p in model.parameters())
+    built = language_architecture(_known(config))
+    sizes = built.config
+    heads = sizes.num_attention_heads
+    width = getattr(sizes, "head_dim", None) or sizes.hidden_size // heads
+    total = sum(module.parameters for module in built.modules)
     return Part(
         kind=str(config.get("model_type")),
         total=total,
         used=total,
-        linears=_linears(model),
-        layers=model.config.num_hidden_layers,
-        hidden=model.config.hidden_size,
-        intermediate=model.config.intermediate_size,
-        key_values=(getattr(model.config, "num_key_value_heads", None) or heads) * width,
-        vocabulary=model.config.vocab_size,
+        linears=_linears(built.modules),
+        layers=sizes.num_hidden_layers,
+        hidden=sizes.hidden_size,
+        intermediate=sizes.intermediate_size,
+        key_values=(getattr(sizes, "num_key_value_heads", None) or heads) * width,
+        vocabulary=sizes.vocab_size,
     )
 
 
 @cache
 def _vision(text: str, select_layer: int, strategy: str) -> Part:
     config = json.loads(text)
-    model = _on_meta(config, causal=False)
-    layers = model.config.num_hidden_layers
+    built = vision_architecture(config)
+    sizes, layers = built.config, built.config.num_hidden_layers
     used = select_layer if select_layer >= 0 else layers + 1 + select_layer
     idle = (*(f".layers.{layer}." for layer in range(used, layers)), ".post_layernorm.", ".head.")
-
-    def learns(name: str) -> bool:
-        return not any(mark in f".{name}." for mark in idle)
-
-    side = (model.config.image_size // model.config.patch_size) ** 2
+    learning = [one for one in built.modules if not any(mark in f".{one.name}." for mark in idle)]
+    side = (sizes.image_size // sizes.patch_size) ** 2
     kind = str(config.get("model_type"))
     class_token = int(kind.startswith("clip"))
     return Part(
         kind=kind,
-        total=sum(p.numel() for p in model.parameters()),
-        used=sum(p.numel() for name, p in model.named_parameters() if learns(name)),
-        linears=tuple(linear for linear in _linears(model) if learns(linear.name)),
+        total=sum(module.parameters for module in built.modules),
+        used=sum(module.parameters for module in learning),
+        linears=_linears(learning),
         layers=used,
-        hidden=model.config.hidden_size,
-        intermediate=model.config.intermediate_size,
-        key_values=model.config.hidden_size,
+        hidden=sizes.hidden_size,
+        intermediate=sizes.intermediate_size,
+        key_values=sizes.hidden_size,
         positions=side + class_token,
         picture_tokens=side + (class_token if strategy == "full" else 0),
     )
@@ -218,28 +217,7 @@ def _known(config: dict[str, Any]) -> dict[str, Any]:
     return {**named, "model_type": "llama", "attention_bias": bool(config.get("bias"))}
 
 
-def _on_meta(config: dict[str, Any], *, causal: bool) -> Any:
-    import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
-
-    values = {
-        key: value for key, value in config.items() if key not in ("model_type", "transformers_version")
-    }
-    kind = config.get("model_type")
-    try:
-        made = AutoConfig.for_model(str(kind), **values)
-    except ValueError:
-        raise ModelError(f"transformers knows no model of the kind `{kind}`.") from None
-    factory: Any = AutoModelForCausalLM if causal else AutoModel
-    with torch.device("meta"):
-        return factory.from_config(made)
-
-
-def _linears(model: Any) -> tuple[Linear, ...]:
-    import torch
-
+def _linears(modules: Iterable[Module]) -> tuple[Linear, ...]:
     return tuple(
-        Linear(name=name, inputs=module.in_features, outputs=module.out_features)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
+        Linear(name=one.name, inputs=one.linear[0], outputs=one.linear[1]) for one in modules if one.linear
     )

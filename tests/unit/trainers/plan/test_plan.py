@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from repository import GOLDEN
 
 from vlmbench.errors import ModelError, UnknownName, UserError
 from vlmbench.trainers.plan.memory import GIB, memory
+from vlmbench.trainers.plan.missing import _gpus
+from vlmbench.trainers.plan.modules import _on_meta, language_architecture, vision_architecture
 from vlmbench.trainers.plan.plan import Machine, Plan, plan, plan_chain
 from vlmbench.trainers.plan.samples import count_records, read_head
 from vlmbench.trainers.plan.sizes import language_part, lora_size, published_lora_size, vision_part
@@ -33,8 +38,8 @@ ONE_CARD = (
 )
 
 
-def planned(name: str, *settings: str, **machine: float) -> Plan:
-    return plan(read_recipe(name, settings), Machine(**machine))  # type: ignore[arg-type]
+def planned(name: str, *changes: str, **machine: float) -> Plan:
+    return plan(read_recipe(name, changes), Machine(**machine))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -134,6 +139,79 @@ def test_of_a_tower_only_the_layers_before_the_selected_one_learn() -> None:
     assert len(clip.linears) == 23 * 6
     siglip = vision_part(VisionTower(shape="siglip-so400m-patch14-384", select_strategy="full"))
     assert (siglip.layers, siglip.picture_tokens) == (26, 729)
+
+
+SIZES = st.sampled_from([1, 2, 3, 8])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kind=st.sampled_from(["llama", "mistral", "phi3", "qwen2"]),
+    heads=st.sampled_from([2, 4]),
+    width=SIZES,
+    layers=SIZES,
+    rest=st.fixed_dictionaries(
+        {"num_key_value_heads": st.sampled_from([1, 2]), "intermediate_size": SIZES, "vocab_size": SIZES},
+        optional={
+            "tie_word_embeddings": st.booleans(),
+            "attention_bias": st.booleans(),
+            "mlp_bias": st.booleans(),
+            "head_dim": st.sampled_from([2, 6]),
+            "pad_token_id": st.none(),
+        },
+    ),
+)
+def test_decoders_have_the_modules_that_transformers_builds(
+    kind: str, heads: int, width: int, layers: int, rest: dict[str, Any]
+) -> None:
+    config = {"model_type": kind, "num_attention_heads": heads, "num_hidden_layers": layers, **rest}
+    config["hidden_size"] = 2 * width * heads
+    counted = language_architecture(config).modules
+    assert sorted(counted) == sorted(_on_meta({"pad_token_id": None, **config}, causal=True).modules)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kind=st.sampled_from(["clip_vision_model", "siglip_vision_model"]),
+    width=SIZES,
+    layers=SIZES,
+    rest=st.fixed_dictionaries(
+        {"intermediate_size": SIZES, "image_size": st.sampled_from([8, 14]), "patch_size": SIZES},
+        optional={"num_channels": st.sampled_from([1, 3]), "vision_use_head": st.booleans()},
+    ),
+)
+def test_towers_have_the_modules_that_transformers_builds(
+    kind: str, width: int, layers: int, rest: dict[str, Any]
+) -> None:
+    config = {"model_type": kind, "num_attention_heads": 2, "num_hidden_layers": layers, **rest}
+    config["hidden_size"] = 2 * width
+    assert sorted(vision_architecture(config).modules) == sorted(_on_meta(config, causal=False).modules)
+
+
+def test_other_architectures_and_short_configurations_are_built_by_transformers() -> None:
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    gemma = language_architecture({"model_type": "gemma", "head_dim": 4, "vocab_size": 16, **sizes})
+    assert "model.layers.0.mlp.gate_proj" in {module.name for module in gemma.modules}
+    llama = language_architecture({"model_type": "llama", **sizes})
+    assert llama.config.vocab_size == 32000
+
+
+def test_a_plan_needs_neither_torch_nor_transformers() -> None:
+    """Importing both takes five seconds."""
+    code = (
+        "import sys\n"
+        "from vlmbench.cli.main import main\n"
+        "assert main(['train', 'llava_v15_7b', '--plan']) == 0\n"
+        "assert main(['recipes', 'list', '--plan']) == 0\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+
+
+def test_gpus_are_counted_as_torch_counts_them() -> None:
+    import torch
+
+    assert _gpus() == torch.cuda.device_count()
 
 
 def test_adapters_of_internlm2_have_the_head_and_are_counted_both_ways() -> None:
