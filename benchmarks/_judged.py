@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vlmbench.answers.judged import AWAITS_JUDGE
-from vlmbench.answers.matched import score_of, unscored
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.scores import score_of, unscored
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.answers.matched import Match, numpy_mean, score_open
 from vlmbench.answers.references import members_of, references_of
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.scores import Match, numpy_mean, score_open
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import SHORT, prompt_style
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from vlmbench.answers.contains import match_contained
 from vlmbench.answers.edit_distance import match_anls
-from vlmbench.answers.gqa import match_any
-from vlmbench.answers.matched import Match
+from vlmbench.answers.scores import Match
+from vlmbench.answers.short import match_any
 from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 

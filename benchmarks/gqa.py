@@ -16,8 +16,8 @@ One raw record (tab separated):
 
 from __future__ import annotations
 
-from vlmbench.answers.gqa import match_exact
 from vlmbench.answers.original.gqa import read
+from vlmbench.answers.short import match_exact
 from vlmbench.domain import Card, DataFile
 
 from ._originals import RowByRow

@@ -29,8 +29,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlmbench.answers.judged import AWAITS_JUDGE
-from vlmbench.answers.original.hallusionbench import read, read_judgment, without_picture
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.original.judged import read, read_judgment, without_picture
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
 from ._clusters import empty, linearised, mean_over, metric, percent

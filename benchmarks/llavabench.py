@@ -26,7 +26,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judge import to_judge
 from vlmbench.answers.judged import judged_score
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 

@@ -28,13 +28,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judge import to_judge
 from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
-from vlmbench.answers.matched import score_of, unscored
 from vlmbench.answers.mathvista import CHOICE, read_answer, task_of
 from vlmbench.answers.original.mathvista import extraction_of, read
 from vlmbench.answers.original.rows import Reading
 from vlmbench.answers.references import members_of
+from vlmbench.answers.scores import score_of, unscored
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, mean_figure, percent

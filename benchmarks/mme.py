@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vlmbench.answers.original.mme import read
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, check, empty, linearised, mean_figure, mean_over, metric, percent, scored

@@ -31,10 +31,10 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.choice import find_choice, score_choice
 from vlmbench.answers.joined import WITHHELD
-from vlmbench.answers.matched import score_open
 from vlmbench.answers.mmmu import as_choice_question
 from vlmbench.answers.mmmu_open import match_open_question
 from vlmbench.answers.original import mmmu as mmmu_original
+from vlmbench.answers.scores import score_open
 from vlmbench.domain import (
     Card,
     DataFile,

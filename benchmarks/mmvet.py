@@ -27,11 +27,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.judge_prompts import to_judge
+from vlmbench.answers.judge import to_judge
 from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
-from vlmbench.answers.matched import numpy_mean
 from vlmbench.answers.original.mmvet import grades_in, read, rounded, totals
 from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.scores import numpy_mean
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, empty, mean_figure, mean_over, metric

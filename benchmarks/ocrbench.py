@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from vlmbench.answers.contains import match_contained
-from vlmbench.answers.matched import score_open
 from vlmbench.answers.original.ocrbench import read
 from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.scores import score_open
 from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, mean_figure, mean_over, metric

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from vlmbench.answers.original.scienceqa import read
+from vlmbench.answers.original.rules import read
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from ._choice import LEVELS, MultipleChoice

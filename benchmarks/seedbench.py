@@ -14,7 +14,7 @@ One raw record (neither hint nor l2-category):
     7      /9j/4A… How many towels are there?   One  Two  Three  Four  A       Instances Counting
 
 33 rows have an option called `None` or `NA`. The compatible rule sets do not see such options, see
-`vlmbench/answers/views.py`; `strict` does, so its figure is not comparable there to the last digit.
+`vlmbench/answers/toolkits.py`; `strict` does, so its figure is not comparable there to the last digit.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from vlmbench.answers.original import figures_under
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Metric, RuleSet
 from vlmbench.finished import FinishedRun, Questions
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vlmbench.answers.circular import group_key, score_groups
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RuleSet, Sample, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun

@@ -14,7 +14,7 @@ from vlmbench.answers.choice import find_choice, score_choice
 from vlmbench.answers.circular import score_groups
 from vlmbench.answers.mmmu import as_choice_question
 from vlmbench.answers.tables import Units, vlmevalkit_records, xtuner_result
-from vlmbench.answers.views import answers_as_read, samples_as_read
+from vlmbench.answers.toolkits import answers_as_read, samples_as_read
 from vlmbench.domain import RuleSet, Sample, Score
 
 CIRCULAR = ("mmbench_dev_en", "mmbench_dev_cn", "mmbench_mixed_split", "ccbench")

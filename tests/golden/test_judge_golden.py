@@ -9,7 +9,7 @@ import pytest
 from golden_cases import CHOICE_CASES, SCORING, read_json, read_lines
 
 from vlmbench.answers.circular import score_groups
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.data.table import open_table
 from vlmbench.domain import Response
 from vlmbench.engine.judge_log import JudgeLog

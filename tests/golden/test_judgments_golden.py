@@ -10,7 +10,7 @@ import pytest
 from golden_cases import CHOICE_CASES, GOLDEN, SCORING, read_json, read_lines
 
 from vlmbench.answers.circular import score_groups
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.data.table import open_table
 from vlmbench.domain import Benchmark, Response, Row, RuleSet, Sample, Score
 from vlmbench.engine.scoring import score_under_all

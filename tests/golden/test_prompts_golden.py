@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.data.table import open_table
 from vlmbench.domain import ImageRef, Sample
 from vlmbench.registry import load_benchmark

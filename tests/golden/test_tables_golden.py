@@ -73,7 +73,7 @@ def test_score_prints_that_toolkits_table(
 @pytest.mark.parametrize("case", CASES)
 def test_prompts_equal_the_default_and_both_wrappers(case: str, tables: Any) -> None:
     benchmark = load_benchmark(CASES[case])
-    from vlmbench.answers.views import samples_as_read
+    from vlmbench.answers.toolkits import samples_as_read
 
     samples = {s.id: s for s in samples_as_read(list(benchmark.samples(tables(case).rows())), "vlmevalkit")}
     prompts = read_json(SCORING / case / "expected.json")["prompts"]

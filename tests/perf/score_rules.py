@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import ROTATION, group_key, score_groups
-from vlmbench.answers.views import answers_as_read, samples_as_read
+from vlmbench.answers.toolkits import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Response, RuleSet, Sample
 
 ROWS = 14_232

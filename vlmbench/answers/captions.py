@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlmbench.answers.matched import numpy_mean
+from vlmbench.answers.scores import numpy_mean
 
 LONGEST_NGRAM = 4
 _BETA = 1.2

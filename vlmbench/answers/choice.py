@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vlmbench.answers import vlmevalkit, xtuner
 from vlmbench.answers.found import Found
-from vlmbench.answers.matched import NO_RULE
+from vlmbench.answers.scores import NO_RULE
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
 __all__ = ["Found", "find_choice", "score_choice"]

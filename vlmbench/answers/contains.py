@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlmbench.answers.matched import Matched
+from vlmbench.answers.scores import Matched
 from vlmbench.answers.wording import is_letter_of_word, plain
 from vlmbench.domain import RuleSet
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from vlmbench.answers.matched import Matched
+from vlmbench.answers.scores import Matched
 from vlmbench.answers.wording import plain
 from vlmbench.domain import RuleSet
 

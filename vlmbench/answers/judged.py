@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from vlmbench.answers.choice import find_choice
-from vlmbench.answers.judge_prompts import NONE_MEANT
+from vlmbench.answers.judge import NONE_MEANT
 from vlmbench.answers.yes_no import yes_or_no
 from vlmbench.domain import Response, RuleSet, Sample, Score
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vlmbench.answers.choice import find_choice
-from vlmbench.answers.gqa import bare
 from vlmbench.answers.mmmu_open import claim_of, numbers_in, quantity
 from vlmbench.answers.references import members_of
+from vlmbench.answers.short import bare
 from vlmbench.domain import RuleSet
 
 CHOICE, INTEGER, FLOAT, LIST = "multi_choice", "integer", "float", "list"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vlmbench.answers.views import MISSING
+from vlmbench.answers.toolkits import MISSING
 from vlmbench.domain import Sample
 
 OTHER = "Other Answers"

@@ -20,8 +20,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from vlmbench.answers.gqa import bare
-from vlmbench.answers.matched import Matched
+from vlmbench.answers.scores import Matched
+from vlmbench.answers.short import bare
 from vlmbench.answers.vqa import NUMBERS
 from vlmbench.answers.wording import NEGATION, plain, sentences
 from vlmbench.domain import RuleSet

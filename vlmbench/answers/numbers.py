@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.gqa import bare
-from vlmbench.answers.matched import Matched
+from vlmbench.answers.scores import Matched
+from vlmbench.answers.short import bare
 from vlmbench.answers.wording import plain
 from vlmbench.domain import RuleSet
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from vlmbench.answers.contractions import AS_VLMEVALKIT, MENDED
-from vlmbench.answers.matched import Matched, numpy_mean
 from vlmbench.answers.punctuation import MARKS, without_punctuation
+from vlmbench.answers.scores import Matched, numpy_mean
 from vlmbench.answers.wording import plain
 from vlmbench.domain import RuleSet
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlmbench.answers.circular import unscored_groups
-from vlmbench.answers.matched import NO_RULE, score_of
 from vlmbench.answers.original import figures_under
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.scores import NO_RULE, score_of
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.answers.yes_no import NO, YES
 from vlmbench.domain import Benchmark, Metric, RuleSet, Sample, Score
 

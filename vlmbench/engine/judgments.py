@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.judge_prompts import NONE_MEANT
+from vlmbench.answers.judge import NONE_MEANT
 from vlmbench.answers.original import original_of
 from vlmbench.answers.yes_no import NO, YES
 from vlmbench.domain import RULE_SETS, Benchmark, Response, RuleSet, Sample, Score, StoredJudging

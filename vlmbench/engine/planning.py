@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Benchmark, ImageRef, Request, RunSpec, Sample
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlmbench.answers.original import figures_under, scores_under
-from vlmbench.answers.views import answers_as_read, samples_as_read
+from vlmbench.answers.toolkits import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
 from vlmbench.engine.bounds import NOT_ANSWERED
 from vlmbench.engine.judging import Judge

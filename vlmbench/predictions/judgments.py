@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.answers.views import PRINTED_GAP
+from vlmbench.answers.toolkits import PRINTED_GAP
 from vlmbench.domain import Card, Sample
 from vlmbench.engine.judgments import Judgment, Judgments
 from vlmbench.errors import PredictionsError

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import Card, Sample
-from vlmbench.predictions import complaints
-from vlmbench.predictions.complaints import counted
+from vlmbench.predictions import match_errors as complaints
+from vlmbench.predictions.match_errors import counted
 from vlmbench.predictions.nouns import Answer, Answers
 from vlmbench.predictions.text_tables import listed
 from vlmbench.predictions.ways import Way, ways

@@ -8,7 +8,8 @@ from typing import Any
 
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
-from vlmbench.predictions import authors, harnesses, inspect_logs, mme_folder
+from vlmbench.predictions import authors, inspect_logs, mme_folder
+from vlmbench.predictions import harness_logs as harnesses
 from vlmbench.predictions.json_files import read_json
 from vlmbench.predictions.nouns import Answers, Archive, Folder, Format
 from vlmbench.predictions.tables import prediction_column_of, read_answers_of

@@ -134,7 +134,7 @@ def _numbered(path: Path, lines: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _read_xlsx(path: Path) -> TextTable:
-    from vlmbench.predictions.xlsx_reader import read_sheet
+    from vlmbench.predictions.xlsx import read_sheet
 
     try:
         sheet = read_sheet(path)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from vlmbench.answers.circular import GroupScore, score_groups
 from vlmbench.answers.original.mmmu import DRAWN
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Benchmark, Metric, RuleSet, Run, Sample, Score
 from vlmbench.engine.bounds import bounds_of_figure, figures_at_both_ends
 from vlmbench.report.published_figure import Figure

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlmbench.answers.matched import NO_RULE
+from vlmbench.answers.scores import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
 
 SCHEMA_VERSION = 1

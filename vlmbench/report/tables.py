@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.answers.matched import NO_RULE
+from vlmbench.answers.scores import NO_RULE
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:

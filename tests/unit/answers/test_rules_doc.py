@@ -8,7 +8,7 @@ import pytest
 from repository import ROOT
 
 from vlmbench.answers.choice import find_choice
-from vlmbench.answers.views import answers_as_read, samples_as_read
+from vlmbench.answers.toolkits import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Sample
 
 CHOICE = [rules for rules in RULE_SETS if rules != "original"]

@@ -10,10 +10,10 @@ from repository import ROOT
 
 from vlmbench.answers.contains import match_contained
 from vlmbench.answers.edit_distance import match_anls
-from vlmbench.answers.gqa import match_exact
-from vlmbench.answers.matched import Match
 from vlmbench.answers.mmmu_open import match_open_question
 from vlmbench.answers.numbers import match_relaxed
+from vlmbench.answers.scores import Match
+from vlmbench.answers.short import match_exact
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.answers.yes_no import yes_or_no
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmbench.answers.mmmu import as_choice_question
-from vlmbench.answers.views import MISSING, answers_as_read, column_as_read, samples_as_read
+from vlmbench.answers.toolkits import MISSING, answers_as_read, column_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, RuleSet, Sample
 
 COMPATIBLE = RULE_SETS[2:]

@@ -20,7 +20,7 @@ from samples import COLUMNS, rotated, sample
 
 from vlmbench.errors import RunFolderError
 from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, fitting, unescape
-from vlmbench.predictions.xlsx_reader import read_sheet
+from vlmbench.predictions.xlsx import read_sheet
 from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
 from vlmbench.report.exports.xlsx_writer import column_letters
 

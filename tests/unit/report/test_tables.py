@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from samples import metric, rotated, run
 
-from vlmbench.answers.matched import NO_RULE
+from vlmbench.answers.scores import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, Run
 from vlmbench.report.results import results_document
 from vlmbench.report.tables import results_table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlmbench.answers.matched import NO_RULE, score_of
+from vlmbench.answers.scores import NO_RULE, score_of
 from vlmbench.domain import Benchmark, Metric, Original, Response, RuleSet, Sample, Score
 
 NONE_PUBLISHED = NO_RULE["original"]

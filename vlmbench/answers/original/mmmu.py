@@ -22,9 +22,9 @@ import random
 import re
 from collections.abc import Sequence
 
-from vlmbench.answers.matched import accepted, score_of
 from vlmbench.answers.original.mmmu_open import equals_any, readings_of, shown
 from vlmbench.answers.original.rows import RULES, Reading, failure_of, score_as_read
+from vlmbench.answers.scores import accepted, score_of
 from vlmbench.domain import Response, Sample, Score
 
 SEED = 42

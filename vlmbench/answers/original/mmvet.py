@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlmbench.answers.matched import numpy_mean
 from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.scores import numpy_mean
 
 PLACES = 1
 

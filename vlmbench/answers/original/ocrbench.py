@@ -9,8 +9,8 @@ Faults: `3` is found in `page 13`; an empty reference is found in anything.
 from __future__ import annotations
 
 from vlmbench.answers.contains import match_contained
-from vlmbench.answers.matched import accepted
 from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.scores import accepted
 from vlmbench.domain import Sample
 
 

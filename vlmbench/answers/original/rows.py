@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.matched import NO_REFERENCE, score_of
+from vlmbench.answers.scores import NO_REFERENCE, score_of
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
 RULES: RuleSet = "original"

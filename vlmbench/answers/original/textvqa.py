@@ -10,8 +10,8 @@ that no blank parts. A row without exactly ten references stops the script; it h
 
 from __future__ import annotations
 
-from vlmbench.answers.matched import accepted
 from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.scores import accepted
 from vlmbench.answers.vqa import ENOUGH, normalise
 from vlmbench.domain import Sample
 

@@ -121,7 +121,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
 def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
     """One line a group and rule set, for benchmarks that score groups."""
     from vlmbench.answers.circular import score_groups
-    from vlmbench.answers.views import samples_as_read
+    from vlmbench.answers.toolkits import samples_as_read
 
     if not benchmark.card.circular:
         raise UsageError(f"{benchmark.card.name} has no groups; only circular benchmarks do.", key="--groups")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.answers.views import MISSING
+from vlmbench.answers.toolkits import MISSING
 from vlmbench.domain import Sample
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, opens_like_a_formula

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vlmbench.answers.views import samples_as_read
+from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Decoding, Request
 from vlmbench.engine.planning import prompts_digest
 from vlmbench.finished import FinishedRun

@@ -19,12 +19,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vlmbench.answers.claims import named, read_whole, unnamed
-from vlmbench.answers.formulas import unformatted
 from vlmbench.answers.found import Found
-from vlmbench.answers.options import Options, prepare
-from vlmbench.answers.prose import SHORT, read_conclusion, read_letter, read_likeliest, read_text
-from vlmbench.answers.statements import read_statements, states_no_option
+from vlmbench.answers.strict.claims import named, read_whole, unnamed
+from vlmbench.answers.strict.formulas import unformatted
+from vlmbench.answers.strict.options import Options, prepare
+from vlmbench.answers.strict.prose import SHORT, read_conclusion, read_letter, read_likeliest, read_text
+from vlmbench.answers.strict.statements import read_statements, states_no_option
 from vlmbench.answers.wording import REFUSAL, core, plain
 
 _LINES = 200

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlmbench.answers.formulas import Quantity, quantity_of, unformatted
+from vlmbench.answers.strict.formulas import Quantity, quantity_of, unformatted
 from vlmbench.answers.wording import core, fold, is_letter_of_word, plain, without_article
 
 _FUNCTION_WORDS = frozenset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from vlmbench.answers.matched import Matched, numpy_mean
+from vlmbench.answers.scores import Matched, numpy_mean
 from vlmbench.answers.wording import core, plain, without_article
 from vlmbench.domain import RuleSet
 

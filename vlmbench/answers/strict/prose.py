@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from vlmbench.answers.claims import (
+from vlmbench.answers.found import Found
+from vlmbench.answers.strict.claims import (
     TWO_LETTERS,
     TWO_TEXTS,
     contradiction,
@@ -16,8 +17,7 @@ from vlmbench.answers.claims import (
     read_whole,
     unnamed,
 )
-from vlmbench.answers.found import Found
-from vlmbench.answers.options import Options
+from vlmbench.answers.strict.options import Options
 from vlmbench.answers.wording import NEGATION, clauses, core, denied, fold, sentences, without_conditions
 
 SHORT = 400

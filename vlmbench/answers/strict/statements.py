@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlmbench.answers.claims import (
+from vlmbench.answers.found import Found
+from vlmbench.answers.strict.claims import (
     LONGEST_CLAIM,
     TWO_LETTERS,
     named,
@@ -22,8 +23,7 @@ from vlmbench.answers.claims import (
     read_whole,
     unnamed,
 )
-from vlmbench.answers.found import Found
-from vlmbench.answers.options import Options
+from vlmbench.answers.strict.options import Options
 from vlmbench.answers.wording import clauses, core, denied, denies, first_sentence
 
 _ENCLOSED = re.compile(
