@@ -18,11 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.answers.contains import match_contained
-from vlmbench.answers.edit_distance import match_anls
-from vlmbench.answers.numbers import match_relaxed
 from vlmbench.answers.scores import Match
-from vlmbench.answers.short import match_any
+from vlmbench.answers.short import match_anls, match_any, match_contained, match_relaxed
 from vlmbench.answers.vqa import match_consensus, match_equal
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
 from vlmbench.errors import DataError, UnknownName, UserError

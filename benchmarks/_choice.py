@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import group_key, is_base, score_groups
-from vlmbench.answers.judge import blink_prompt, choice_prompt, to_judge
-from vlmbench.answers.judged import judged_choice
-from vlmbench.answers.tables import vlmevalkit_records
-from vlmbench.answers.toolkits import samples_as_read
+from vlmbench.answers.judge import blink_prompt, choice_prompt, judged_choice, to_judge
+from vlmbench.answers.toolkits import samples_as_read, vlmevalkit_records
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 from vlmbench.stats import clustered_mean

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.answers.judged import AWAITS_JUDGE
+from vlmbench.answers.judge import AWAITS_JUDGE
 from vlmbench.answers.scores import score_of, unscored
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score

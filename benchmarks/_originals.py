@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.answers.judged import AWAITS_JUDGE
-from vlmbench.answers.original.rows import Reader, read_each, score_as_read
+from vlmbench.answers.judge import AWAITS_JUDGE
+from vlmbench.answers.original import Reader, score_as_read, score_each
 from vlmbench.domain import Metric, Response, Sample, Score
 
 from ._clusters import Scored, empty, mean_figures, scored
@@ -32,7 +32,7 @@ class RowByRow:
 
     def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
         """What each answer is worth."""
-        return read_each(self.reader)(samples, responses)
+        return score_each(samples, responses, self.reader)
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
         """The script's figures; one empty figure while an answer waits for a judgment or none has a value."""

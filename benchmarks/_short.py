@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.answers.references import members_of, references_of
-from vlmbench.answers.scores import Match, numpy_mean, score_open
+from vlmbench.answers.scores import Match, members_of, numpy_mean, references_of, score_open
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import SHORT, prompt_style

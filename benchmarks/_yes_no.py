@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.answers.judge import to_judge, yes_no_prompt
-from vlmbench.answers.judged import judged_yes_no
+from vlmbench.answers.judge import judged_yes_no, to_judge, yes_no_prompt
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.answers.yes_no import NO, YES, score_yes_no
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score

@@ -17,10 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.answers.contains import match_contained
-from vlmbench.answers.edit_distance import match_anls
 from vlmbench.answers.scores import Match
-from vlmbench.answers.short import match_any
+from vlmbench.answers.short import match_anls, match_any, match_contained
 from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 

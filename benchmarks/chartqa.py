@@ -18,7 +18,7 @@ One raw record (tab separated):
 
 from __future__ import annotations
 
-from vlmbench.answers.numbers import match_relaxed
+from vlmbench.answers.short import match_relaxed
 from vlmbench.domain import Card, DataFile
 
 from ._short import ShortAnswer

@@ -25,8 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlmbench.answers.captions import CaptionScores, plain_words, rouge_l, score_captions
-from vlmbench.answers.references import references_of
-from vlmbench.answers.scores import score_of, unscored
+from vlmbench.answers.scores import references_of, score_of, unscored
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style

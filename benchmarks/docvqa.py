@@ -17,7 +17,7 @@ One raw record (tab separated):
 
 from __future__ import annotations
 
-from vlmbench.answers.edit_distance import match_anls
+from vlmbench.answers.short import match_anls
 from vlmbench.domain import Card, DataFile
 
 from ._short import ShortAnswer

@@ -16,7 +16,7 @@ One raw record (tab separated):
 
 from __future__ import annotations
 
-from vlmbench.answers.original.gqa import read
+from vlmbench.answers.original.rules import read_gqa
 from vlmbench.answers.short import match_exact
 from vlmbench.domain import Card, DataFile
 
@@ -42,7 +42,7 @@ BENCHMARKS = (
             quoted="accuracy by exact match (GQA in LLaVA's tables; `Overall` of VLMEvalKit)",
             record='{"index": 201307251, "question": "Is it overcast?", "answer": "no", "image": "/9j/4A…"}',
         ),
-        original=RowByRow(read),
+        original=RowByRow(read_gqa),
         match=match_exact,
     ),
 )

@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.judged import AWAITS_JUDGE
-from vlmbench.answers.original.judged import read, read_judgment, without_picture
+from vlmbench.answers.judge import AWAITS_JUDGE
+from vlmbench.answers.original.judged import judged_hallusionbench, read_hallusionbench, without_picture
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
@@ -276,6 +276,6 @@ BENCHMARKS = (
             record='{"index": "VD_illusion_1_0_0_0", "category": "VD", "l2-category": "VD_illusion", '
             '"question": "Are the two lines parallel?", "answer": "Yes", "image": "/9j/4A…"}',
         ),
-        original=Authors(read, headline="aAcc", judged=read_judgment),
+        original=Authors(read_hallusionbench, headline="aAcc", judged=judged_hallusionbench),
     ),
 )

@@ -26,8 +26,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.judge import to_judge
-from vlmbench.answers.judged import judged_score
+from vlmbench.answers.judge import judged_score, to_judge
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, linearised, mean_over, metric

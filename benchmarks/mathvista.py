@@ -28,13 +28,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlmbench.answers.judge import to_judge
-from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
+from vlmbench.answers.judge import AWAITS_JUDGE, judged_score, to_judge
 from vlmbench.answers.mathvista import CHOICE, read_answer, task_of
-from vlmbench.answers.original.mathvista import extraction_of, read
-from vlmbench.answers.original.rows import Reading
-from vlmbench.answers.references import members_of
-from vlmbench.answers.scores import score_of, unscored
+from vlmbench.answers.original import Verdict
+from vlmbench.answers.original.judged import extraction_of, read_mathvista
+from vlmbench.answers.scores import members_of, score_of, unscored
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, mean_figure, percent
@@ -143,10 +141,12 @@ def parts_of(sample: Sample, level: str) -> tuple[str, ...]:
     return members_of(cell) or ((cell,) if cell else ())
 
 
-def read_as_authors(sample: Sample, answer: str) -> Reading:
+def read_as_authors(sample: Sample, answer: str) -> Verdict:
     """What their rules extract; the rest awaits an extract of GPT-4's."""
     extraction = extraction_of(sample.cells, answer)
-    return Reading(None, None, AWAITS_JUDGE) if extraction is None else read(sample.cells, extraction)
+    return (
+        Verdict(None, None, AWAITS_JUDGE) if extraction is None else read_mathvista(sample.cells, extraction)
+    )
 
 
 def figures_as_authors(rows: Sequence[Scored]) -> list[Metric]:
@@ -200,7 +200,9 @@ BENCHMARKS = (
             '"skills": "[\'arithmetic reasoning\']", "image": "/9j/4A…"}',
         ),
         original=FromJudgments(
-            read_as_authors, figures_as_authors, judged=lambda sample, said: read(sample.cells, said)
+            read_as_authors,
+            figures_as_authors,
+            judged=lambda sample, said: read_mathvista(sample.cells, said),
         ),
         headline=ACCURACY,
     ),

@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.original.mme import read
+from vlmbench.answers.original.rules import read_mme
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
@@ -265,6 +265,6 @@ BENCHMARKS = (
             record='{"index": 0, "category": "OCR", "question": "Is the logo that of a bank? '
             'Please answer yes or no.", "answer": "Yes", "image_path": "OCR/0001.jpg", "image": "/9j/4A…"}',
         ),
-        original=Authors(read, headline="perception"),
+        original=Authors(read_mme, headline="perception"),
     ),
 )

@@ -19,7 +19,7 @@ there and shows no picture that no tag names, unless there is no tag at all. The
 pictures first and leave the tags in the text, as the wrappers they stand for do.
 
 Open questions are part of the figure. Each rule set has its own way with them: `strict` compares what
-the answer claims (`vlmbench/answers/mmmu_open.py`), the vlmevalkit sets ask for the gold text among two
+the answer claims (`vlmbench/answers/mmmu.py`), the vlmevalkit sets ask for the gold text among two
 options (`vlmbench/answers/mmmu.py`), and xtuner has none, so they are not scored there.
 """
 
@@ -31,8 +31,7 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.choice import find_choice, score_choice
 from vlmbench.answers.joined import WITHHELD
-from vlmbench.answers.mmmu import as_choice_question
-from vlmbench.answers.mmmu_open import match_open_question
+from vlmbench.answers.mmmu import as_choice_question, match_open_question
 from vlmbench.answers.original import mmmu as mmmu_original
 from vlmbench.answers.scores import score_open
 from vlmbench.domain import (

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vlmbench.answers.original.mmstar import read
+from vlmbench.answers.original.rules import read_mmstar
 from vlmbench.domain import Card, DataFile, Metric
 
 from ._choice import MultipleChoice
@@ -73,6 +73,6 @@ BENCHMARKS = (
                 '"B": "dog", "answer": "B", "category": "coarse perception", "image": "/9j/4A…"}'
             ),
         ),
-        original=RowByRow(read, final_score, FINAL),
+        original=RowByRow(read_mmstar, final_score, FINAL),
     ),
 )

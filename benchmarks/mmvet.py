@@ -27,10 +27,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.judge import to_judge
-from vlmbench.answers.judged import AWAITS_JUDGE, judged_score
-from vlmbench.answers.original.mmvet import grades_in, read, rounded, totals
-from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.judge import AWAITS_JUDGE, judged_score, to_judge
+from vlmbench.answers.original import Verdict
+from vlmbench.answers.original.judged import grades_in, read_mmvet, rounded, totals
 from vlmbench.answers.scores import numpy_mean
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
@@ -204,11 +203,11 @@ BENCHMARKS = (
             '"category": "ocr,math", "image": "/9j/4A…"}',
         ),
         original=FromJudgments(
-            lambda _sample, _answer: Reading(None, None, AWAITS_JUDGE),
+            lambda _sample, _answer: Verdict(None, None, AWAITS_JUDGE),
             figures_as_authors,
             "total",
             "points",
-            judged=lambda _sample, grades: read(grades),
+            judged=lambda _sample, grades: read_mmvet(grades),
         ),
         headline="mean grade",
     ),

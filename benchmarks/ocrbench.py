@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vlmbench.answers.contains import match_contained
-from vlmbench.answers.original.ocrbench import read
-from vlmbench.answers.original.rows import Reading
+from vlmbench.answers.original import Verdict
+from vlmbench.answers.original.rules import read_ocrbench
 from vlmbench.answers.scores import score_open
+from vlmbench.answers.short import match_contained
 from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
 
 from ._clusters import Scored, by, mean_figure, mean_over, metric
@@ -106,8 +106,8 @@ def _count(name: str, rows: Sequence[Scored], level: str, *, scale: float = 1.0)
     return replace(counted, value=_right(rows) * scale)
 
 
-def _read_as_authors(sample: Sample, answer: str) -> Reading:
-    return read(sample, answer, formula=sample.categories.get("category") == FORMULAS)
+def _read_as_authors(sample: Sample, answer: str) -> Verdict:
+    return read_ocrbench(sample, answer, formula=sample.categories.get("category") == FORMULAS)
 
 
 def _counts(rows: Sequence[Scored]) -> list[Metric]:

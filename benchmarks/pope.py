@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.original.pope import read
+from vlmbench.answers.original.rules import read_pope
 from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, DataFile, Metric, RuleSet
 
@@ -207,6 +207,6 @@ BENCHMARKS = (
             record='{"index": 1, "question": "Is there a dog in the image?", "answer": "Yes", '
             '"category": "adversarial,popular,random", "image": "/9j/4A…"}',
         ),
-        original=RowByRow(read, figures_of_its_authors, MEAN),
+        original=RowByRow(read_pope, figures_of_its_authors, MEAN),
     ),
 )

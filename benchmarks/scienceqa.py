@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from vlmbench.answers.original.rules import read
+from vlmbench.answers.original.rules import read_scienceqa
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from ._choice import LEVELS, MultipleChoice
@@ -93,7 +93,9 @@ def _with_picture(split: str, md5: str, rows: int) -> MultipleChoice:
     quoted = "accuracy over rows (SQA of LLaVA-1.5's and XTuner's tables; `Overall` of VLMEvalKit)"
     return MultipleChoice(
         _card(name, "school science with a picture", file, source, split, rows, quoted),
-        original=RowByRow(read, partial(mean_figures, levels=LEVELS, headline=IMG_ACCURACY), IMG_ACCURACY),
+        original=RowByRow(
+            read_scienceqa, partial(mean_figures, levels=LEVELS, headline=IMG_ACCURACY), IMG_ACCURACY
+        ),
     )
 
 
@@ -110,6 +112,6 @@ BENCHMARKS = (
             4241,
             "accuracy over all questions (LLaVA-1's 90.9, the paper's); IMG-Accuracy as ScienceQA_TEST",
         ),
-        original=RowByRow(read, original_figures),
+        original=RowByRow(read_scienceqa, original_figures),
     ),
 )

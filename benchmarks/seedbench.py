@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from vlmbench.answers.original.seedbench import read
+from vlmbench.answers.original.rules import read_seedbench
 from vlmbench.domain import Card, DataFile
 
 from ._choice import LEVELS, MultipleChoice
@@ -53,6 +53,6 @@ BENCHMARKS = (
                 '"C": "Three", "D": "Four", "answer": "A", "category": "Instances Counting"}'
             ),
         ),
-        original=RowByRow(read, partial(mean_figures, levels=LEVELS, headline=TOTAL), TOTAL),
+        original=RowByRow(read_seedbench, partial(mean_figures, levels=LEVELS, headline=TOTAL), TOTAL),
     ),
 )

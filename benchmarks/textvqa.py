@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vlmbench.answers.original.textvqa import read
+from vlmbench.answers.original.rules import read_textvqa
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.domain import Card, DataFile, Row, Sample
 from vlmbench.errors import DataError
@@ -72,7 +72,7 @@ _CARD = Card(
 )
 
 BENCHMARKS = (
-    ShortAnswer(_CARD, original=RowByRow(read), match=match_consensus),
+    ShortAnswer(_CARD, original=RowByRow(read_textvqa), match=match_consensus),
     WithTokens(
         replace(
             _CARD,
@@ -81,7 +81,7 @@ BENCHMARKS = (
             file=DataFile(name="TextVQA_VAL_OCR.tsv"),
             quoted="consensus accuracy with OCR tokens in the prompt, as LLaVA reports it",
         ),
-        original=RowByRow(read),
+        original=RowByRow(read_textvqa),
         match=match_consensus,
         hint_prefix=PREFIX,
         hint_column=TOKENS,

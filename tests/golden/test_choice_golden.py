@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from golden_cases import MMBENCH, SCORING, answer_to, read_json, read_lines, read_samples, sample_of
 
-from vlmbench.answers import xtuner
 from vlmbench.answers.choice import find_choice, score_choice
 from vlmbench.answers.circular import score_groups
 from vlmbench.answers.mmmu import as_choice_question
-from vlmbench.answers.tables import Units, vlmevalkit_records, xtuner_result
-from vlmbench.answers.toolkits import answers_as_read, samples_as_read
+from vlmbench.answers.toolkits import (
+    Units,
+    answers_as_read,
+    samples_as_read,
+    vlmevalkit_records,
+    xtuner_result,
+)
 from vlmbench.domain import RuleSet, Sample, Score
 
 CIRCULAR = ("mmbench_dev_en", "mmbench_dev_cn", "mmbench_mixed_split", "ccbench")
@@ -103,7 +107,7 @@ def test_option_finding_equals_vlmevalkit(rules: RuleSet, key: str) -> None:
 
 def test_letters_equal_xtuner() -> None:
     for case in read_json(MMBENCH / "letters.json")["cases"]:
-        found = xtuner.find(case["prediction"]).letter or ""
+        found = find_choice("xtuner", case["prediction"], {}).letter or ""
         assert [found] == case["extracted"], case
 
 

@@ -9,13 +9,10 @@ import pytest
 from golden_cases import SCORING, read_lines
 from golden_families import GENERATIONS, case_of
 
-from vlmbench.answers.edit_distance import match_anls
-from vlmbench.answers.numbers import match_relaxed
-from vlmbench.answers.punctuation import without_punctuation
 from vlmbench.answers.scores import Match, Matched, accepted, numpy_mean
-from vlmbench.answers.short import match_exact
+from vlmbench.answers.short import match_anls, match_exact, match_relaxed
 from vlmbench.answers.toolkits import answers_as_read, samples_as_read
-from vlmbench.answers.vqa import match_consensus, normalise
+from vlmbench.answers.vqa import match_consensus, normalise, without_punctuation
 from vlmbench.domain import RuleSet
 
 UNITS = SCORING / "units"

@@ -1,20 +1,28 @@
-"""What a judge is asked about an answer that no rule could read.
+"""The judge: what it is asked about an answer that no rule could read, and the score its reply gives.
 
-The instructions are our own words. Their roles are those of VLMEvalKit's: say which option an answer
-means, `Z` for none; say yes, no or unknown. The judge sees question, options and answer, never the
+The instructions are our own words. Their roles are those of VLMEvalKit's: name the option that an answer
+means, `Z` for none; answer yes, no or unknown. The judge sees question, options and answer, never the
 picture and never the reference, so it can only read and not solve. In Chinese when the question is.
+Nothing is ever picked at random.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from vlmbench.domain import Decoding, Request, Sample
+from vlmbench.answers.choice import find_choice
+from vlmbench.answers.yes_no import yes_or_no
+from vlmbench.domain import Decoding, Request, Response, RuleSet, Sample, Score
 
 REPLY_TOKENS = 256
 NONE_MEANT = "Z"
 """The letter for `none of the options`."""
 
+AWAITS_JUDGE = "needs a judge (--judge or --judgments)"
+"""The reason of a row that has no value before a judge has read it."""
+
+_Z_ALONE = re.compile(r"\W*Z\W*")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 _CHOICE_EN = """\
@@ -139,3 +147,32 @@ def to_judge(sample: Sample, prompt: str, tokens: int = REPLY_TOKENS) -> Request
     """A prompt as a request: text alone, greedy."""
     decoding = Decoding(max_new_tokens=tokens)
     return Request(id=sample.id, group=sample.group, parts=(prompt,), decoding=decoding)
+
+
+def judged_choice(sample: Sample, reply: Response, rules: RuleSet) -> Score:
+    """The option the reply names, found as this rule set finds options. `Z` is none of them: wrong."""
+    if rules == "strict" and _Z_ALONE.fullmatch(reply.text) and NONE_MEANT not in sample.choices:
+        letter: str | None = NONE_MEANT
+    else:
+        letter = find_choice(rules, reply.text, sample.choices).letter
+    return judged_score(sample, rules, letter, float(letter in sample.references), "names no option")
+
+
+def judged_yes_no(sample: Sample, reply: Response, rules: RuleSet) -> Score:
+    """The word the reply says, found as this rule set finds it."""
+    word = yes_or_no(reply.text, rules)
+    right = word is not None and word == sample.references[0].strip().capitalize()
+    return judged_score(sample, rules, word, float(right), "says neither yes nor no")
+
+
+def judged_score(sample: Sample, rules: RuleSet, found: str | None, value: float | None, else_: str) -> Score:
+    """A judged score; where the reply says nothing (`found` is None) the row stays unparsed."""
+    score = Score(
+        id=sample.id,
+        group=sample.group,
+        rules=rules,
+        extracted=found,
+        value=value,
+        reason="read by the judge",
+    )
+    return score if found is not None else replace(score, reason=f"the judge's reply {else_}")

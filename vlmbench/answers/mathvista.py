@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vlmbench.answers.choice import find_choice
-from vlmbench.answers.mmmu_open import claim_of, numbers_in, quantity
-from vlmbench.answers.references import members_of
+from vlmbench.answers.mmmu import claim_of, numbers_in, quantity
+from vlmbench.answers.scores import members_of
 from vlmbench.answers.short import bare
 from vlmbench.domain import RuleSet
 

@@ -1,25 +1,47 @@
-"""What comparing an open answer with its references found, and the score it amounts to.
+"""What a rule finds in an answer, beside the accepted answers of its row, and the score it amounts to.
 
-The rule set `xtuner` has no rule for anything but multiple choice: the tool it stands for asks and
-scores nothing else, and the tables of its authors took these columns from VLMEvalKit. A figure under
-its name would be an invention, so such rows are not scored under it and its figures are empty.
+The accepted answers of a row stand in one cell: a plain text, or a list of texts written as Python writes
+lists. The toolkit that these files come from passes such cells to `eval`. Here a cell can only be a value:
+strings, numbers, and lists of them. Anything else is a plain text, as is a list that does not parse.
+
+The rule set `xtuner` has rules for multiple choice only: xtuner asks and scores nothing else, and its
+authors' tables took the other columns from VLMEvalKit. A figure under its name would be an invention, so
+other rows are not scored under it and its figures are empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ast
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from vlmbench.answers.references import members_of
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
 NO_RULE: dict[RuleSet, str] = {
     "xtuner": "xtuner scores multiple choice only",
     "original": "no evaluator of its authors is here",
 }
-"""Why a rule set has nothing to say of an open answer. A benchmark with an evaluator of its authors' own does
-not come here for `original` (see `original`)."""
+"""Why a rule set does not score an open answer. A benchmark whose authors published an evaluator is scored by
+`answers/original` instead."""
 NO_REFERENCE = "no reference answer"
+
+LONGEST = 1 << 20
+"""Characters of a cell that is parsed; a longer one is a plain text."""
+DEEPEST = 32
+"""Brackets inside brackets; more than that was made to break parsers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The option an answer names, or why it names none."""
+
+    letter: str | None
+    """An option's letter; `Z` for a refusal under the vlmevalkit rules, a run such as `AB` under xtuner's;
+    None when nothing was found (unparsed)."""
+    reason: str
+    """How it was found, or why not, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +70,51 @@ def score_open(sample: Sample, response: Response, rules: RuleSet, match: Match)
     return score_of(sample, rules, found.answer, found.value, found.reason)
 
 
+def score_of(sample: Sample, rules: RuleSet, found: str | None, value: float | None, reason: str) -> Score:
+    """A score of this sample; `found` is what was extracted from the answer."""
+    return Score(id=sample.id, group=sample.group, rules=rules, extracted=found, value=value, reason=reason)
+
+
+def unscored(sample: Sample, response: Response, rules: RuleSet) -> str | None:
+    """Why an open answer has no score; None where it can be scored."""
+    failure = failure_of(response)
+    if failure is None and not sample.references:
+        return NO_REFERENCE
+    return failure or NO_RULE.get(rules)
+
+
+def failure_of(response: Response) -> str | None:
+    """Why there is no answer to read; None where there is one."""
+    return response.error or ("the request failed" if response.finish == "error" else None)
+
+
 def accepted(sample: Sample) -> tuple[str, ...]:
     """The accepted answers. Lists are read from the raw cell: pandas guesses no types for those."""
     return members_of(sample.cells.get("answer", "")) or sample.references
 
 
-def unscored(sample: Sample, response: Response, rules: RuleSet) -> str | None:
-    """Why there is nothing to score, if there is nothing."""
-    if response.error or response.finish == "error":
-        return response.error or "the request failed"
-    if not sample.references:
-        return NO_REFERENCE
-    return NO_RULE.get(rules)
+def references_of(cells: Mapping[str, str], column: str = "answer") -> tuple[str, ...]:
+    """The accepted answers of a row; none if the cell is empty or an empty list."""
+    cell = cells.get(column)
+    if cell is None:
+        return ()
+    members = members_of(cell)
+    return (cell,) if members is None else members
 
 
-def score_of(sample: Sample, rules: RuleSet, found: str | None, value: float | None, reason: str) -> Score:
-    """A score of this sample."""
-    return Score(id=sample.id, group=sample.group, rules=rules, extracted=found, value=value, reason=reason)
+@lru_cache(maxsize=1 << 15)
+def members_of(cell: str) -> tuple[str, ...] | None:
+    """The texts of a list literal; None if the cell is no list."""
+    text = cell.strip()
+    if not (text.startswith("[") and text.endswith("]")) or len(text) > LONGEST or _depth(text) > DEEPEST:
+        return None
+    try:
+        with warnings.catch_warnings():  # `\f` and the like in LaTeX are kept, as they always were
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return tuple(str(member) for member in value) if isinstance(value, list) else None
 
 
 def numpy_mean(values: Sequence[float]) -> float:
@@ -72,3 +122,14 @@ def numpy_mean(values: Sequence[float]) -> float:
     import numpy as np
 
     return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for char in text:
+        if char in "[({":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "])}":
+            depth -= 1
+    return deepest

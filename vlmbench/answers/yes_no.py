@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from vlmbench.answers.punctuation import without_punctuation
 from vlmbench.answers.scores import score_of, unscored
+from vlmbench.answers.vqa import without_punctuation
 from vlmbench.answers.wording import plain
 from vlmbench.domain import Response, RuleSet, Sample, Score
 

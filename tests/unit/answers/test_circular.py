@@ -6,7 +6,7 @@ import pytest
 
 from vlmbench.answers.choice import score_choice
 from vlmbench.answers.circular import GroupScore, group_key, is_base, score_groups, unscored_groups
-from vlmbench.answers.tables import vlmevalkit_records
+from vlmbench.answers.toolkits import vlmevalkit_records
 from vlmbench.domain import RULE_SETS, Response, RuleSet, Sample, Score
 
 COMPATIBLE = RULE_SETS[2:]

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.answers.edit_distance import levenshtein, match_anls
-from vlmbench.answers.mmmu_open import match_open_question
-from vlmbench.answers.numbers import match_relaxed
-from vlmbench.answers.references import members_of, references_of
+from vlmbench.answers.mmmu import match_open_question
+from vlmbench.answers.scores import members_of, references_of
+from vlmbench.answers.short import levenshtein, match_anls, match_relaxed
 from vlmbench.answers.vqa import match_consensus, match_equal, normalise, normalise_strict
 from vlmbench.answers.yes_no import yes_or_no
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from open_rows import row
 
-from vlmbench.answers.judged import AWAITS_JUDGE
+from vlmbench.answers.judge import AWAITS_JUDGE
 from vlmbench.answers.original import NONE_PUBLISHED, figures_under, scores_under
 from vlmbench.answers.original.mmmu import DRAWN
 from vlmbench.domain import Metric, Response, Row, Score

@@ -8,12 +8,9 @@ from functools import partial
 import pytest
 from repository import ROOT
 
-from vlmbench.answers.contains import match_contained
-from vlmbench.answers.edit_distance import match_anls
-from vlmbench.answers.mmmu_open import match_open_question
-from vlmbench.answers.numbers import match_relaxed
+from vlmbench.answers.mmmu import match_open_question
 from vlmbench.answers.scores import Match
-from vlmbench.answers.short import match_exact
+from vlmbench.answers.short import match_anls, match_contained, match_exact, match_relaxed
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.answers.yes_no import yes_or_no
 

@@ -10,21 +10,25 @@ Nothing found: an option is drawn, from one stream of draws (seed 42) that runs 
 and the questions of each by number. So one more unparsed answer moves all later draws. Each split is a run
 of its own and begins anew.
 
-An open answer becomes every clause that may hold the answer and every number in them, and is right if any
-of those holds or equals the reference (`mmmu_open` in this folder).
+An open answer becomes everything in it that may be meant. In small letters, it is cut at line breaks (the
+script means to cut at sentences too, but searches for capitals after it has made them small). Of each line
+the shortest rest after a word such as `is` or `answer` counts, after `=` too in the last one; without any,
+the whole answer. Every number in those rests counts beside them. A number equals a reference at two decimals.
+A text is right if a reference stands anywhere in it, within words too; references of one character must have
+a blank on one side.
 
-Faults: the draws; `A cat is shown` says A; an option `1` is found in `2100`; of `A, not B` the last counts.
+Faults: the draws; `A cat is shown` is read as A; an option `1` is found in `2100`; of `A, not B` the last
+counts.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from vlmbench.answers.original.mmmu_open import equals_any, readings_of, shown
-from vlmbench.answers.original.rows import RULES, Reading, failure_of, score_as_read
-from vlmbench.answers.scores import accepted, score_of
+from vlmbench.answers.original import RULES, Verdict, score_as_read
+from vlmbench.answers.scores import accepted, failure_of, score_of
 from vlmbench.domain import Response, Sample, Score
 
 SEED = 42
@@ -33,6 +37,17 @@ _ENDS = (",", ".", "!", "?", ";", ":", "'")
 """Cut off both ends one after the other: `B.,` keeps its full stop."""
 _FEW_WORDS = 5
 _NUMBER = re.compile(r"_(\d{1,9})$")
+
+Meant = str | float
+
+_BEFORE_ANSWERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+_TRIVIAL = frozenset({":", ",", ".", "!", "?", ";", "'"})
+_NUMBERS = (
+    re.compile(r"-?\b\d{1,3}(?:,\d\d\d)+\b"),
+    re.compile(r"-?\d+(?:\.\d+)?e[+-]?\d+"),
+    re.compile(r"-?(?:\d*\.\d+|\d+\b)(?!e[+-]?\d|[,\d])"),
+)
+"""With thousands separators; with a power of ten; all others."""
 
 
 def scores(samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
@@ -61,15 +76,15 @@ def in_order(samples: Sequence[Sample]) -> list[int]:
     return sorted(range(len(samples)), key=key)
 
 
-def read(sample: Sample, answer: str, draws: random.Random) -> Reading:
+def read(sample: Sample, answer: str, draws: random.Random) -> Verdict:
     """An option, drawn if need be; without options, everything that may be the answer."""
     if not sample.choices:
         readings = readings_of(answer)
-        return Reading(shown(readings), float(equals_any(accepted(sample), readings)), "any clause or number")
+        return Verdict(shown(readings), float(equals_any(accepted(sample), readings)), "any clause or number")
     letter, reason = option_of(sample, answer)
     if letter is None:
         letter, reason = draws.choice(list(sample.choices)), DRAWN
-    return Reading(letter, float(letter in sample.references), reason)
+    return Verdict(letter, float(letter in sample.references), reason)
 
 
 def option_of(sample: Sample, answer: str) -> tuple[str | None, str]:
@@ -93,3 +108,56 @@ def _last(text: str, wanted: dict[str, str]) -> str | None:
     places = {letter: text.rfind(phrase) for letter, phrase in wanted.items()}
     found = {letter: place for letter, place in places.items() if place >= 0}
     return max(found, key=found.__getitem__) if found else None
+
+
+def readings_of(answer: str) -> list[Meant]:
+    """Texts in small letters, and numbers at two decimals."""
+    clauses = _clauses(answer.strip().strip(".").lower())
+    numbers = [number for clause in clauses for form in _NUMBERS for number in form.findall(clause)]
+    return list(dict.fromkeys(meant for text in (*clauses, *numbers) for meant in normalised(text)))
+
+
+def equals_any(references: Sequence[str], readings: Iterable[Meant]) -> bool:
+    """Whether a text holds a reference, or a number is one."""
+    wanted = [meant for reference in references for meant in normalised(reference)]
+    texts = [meant for meant in wanted if isinstance(meant, str)]
+    return any(
+        any(text in reading for text in texts) if isinstance(reading, str) else reading in wanted
+        for reading in readings
+    )
+
+
+def normalised(text: str) -> list[Meant]:
+    """A number, or a text in small letters; one character alone twice, with a blank on either side."""
+    text = text.strip()
+    try:
+        return [round(float(text.replace(",", "")), 2)]
+    except ValueError:
+        text = text.lower()
+    return [f" {text}", f"{text} "] if len(text) == 1 else [text]
+
+
+def shown(readings: Iterable[Meant]) -> str:
+    """The readings in one line, sorted: the script keeps them in a set."""
+    return " | ".join(sorted(str(reading) for reading in readings))
+
+
+def _clauses(answer: str) -> list[str]:
+    lines = answer.split("\n")
+    found = []
+    for place, line in enumerate(lines):
+        signs = (*_BEFORE_ANSWERS, "=") if place == len(lines) - 1 else _BEFORE_ANSWERS
+        rests = [line.split(sign)[-1].strip() for sign in signs if sign in line]
+        shortest = _shortest(rests)
+        if shortest and shortest not in _TRIVIAL:
+            found.append(shortest)
+    return found or [answer]
+
+
+def _shortest(rests: Sequence[str]) -> str:
+    """The shortest; an empty one gives way to whatever comes after it."""
+    shortest = ""
+    for rest in rests:
+        if not shortest or len(rest) < len(shortest):
+            shortest = rest
+    return shortest

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vlmbench.answers.found import Found
+from vlmbench.answers.scores import Found
 from vlmbench.answers.strict.claims import named, read_whole, unnamed
 from vlmbench.answers.strict.formulas import unformatted
 from vlmbench.answers.strict.options import Options, prepare

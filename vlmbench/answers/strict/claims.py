@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from vlmbench.answers.found import Found
+from vlmbench.answers.scores import Found
 from vlmbench.answers.strict.options import Mention, Options
 from vlmbench.answers.wording import NEGATION, compared, core, denied, first_sentence, is_letter_of_word
 

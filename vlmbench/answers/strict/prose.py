@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vlmbench.answers.found import Found
+from vlmbench.answers.scores import Found
 from vlmbench.answers.strict.claims import (
     TWO_LETTERS,
     TWO_TEXTS,

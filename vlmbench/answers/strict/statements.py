@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlmbench.answers.found import Found
+from vlmbench.answers.scores import Found
 from vlmbench.answers.strict.claims import (
     LONGEST_CLAIM,
     TWO_LETTERS,
