@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.files.json_files import read_object
 from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed, plain
 from vlmbench.trainers.recipe.model import Chain, Recipe
 
@@ -95,13 +96,7 @@ class Stage:
     def _held(self) -> dict[str, Any]:
         """What it was finished with, if it was."""
         file = self.folder / FINISHED
-        try:
-            held: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot be read: {error}.", file=file, fix="Remove it.") from None
-        return held
+        return read_object(file, raises=UserError, fix="Remove it.") if file.exists() else {}
 
     def finish(self) -> None:
         """Written last, once everything else is on the disk."""

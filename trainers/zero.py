@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UnknownName, UserError
+from vlmbench.files.json_files import read_object
 
 PREFIX = "deepspeed_"
 """People type it in front of a preset."""
@@ -64,15 +64,15 @@ def zero_of(named: str | None) -> Zero:
 
 def document(path: Path) -> dict[str, Any]:
     """A DeepSpeed file's settings: sections are mappings, and what else is in them is DeepSpeed's to say."""
-    try:
-        settings: Any = json.loads(path.expanduser().read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror}).", file=path) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"is no DeepSpeed configuration ({error}).", file=path) from None
+    settings = read_object(
+        path.expanduser(), raises=UserError, fix="A DeepSpeed configuration is JSON: sections by name."
+    )
     sections = ("zero_optimization", "bf16", "fp16")
-    if not isinstance(settings, dict) or not all(isinstance(settings.get(s, {}), dict) for s in sections):
-        raise UserError("is no DeepSpeed configuration (not a mapping of sections).", file=path)
+    for section in sections:
+        if not isinstance(settings.get(section, {}), dict):
+            raise UserError(
+                "is no DeepSpeed configuration: this section is not a JSON object.", file=path, key=section
+            )
     return settings
 
 

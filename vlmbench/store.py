@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import RunFolderError, SpecChanged
+from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
 
 SCHEMA_VERSION = 1
@@ -96,11 +97,10 @@ class RunFolder:
 
     def append(self, response: Response) -> None:
         """Add one answer and hand it to the operating system before returning."""
-        line = json.dumps(asdict(response), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         try:
             if self._log is None:
                 self._log = (self.path / RESPONSES).open("ab")
-            self._log.write(line)
+            self._log.write(as_line(asdict(response)))
             self._log.flush()
         except OSError as error:
             raise disk_error(self.path, error) from error
@@ -140,25 +140,25 @@ def disk_error(path: Path, error: OSError) -> RunFolderError:
 def read_run(path: Path) -> dict[str, Any]:
     """The run.json of a folder, checked for version and shape."""
     file = path / RUN
-    try:
-        document = json.loads(file.read_text("utf-8"))
-        version = document["schema_version"]
-        document["facts"], document["spec"], document["sittings"]
-    except (FileNotFoundError, NotADirectoryError):
+    if not file.exists():
         raise RunFolderError(
             "this is not a run folder: it has no run.json.", file=path, fix="`vlmbench run` makes one."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"run.json cannot be read ({error}).", file=file, fix="Use `--fresh` to start this run again."
-        ) from None
+        )
+    again = "Use `--fresh` to start this run again."
+    document = read_object(file, raises=RunFolderError, fix=again)
+    for key in ("schema_version", "facts", "spec", "sittings"):
+        if key not in document:
+            raise RunFolderError(
+                "cannot be read: this part of the file is missing.", file=file, key=key, fix=again
+            )
+    version = document["schema_version"]
     if version != SCHEMA_VERSION:
         raise RunFolderError(
             f"written by another version of vlmbench (schema {version}, this one reads {SCHEMA_VERSION}).",
             file=file,
             fix="Use the version that wrote it, `--fresh` to start again, or `--out DIR` for another place.",
         )
-    return dict(document)
+    return document
 
 
 def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
@@ -195,8 +195,8 @@ def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
 
 def _parse(line: bytes) -> Response | None:
     try:
-        return Response(**json.loads(line.decode("utf-8", "surrogatepass")))
-    except (ValueError, TypeError):
+        return Response(**(line_object(line) or {}))
+    except TypeError:
         return None
 
 

@@ -241,7 +241,7 @@ def test_an_annotation_file_without_pictures_joins_by_number_words_and_options(
     ("text", "said"),
     [
         ("[1, 2]", "list of records"),
-        ("{", "no JSON"),
+        ("{", "cannot be read as JSON"),
         ("{}", "no id has an answer"),
         ('[{"answer": "A"}]', "no id"),
     ],

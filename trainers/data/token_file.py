@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vlmbench.files.json_files import read_object
 
 from .encoding import IGNORE
 from .policy import Notes
@@ -37,7 +38,7 @@ class TokenFile:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.facts: Mapping[str, Any] = json.loads((folder / FACTS).read_text("utf-8"))
+        self.facts: Mapping[str, Any] = read_object(folder / FACTS)
         self._batches: list[pa.RecordBatch] | None = None
         self._ends: list[int] = self.facts["batches"]
 

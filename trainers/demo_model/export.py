@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.files.json_files import read_object
 from vlmbench.trainers.demo_model.architecture import IMAGE_SIDE
 
 if TYPE_CHECKING:
@@ -105,11 +106,11 @@ def _export_processor(
 
 def _publish(folder: Path) -> None:
     """Use class names that every version knows, and add the image processor's file of older versions."""
-    processor = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
+    processor = read_object(folder / "processor_config.json")
     image_processor = processor["image_processor"] | {"image_processor_type": "CLIPImageProcessor"}
     _write(folder / "processor_config.json", processor | {"image_processor": image_processor})
     _write(folder / "preprocessor_config.json", image_processor | {"processor_class": "LlavaProcessor"})
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    tokenizer = read_object(folder / "tokenizer_config.json")
     tokenizer.pop("backend", None)
     _write(folder / "tokenizer_config.json", tokenizer | {"tokenizer_class": "PreTrainedTokenizerFast"})
 

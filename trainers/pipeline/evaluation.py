@@ -7,7 +7,6 @@ into metrics.jsonl, the model card and run folders under WORK_DIR/runs; the choi
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from vlmbench.errors import RunFolderError
+from vlmbench.files.json_files import read_object
 from vlmbench.stats import Difference
 from vlmbench.trainers.evaluation import (
     Asker,
@@ -163,5 +163,5 @@ def _finished_model(work_dir: Path) -> Candidate:
     from vlmbench.trainers.training.card import FACTS
 
     model = work_dir / MODEL
-    facts = json.loads((model / FACTS).read_text("utf-8"))
+    facts = read_object(model / FACTS)
     return Candidate(step=int(facts.get("steps") or 0), model=model, work_dir=work_dir)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName
+from vlmbench.files.json_files import read_object
 from vlmbench.models.bundled import demo_folder
 from vlmbench.trainers.plan.modules import Module, language_architecture, vision_architecture
 from vlmbench.trainers.recipe.library import load
@@ -97,10 +98,7 @@ def config_of(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
 
 def _written(file: Path, part: LanguageModel | VisionTower) -> Mapping[str, Any] | None:
     """What a config.json says of this part; None of a tower that it only names."""
-    try:
-        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"is no JSON ({error}).", file=file) from None
+    document = read_object(file, raises=ModelError)
     is_language = isinstance(part, LanguageModel)
     inner: Mapping[str, Any] = document.get("text_config" if is_language else "vision_config", document)
     # The official layout has the language model's values under a name of its own, and of the tower its name.

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlmbench.data.digests import file_digest
 from vlmbench.errors import UserError
+from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import markdown
 from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
 from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed
@@ -73,7 +74,7 @@ def add_results(folder: Path, text: str) -> None:
 def check_finished(folder: Path, recipe: Recipe) -> None:
     """Refuse to take a model of other values for this recipe's."""
     file = folder / FACTS
-    held = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    held = read_object(file) if file.is_file() else {}
     if "values" not in held:
         wrong = "a finished model that does not say what it was trained with"
     else:

@@ -22,6 +22,7 @@ from typing import Any
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
+from vlmbench.files.json_files import read_object
 from vlmbench.trainers.fingerprints import changed_files, changes, listed, plain
 from vlmbench.trainers.recipe.model import Recipe
 
@@ -195,10 +196,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     file = folder / FACTS
     if not file.is_file():
         raise UserError("this is no finished checkpoint of vlmbench's.", file=folder, fix="Check the path.")
-    try:
-        held: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"cannot be read: {error}.", file=file, fix="Go on from another one.") from None
+    held = read_object(file, raises=UserError, fix="Go on from another one.")
     if not held.get("values"):
         raise UserError(
             "an earlier version wrote this checkpoint, which did not keep the values of its recipe with it.",

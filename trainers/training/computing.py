@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmbench.files.json_files import read_object
 from vlmbench.trainers.deepspeed_file import settings_of
 from vlmbench.trainers.recipe.model import Parallelism
 from vlmbench.trainers.zero import STAGES, preset_name, zero_of
@@ -73,5 +73,4 @@ def deepspeed_settings(named: str | None) -> dict[str, Any] | None:
         return None
     if zero_of(named).name not in STAGES:
         return settings_of(Path(named))
-    settings: dict[str, Any] = json.loads((PRESETS / f"{preset_name(named)}.json").read_text("utf-8"))
-    return settings
+    return read_object(PRESETS / f"{preset_name(named)}.json")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import writing
+from vlmbench.files.json_files import line_object
 
 METRICS, TALKS, BOARD = "metrics.jsonl", "samples.jsonl", "tensorboard"
 
@@ -110,13 +111,8 @@ def _cut(file: Path, after: int) -> None:
 
 def whole_lines(file: Path) -> list[dict[str, Any]]:
     """Whole lines; a killed process may have left half of one at the end."""
-    found = []
-    for text in file.read_text("utf-8").splitlines() if file.is_file() else []:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue
-    return [line for line in found if isinstance(line, dict)]
+    lines = file.read_bytes().split(b"\n") if file.is_file() else []
+    return [line for text in lines if (line := line_object(text)) is not None]
 
 
 class Pace:

@@ -10,7 +10,6 @@ folder's lock, which dies with its holder.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.flags import add_format_argument, print_json, stdout
 from vlmbench.cli.progress import clock
+from vlmbench.files.json_files import object_or_none
 from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
 
 if TYPE_CHECKING:
@@ -112,19 +112,15 @@ def status_of(run: Path) -> dict[str, Any]:
 
 def _told(run: Path) -> dict[str, Any]:
     """The last word of the run's process; empty when there is none."""
-    try:
-        told = json.loads((run / STATUS).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+    return object_or_none(run / STATUS) or {}
 
 
 def _total_of_results(run: Path) -> int:
     """For a run that finished before there was a status file."""
+    document = object_or_none(run / "results.json") or {}
     try:
-        document = json.loads((run / "results.json").read_text("utf-8"))
         return int(document["headline"]["rows"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from vlmbench.cli.main import complain
+from vlmbench.files.json_files import read_object
 
 
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,6 @@ def log_run(tracker: str, folder: Path) -> None:
     from vlmbench.report.files import RESULTS
 
     try:
-        log_results(tracker, json.loads((folder / RESULTS).read_text("utf-8")), (folder / RESULTS,))
+        log_results(tracker, read_object(folder / RESULTS), (folder / RESULTS,))
     except Exception as error:
         complain(f"{tracker} was not told: {type(error).__name__}: {error}")

@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import DataError
+from vlmbench.files.json_files import read_json
 
 _IDS = ("id", "index", "question_id")
 _ANSWERS = ("ground_truth", "answer")
@@ -21,12 +21,7 @@ _FORM = 'Write `{"id": "answer", â€¦}` or `{"id": {"ground_truth": "answer"}, â€
 
 def read_key(path: Path) -> dict[str, str]:
     """Each id's answer as a benchmark's `answer` cell has it: several accepted ones are a list literal."""
-    try:
-        document = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"cannot be opened: {error.strerror or error}.", file=path) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"this is no JSON in UTF-8: {error}.", file=path, fix=_FORM) from None
+    document = read_json(path, fix=_FORM, encoding="utf-8-sig")
     answers: dict[str, str] = {}
     for number, (name, value) in enumerate(_entries(document, path), 1):
         if name in answers:

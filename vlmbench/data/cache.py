@@ -24,6 +24,7 @@ from vlmbench.data.build import IMAGES, LINKS, ROWS, Stamp, build, stamp
 from vlmbench.data.digests import hash_file
 from vlmbench.data.disk import writing
 from vlmbench.errors import DataError
+from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
 
 SCHEMA = 2
@@ -75,8 +76,8 @@ def open_or_build(source: Source, home: Path) -> Cache:
 
 def _open(folder: Path) -> Cache | None:
     """The cache if it is whole, of this schema, and its picture files are untouched."""
+    facts = object_or_none(folder / _FACTS) or {}
     try:
-        facts = json.loads((folder / _FACTS).read_text("utf-8"))
         if facts["schema"] != SCHEMA or not all(
             _intact(folder / name, f) for name, f in facts["files"].items()
         ):

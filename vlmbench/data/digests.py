@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from vlmbench.data.home import home as default_home
 from vlmbench.errors import DataError
+from vlmbench.files.json_files import object_or_none
 
 Algorithm = Literal["md5", "sha256"]
 
@@ -64,13 +65,10 @@ def _memo_path(path: Path, home: Path) -> Path:
 
 
 def _recall(memo: Path, identity: dict[str, Any]) -> dict[str, str]:
-    try:
-        note = json.loads(memo.read_text("utf-8"))
-        if all(note[key] == value for key, value in identity.items()):
-            return {name: str(note[name]) for name in ("md5", "sha256") if name in note}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # never written, or damaged: hash again
-    return {}
+    note = object_or_none(memo) or {}  # never written, or damaged: hash again
+    if any(note.get(key) != value for key, value in identity.items()):
+        return {}
+    return {name: str(note[name]) for name in ("md5", "sha256") if name in note}
 
 
 def _remember(memo: Path, note: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from vlmbench.files.json_files import object_or_none
+
 
 class Partial:
     """`NAME.part`, and beside it which version of the file on the server it is a part of."""
@@ -69,11 +71,8 @@ class Partial:
         self._note.unlink(missing_ok=True)
 
     def _read_note(self) -> dict[str, str | None] | None:
-        try:
-            note = json.loads(self._note.read_text("utf-8"))
-            return {"version": note["version"]} if note["url"] == self.url else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        note = object_or_none(self._note) or {}
+        return {"version": note["version"]} if note.get("url") == self.url and "version" in note else None
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:

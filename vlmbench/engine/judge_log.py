@@ -17,6 +17,7 @@ from typing import Any
 
 from vlmbench.domain import Request, Response
 from vlmbench.errors import RunFolderError
+from vlmbench.files.json_files import as_line, line_object
 from vlmbench.store import disk_error, make_folder
 
 JUDGE = "judge.jsonl"
@@ -62,10 +63,9 @@ class JudgeLog:
             self._replies.setdefault(key, []).append(response)
 
     def _append(self, path: Path, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         try:
             with path.open("ab") as file:
-                file.write(text)
+                file.write(as_line(line))
         except OSError as error:
             raise disk_error(path.parent, error) from error
 
@@ -77,8 +77,8 @@ class JudgeLog:
             os.truncate(path, whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
             try:
-                key, response = _parse(json.loads(line.decode("utf-8", "surrogatepass")))
-            except (ValueError, KeyError, TypeError):
+                key, response = _parse(line_object(line) or {})
+            except (KeyError, TypeError):
                 raise RunFolderError(
                     "this line is no reply of a judge; the file was edited or damaged.",
                     file=path,

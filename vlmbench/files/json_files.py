@@ -27,15 +27,15 @@ def read_json(
     try:
         return json.loads(file.read_text(encoding, "surrogatepass" if half_characters else "strict"))
     except OSError as error:
-        what = f"cannot be opened: {error.strerror or error}."
+        what = f"cannot be read: {error.strerror or error}."
     except UnicodeDecodeError as error:
-        what = f"is not JSON: byte {error.start} is not UTF-8."
+        what = f"cannot be read as JSON: byte {error.start} is not UTF-8."
     except json.JSONDecodeError as error:
-        what = f"is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+        what = f"cannot be read as JSON: {error.msg}, line {error.lineno}, column {error.colno}."
     except RecursionError:
-        what = "cannot be read: lists or objects are nested too deeply."
+        what = "cannot be read as JSON: lists or objects are nested too deeply."
     except ValueError as error:  # a number of thousands of digits
-        what = f"is not JSON: {error}."
+        what = f"cannot be read as JSON: {error}."
     raise raises(what, file=file, fix=fix)
 
 
@@ -49,7 +49,7 @@ def read_object(
     """The same where the file must hold a JSON object."""
     document = read_json(file, raises=raises, fix=fix, half_characters=half_characters)
     if not isinstance(document, dict):
-        raise raises(f"holds {kind_of(document)}, not a JSON object.", file=file, fix=fix)
+        raise raises(f"cannot be read as a JSON object: it holds {kind_of(document)}.", file=file, fix=fix)
     return document
 
 

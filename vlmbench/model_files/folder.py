@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
+from vlmbench.files.json_files import read_object
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
@@ -53,13 +54,7 @@ def described_by(folder: Path) -> list[Path]:
 
 def read_json(file: Path) -> dict[str, Any]:
     """A JSON object from a file of the model folder."""
-    try:
-        document = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"this file cannot be read ({error}).", file=file, fix="Copy it again.") from None
-    if not isinstance(document, dict):
-        raise ModelError("this file does not hold a JSON object.", file=file, fix="Copy it again.")
-    return document
+    return read_object(file, raises=ModelError, fix="Copy it again.")
 
 
 def check_kind(config: Mapping[str, Any], file: Path, *, trust_remote_code: bool) -> None:

@@ -31,6 +31,7 @@ from typing import Any
 
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import ModelError
+from vlmbench.files.json_files import line_object
 
 FAULTS = ("raise", "crash", "kill", "hang", "sleep", "load")
 
@@ -133,10 +134,10 @@ def _read_answers(path: Path) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        record = line_object(line) or {}
         try:
-            record = json.loads(line)
             answers[str(record["index"])] = str(record["prediction"])
-        except (ValueError, KeyError, TypeError):
+        except KeyError:
             raise ModelError(
                 "this line is not an answer.",
                 file=path,

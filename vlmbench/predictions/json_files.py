@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import PredictionsError
+from vlmbench.files.json_files import kind_of
 from vlmbench.plain_text import visible
 
 _COMMA_BEFORE = re.compile(r"^.?,\s*([\]}])")
@@ -81,11 +82,6 @@ def parse(path: Path, text: str, first_line: int = 1, part: str | None = None) -
         raise PredictionsError("nested too deeply.", file=where, row=first_line) from None
     except ValueError as error:
         raise PredictionsError(f"{error}.", file=where, row=first_line) from None
-
-
-def kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
-    return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), "a bare value")
 
 
 def decoded(path: Path) -> str:

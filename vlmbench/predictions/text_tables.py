@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import PredictionsError
+from vlmbench.files.json_files import kind_of
 from vlmbench.plain_text import visible
-from vlmbench.predictions.json_files import Lines, decoded, kind_of, read_json
+from vlmbench.predictions.json_files import Lines, decoded, read_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import RunFolderError
+from vlmbench.files.json_files import object_or_none
 
 BLIND = "-blind"
 GAIN = "gain.json"
@@ -73,11 +74,7 @@ def _leakage(blind: float, seeing: Mapping[str, Any], llm_base: Path | None) -> 
 
 
 def _results(folder: Path) -> dict[str, Any] | None:
-    try:
-        document: dict[str, Any] = json.loads((folder / "results.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return document
+    return object_or_none(folder / "results.json")
 
 
 def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:

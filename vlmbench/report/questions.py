@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from vlmbench.domain import Benchmark, DataFile, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
+from vlmbench.files.json_files import line_object
 from vlmbench.finished import Questions
 from vlmbench.report.files import AGAIN, PICTURES, PREDICTIONS
 
@@ -53,17 +53,17 @@ def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
         return None
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        try:
-            row = json.loads(line)
-            index, digests = row["id"], row["pictures"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            index, digests = None, None
-        named = isinstance(index, str) and isinstance(digests, list)
-        if not named or not all(isinstance(digest, str) for digest in digests) or index in found:
+        row: dict[str, Any] = line_object(line) or {}
+        index, digests = row.get("id"), row.get("pictures")
+        if not isinstance(index, str) or not _are_texts(digests) or index in found:
             what = "this line names no pictures of a row; the file was edited or damaged."
             raise RunFolderError(what, file=file, row=number, fix=AGAIN)
         found[index] = tuple(digests)
     return found
+
+
+def _are_texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _from_data(

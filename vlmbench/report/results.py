@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from vlmbench.answers.scores import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
+from vlmbench.files.json_files import read_object
 
 SCHEMA_VERSION = 1
 _REASONS, _NAMED = 5, 20
@@ -54,8 +54,7 @@ def results_document(run: Run) -> dict[str, Any]:
 
 def results_schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text("utf-8"))
-    return schema
+    return read_object(SCHEMA_FILE)
 
 
 def finite(value: Any) -> Any:

@@ -11,7 +11,6 @@ pictures.jsonl, which says which rows share a picture.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from typing import Any, get_args
 
 from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import RunFolderError
+from vlmbench.files.json_files import line_object, read_json
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.files import AGAIN, RESULTS, SCORES
 from vlmbench.report.questions import read_questions
@@ -81,10 +81,7 @@ def read_scores(folder: Path) -> Scores:
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    try:
-        about = read_run(folder)
-    except RecursionError:
-        raise _damaged(folder / RUN, "it is nested too deeply") from None
+    about = read_run(folder)
     sittings = about["sittings"]
     if not isinstance(sittings, list) or not all(isinstance(part, dict) for part in sittings):
         raise _damaged(folder / RUN, "`sittings` is no list of objects")
@@ -95,12 +92,9 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _results(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text("utf-8", "surrogatepass"))
-    except FileNotFoundError:
-        raise RunFolderError("this run is not finished: it has no results.json.", file=file.parent) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(file, str(error) or type(error).__name__) from None
+    if not file.exists():
+        raise RunFolderError("this run is not finished: it has no results.json.", file=file.parent)
+    document = read_json(file, raises=RunFolderError, fix=AGAIN, half_characters=True)
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise RunFolderError(
@@ -148,9 +142,10 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 def _score(line: bytes) -> Score | None:
+    document = line_object(line)
     try:
-        score = Score(**json.loads(line.decode("utf-8", "surrogatepass")))
-    except (ValueError, TypeError, RecursionError):
+        score = Score(**(document or {}))
+    except TypeError:
         return None
     texts = all(isinstance(text, str) for text in (score.id, score.group, score.rules, score.reason))
     number = score.value is None or (type(score.value) in (int, float) and math.isfinite(score.value))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlmbench.files.json_files import read_object
+
 
 def _words(name: str) -> Mapping[str, str]:
-    words: Mapping[str, str] = json.loads(Path(__file__).with_name(name).read_text("utf-8"))
+    words: Mapping[str, str] = read_object(Path(__file__).with_name(name))
     return words
 
 

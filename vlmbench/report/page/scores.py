@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlmbench.files.json_files import line_object
 from vlmbench.plain_text import visible
 from vlmbench.report.page.texts import LIMITS
 
@@ -51,11 +51,8 @@ def _scores(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         if len(line) > _LONGEST or b'"benchmark"' not in line:
             continue
-        try:
-            document = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            continue
-        if is_score(document):
+        document = line_object(line)
+        if document is not None and is_score(document):
             yield document
 
 

@@ -5,13 +5,13 @@ Scores of its checkpoints stand in the same file and are no curves: see `scores`
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import RunFolderError
+from vlmbench.files.json_files import line_object
 from vlmbench.plain_text import visible
 from vlmbench.report.page.scores import is_score, read_scores
 from vlmbench.report.page.texts import LIMITS
@@ -96,11 +96,7 @@ def _rank(name: str) -> int:
 def _values(line: bytes) -> Mapping[str, float] | None:
     if len(line) > LONGEST:
         return None
-    try:
-        document = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
+    if (document := line_object(line)) is None:
         return None
     if is_score(document):
         return {}

@@ -134,7 +134,7 @@ def test_what_a_file_of_ones_own_leaves_open_the_recipe_decides(
         ('{"bf16": {"enabled": true}}', "the run computes in fp32. --set parallelism.precision=bf16"),
         ('{"optimizer": {"type": "Adam"}}', "`optimizer`: is made here"),
         ('{"bf16": 1}', "is no DeepSpeed configuration"),
-        ("[]", "is no DeepSpeed configuration"),
+        ("[]", "it holds a list. A DeepSpeed configuration"),
     ],
 )
 def test_a_file_that_says_otherwise_than_the_recipe_is_refused_before_anything_starts(
