@@ -19,9 +19,9 @@ from llava_parts import BASE, CONVERT, MODES, language_folder, read_json, traini
 from repository import ROOT
 from safetensors.torch import load_file
 
-from vlmbench.checkpoints.convert import Given, Options, Target, convert
+from vlmbench.checkpoints.convert import Target, WriteOptions, convert, merge
+from vlmbench.checkpoints.formats.parts import Supplied
 from vlmbench.checkpoints.language import open_language
-from vlmbench.checkpoints.merge import merge
 from vlmbench.model_files.weights import loaded
 
 DIFFERENCES = {
@@ -57,11 +57,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("golden")
     files = training_run(root)
-    given = Given(llm=root / "llm", vision=BASE / "clip", recipe=root / "recipe.py")
+    given = Supplied(llm=root / "llm", vision=BASE / "clip", recipe=root / "recipe.py")
 
     @functools.cache
     def folder(mode: str, target: Target) -> Path:
-        convert(files[mode], root / f"{mode}-{target}", target, given, Options(proof=False))
+        convert(files[mode], root / f"{mode}-{target}", target, given, WriteOptions(proof=False))
         return root / f"{mode}-{target}"
 
     return folder
@@ -185,13 +185,13 @@ def huggingface_alike(folder: Path, golden: Mapping[str, Any], mode: str) -> Non
 
 def test_the_scripts_results_come_out_of_convert(runs: Any, tmp_path: Path) -> None:
     """Of the sixth way of training, the golden data has what two scripts made of its xtuner folder."""
-    source, half = runs("llm_full_vit_full", "xtuner"), Options(proof=False, dtype="float16")
+    source, half = runs("llm_full_vit_full", "xtuner"), WriteOptions(proof=False, dtype="float16")
     assert (source / "visual_encoder" / "model.safetensors").is_file()
     assert (source / "model.safetensors").is_file()
-    convert(source, tmp_path / "hf", "huggingface", Given(template="vicuna"), half)
+    convert(source, tmp_path / "hf", "huggingface", Supplied(template="vicuna"), half)
     huggingface_alike(tmp_path / "hf", SCRIPTS["script_hf"], "llm_full_vit_full")
     assert {tensor.dtype for tensor in tensors(tmp_path / "hf")["model.safetensors"].values()} == {torch.half}
-    convert(source, tmp_path / "llava", "official", Given(), Options(proof=False))
+    convert(source, tmp_path / "llava", "official", Supplied(), WriteOptions(proof=False))
     found = load_file(tmp_path / "llava" / "model.safetensors")
     expected = SCRIPTS["script_llava"]["safetensors"]["model.safetensors"]
     assert found.keys() == expected.keys()
@@ -207,7 +207,7 @@ def test_merged_parts_are_those_of_the_older_tool(runs: Any, tmp_path: Path) -> 
     bases = {"llm": adapters.parent / "llm", "clip": BASE / "clip"}
     names = {"llm": "llm_adapter", "clip": "visual_encoder_adapter"}
     for part, expected in golden.items():
-        merge(bases[part], adapters / names[part], tmp_path / part, Options())
+        merge(bases[part], adapters / names[part], tmp_path / part, WriteOptions())
         assert files(tmp_path / part) == set(expected["files"]) - NOT_OURS
         found = load_file(tmp_path / part / "model.safetensors")
         wanted = expected["safetensors"]["model.safetensors"]

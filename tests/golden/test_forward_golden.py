@@ -14,7 +14,6 @@ from checkpoint_folders import GOLDEN, state_dict
 from llava_parts import GOLDEN as FOLDER
 from llava_parts import unfinished
 
-from vlmbench.checkpoints.assemble import feature_count
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.trainers.data.collate import expand, pad
 from vlmbench.trainers.recipe.loading import read_recipe
@@ -102,7 +101,7 @@ def batch(model: Any, features: int) -> dict[str, Any]:
 def test_loss_gradients_and_five_steps_are_the_originals(mode: str, tmp_path: Path) -> None:
     golden = FORWARD["modes"][mode]
     model = built(mode, tmp_path)
-    inputs = batch(model, feature_count(start(tmp_path / "again")))
+    inputs = batch(model, start(tmp_path / "again").feature_count())
     stepped = optimizer(model, replace(read_recipe("demo_full").schedule, lr=1e-3), on_gpu=False)
     losses = []
     for step in range(5):

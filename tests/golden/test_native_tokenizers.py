@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlmbench.checkpoints.native.families import Family
+from vlmbench.checkpoints.native.llama import Family
 from vlmbench.checkpoints.native.sentencepiece_file import read_sentencepiece
 from vlmbench.checkpoints.native.tokenizer import build_tokenizer
 

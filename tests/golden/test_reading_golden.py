@@ -12,9 +12,10 @@ import torch
 from checkpoint_folders import CLIP, GOLDEN, language, official, pth, xtuner
 from llava_parts import CONVERT, MODES
 
+from vlmbench.checkpoints.formats.layout import layout_of
+from vlmbench.checkpoints.formats.parts import placed
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.read import layout_of, open_llava
-from vlmbench.checkpoints.read_names import placed
+from vlmbench.checkpoints.read import open_llava
 from vlmbench.model_files.weights import cast, loaded, prefixed
 
 Tensors = dict[str, torch.Tensor]

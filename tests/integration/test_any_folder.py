@@ -19,8 +19,8 @@ from llava_parts import CONVERT
 from safetensors.torch import load_file
 from tiny_models import edit_json
 
-from vlmbench.checkpoints.deepspeed import open_deepspeed
 from vlmbench.checkpoints.formats.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.training import open_deepspeed
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.cli.main import main
 from vlmbench.domain import Response

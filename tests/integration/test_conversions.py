@@ -18,18 +18,18 @@ from llava_parts import ALL_MODES, BASE, golden_llava, siglip_folder, training_r
 from safetensors.torch import load_file, save_file
 
 from vlmbench.checkpoints.assemble import generation_settings
-from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.convert import Given, Options, Target, convert, write
+from vlmbench.checkpoints.build import EMBEDDING, HEAD, untrained
+from vlmbench.checkpoints.convert import Target, WriteOptions, convert, write
+from vlmbench.checkpoints.formats.parts import Supplied
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
-from vlmbench.checkpoints.tables import EMBEDDING, HEAD
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.cli.main import main
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import loaded
 
 LAYOUTS: tuple[Target, ...] = ("huggingface", "official", "xtuner")
-UNPROVEN = Options(proof=False)
+UNPROVEN = WriteOptions(proof=False)
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -44,11 +44,11 @@ def runs(root: Path) -> dict[str, Path]:
     return training_run(root)
 
 
-def given(root: Path, folder: Path, layout: str) -> Given:
+def given(root: Path, folder: Path, layout: str) -> Supplied:
     """What is needed besides the folder: xtuner's names a base that was frozen nowhere else."""
     bare = layout == "xtuner" and not (folder / "config.json").is_file()
     towerless = layout == "xtuner" and not (folder / "visual_encoder").is_dir()
-    return Given(
+    return Supplied(
         llm=root / "llm" if bare else None, vision=BASE / "clip" if towerless else None, template="vicuna"
     )
 
@@ -79,12 +79,12 @@ def opened(root: Path, folder: Path, layout: str) -> Llava:
 def test_every_layout_becomes_every_other_and_comes_back(
     mode: str, root: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    begun = Given(llm=root / "llm", vision=BASE / "clip", recipe=root / "recipe.py", template="vicuna")
+    begun = Supplied(llm=root / "llm", vision=BASE / "clip", recipe=root / "recipe.py", template="vicuna")
     source = open_llava(runs[mode], llm=begun.llm, vision=begun.vision, recipe=begun.recipe)
     expected = tensors(source)
     for first in LAYOUTS:
         # Out of training, with the proof that `convert` gives.
-        said = convert(runs[mode], tmp_path / first, first, begun, Options())
+        said = convert(runs[mode], tmp_path / first, first, begun, WriteOptions())
         assert said is not None
         assert "every logit equal (float32)" in said
         assert equal(tensors(opened(root, tmp_path / first, first)), expected)
@@ -120,7 +120,7 @@ def test_settings_come_through_every_layout(root: Path, tmp_path: Path) -> None:
         write(source, folder, "huggingface", UNPROVEN)
         for layout in ("official", "xtuner", "huggingface"):
             next_folder = tmp_path / f"{name}-{layout}"
-            said = convert(folder, next_folder, layout, Given(), Options())
+            said = convert(folder, next_folder, layout, Supplied(), WriteOptions())
             assert said is not None
             assert "every logit equal" in said
             found = open_llava(next_folder)
@@ -138,13 +138,13 @@ def test_a_deep_projector_goes_where_it_can(tmp_path: Path) -> None:
 
     llava = replace(golden_llava(tmp_path), projector=new_projector(8, 16, depth=3))
     for layout in ("official", "xtuner"):
-        assert "every logit equal" in str(write(llava, tmp_path / layout, layout, Options()))
+        assert "every logit equal" in str(write(llava, tmp_path / layout, layout, WriteOptions()))
         assert open_llava(tmp_path / layout, template="vicuna").projector.depth == 3
     with pytest.raises(ModelError, match="3 layers, and a LLaVA of transformers has exactly two"):
-        write(llava, tmp_path / "hf", "huggingface", Options())
+        write(llava, tmp_path / "hf", "huggingface", WriteOptions())
     assert not (tmp_path / "hf").exists()
     with pytest.raises(ModelError):
-        write(llava, tmp_path / "gguf", "gguf", Options())
+        write(llava, tmp_path / "gguf", "gguf", WriteOptions())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -152,7 +152,7 @@ def test_in_another_kind_of_number_the_answers_are_within_the_stated_bound(
     dtype: str, tmp_path: Path
 ) -> None:
     llava = golden_llava(tmp_path)
-    said = str(write(llava, tmp_path / "out", "huggingface", Options(dtype=dtype)))
+    said = str(write(llava, tmp_path / "out", "huggingface", WriteOptions(dtype=dtype)))
     assert f"float32 to {dtype}" in said
     assert {str(t.dtype) for t in load_file(tmp_path / "out" / "model.safetensors").values()} == {
         f"torch.{dtype}"
@@ -201,7 +201,7 @@ def test_what_fails_the_proof_is_not_kept(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         monkeypatch.setattr(module, "write_huggingface", spoiled(name))
         with pytest.raises(ModelError, match=what):
-            write(llava, tmp_path / "out", "huggingface", Options())
+            write(llava, tmp_path / "out", "huggingface", WriteOptions())
         assert not (tmp_path / "out").exists()
     write(llava, tmp_path / "out", "huggingface", UNPROVEN)
     assert (tmp_path / "out").is_dir()
@@ -210,15 +210,15 @@ def test_what_fails_the_proof_is_not_kept(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_model_without_a_template_gets_its_familys_name(
     root: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    begun = Given(llm=root / "llm", vision=BASE / "clip")
+    begun = Supplied(llm=root / "llm", vision=BASE / "clip")
     with pytest.raises(ModelError, match="`--template vicuna` is its family's"):
-        convert(runs["pretrain"], tmp_path / "out", "huggingface", begun, Options())
+        convert(runs["pretrain"], tmp_path / "out", "huggingface", begun, WriteOptions())
     assert not (tmp_path / "out").exists()
 
 
 def test_an_existing_destination_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="already exists"):
-        convert(tmp_path / "nowhere", tmp_path, "xtuner", Given(), Options())
+        convert(tmp_path / "nowhere", tmp_path, "xtuner", Supplied(), WriteOptions())
 
 
 def test_a_kind_of_language_model_the_original_code_lacks_is_refused(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_killed_conversion_leaves_no_destination(tmp_path: Path) -> None:
 
 
 def test_merging_into_a_whole_llava_is_proven(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from vlmbench.checkpoints.save import save_json
+    from vlmbench.model_files.weights import save_json
 
     write(golden_llava(tmp_path), tmp_path / "base", "huggingface", UNPROVEN)
     adapter = tmp_path / "adapter"

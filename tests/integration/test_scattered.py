@@ -17,11 +17,9 @@ from llava_parts import BASE, qwen_folder
 from repository import TESTS
 from small_trainings import settings, small, write_records
 
-from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.build import EMBEDDING, untrained, with_image_token
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.read import open_llava
-from vlmbench.checkpoints.tables import EMBEDDING
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.trainers.recipe.model import Quantisation, Recipe
 from vlmbench.trainers.training.zero3_loading import scatters
@@ -150,7 +148,7 @@ def test_four_bits_are_made_of_whole_weights(model: Path, data: Path) -> None:
 
 def test_a_tied_head_and_a_table_that_grew_are_dealt_out_too(model: Path, data: Path, tmp_path: Path) -> None:
     language = open_language(qwen_folder(tmp_path / "qwen", rows=None, tied=True))
-    grown = finished(untrained(language, open_vision(BASE / "clip"), template="qwen_chat"))
+    grown = with_image_token(untrained(language, open_vision(BASE / "clip"), template="qwen_chat"))
     assert grown.language.weights[EMBEDDING].shape != language.weights[EMBEDDING].shape
     assert "lm_head.weight" not in grown.language.weights
     assert scatters(grown, shared(model, data))

@@ -23,8 +23,7 @@ from llava_parts import BASE, qwen_folder, siglip_folder
 from tiny_models import save_model
 from transformers.integrations import HfDeepSpeedConfig
 
-from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.build import untrained, with_image_token
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
@@ -42,12 +41,12 @@ ROPE = {
 def models(folder: Path) -> Iterator[tuple[str, Llava]]:
     """A tied head and a table that grew, another kind of tower, positions computed from odd numbers."""
     tied = open_language(qwen_folder(folder / "tied", rows=None, tied=True))
-    yield "tied", finished(untrained(tied, open_vision(BASE / "clip"), template="qwen_chat"))
+    yield "tied", with_image_token(untrained(tied, open_vision(BASE / "clip"), template="qwen_chat"))
     plain, siglip = (
         open_language(qwen_folder(folder / "plain")),
         open_vision(siglip_folder(folder / "siglip")),
     )
-    yield "siglip", finished(untrained(plain, siglip, template="qwen_chat"))
+    yield "siglip", with_image_token(untrained(plain, siglip, template="qwen_chat"))
     llava = open_llava(save_model("llava", folder / "llava"))
     config = {**llava.language.config, "rope_parameters": ROPE}
     yield "longrope", replace(llava, language=replace(llava.language, config=config))

@@ -12,7 +12,8 @@ from asking import answers, questions
 from llava_parts import qwen_folder, save_seeded
 
 from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.convert import Given, Options, convert, write
+from vlmbench.checkpoints.convert import WriteOptions, convert, write
+from vlmbench.checkpoints.formats.parts import Supplied
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.domain import Decoding
@@ -44,9 +45,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # vLLM's attention on a CPU has no heads of fewer than 32 numbers.
     llm = qwen_folder(root / "qwen", width=128)
     llava = untrained(open_language(llm), open_vision(clip_folder(root / "clip")))
-    write(llava, root / "built", "huggingface", Options())
-    convert(root / "built", root / "official", "official", Given(), Options())
-    convert(root / "official", root / "out", "huggingface", Given(), Options())
+    write(llava, root / "built", "huggingface", WriteOptions())
+    convert(root / "built", root / "official", "official", Supplied(), WriteOptions())
+    convert(root / "official", root / "out", "huggingface", Supplied(), WriteOptions())
     return root / "out"
 
 

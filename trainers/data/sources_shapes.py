@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vlmbench.shapes import Question, Scene, picture, training_questions
+from vlmbench.shapes import ChoiceQuestion, Scene, picture, training_questions
 from vlmbench.trainers.demo_model import prompts
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _drawn(samples: int, seed: int) -> Iterator[tuple[dict[str, Any], Scene]]:
         yield _record(rng, number, questions), scene
 
 
-def _record(rng: random.Random, number: int, questions: tuple[Question, ...]) -> dict[str, Any]:
+def _record(rng: random.Random, number: int, questions: tuple[ChoiceQuestion, ...]) -> dict[str, Any]:
     said: list[dict[str, str]] = []
     chinese = rng.random() < _CHINESE
     for question in questions:
@@ -66,7 +66,7 @@ def _record(rng: random.Random, number: int, questions: tuple[Question, ...]) ->
     return {"id": f"shapes-{number}", "image": f"{number}.png", "conversations": said}
 
 
-def _turn(rng: random.Random, question: Question, language: Literal["en", "cn"]) -> tuple[str, str]:
+def _turn(rng: random.Random, question: ChoiceQuestion, language: Literal["en", "cn"]) -> tuple[str, str]:
     short = rng.random() < _SHORT and question.fact.template != "exists_which"
     turn: tuple[str, str] = (
         prompts.short_turn(question, language)

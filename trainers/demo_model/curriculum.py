@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.shapes import rgb, training_questions
-from vlmbench.shapes.questions import Question
-from vlmbench.shapes.scene import Scene
-from vlmbench.shapes.words import Language
+from vlmbench.shapes.questions import ChoiceQuestion
+from vlmbench.shapes.scene import Language, Scene
 from vlmbench.trainers.demo_model import prompts
 from vlmbench.trainers.demo_model.prompts import Turn
 
@@ -58,7 +57,7 @@ def normalised(scenes: list[Scene]) -> NDArray[np.float32]:
     return np.ascontiguousarray(((pixels - CLIP_MEAN) / CLIP_STD).transpose(0, 3, 1, 2))
 
 
-def _turn(rng: random.Random, mixture: Mixture, scene: Scene, question: Question) -> Turn:
+def _turn(rng: random.Random, mixture: Mixture, scene: Scene, question: ChoiceQuestion) -> Turn:
     language: Language = "en" if rng.random() < 0.5 else "cn"
     draw = rng.random()
     if draw < mixture.describe:
@@ -84,6 +83,6 @@ def lessons(seed: int, batch_size: int, turns: int, steps: int) -> Iterator[Less
             yield Lesson(rows, normalised([scene for scene, _ in asked]))
 
 
-def _copy(rng: random.Random, question: Question) -> Turn:
+def _copy(rng: random.Random, question: ChoiceQuestion) -> Turn:
     language: Language = "en" if rng.random() < 0.5 else "cn"
     return prompts.copy_turn(rng, question, language, SELECT_SHARE)

@@ -10,9 +10,8 @@ import random
 import re
 from collections import Counter
 
-from vlmbench.shapes.questions import LETTERS, Question
-from vlmbench.shapes.scene import Scene
-from vlmbench.shapes.words import COLOURS, SHAPES, Language, word
+from vlmbench.shapes.questions import LETTERS, ChoiceQuestion
+from vlmbench.shapes.scene import COLOURS, SHAPES, Language, Scene, word
 
 LETTER_ENGLISH = "Answer with the option's letter from the given choices directly."
 LETTER_CHINESE = "请直接回答选项字母。"
@@ -54,13 +53,15 @@ def select_prompt(hint: str, question: str, texts: tuple[str, ...]) -> str:
     return f"{start}Question: {question}\nOptions:{_lettered(texts)}\n{SELECT} \n"
 
 
-def letter_turn(rng: random.Random, question: Question, language: Language, select_share: float) -> Turn:
+def letter_turn(
+    rng: random.Random, question: ChoiceQuestion, language: Language, select_share: float
+) -> Turn:
     """A question with options, answered by a letter."""
     ask = select_prompt if rng.random() < select_share else option_prompt
     return ask(*question.wording(language), question.texts(language)), question.letter
 
 
-def short_turn(question: Question, language: Language) -> Turn:
+def short_turn(question: ChoiceQuestion, language: Language) -> Turn:
     """A question without options, answered by the word itself."""
     hint, text = question.wording(language)
     start = f"{hint}\n{text}" if hint else text
@@ -87,7 +88,7 @@ def tally_turn(rng: random.Random, scene: Scene, language: Language) -> Turn:
     return (TALLY_ENGLISH if language == "en" else TALLY_CHINESE), ", ".join(parts)
 
 
-def copy_turn(rng: random.Random, question: Question, language: Language, select_share: float) -> Turn:
+def copy_turn(rng: random.Random, question: ChoiceQuestion, language: Language, select_share: float) -> Turn:
     """Which of the options is this word? Needs no picture; teaches how letters stand for options."""
     template = WHICH_ENGLISH if language == "en" else WHICH_CHINESE
     ask = select_prompt if rng.random() < select_share else option_prompt

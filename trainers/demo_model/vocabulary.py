@@ -14,7 +14,7 @@ import string
 from typing import TYPE_CHECKING
 
 from vlmbench.shapes.questions import TEMPLATES
-from vlmbench.shapes.words import PLURALS, WORDS
+from vlmbench.shapes.scene import PLURALS, WORDS
 from vlmbench.trainers.demo_model import prompts
 
 if TYPE_CHECKING:

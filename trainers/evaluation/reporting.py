@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.save import save_json
+from vlmbench.model_files.weights import save_json
 from vlmbench.trainers.evaluation.choosing import RULE, Choice, Rival
 from vlmbench.trainers.evaluation.nouns import Value
 from vlmbench.trainers.training.metrics import METRICS, whole_lines

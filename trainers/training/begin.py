@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.assemble import is_siglip, tower_settings
-from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.build import untrained, with_image_token
 from vlmbench.checkpoints.formats.layout import config_of, guess
+from vlmbench.checkpoints.formats.parts import Supplied
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import LanguageModel, Llava, VisionTower
-from vlmbench.checkpoints.read import read_llava
+from vlmbench.checkpoints.read import open_llava, read_checkpoint
 from vlmbench.checkpoints.vision import open_vision, published
 from vlmbench.errors import ModelError, UserError
-from vlmbench.model_files.hub import local_folder
+from vlmbench.model_files.folder import local_folder
 from vlmbench.model_files.weights import in_memory
 from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
 from vlmbench.trainers.plan.sizes import folder_of
@@ -67,19 +66,20 @@ def _of_whole(path: Path, recipe: Recipe) -> Start:
     partial = path.is_file() or guess(path) in ("deepspeed", "xtuner")
     llm = _folder(parts.language.path) if partial and parts.language.path else None
     tower = _folder(parts.vision.path) if partial and parts.vision.path else None
-    reading = read_llava(path, llm=llm, vision=tower, template=recipe.wording.template if llm else None)
-    places = [place for role in ("", "base", "llm") if (place := reading.sources.get(role)) is not None]
-    tokenizer = _pieces(reading.llava.language.tokenizer, *places)
-    _refuse_other_view(reading.llava, recipe, path)
-    llava = finished(_fresh(reading.llava, recipe), seed=recipe.seed)
-    return Start(llava=llava, tokenizer=tokenizer, sources=reading.sources)
+    template = recipe.wording.template if llm else None
+    opened = read_checkpoint(path, Supplied(llm=llm, vision=tower, template=template))
+    places = [place for role in ("", "base", "llm") if (place := opened.sources.get(role)) is not None]
+    tokenizer = _pieces(opened.llava.language.tokenizer, *places)
+    _refuse_other_view(opened.llava, recipe, path)
+    llava = with_image_token(_fresh(opened.llava, recipe), seed=recipe.seed)
+    return Start(llava=llava, tokenizer=tokenizer, sources=opened.sources)
 
 
 def _refuse_other_view(llava: Llava, recipe: Recipe, path: Path) -> None:
     """A model was made for one of its tower's hidden states, and another would be new to it."""
     wanted = recipe.model.vision
-    states = int(tower_settings(llava.vision).num_hidden_layers) + 1
-    same_tokens = wanted.select_strategy == llava.select_strategy or is_siglip(llava.vision)
+    states = int(llava.vision.settings().num_hidden_layers) + 1
+    same_tokens = wanted.select_strategy == llava.select_strategy or llava.vision.is_siglip
     said: dict[str, tuple[Any, Any, bool]] = {
         "select_layer": (
             llava.select_layer,
@@ -114,7 +114,7 @@ def _of_parts(recipe: Recipe) -> Start:
         seed=recipe.seed,
     )
     # A SigLIP tower has no class token to leave out.
-    strategy = "full" if is_siglip(vision) else model.vision.select_strategy
+    strategy = "full" if vision.is_siglip else model.vision.select_strategy
     llava = replace(llava, square=recipe.data.square, select_strategy=strategy)
     return Start(llava=_fresh(llava, recipe), tokenizer=tokenizer, sources={"llm": llm, "vision": tower})
 
@@ -127,12 +127,12 @@ def _folder(named: str) -> Path:
 
 def _language(folder: Path) -> LanguageModel:
     whole = "text_config" in config_of(folder)
-    return read_llava(folder).llava.language if whole else open_language(folder)
+    return open_llava(folder).language if whole else open_language(folder)
 
 
 def _vision(folder: Path) -> VisionTower:
     whole = "text_config" in config_of(folder) and config_of(folder).get("model_type") == "llava"
-    return read_llava(folder).llava.vision if whole else open_vision(folder)
+    return open_llava(folder).vision if whole else open_vision(folder)
 
 
 def _pieces(tokenizer: Any, *folders: Path) -> PieceTokenizer:

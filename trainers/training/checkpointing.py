@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-from vlmbench.checkpoints.save import size_of
 from vlmbench.trainers.training import checkpoints, weights
 from vlmbench.trainers.training.guard import Elsewhere
 from vlmbench.trainers.training.job import Saved
@@ -60,7 +59,7 @@ class Keeping(Trainer):
     def _needed(self) -> int:
         """Bytes of a checkpoint, about: what is trained, and AdamW's two moments of it, in float32."""
         tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
-        return 3 * sum(map(size_of, tensors.values()))
+        return 3 * sum(kept.nbytes for kept in tensors.values())
 
     def _write(self, folder: Path) -> None:
         first = self._stage.how.first

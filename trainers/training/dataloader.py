@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from vlmbench.checkpoints.assemble import feature_count, image_processor_of
+from vlmbench.checkpoints.assemble import image_processor_of
 from vlmbench.errors import VlmbenchError
 from vlmbench.plain_text import visible
 from vlmbench.trainers.data.collate import Collator, Sample
@@ -54,7 +54,7 @@ class Feed:
 
 def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Path | None) -> Feed:
     """The loader of this rank; the first tokenises, the others wait for its file."""
-    features = feature_count(start.llava)
+    features = start.llava.feature_count()
     specs = tuple(token_specs(recipe, start.tokenizer, features))
     sets = [
         shared_tokens(

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.formats.adapter import adapted
 from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.lora import trained as adapter_of
-from vlmbench.checkpoints.save import save_json, save_safetensors
-from vlmbench.model_files.weights import Stored, Weights, open_safetensors
+from vlmbench.checkpoints.lora import adapter_of as adapter_of
+from vlmbench.model_files.weights import LazyTensor, Weights, open_safetensors, save_json, save_safetensors
 from vlmbench.trainers.recipe.model import Recipe
 
 from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name
@@ -46,11 +45,11 @@ def write(llava: Llava, recipe: Recipe, file: Path, folder: Path, *, base: str |
         _write_adapter(tensors, recipe, folder / ADAPTER, base)
 
 
-def _as_before(weights: Weights, before: Weights) -> dict[str, Stored]:
+def _as_before(weights: Weights, before: Weights) -> dict[str, LazyTensor]:
     return {name: _cast(kept, before[name].dtype) for name, kept in weights.items()}
 
 
-def _cast(kept: Stored, dtype: str) -> Stored:
+def _cast(kept: LazyTensor, dtype: str) -> LazyTensor:
     if kept.dtype == dtype:
         return kept
 
@@ -59,7 +58,7 @@ def _cast(kept: Stored, dtype: str) -> Stored:
 
         return kept.load().to(getattr(torch, dtype))
 
-    return Stored(shape=kept.shape, dtype=dtype, load=read)
+    return LazyTensor(shape=kept.shape, dtype=dtype, load=read)
 
 
 def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path, base: str | None) -> None:

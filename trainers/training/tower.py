@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from vlmbench.checkpoints.assemble import tower_settings
 from vlmbench.checkpoints.llava import Llava
 
 from .names import TOWER
@@ -16,7 +15,7 @@ _BEHIND = (".post_layernorm", ".head")
 
 def used_layers(llava: Llava) -> int:
     """How many of the tower's layers the selected hidden state needs."""
-    layers = int(tower_settings(llava.vision).num_hidden_layers)
+    layers = int(llava.vision.settings().num_hidden_layers)
     chosen = llava.select_layer
     return chosen if chosen >= 0 else layers + 1 + chosen
 

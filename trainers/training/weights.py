@@ -6,9 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.save import save_safetensors
 from vlmbench.errors import UserError
-from vlmbench.model_files.weights import Stored, Weights
+from vlmbench.model_files.weights import LazyTensor, Weights, save_safetensors
 
 from .parts import trained
 
@@ -22,7 +21,7 @@ def gathered(model: Any, *, deepspeed: bool) -> Weights:
     """In float32, on the processor, each when it is read; under DeepSpeed by all ranks, in the same order."""
     read = _whole if deepspeed else _own
     return {
-        name: Stored(
+        name: LazyTensor(
             # Where a parameter is cut up, its own shape is that of nothing.
             shape=tuple(getattr(parameter, "ds_shape", parameter.shape)),
             dtype="float32",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.wording import BEGINNING, begins, speaking
+from vlmbench.checkpoints.wording import BOS, adds_bos, with_template
 from vlmbench.templates import Turn, chat_template, template
 from vlmbench.trainers.data.mixture import style_of
 from vlmbench.trainers.data.tokenizing import from_transformers
@@ -25,9 +25,9 @@ def worded(llava: Llava, wording: Wording) -> Llava:
 def _begun(llava: Llava) -> Llava:
     """A conversation begins as in training, also where the tokenizer puts no beginning token by itself."""
     tokenizer, chat = llava.language.tokenizer, llava.chat_template or ""
-    if begins(tokenizer) or not from_transformers(tokenizer).bos or "bos_token" in chat:
+    if adds_bos(tokenizer) or not from_transformers(tokenizer).bos or "bos_token" in chat:
         return llava
-    return replace(llava, chat_template=BEGINNING + chat)
+    return replace(llava, chat_template=BOS + chat)
 
 
 def _spoken(llava: Llava, wording: Wording) -> Llava:
@@ -36,7 +36,9 @@ def _spoken(llava: Llava, wording: Wording) -> Llava:
     chosen = template(wording.template)
     if wording.separator is not None:
         chosen = replace(chosen, separator=wording.separator)
-    return replace(speaking(llava, wording.template), chat_template=_opening(wording) + chat_template(chosen))
+    return replace(
+        with_template(llava, wording.template), chat_template=_opening(wording) + chat_template(chosen)
+    )
 
 
 def _asks(llava: Llava) -> str:

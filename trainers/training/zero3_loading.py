@@ -11,9 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.checkpoints.assemble import llava_config
-from vlmbench.checkpoints.fit import without_buffers
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.model_files.weights import Stored
+from vlmbench.model_files.weights import LazyTensor, without_buffers
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.names import stored_name, stored_parts
 from vlmbench.trainers.zero import zero_of
@@ -74,7 +73,7 @@ def _made(llava: Llava, **settings: Any) -> Any:
     return auto.from_config(LlavaConfig(**llava_config(llava)), **settings)
 
 
-def _deal(value: torch.Tensor, kept: Stored) -> None:
+def _deal(value: torch.Tensor, kept: LazyTensor) -> None:
     """One weight: whole on every process for a moment, read by the first alone."""
     import torch
 
@@ -87,7 +86,7 @@ def _deal(value: torch.Tensor, kept: Stored) -> None:
             value.data.copy_(kept.load())
 
 
-def _stored(llava: Llava) -> dict[tuple[str, str], Stored]:
+def _stored(llava: Llava) -> dict[tuple[str, str], LazyTensor]:
     """Every weight by its part and name."""
     parts = stored_parts(llava).items()
     return {(part, name): kept for part, weights in parts for name, kept in without_buffers(weights).items()}

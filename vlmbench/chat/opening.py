@@ -14,7 +14,7 @@ from vlmbench.errors import UsageError
 from vlmbench.models.loading import where
 
 if TYPE_CHECKING:
-    from vlmbench.checkpoints.formats.parts import Reading
+    from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
     from vlmbench.models.hf.any_layout import Parts
 
 _SERVED = ("openai", "vllm")
@@ -101,7 +101,7 @@ def _loaded(
 
 
 @contextmanager
-def _as_folder(reading: Reading) -> Iterator[Path]:
+def _as_folder(reading: OpenedCheckpoint) -> Iterator[Path]:
     """A checkpoint in parts as a folder, which is what transformers quantises from; gone afterwards."""
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.data.home import home

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.build import with_image_token
 from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import Weights, cast, loaded, prefixed, renamed
-
-__all__ = ["assemble", "finished", "llava_config", "processor_of", "published"]
+from vlmbench.model_files.weights import Weights, cast, loaded, main_dtype, prefixed, renamed
 
 LAYERS = {"0.": "linear_1.", "2.": "linear_2."}
 """The projector's two layers, here and in transformers."""
@@ -22,24 +21,31 @@ _NOT_OURS = ("_name_or_path", "auto_map", "transformers_version", "architectures
 
 
 def assemble(llava: Llava, *, device: str, dtype: str) -> tuple[Any, Any]:
-    """The model, every weight of it from the noun, and its processor; one copy in memory."""
+    """The model with every weight of `llava`, and its processor; one copy in memory."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+    whole = with_image_token(llava)
+    config = LlavaConfig(**llava_config(whole))
+    model = in_memory_model(LlavaForConditionalGeneration, config, published(whole), dtype)
+    model.generation_config = generation_of(whole)
+    return model.to(device).eval(), processor_of(whole)
+
+
+def in_memory_model(kind: Any, config: Any, weights: Weights, dtype: str) -> Any:
+    """One of transformers' classes with exactly these weights; missing and unknown ones are refused."""
+    from vlmbench.model_files.loading import check_report
     from vlmbench.model_files.silence import quiet
 
-    whole = finished(llava)
-    auto: Any = LlavaForConditionalGeneration
     with quiet():
-        model, report = auto.from_pretrained(
+        model, report = kind.from_pretrained(
             None,
-            config=LlavaConfig(**llava_config(whole)),
-            state_dict=loaded(cast(published(whole), dtype)),
+            config=config,
+            state_dict=loaded(cast(weights, dtype)),
             dtype=dtype,
             output_loading_info=True,
         )
-    _check(report)
-    model.generation_config = generation_of(whole)
-    return model.to(device).eval(), processor_of(whole)
+    check_report(report, Path("the parts as read"))
+    return model
 
 
 def published(llava: Llava) -> Weights:
@@ -80,12 +86,12 @@ def check_head(language: LanguageModel) -> None:
         raise ModelError(
             f"`{config.model_type}` does more with its logits ({', '.join(found)}) than a LLaVA of "
             "transformers can, which would answer otherwise.",
-            fix="Take a language model without that: Llama, Mistral, Qwen, InternLM, Phi-3 and others are.",
+            fix="Use a language model without that, such as Llama, Mistral, Qwen, InternLM or Phi-3.",
         )
 
 
 def llava_config(llava: Llava) -> dict[str, Any]:
-    """config.json of a finished LLaVA."""
+    """config.json of a LLaVA that has its image token."""
     check_head(llava.language)
     tied = bool(
         llava.language.config.get("tie_word_embeddings", "lm_head.weight" not in llava.language.weights)
@@ -93,7 +99,7 @@ def llava_config(llava: Llava) -> dict[str, Any]:
     return {
         "architectures": ["LlavaForConditionalGeneration"],
         "model_type": "llava",
-        "image_seq_length": feature_count(llava),
+        "image_seq_length": llava.feature_count(),
         # transformers and vLLM read `image_token_index`; later transformers call it `image_token_id`.
         "image_token_index": llava.image_token_id,
         "ignore_index": -100,
@@ -141,47 +147,16 @@ def _plain_rope(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vision_config(vision: VisionTower) -> dict[str, Any]:
-    """The tower's configuration, its sizes said even where they are what transformers would assume."""
+    """The tower's configuration, with every size written out even where it is transformers' default."""
     config = {key: value for key, value in vision.config.items() if key not in (*_NOT_OURS, "dtype")}
-    settings = tower_settings(vision)
+    settings = vision.settings()
     sizes = {key: getattr(settings, key) for key in _SIZES}
-    kind = "SiglipVisionModel" if is_siglip(vision) else "CLIPVisionModel"
+    kind = "SiglipVisionModel" if vision.is_siglip else "CLIPVisionModel"
     return {**sizes, **config, "architectures": [kind], "torch_dtype": main_dtype(vision.weights)}
 
 
-def tower_settings(vision: VisionTower) -> Any:
-    """The tower's configuration as transformers' object."""
-    from transformers import CLIPVisionConfig, SiglipVisionConfig
-
-    kind: Any = SiglipVisionConfig if is_siglip(vision) else CLIPVisionConfig
-    return kind(**vision.config)
-
-
-def is_siglip(vision: VisionTower) -> bool:
-    """Or else CLIP."""
-    return bool(vision.config["model_type"] == "siglip_vision_model")
-
-
-def main_dtype(weights: Weights) -> str:
-    """The kind of number that most tensors are stored in."""
-    kinds = [kept.dtype for kept in weights.values()]
-    return max(sorted(set(kinds)), key=kinds.count)
-
-
-def class_tokens(llava: Llava) -> int:
-    """What the tower puts out besides its patches: CLIP's class token; a SigLIP tower has none."""
-    return int(not is_siglip(llava.vision))
-
-
-def feature_count(llava: Llava) -> int:
-    """How many positions a picture takes."""
-    settings = tower_settings(llava.vision)
-    side = int(settings.image_size) // int(settings.patch_size)
-    return side * side + class_tokens(llava) - int(llava.select_strategy == "default")
-
-
 def processor_of(llava: Llava) -> Any:
-    """The processor of a finished LLaVA."""
+    """The processor of a LLaVA that has its image token."""
     from transformers import LlavaProcessor
 
     kind: Any = LlavaProcessor
@@ -197,8 +172,9 @@ def processor_settings(llava: Llava) -> dict[str, Any]:
     """What the processor must know to put one token in for each position of a picture."""
     return {
         "image_token": llava.image_token,
-        "num_additional_image_tokens": class_tokens(llava),
-        "patch_size": int(tower_settings(llava.vision).patch_size),
+        # CLIP puts out a class token besides its patches; SigLIP has none.
+        "num_additional_image_tokens": int(not llava.vision.is_siglip),
+        "patch_size": int(llava.vision.settings().patch_size),
         "vision_feature_select_strategy": llava.select_strategy,
     }
 
@@ -207,12 +183,12 @@ def image_processor_of(vision: VisionTower) -> Any:
     """In its Pillow form, so that a figure does not depend on whether torchvision is installed."""
     from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
-    kind: Any = SiglipImageProcessorPil if is_siglip(vision) else CLIPImageProcessorPil
+    kind: Any = SiglipImageProcessorPil if vision.is_siglip else CLIPImageProcessorPil
     return kind.from_dict(dict(vision.processor))
 
 
 def generation_of(llava: Llava) -> Any:
-    """The generation settings of a finished LLaVA."""
+    """The generation settings of a LLaVA that has its image token."""
     from transformers import GenerationConfig
 
     return GenerationConfig.from_dict(generation_settings(llava.language))
@@ -221,12 +197,3 @@ def generation_of(llava: Llava) -> Any:
 def generation_settings(language: LanguageModel) -> dict[str, Any]:
     """generation_config.json."""
     return {key: value for key, value in language.generation.items() if key not in _NOT_OURS}
-
-
-def _check(report: Mapping[str, Any]) -> None:
-    """The parts fit or the model is refused; the check of model folders says how."""
-    from pathlib import Path
-
-    from vlmbench.model_files.loading import check_report
-
-    check_report(report, Path("the parts as read"))

@@ -1,4 +1,4 @@
-"""LoRA adapters, added to the weights they were trained on when those are read."""
+"""LoRA adapters, added to the weights they were trained on when those weights are read from disk."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.checkpoints.fit import listed
+from vlmbench.checkpoints.llava import LanguageModel, VisionTower
+from vlmbench.checkpoints.native.fused import split_fused_lora, split_fused_settings
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
-from vlmbench.model_files.shards import open_weights
-from vlmbench.model_files.weights import Stored, Weights, renamed
+from vlmbench.model_files.weights import LazyTensor, Weights, listed, open_weights, renamed
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +29,9 @@ _NOT_PLAIN = {
     "use_qalora": "QALoRA",
     "megatron_config": "Megatron's layers",
 }
-"""Settings that make more of an adapter than a product of two matrices."""
+"""Settings of adapters that are more than a product of two matrices."""
 _CHANGED_BASE = ("pissa", "olora", "corda")
-"""Ways of beginning that take something out of the base's own weights."""
+"""Initialisations that change the base's own weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Adapter:
 
     @property
     def has_lora(self) -> bool:
-        """Whether there is anything to add, besides what is put in place."""
+        """Whether there are pairs to add, besides tensors to put in place."""
         return any(_LORA.fullmatch(name) for name in self.weights)
 
 
@@ -54,36 +54,44 @@ def open_adapter(folder: Path) -> Adapter:
     """The adapter of a folder, if it is one that adds products of matrices."""
     if not (folder / CONFIG).is_file():
         raise ModelError(
-            "this file is missing, so this is no adapter.", file=folder / CONFIG, fix="Check the path."
+            "this file is missing, so this is not an adapter.", file=folder / CONFIG, fix="Check the path."
         )
     settings = read_json(folder / CONFIG)
     _check_settings(settings, folder / CONFIG)
     files = [folder / name for name in FILES if (folder / name).is_file()]
-    return trained(open_weights(files[0] if files else folder / FILES[0]), settings, folder)
+    return adapter_of(open_weights(files[0] if files else folder / FILES[0]), settings, folder)
 
 
-def trained(weights: Weights, settings: Mapping[str, Any], where: Path) -> Adapter:
-    """Tensors of a training run, however PEFT wraps their names, as an adapter."""
+def adapter_of(weights: Weights, settings: Mapping[str, Any], where: Path) -> Adapter:
+    """Tensors of a training run as an adapter, without the prefixes that PEFT puts around names."""
     plain = renamed(weights, _unwrapped)
     odd = [name for name in plain if "lora_" in name and not _LORA.fullmatch(name)]
     if odd:
         raise ModelError(
-            f"these tensors are of no plain LoRA: {listed(odd, 'of them')}.", file=where, fix=_MERGE_THERE
+            f"these tensors are not plain LoRA: {listed(odd, 'of them')}.", file=where, fix=_MERGE_THERE
         )
     return Adapter(weights=plain, settings=settings, where=where)
 
 
-def fitted(adapter: Adapter, config: Mapping[str, Any]) -> Adapter:
+def with_split_projections(adapter: Adapter, config: Mapping[str, Any]) -> Adapter:
     """For a language model of this configuration: fused projections are split as it splits them."""
-    from vlmbench.checkpoints.native.adapters import split_fused_lora, split_fused_settings
-
     weights = split_fused_lora(adapter.weights, config)
     return replace(adapter, weights=weights, settings=split_fused_settings(adapter.settings, adapter.weights))
 
 
+def merged_language(base: LanguageModel, adapter: Adapter) -> LanguageModel:
+    """The language model with an adapter in it; the adapter may use the names of fused projections."""
+    return replace(base, weights=merged(base.weights, with_split_projections(adapter, base.config)))
+
+
+def merged_tower(base: VisionTower, adapter: Adapter) -> VisionTower:
+    """The tower with an adapter in it."""
+    return replace(base, weights=merged(base.weights, adapter))
+
+
 def merged(base: Weights, adapter: Adapter) -> Weights:
     """The base with the adapter in it: W + scale * B A, computed in float32 when a tensor is read."""
-    pairs, whole = _sorted(adapter)
+    pairs, whole = _pairs(adapter)
     _check_fit(base, pairs, whole, adapter)
     changed = {**base, **whole}
     transposed = bool(adapter.settings.get("fan_in_fan_out"))
@@ -94,9 +102,9 @@ def merged(base: Weights, adapter: Adapter) -> Weights:
     return changed
 
 
-def _sorted(adapter: Adapter) -> tuple[dict[str, tuple[Stored, Stored]], dict[str, Stored]]:
-    """The pairs by module, and what is no pair. Embedding layers keep A and B the other way round."""
-    halves: dict[str, dict[str, Stored]] = {}
+def _pairs(adapter: Adapter) -> tuple[dict[str, tuple[LazyTensor, LazyTensor]], dict[str, LazyTensor]]:
+    """The pairs by module, and all other tensors. Embedding layers keep A and B the other way round."""
+    halves: dict[str, dict[str, LazyTensor]] = {}
     whole = {}
     for name, kept in adapter.weights.items():
         found = _LORA.fullmatch(name)
@@ -117,23 +125,23 @@ def _sorted(adapter: Adapter) -> tuple[dict[str, tuple[Stored, Stored]], dict[st
     return {module: (both["A"], both["B"]) for module, both in halves.items()}, whole
 
 
-def _turned(kept: Stored) -> Stored:
-    return Stored(shape=kept.shape[::-1], dtype=kept.dtype, load=lambda: kept.load().T)
+def _turned(kept: LazyTensor) -> LazyTensor:
+    return LazyTensor(shape=kept.shape[::-1], dtype=kept.dtype, load=lambda: kept.load().T)
 
 
 def _check_fit(
-    base: Weights, pairs: Mapping[str, tuple[Stored, Stored]], whole: Weights, adapter: Adapter
+    base: Weights, pairs: Mapping[str, tuple[LazyTensor, LazyTensor]], whole: Weights, adapter: Adapter
 ) -> None:
     """An adapter of another base is refused, with what does not fit."""
     transposed = bool(adapter.settings.get("fan_in_fan_out"))
-    made: dict[str, object] = {
+    result: dict[str, object] = {
         f"{module}.weight": _product(down, up, transposed) for module, (down, up) in pairs.items()
     }
-    made |= {name: kept.shape for name, kept in whole.items()}
-    strange = made.keys() - base.keys()
+    result |= {name: kept.shape for name, kept in whole.items()}
+    strange = result.keys() - base.keys()
     wrong = {
         f"{name}: {shape} on {base[name].shape}"
-        for name, shape in made.items()
+        for name, shape in result.items()
         if name in base and shape != base[name].shape
     }
     complaints = [
@@ -142,15 +150,15 @@ def _check_fit(
         if names
     ]
     if complaints:
-        told = adapter.settings.get("base_model_name_or_path")
+        named = adapter.settings.get("base_model_name_or_path")
         raise ModelError(
             f"the adapter is of another base: {'; '.join(complaints)}.",
             file=adapter.where,
-            fix=f"It was trained on `{told}`; give that." if told else "Give the base it was trained on.",
+            fix=f"It was trained on `{named}`; give that." if named else "Give the base it was trained on.",
         )
 
 
-def _product(down: Stored, up: Stored, transposed: bool) -> tuple[int, ...] | str:
+def _product(down: LazyTensor, up: LazyTensor, transposed: bool) -> tuple[int, ...] | str:
     if down.shape[0] != up.shape[1]:
         return "two ranks"
     if transposed:
@@ -167,7 +175,7 @@ def _scale(adapter: Adapter, module: str, rank: int) -> float:
             break
     if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
         raise ModelError(
-            "nothing says how strongly this LoRA is to be added (its alpha).",
+            "the strength of this LoRA (its alpha) is given nowhere.",
             file=adapter.where,
             key="lora_alpha",
             fix="Give the configuration it was trained with: --recipe FILE.",
@@ -180,25 +188,25 @@ def _matches(pattern: str, module: str, where: Path) -> bool:
         return re.match(rf"(.*\.)?({pattern})$", module) is not None
     except re.error as error:
         raise ModelError(
-            f"`{pattern}` is no pattern ({error}).",
+            f"`{pattern}` is not a regular expression ({error}).",
             file=where,
             key="alpha_pattern",
             fix="Copy the file again.",
         ) from None
 
 
-def _added(base: Stored, down: Stored, up: Stored, scale: float, transposed: bool) -> Stored:
+def _added(base: LazyTensor, down: LazyTensor, up: LazyTensor, scale: float, transposed: bool) -> LazyTensor:
     def add() -> torch.Tensor:
         weight = base.load()
         delta = (up.load().float().flatten(1) @ down.load().float().flatten(1)) * scale
         change = delta.T if transposed else delta
         return (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
 
-    return Stored(shape=base.shape, dtype=base.dtype, load=add)
+    return LazyTensor(shape=base.shape, dtype=base.dtype, load=add)
 
 
 def _unwrapped(name: str) -> str | None:
-    """Without what PEFT puts around and inside the names."""
+    """The name without PEFT's prefixes and infixes; None for what PEFT keeps of the base."""
     if ".original_module." in name:
         return None
     name = name.replace("base_model.model.", "", 1).replace(".base_layer.", ".")

@@ -1,9 +1,7 @@
-"""Any checkpoint of a LLaVA, whichever of the layouts it is in, as one and the same noun.
+"""Any checkpoint of a LLaVA, in any layout, read into one noun.
 
-    read_huggingface   read_official   read_xtuner   read_adapter   read_training (.pth, DeepSpeed)
-
-Each accounts for every weight: what is missing, unknown or of another shape is an error that lists it.
-Tensors stay on disk until they are loaded.
+Every reader of `formats` accounts for every weight: an error lists what is missing, unknown or of another
+shape. Tensors stay on disk until they are loaded.
 """
 
 from __future__ import annotations
@@ -12,31 +10,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from vlmbench.checkpoints.finish import check_tokens, highest_id
+from vlmbench.checkpoints.build import PAD, check_tokens, highest_id
 from vlmbench.checkpoints.formats.adapter import read_adapter
+from vlmbench.checkpoints.formats.huggingface import read_huggingface
 from vlmbench.checkpoints.formats.layout import Layout, layout_of, state_folder
-from vlmbench.checkpoints.formats.parts import Given, Reading
-from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe
-from vlmbench.checkpoints.formats.training import read_deepspeed, read_pth
+from vlmbench.checkpoints.formats.official import read_official
+from vlmbench.checkpoints.formats.parts import OpenedCheckpoint, Supplied
+from vlmbench.checkpoints.formats.training import read_training
+from vlmbench.checkpoints.formats.xtuner import read_xtuner
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.read_huggingface import read_huggingface
-from vlmbench.checkpoints.read_official import read_official
-from vlmbench.checkpoints.read_xtuner import read_xtuner
-from vlmbench.checkpoints.tables import row_count
-from vlmbench.checkpoints.wording import no_template, speaking, without_beginning
+from vlmbench.checkpoints.wording import no_template, with_template, without_bos, written_template
 from vlmbench.errors import ModelError
-from vlmbench.model_files.folder import described_by, read_json
+from vlmbench.model_files.folder import described_by
 
-__all__ = ["Layout", "Reading", "files_of", "layout_of", "open_llava", "read_llava"]
-
-_TEMPLATE_FILES = (
-    "chat_template.jinja",
-    "chat_template.json",
-    "processor_config.json",
-    "tokenizer_config.json",
-)
 _SPARE = 1024
-"""Rows of the table that no token needs to have: makers of models leave hundreds."""
+"""Rows of the table that no token needs to have: published models have hundreds."""
 
 
 def open_llava(
@@ -48,95 +36,71 @@ def open_llava(
     recipe: Path | None = None,
     wording: bool = False,
 ) -> Llava:
-    """The model of a folder or file, its weights still on disk.
+    """The model of a folder or file, its weights still on disk; see `read_checkpoint`."""
+    supplied = Supplied(llm=llm, vision=vision, template=template, recipe=recipe)
+    return read_checkpoint(path, supplied, wording=wording).llava
 
-    `llm` and `vision` are the models that training began with, where the checkpoint does not hold them;
-    `recipe` is the configuration it was trained with. With `wording`, a model that nothing gives a chat
-    template is refused.
+
+def read_checkpoint(
+    path: Path, supplied: Supplied | None = None, *, wording: bool = False
+) -> OpenedCheckpoint:
+    """The model of a folder or file, and where each part came from.
+
+    With `wording`, a model for which nothing names a chat template is refused.
     """
-    return read_llava(path, llm=llm, vision=vision, template=template, recipe=recipe, wording=wording).llava
+    supplied = supplied or Supplied()
+    _ = supplied.facts  # a recipe that cannot be read is refused also where its layout needs none
+    opened = _read(path, supplied)
+    _check_tokenizer(opened.llava, path)
+    return replace(opened, llava=_with_wording(opened, supplied.template, wording))
 
 
-def read_llava(
-    path: Path,
-    *,
-    llm: Path | None = None,
-    vision: Path | None = None,
-    template: str | None = None,
-    recipe: Path | None = None,
-    wording: bool = False,
-) -> Reading:
-    """As `open_llava`, with where everything came from."""
-    told = Recipe() if recipe is None else open_recipe(recipe)
-    reading = _read(path, Given(llm=llm, vision=vision, template=template, recipe=told))
-    _check_tokenizer(reading.llava, path)
-    return replace(reading, llava=_worded(reading, template, wording))
-
-
-def _read(path: Path, given: Given) -> Reading:
+def _read(path: Path, supplied: Supplied) -> OpenedCheckpoint:
     layout = layout_of(path)
     if layout == "adapter":
-        return read_adapter(path, given, _read)
+        return read_adapter(path, supplied, _read)
     if layout in ("language", "vision"):
         raise ModelError(
             "this is a language model, which takes no pictures."
             if layout == "language"
-            else "this is an image encoder, which says nothing.",
+            else "this is a vision tower, which writes no text.",
             file=path,
-            fix="`vlmbench build --llm DIR --vision DIR DST` makes a LLaVA of two such, to be trained.",
+            fix="`vlmbench build --llm DIR --vision DIR DST` makes an untrained LLaVA of the two.",
         )
-    return _READERS[layout](path, given)
+    return _READERS[layout](path, supplied)
 
 
-_READERS: dict[Layout, Callable[[Path, Given], Reading]] = {
+_READERS: dict[Layout, Callable[[Path, Supplied], OpenedCheckpoint]] = {
     "huggingface": read_huggingface,
     "official": read_official,
     "xtuner": read_xtuner,
-    "pth": read_pth,
-    "deepspeed": read_deepspeed,
+    "pth": read_training,
+    "deepspeed": read_training,
 }
 
 
-def _worded(reading: Reading, template: str | None, needed: bool) -> Llava:
-    """With the wording that is asked for, or lies in a folder, or is named by the recipe."""
-    llava = reading.llava
+def _with_wording(opened: OpenedCheckpoint, template: str | None, needed: bool) -> Llava:
+    """With the template that was asked for, or else the folder's own, or else the recipe's."""
+    llava = opened.llava
     if template is not None:
-        return speaking(llava, template)
+        return with_template(llava, template)
     for role in ("", "base"):
-        written = written_template(reading.sources[role]) if role in reading.sources else None
+        written = written_template(opened.sources[role]) if role in opened.sources else None
         if written is not None:
-            return replace(llava, chat_template=without_beginning(written, llava.language.tokenizer))
-    if reading.template is not None:
-        return speaking(llava, reading.template)
+            return replace(llava, chat_template=without_bos(written, llava.language.tokenizer))
+    if opened.template is not None:
+        return with_template(llava, opened.template)
     if needed:
         raise no_template(llava.language)
     return llava
 
 
-def written_template(folder: Path) -> str | None:
-    """The chat template of a folder, if it has one that knows of pictures."""
-    for name in _TEMPLATE_FILES:
-        file = folder / name
-        if not file.is_file():
-            continue
-        text = (
-            file.read_text("utf-8", "replace")
-            if file.suffix == ".jinja"
-            else read_json(file).get("chat_template")
-        )
-        if isinstance(text, list):
-            text = next((entry.get("template") for entry in text if entry.get("name") == "default"), None)
-        if isinstance(text, str) and "image" in text:
-            return text
-    return None
-
-
 def _check_tokenizer(llava: Llava, path: Path) -> None:
     """Refuse a tokenizer of another model: one with tokens beyond the table, or far too few for it."""
     language = llava.language
-    rows, tokens = row_count(language), highest_id(language.tokenizer) + 1
+    rows, tokens = language.rows, highest_id(language.tokenizer) + 1
     try:
-        check_tokens(language, ours={llava.image_token, "<pad>"})
+        check_tokens(language, ours={llava.image_token, PAD})
     except ModelError as error:
         raise ModelError(error.what, file=path, fix=error.fix) from None
     if rows - tokens > max(_SPARE, rows // 4):
@@ -148,11 +112,11 @@ def _check_tokenizer(llava: Llava, path: Path) -> None:
         )
 
 
-def files_of(reading: Reading) -> dict[str, Path]:
+def files_of(opened: OpenedCheckpoint) -> dict[str, Path]:
     """Every file that decides an answer, each under a name that is the same on every machine."""
-    own = reading.sources.get("")
+    own = opened.sources.get("")
     found: dict[str, Path] = {}
-    for role, place in reading.sources.items():
+    for role, place in opened.sources.items():
         if role and place == own:
             continue
         files = [place] if place.is_file() else _deciding(place)

@@ -1,4 +1,4 @@
-"""Image encoders: a CLIP model with or without its text half, a CLIP or SigLIP vision model."""
+"""A vision tower's folder, read and written: a CLIP model with or without its text half, or SigLIP."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.fit import check_weights, refuse_quantised, shapes_of, without_buffers
+from vlmbench.checkpoints.assemble import vision_config
+from vlmbench.checkpoints.fit import Shapes, check_weights, refuse_quantised, shapes_of
 from vlmbench.checkpoints.llava import VisionTower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
-from vlmbench.model_files.shards import open_weights
 from vlmbench.model_files.silence import first_line, quiet
-from vlmbench.model_files.weights import Weights, renamed
+from vlmbench.model_files.weights import (
+    SHARD_SIZE,
+    Weights,
+    open_weights,
+    renamed,
+    save_json,
+    save_weights,
+    without_buffers,
+)
 
 KINDS = {
     "clip": "clip_vision_model", "clip_vision_model": "clip_vision_model",
@@ -26,15 +34,16 @@ _OTHER_HALF = (
     "text_model.", "text_projection.", "visual_projection.", "logit_scale", "logit_bias",
 )  # fmt: skip
 """What a model of pictures and text has besides its tower."""
+_MEANINGLESS = ("_name_or_path", "transformers_version", "architectures", "model_type", "torchscript")
 
 
 def open_vision(folder: Path) -> VisionTower:
-    """The tower of a folder, every weight of it accounted for."""
+    """The tower of a folder; missing and unknown weights are refused."""
     config = read_json(folder / "config.json")
     kind = KINDS.get(config.get("model_type", ""))
     if kind is None:
         raise ModelError(
-            f"`{config.get('model_type')}` is no image encoder that is read here.",
+            f"`{config.get('model_type')}` is not a vision tower of a kind that vlmbench reads.",
             file=folder / "config.json",
             key="model_type",
             fix="Give the folder of a CLIP or SigLIP model, such as openai/clip-vit-large-patch14-336.",
@@ -44,13 +53,21 @@ def open_vision(folder: Path) -> VisionTower:
     return tower(config, weights, picture_settings(folder), folder)
 
 
+def write_tower(vision: VisionTower, folder: Path, *, shard_size: int = SHARD_SIZE) -> None:
+    """The vision tower alone with its image processor, in transformers' layout."""
+    folder.mkdir(exist_ok=True)
+    save_json(folder / "config.json", vision_config(vision))
+    save_json(folder / "preprocessor_config.json", vision.processor)
+    save_weights(vision.weights, folder, shard_size=shard_size)
+
+
 def tower(
     config: Mapping[str, Any], weights: Weights, processor: Mapping[str, Any], where: Path
 ) -> VisionTower:
-    """The tower of these parts, whichever way its weights are named."""
+    """The tower of these parts; its weights may have names of any version of transformers."""
     full = _complete(config, where)
     named = without_buffers(renamed(weights, published))
-    wanted = tower_shapes(full, where)
+    wanted = _tower_shapes(full, where)
     check_weights(
         named,
         wanted,
@@ -65,8 +82,8 @@ def published(name: str) -> str:
     return f"vision_model.{name}" if name.startswith(_BARE) else name
 
 
-def tower_shapes(config: Mapping[str, Any], where: Path) -> dict[str, tuple[int, ...]]:
-    """What a tower of this configuration is made of, under the published names."""
+def _tower_shapes(config: Mapping[str, Any], where: Path) -> Shapes:
+    """The tensors of such a tower, under the published names."""
     import transformers
 
     names = {"clip_vision_model": "CLIPVision", "siglip_vision_model": "SiglipVision"}
@@ -97,7 +114,7 @@ def _complete(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
     own = config.get("vision_config", config) if config.get("model_type") in ("clip", "siglip") else config
     if not isinstance(own, Mapping):
         raise ModelError(
-            "the configuration of the tower is no JSON object.",
+            "the configuration of the vision tower is not a JSON object.",
             file=where / "config.json",
             key="vision_config",
         )
@@ -107,7 +124,7 @@ def _complete(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
 
 
 def completed(settings: Any, config: Mapping[str, Any], where: Path) -> dict[str, Any]:
-    """A configuration with every field of its class, and none of what only files have."""
+    """A configuration with every field of its class, without the keys that only files have."""
     try:
         with quiet():
             full: dict[str, Any] = settings(**config).to_diff_dict()
@@ -120,6 +137,3 @@ def completed(settings: Any, config: Mapping[str, Any], where: Path) -> dict[str
         ) from error
     full.pop("transformers_version", None)
     return full
-
-
-_MEANINGLESS = ("_name_or_path", "transformers_version", "architectures", "model_type", "torchscript")

@@ -1,42 +1,52 @@
-"""Which template a language model was trained in, and a LLaVA that speaks it."""
+"""The chat template of a LLaVA: which one its language model was trained in, and where a folder keeps it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from vlmbench.checkpoints.llava import LanguageModel, Llava
 from vlmbench.errors import ModelError
+from vlmbench.model_files.folder import read_json
 from vlmbench.templates import TEMPLATES, chat_template, template
-from vlmbench.templates.family import family_template
+from vlmbench.templates.table import family_template
+
+BOS = "{{- bos_token }}"
+_TEMPLATE_FILES = (
+    "chat_template.jinja",
+    "chat_template.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+)
 
 
 def template_of(language: LanguageModel) -> str | None:
-    """The template of the language model's family; None where nothing tells it."""
+    """The template of the language model's family; None for an unknown family."""
     return family_template(str(language.config.get("model_type")), language.tokenizer.get_vocab())
 
 
 def no_template(language: LanguageModel) -> ModelError:
-    """What to say where nothing tells the wording."""
+    """The error for a model whose template nothing names."""
     guess = template_of(language)
     hint = (
         f"`--template {guess}` is its family's" if guess else f"`--template` is one of {', '.join(TEMPLATES)}"
     )
     return ModelError(
-        "nothing here says in which wording the model was trained, and it answers well in no other.",
+        "no file here has the template that the model was trained in, and it answers well in no other.",
         key="chat_template",
         fix=f"{hint}; a recipe (`--recipe`) may name it too.",
     )
 
 
-def speaking(llava: Llava, name: str) -> Llava:
-    """With this template: its Jinja form, and an end of the answer where the template has one."""
+def with_template(llava: Llava, name: str) -> Llava:
+    """With this template's Jinja form, and its stop words as ends of an answer."""
     chosen = template(name)
     language = llava.language
     known = language.tokenizer.get_vocab()
     ends = [known[word] for word in chosen.stop_words if word in known]
-    generation = _ending(language.generation or _ends_of(language.config), ends)
+    generation = _with_ends(language.generation or _special_ids(language.config), ends)
     return replace(
         llava,
         language=replace(language, generation=generation),
@@ -44,34 +54,48 @@ def speaking(llava: Llava, name: str) -> Llava:
     )
 
 
-BEGINNING = "{{- bos_token }}"
+def written_template(folder: Path) -> str | None:
+    """The chat template of a folder; None where it has none or one without pictures."""
+    for file in (folder / name for name in _TEMPLATE_FILES):
+        if not file.is_file():
+            continue
+        if file.suffix == ".jinja":
+            text: Any = file.read_text("utf-8", "replace")
+        else:
+            text = read_json(file).get("chat_template")
+        if isinstance(text, list):
+            text = next((entry.get("template") for entry in text if entry.get("name") == "default"), None)
+        if isinstance(text, str) and "image" in text:
+            return text
+    return None
 
 
-def with_beginning(chat: str, tokenizer: Any) -> str:
+def with_bos(chat: str, tokenizer: Any) -> str:
     """A chat template as folders hold it: with the beginning token, where the tokenizer puts one.
 
     Servers (vLLM's chat endpoint) tokenise a rendered conversation without special tokens, so what the
-    template leaves out is lost. Whoever adds special tokens looks first whether the text begins with one.
+    template leaves out is lost. Programs that add special tokens check first whether the text begins with
+    one.
     """
-    return BEGINNING + chat if begins(tokenizer) and "bos_token" not in chat else chat
+    return BOS + chat if adds_bos(tokenizer) and "bos_token" not in chat else chat
 
 
-def without_beginning(chat: str, tokenizer: Any) -> str:
-    """The same as the noun holds it: without what the tokenizer does by itself."""
-    return chat.removeprefix(BEGINNING) if begins(tokenizer) else chat
+def without_bos(chat: str, tokenizer: Any) -> str:
+    """The same as `Llava` holds it: without what the tokenizer adds by itself."""
+    return chat.removeprefix(BOS) if adds_bos(tokenizer) else chat
 
 
-def begins(tokenizer: Any) -> bool:
+def adds_bos(tokenizer: Any) -> bool:
     """Whether the tokenizer puts a beginning token in front by itself."""
     return tokenizer.bos_token_id is not None and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
 
 
-def _ends_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def _special_ids(config: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {key: config[key] for key in keys if config.get(key) is not None}
 
 
-def _ending(generation: Mapping[str, Any], ends: list[int]) -> dict[str, Any]:
+def _with_ends(generation: Mapping[str, Any], ends: list[int]) -> dict[str, Any]:
     """The settings with these tokens as ends besides those there are."""
     before = generation.get("eos_token_id")
     known = before if isinstance(before, list) else [] if before is None else [before]

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Open the parts, put them together, write, prove."""
     from vlmbench.checkpoints.build import untrained
-    from vlmbench.checkpoints.convert import Options, write
+    from vlmbench.checkpoints.convert import WriteOptions, write
     from vlmbench.checkpoints.language import open_language
     from vlmbench.checkpoints.vision import open_vision
     from vlmbench.cli.progress import watch
@@ -62,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
         llava,
         args.dst,
         "huggingface",
-        Options(dtype=args.dtype, shard_size=args.max_shard_size, proof=args.verify, device=args.device),
+        WriteOptions(dtype=args.dtype, shard_size=args.max_shard_size, proof=args.verify, device=args.device),
     )
     if said:
         watch().say(said)

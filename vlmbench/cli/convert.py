@@ -49,15 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, write, prove."""
-    from vlmbench.checkpoints.convert import Given, Options, convert
+    from vlmbench.checkpoints.convert import WriteOptions, convert
+    from vlmbench.checkpoints.formats.parts import Supplied
     from vlmbench.cli.progress import watch
 
     said = convert(
         args.src,
         args.dst,
         args.to,
-        Given(llm=args.llm, vision=args.vision, recipe=args.recipe, template=args.template),
-        Options(
+        Supplied(llm=args.llm, vision=args.vision, recipe=args.recipe, template=args.template),
+        WriteOptions(
             dtype=args.dtype,
             shard_size=args.max_shard_size,
             gguf_kind=args.kind,

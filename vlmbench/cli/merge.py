@@ -32,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read both, add, write."""
-    from vlmbench.checkpoints.convert import Options
-    from vlmbench.checkpoints.merge import merge
+    from vlmbench.checkpoints.convert import WriteOptions, merge
     from vlmbench.cli.progress import watch
 
-    options = Options(dtype=args.dtype, shard_size=args.max_shard_size, proof=args.verify, device=args.device)
+    options = WriteOptions(
+        dtype=args.dtype, shard_size=args.max_shard_size, proof=args.verify, device=args.device
+    )
     said = merge(args.base, args.adapter, args.dst, options)
     if said:
         watch().say(said)

@@ -1,6 +1,6 @@
-"""What a Hugging Face model folder must hold, checked before anything is loaded.
+"""A Hugging Face model folder: found on this machine or the hub, and checked before anything is loaded.
 
-Every complaint names the file that is missing or broken.
+Every error names the file that is missing or broken.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from vlmbench.errors import ModelError
 from vlmbench.files.json_files import read_object
+from vlmbench.model_files.silence import first_line
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
@@ -24,17 +25,34 @@ OTHER_FILES = (
 )  # fmt: skip
 EXPECTED = (
     "vlmbench runs models that answer questions about pictures, in Hugging Face's layout "
-    "(LLaVA, Qwen2-VL, Idefics3 and whatever else AutoModelForImageTextToText loads)."
+    "(LLaVA, Qwen2-VL, Idefics3 and every other that AutoModelForImageTextToText loads)."
 )
 
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+_DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
+_DUPLICATES = ("consolidated*", "original/*", "onnx/*", "*.gguf", "openvino/*")
+
+
+def local_folder(spec: str, *, trust_remote_code: bool = False) -> Path:
+    """The folder that `spec` names, or the downloaded snapshot of a hub id.
+
+    Weights come as safetensors where the hub has them, as pickled files only where it has not.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return path
+    wanted = [*_DESCRIPTIONS, *(["*.py"] if trust_remote_code else [])]
+    folder = _snapshot(spec, [*wanted, "*.safetensors"])
+    if not any(folder.glob("*.safetensors")):
+        folder = _snapshot(spec, [*wanted, "*.bin"])
+    return folder
 
 
 def check_folder(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Any]:
-    """Everything that can be told without loading; returns config.json."""
+    """Check everything that needs no loading; returns config.json."""
     config = _read_config(folder)
     check_kind(config, folder / "config.json", trust_remote_code=trust_remote_code)
     for file in weight_files(folder):
@@ -58,7 +76,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def check_kind(config: Mapping[str, Any], file: Path, *, trust_remote_code: bool) -> None:
-    """Refuse what is no image-text-to-text model, saying what it is."""
+    """Refuse what is not an image-text-to-text model; the error says what it is."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     own_code = "AutoModelForImageTextToText" in config.get("auto_map", {})
@@ -145,7 +163,7 @@ def check_safetensors(file: Path) -> None:
             ) from None
     whole = 8 + length + max(ends, default=0)
     if size < whole:
-        raise _cut_off(file, size, f"its header speaks of {whole:,}")
+        raise _cut_off(file, size, f"its header promises {whole:,}")
 
 
 def check_not_pointer(file: Path) -> None:
@@ -197,7 +215,27 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if file.is_file():
         return read_json(file)
     raise ModelError(
-        "config.json is missing, so this is not a Hugging Face model folder nor one of xtuner's.",
+        "config.json is missing, so this is neither a Hugging Face model folder nor one of xtuner.",
         file=file,
         fix="Check the path, or copy the file from the model's source.",
     )
+
+
+def _snapshot(name: str, wanted: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=list(_DUPLICATES)))
+    except GatedRepoError:
+        raise ModelError(
+            f"the hub gives out `{name}` only to those who accepted its terms.",
+            fix=f"Accept them on https://huggingface.co/{name}, then run `hf auth login`.",
+        ) from None
+    # The client raises errors of the hub, of HTTP, of the file system and of its own checks.
+    except Exception as error:
+        raise ModelError(
+            f"`{name}` is not a folder here, and as a hub id it cannot be fetched ({first_line(error)}).",
+            fix="Check the name and the network (HF_ENDPOINT names a mirror; with HF_HUB_OFFLINE=1 only "
+            "the cache is searched), or download the model elsewhere and give the folder's path.",
+        ) from error

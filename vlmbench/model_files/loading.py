@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.model_files.weights import is_buffer, listed
 
 DTYPES = {
     "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
     "float16": "float16", "fp16": "float16",
 }  # fmt: skip
 
-_HARMLESS = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked)$")
-"""Buffers that are computed, not learned; older folders save them."""
-
 
 def choose_device(wanted: str) -> str:
-    """`auto` is the first accelerator there is; anything else is taken at its word and checked."""
+    """`auto` is the first accelerator there is; any other name must be a device of this machine."""
     import torch
 
     if wanted == "auto":
@@ -31,7 +28,7 @@ def choose_device(wanted: str) -> str:
         raise UnknownName("device", wanted, ["auto", "cpu", "cuda", "cuda:1", "xpu", "mps"]) from None
     if not _available(device.type) or (device.index or 0) >= _count(device.type):
         raise ModelError(
-            f"the device `{wanted}` is not there.",
+            f"this machine has no device `{wanted}`.",
             fix="`--device auto` takes what there is; CUDA_VISIBLE_DEVICES may hide some.",
         )
     return wanted
@@ -78,7 +75,7 @@ def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
                 # Refused all the same, by check_report, which lists them.
                 ignore_mismatched_sizes=True,
             )
-    # Whatever is raised below here means that configuration and weights do not fit together.
+    # Any error of transformers here means that configuration and weights do not fit together.
     except Exception as error:
         raise loading_error(error, folder, device) from error
     check_report(report, folder)
@@ -86,7 +83,7 @@ def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
 
 
 def loading_error(error: Exception, folder: Path, device: str) -> ModelError:
-    """Why a model could not be put together: no room, or parts that do not fit."""
+    """Why a model could not be loaded: not enough memory, or parts that do not fit."""
     if "out of memory" in str(error).lower():
         return ModelError(
             f"the model does not fit on `{device}` ({first_line(error)}).",
@@ -101,12 +98,12 @@ def loading_error(error: Exception, folder: Path, device: str) -> ModelError:
 
 
 def check_report(report: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a model of which any part is not from the file; transformers would make it up at random."""
-    missing = {key for key in report["missing_keys"] if not _HARMLESS.search(key)}
-    unexpected = {key for key in report["unexpected_keys"] if not _HARMLESS.search(key)}
+    """Refuse a model with a part that is not in the file; transformers would fill it at random."""
+    missing = {key for key in report["missing_keys"] if not is_buffer(key)}
+    unexpected = {key for key in report["unexpected_keys"] if not is_buffer(key)}
     mismatched = {entry[0] for entry in report.get("mismatched_keys", ())}
     complaints = [
-        _listed(names, what)
+        listed(names, what)
         for names, what in (
             (missing, "missing from the file"),
             (mismatched, "of another shape than config.json says"),
@@ -118,11 +115,5 @@ def check_report(report: Mapping[str, Any], folder: Path) -> None:
         raise ModelError(
             f"the weights do not fit config.json: {'; '.join(complaints)}.",
             file=folder,
-            fix="Check that both come from the same model, and that whatever wrote them finished.",
+            fix="Check that both come from the same model, and that the program that wrote them finished.",
         )
-
-
-def _listed(names: Collection[str], what: str, most: int = 8) -> str:
-    shown = sorted(names)[:most]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{len(names)} {what} ({', '.join(shown)}{more})"

@@ -1,6 +1,6 @@
 """The processor of a model folder: tokenizer, image processor and chat template.
 
-Pictures go through the Pillow form of an image processor wherever there is one, so that a number
+Pictures go through the Pillow form of an image processor wherever there is one, so that a score
 does not depend on whether torchvision happens to be installed.
 """
 
@@ -14,7 +14,7 @@ from vlmbench.model_files.folder import read_json
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.templates import chat_template
 from vlmbench.templates import template as template_named
-from vlmbench.templates.family import family_template
+from vlmbench.templates.table import family_template
 
 _NAMED_IN = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 _LLAVA_KINDS = ("llava", "llava_next", "vipllava")
@@ -25,12 +25,12 @@ def load_processor(
 ) -> Any:
     """The processor, with a tokenizer that pads on the left and a chat template.
 
-    `template` names a wording to ask in instead of the folder's own.
+    `template` names a chat template to use instead of the folder's own.
     """
     try:
         with quiet():
             processor = _load(folder, config, trust_remote_code)
-    # transformers raises whatever its parts raise; each means that the folder's files do not fit together.
+    # Any error of transformers here means that the folder's files do not fit together.
     except Exception as error:
         raise _explained(error, folder) from error
     tokenizer = getattr(processor, "tokenizer", None)
@@ -50,7 +50,7 @@ def ready(processor: Any) -> Any:
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
-        # Never seen by the model: the attention mask leaves padding out.
+        # The model never sees it: the attention mask excludes padding.
         tokenizer.pad_token = tokenizer.eos_token
     return processor
 
@@ -77,12 +77,12 @@ def _processor_class(folder: Path, config: Any, trust_remote_code: bool) -> Any:
         if trust_remote_code and "AutoProcessor" in document.get("auto_map", {}):
             return None
         if "processor_class" in document:
-            return _bearing_no_video(processor_class_from_name(document["processor_class"]))
-    return _bearing_no_video(PROCESSOR_MAPPING.get(type(config), None))
+            return _without_video(processor_class_from_name(document["processor_class"]))
+    return _without_video(PROCESSOR_MAPPING.get(type(config), None))
 
 
-def _bearing_no_video(kind: Any) -> Any:
-    """The class, content without a video processor: pictures never need it, and it needs torchvision."""
+def _without_video(kind: Any) -> Any:
+    """The class, but needing no video processor: pictures never use it, and it requires torchvision."""
     if kind is None or "video_processor" not in kind.get_attributes():
         return kind
 
@@ -117,30 +117,30 @@ def _find_template(processor: Any, folder: Path, config: Any, wanted: str | None
     if getattr(processor, "chat_template", None) is None:
         processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
     if processor.chat_template is None:
-        raise no_wording(folder, processor, config)
+        raise _no_template(folder, processor, config)
 
 
-def no_wording(folder: Path, processor: Any, config: Any) -> ModelError:
-    """A folder without a chat template, with the flag that gives it its family's."""
+def _no_template(folder: Path, processor: Any, config: Any) -> ModelError:
+    """The error for a folder without a chat template; it names the flag for its family's."""
     text = config.get_text_config(decoder=True).to_dict()
     guess = family_template(str(text.get("model_type")), processor.tokenizer.get_vocab())
-    hint = f"--template {guess} asks in its family's wording." if guess else "--template NAME names one."
+    hint = f"--template {guess} uses its family's." if guess else "--template NAME names one."
     return ModelError(
-        "the chat template is missing, so nothing says how this model is asked.",
+        "the chat template is missing, so it is unknown how this model has to be prompted.",
         file=folder / "chat_template.jinja",
         fix=f"Copy it from the model's source; or {hint}",
     )
 
 
 def stops_of(template: str | None, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer in a wording that was asked for."""
+    """The tokens that end an answer under this template; none without one."""
     known = tokenizer.get_vocab()
     words = () if template is None else template_named(template).stop_words
     return [known[word] for word in words if word in known]
 
 
 def _complete_llava(processor: Any, config: Any) -> None:
-    """Fill in what older LLaVA folders do not say: how many tokens a picture takes."""
+    """Fill in what older LLaVA folders lack: how many tokens a picture takes."""
     if config.model_type not in _LLAVA_KINDS or getattr(processor, "patch_size", None) is not None:
         return
     processor.patch_size = config.vision_config.patch_size
@@ -173,5 +173,5 @@ def _explained(error: Exception, folder: Path) -> ModelError:
 
 
 def _where(folder: Path) -> Path:
-    """The file to name: the first description of a processor that is there."""
+    """The file to name in an error: the first description of a processor that exists."""
     return next((folder / name for name in _NAMED_IN if (folder / name).is_file()), folder)

@@ -1,4 +1,4 @@
-"""Keeping transformers' own talk out of ours."""
+"""Errors of transformers for inside our sentences, and none of its own log lines, bars and warnings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _before = ExitStack()
 def quiet() -> Iterator[None]:
     """No log lines, bars or warnings of transformers inside; its errors still come through.
 
-    What its warnings are about is checked by us: missing weights, settings of greedy decoding, padding.
-    These are settings of the process: of several threads inside, the first sets them and the last one
-    puts them back.
+    vlmbench checks by itself what the warnings are about: missing weights, settings of greedy decoding,
+    padding. These are settings of the process: of several threads inside, the first sets them and the last
+    one restores them.
     """
     global _inside
     with _lock:
@@ -54,7 +54,7 @@ def _silence() -> Iterator[None]:
 
 
 def first_line(error: BaseException, limit: int = 300) -> str:
-    """The first line of an error, for inside a sentence; its type where it says nothing."""
+    """The first line of an error, for inside a sentence; its type where it has no text."""
     if isinstance(error, KeyError):
         return f"no key {error}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

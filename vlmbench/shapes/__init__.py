@@ -6,7 +6,7 @@ other seeds, an endless source of training data for the demo model and for train
 
 from __future__ import annotations
 
-from vlmbench.shapes.questions import TEMPLATES, Question
+from vlmbench.shapes.questions import TEMPLATES, ChoiceQuestion
 from vlmbench.shapes.sampling import benchmark_layouts, training_questions, training_scenes
 from vlmbench.shapes.scene import Scene, Thing, picture, picture_text, rgb
 from vlmbench.shapes.tables import TABLES, rows, table_text, write_tables
@@ -14,7 +14,7 @@ from vlmbench.shapes.tables import TABLES, rows, table_text, write_tables
 __all__ = [
     "TABLES",
     "TEMPLATES",
-    "Question",
+    "ChoiceQuestion",
     "Scene",
     "Thing",
     "benchmark_layouts",

@@ -12,14 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vlmbench.shapes.scene import Scene, Thing
-from vlmbench.shapes.words import COLOURS, PLACES, SHAPES, SIDES, Language, plural, word
+from vlmbench.shapes.scene import COLOURS, PLACES, SHAPES, SIDES, Language, Scene, Thing, plural, word
 
 LETTERS = "ABCD"
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class QuestionTemplate:
     """One way to ask: what it is about, the answers it can have, and its wording in both languages."""
 
     topic: str
@@ -49,53 +48,53 @@ _FEW = ("1", "2", "3", "4")
 _ALL = ("2", "3", "4", "5", "6")
 _YES_NO = ("yes", "no")
 
-TEMPLATES: dict[str, Template] = {
-    "colour_of": Template("colour", COLOURS, "What colour is the {shape}?", "{shape}是什么颜色？"),
-    "colour_at": Template(
+TEMPLATES: dict[str, QuestionTemplate] = {
+    "colour_of": QuestionTemplate("colour", COLOURS, "What colour is the {shape}?", "{shape}是什么颜色？"),
+    "colour_at": QuestionTemplate(
         "colour", COLOURS, "What colour is the shape at the {place}?", "{place}的图形是什么颜色？",
         asked_as="position",
     ),
-    "colour_hinted": Template(
+    "colour_hinted": QuestionTemplate(
         "colour", COLOURS, "What colour is this shape?", "这个图形是什么颜色？",
         "The question is about the {shape}.", "问题是关于{shape}的。",
     ),
-    "shape_of": Template(
+    "shape_of": QuestionTemplate(
         "shape", SHAPES, "What is the shape of the {colour} one?", "{colour}的图形是什么形状？"
     ),
-    "shape_at": Template(
+    "shape_at": QuestionTemplate(
         "shape", SHAPES, "Which shape is at the {place}?", "{place}的图形是什么形状？", asked_as="position"
     ),
-    "shape_hinted": Template(
+    "shape_hinted": QuestionTemplate(
         "shape", SHAPES, "Which shape is it?", "它是什么形状？",
         "The question is about the {colour} shape.", "问题是关于{colour}图形的。",
     ),
-    "count_shape": Template(
+    "count_shape": QuestionTemplate(
         "counting", _FEW, "How many {shapes} are there in the picture?", "图中有几个{shape}？"
     ),
-    "count_colour": Template(
+    "count_colour": QuestionTemplate(
         "counting", _FEW, "How many {colour} shapes are there in the picture?", "图中有几个{colour}图形？"
     ),
-    "count_all": Template(
+    "count_all": QuestionTemplate(
         "counting", _ALL, "How many shapes are there in the picture?", "图中一共有几个图形？"
     ),
-    "exists_shape": Template(
+    "exists_shape": QuestionTemplate(
         "existence", _YES_NO, "Is there a {shape} in the picture?", "图中有没有{shape}？"
     ),
-    "exists_pair": Template(
+    "exists_pair": QuestionTemplate(
         "existence", _YES_NO, "Is there a {colour} {shape} in the picture?", "图中有没有{colour}的{shape}？"
     ),
-    "exists_which": Template(
+    "exists_which": QuestionTemplate(
         "existence", SHAPES, "Which of these shapes is in the picture?", "图中有下列哪种形状？"
     ),
-    "place_of": Template(
+    "place_of": QuestionTemplate(
         "position", PLACES, "Where is the {colour} {shape}?", "{colour}的{shape}在哪里？", asked_as=None
     ),
-    "place_hinted": Template(
+    "place_hinted": QuestionTemplate(
         "position", PLACES, "Where in the picture is it?", "它在图中的哪里？",
         "The question is about the {shape}.", "问题是关于{shape}的。",
         asked_as=None,
     ),
-    "side_of": Template(
+    "side_of": QuestionTemplate(
         "position", SIDES, "Where is the {shape}, seen from the {other}?", "从{other}看，{shape}在哪里？",
         asked_as=None,
     ),
@@ -116,7 +115,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChoiceQuestion:
     """A fact with its options in order (as keys, not yet in a language)."""
 
     fact: Fact
@@ -132,10 +131,10 @@ class Question:
         """The right option's letter."""
         return LETTERS[self.options.index(self.fact.answer)]
 
-    def rotated(self, steps: int) -> Question:
+    def rotated(self, steps: int) -> ChoiceQuestion:
         """The same question with each option text moved `steps` letters forward."""
         cut = -steps % len(self.options)
-        return Question(self.fact, self.options[cut:] + self.options[:cut])
+        return ChoiceQuestion(self.fact, self.options[cut:] + self.options[:cut])
 
     def texts(self, language: Language) -> tuple[str, ...]:
         """The option texts."""
@@ -220,7 +219,7 @@ def _about_numbers(scene: Scene) -> Iterator[Fact]:
                 yield Fact("exists_pair", answer, colour=colour, shape=shape)
 
 
-def choices(rng: random.Random, fact: Fact, most: int = 4) -> Question | None:
+def choices(rng: random.Random, fact: Fact, most: int = 4) -> ChoiceQuestion | None:
     """The fact with rivals drawn evenly from its pool, in random order; None if too few rivals are left."""
     pool = TEMPLATES[fact.template].pool
     rivals = [key for key in pool if key != fact.answer and key not in fact.barred]
@@ -229,4 +228,4 @@ def choices(rng: random.Random, fact: Fact, most: int = 4) -> Question | None:
     size = min(most, len(rivals) + 1)
     options = [fact.answer, *rng.sample(rivals, size - 1)]
     rng.shuffle(options)
-    return Question(fact, tuple(options))
+    return ChoiceQuestion(fact, tuple(options))

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Literal
 
-from vlmbench.shapes.questions import TEMPLATES, Fact, Question, choices, facts
+from vlmbench.shapes.questions import TEMPLATES, ChoiceQuestion, Fact, choices, facts
 from vlmbench.shapes.scene import Scene, random_scene
 
 Layout = frozenset[tuple[str, str, str]]
-Asked = tuple[Scene, tuple[Question, ...]]
+Asked = tuple[Scene, tuple[ChoiceQuestion, ...]]
 
 BENCHMARK_SEEDS = {"dev": "shapes-dev-1", "test": "shapes-test-1"}
 QUESTION_SEEDS = {"dev": "shapes-dev-questions-4", "test": "shapes-test-questions-4"}
@@ -37,7 +37,7 @@ def benchmark_questions(split: str) -> list[Asked]:
     ]
     rng.shuffle(wanted)
     letters: Counter[tuple[int, str]] = Counter()
-    asked: dict[Layout, tuple[Scene, tuple[Question, ...]]] = {}
+    asked: dict[Layout, tuple[Scene, tuple[ChoiceQuestion, ...]]] = {}
     scenes = [scene for scene, _ in _all_questions(split)]
     # A picture gets few questions before any gets many: the limit grows from pass to pass.
     for limit in range(1, _PASSES + 1):
@@ -96,11 +96,11 @@ def _meet_goals(
     scene: Scene,
     wanted: list[tuple[str, str]],
     letters: Counter[tuple[int, str]],
-    had: Sequence[Question] = (),
+    had: Sequence[ChoiceQuestion] = (),
     most: int = _PER_PICTURE,
-) -> tuple[Question, ...]:
-    """Questions about the scene that tick off wanted pairs, at most so many, of different templates."""
-    found: list[Question] = []
+) -> tuple[ChoiceQuestion, ...]:
+    """Questions about the scene that meet wanted pairs, at most so many, each of another template."""
+    found: list[ChoiceQuestion] = []
     truths = facts(scene)
     rng.shuffle(truths)
     for fact in truths:
@@ -117,7 +117,7 @@ def _meet_goals(
     return tuple(found)
 
 
-def _even_letter(question: Question, letters: Counter[tuple[int, str]]) -> Question:
+def _even_letter(question: ChoiceQuestion, letters: Counter[tuple[int, str]]) -> ChoiceQuestion:
     """The rotation whose right letter was used least among questions of as many options."""
     size = len(question.options)
     best = min((question.rotated(k) for k in range(size)), key=lambda turned: letters[size, turned.letter])
@@ -156,7 +156,7 @@ def training_questions(
         for fact in facts(scene):
             if fact.template in by_template:
                 by_template[fact.template].append(fact)
-        found: list[Question] = []
+        found: list[ChoiceQuestion] = []
         for _ in range(per_picture):
             question = _least_asked(rng, by_template, asked)
             if question is not None:
@@ -167,7 +167,7 @@ def training_questions(
 
 def _least_asked(
     rng: random.Random, by_template: dict[str, list[Fact]], asked: Counter[tuple[str, str]]
-) -> Question | None:
+) -> ChoiceQuestion | None:
     """A question of a random topic and template, with the answer asked least so far."""
     open_templates = [name for name, truths in by_template.items() if truths]
     if not open_templates:

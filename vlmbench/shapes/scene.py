@@ -1,7 +1,9 @@
-"""Scenes: coloured shapes on a 3 x 3 grid, and how they are drawn.
+"""Scenes of coloured shapes on a 3 x 3 grid: how they are drawn, and their words in English and Chinese.
 
-Everything is painted by arithmetic on the pixel grid, so a seed gives the same pixels on every machine
-and with every version of every imaging library.
+A key such as ``top_left`` is language neutral; scenes and questions are made of keys, and only the last step
+turns them into text, so both languages ask the same thing by construction. Everything is painted by
+arithmetic on the pixel grid, so a seed gives the same pixels on every machine and with every version of
+every imaging library.
 """
 
 from __future__ import annotations
@@ -10,12 +12,59 @@ import base64
 import io
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlmbench.shapes.words import COLOURS, PLACES, SHAPES
+Language = Literal["en", "cn"]
+
+COLOURS = ("red", "green", "blue", "yellow", "purple", "black")
+SHAPES = ("circle", "square", "triangle", "star", "cross")
+PLACES = (
+    "top_left", "top_middle", "top_right",
+    "middle_left", "centre", "middle_right",
+    "bottom_left", "bottom_middle", "bottom_right",
+)  # fmt: skip
+SIDES = ("left", "right", "above", "below")
+
+WORDS: dict[str, tuple[str, str]] = {
+    "red": ("red", "红色"),
+    "green": ("green", "绿色"),
+    "blue": ("blue", "蓝色"),
+    "yellow": ("yellow", "黄色"),
+    "purple": ("purple", "紫色"),
+    "black": ("black", "黑色"),
+    "circle": ("circle", "圆形"),
+    "square": ("square", "正方形"),
+    "triangle": ("triangle", "三角形"),
+    "star": ("star", "星形"),
+    "cross": ("cross", "十字形"),
+    "top_left": ("top left", "左上角"),
+    "top_middle": ("top middle", "上方中间"),
+    "top_right": ("top right", "右上角"),
+    "middle_left": ("middle left", "左侧中间"),
+    "centre": ("centre", "正中央"),
+    "middle_right": ("middle right", "右侧中间"),
+    "bottom_left": ("bottom left", "左下角"),
+    "bottom_middle": ("bottom middle", "下方中间"),
+    "bottom_right": ("bottom right", "右下角"),
+    "left": ("left", "左边"),
+    "right": ("right", "右边"),
+    "above": ("above", "上面"),
+    "below": ("below", "下面"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+}
+
+PLURALS = {
+    "circle": "circles",
+    "square": "squares",
+    "triangle": "triangles",
+    "star": "stars",
+    "cross": "crosses",
+}
 
 SIDE = 96
 CELL = SIDE // 3
@@ -143,3 +192,15 @@ def picture_text(scene: Scene) -> str:
     buffer = io.BytesIO()
     picture(scene).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def word(key: str, language: Language) -> str:
+    """The text of a key; a number is its own text in both languages."""
+    if key.isdigit():
+        return key
+    return WORDS[key][0 if language == "en" else 1]
+
+
+def plural(shape: str, language: Language) -> str:
+    """The plural of a shape's name (the same word in Chinese)."""
+    return PLURALS[shape] if language == "en" else word(shape, language)

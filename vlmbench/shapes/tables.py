@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlmbench.shapes.questions import GROUPS, LETTERS, Question
+from vlmbench.shapes.questions import GROUPS, LETTERS, ChoiceQuestion
 from vlmbench.shapes.sampling import benchmark_questions
-from vlmbench.shapes.scene import picture_text
-from vlmbench.shapes.words import Language
+from vlmbench.shapes.scene import Language, picture_text
 
 PASS = 1_000_000
 COLUMNS = (
@@ -44,7 +43,7 @@ def rows(name: str) -> list[Row]:
     return [row for _, row in sorted(table, key=lambda pair: pair[0])]
 
 
-def _row(key: int, question: Question, language: Language, split: str, image: str) -> Row:
+def _row(key: int, question: ChoiceQuestion, language: Language, split: str, image: str) -> Row:
     hint, text = question.wording(language)
     options = dict(zip(LETTERS, question.texts(language), strict=False))
     return {
@@ -71,7 +70,7 @@ def table_text(name: str) -> str:
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Write all tables into a folder and say where."""
+    """Write all tables into a folder; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name in TABLES:

@@ -1,7 +1,8 @@
-"""All 26 wordings that published LLaVA-like models were trained in, under the names their users know."""
+"""The 26 templates of published LLaVA-like models, under the names their users know, and whose is whose."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from vlmbench.errors import UnknownName
@@ -196,11 +197,22 @@ _SAME = {
     "deepseek_moe": "mistral",
     "mixtral": "mistral",
 }
-"""Names of one wording: the tools that made the models list both."""
+"""Second names of a template: the tools that made the models list both."""
 
 TEMPLATES: dict[str, Template] = {family.name: family for family in _FAMILIES}
 """By name."""
 TEMPLATES |= {name: replace(TEMPLATES[other], name=name) for name, other in _SAME.items()}
+
+_SIGNS = (
+    ("<|eot_id|>", "llama3_chat"), ("<eoa>", "internlm_chat"), ("<start_of_turn>", "gemma"),
+    ("<|END_OF_TURN_TOKEN|>", "cohere_chat"), ("<reserved_106>", "baichuan2_chat"),
+)  # fmt: skip
+"""A token that one family alone has."""
+_TYPES = {
+    "qwen2": "qwen_chat", "qwen2_moe": "qwen_chat", "qwen3": "qwen_chat", "internlm2": "internlm2_chat",
+    "internlm": "internlm_chat", "mistral": "mistral", "mixtral": "mixtral", "gemma": "gemma",
+    "phi3": "phi3_chat", "minicpm": "minicpm", "deepseek_v2": "deepseek_v2", "llama": "vicuna",
+}  # fmt: skip
 
 
 def template(name: str) -> Template:
@@ -208,6 +220,16 @@ def template(name: str) -> Template:
     if name not in TEMPLATES:
         raise UnknownName("template", name, TEMPLATES)
     return TEMPLATES[name]
+
+
+def family_template(kind: str, known: Collection[str]) -> str | None:
+    """The template of a language model's family, found by its special tokens or else its `model_type`."""
+    if "<|im_end|>" in known:
+        return "qwen_chat" if kind.startswith("qwen") else "internlm2_chat"
+    if "<|end|>" in known and "<|user|>" in known:
+        return "phi3_chat"
+    found = next((name for token, name in _SIGNS if token in known), _TYPES.get(kind))
+    return found if found in TEMPLATES else None
 
 
 SYSTEM_TEXTS: dict[str, str] = {

@@ -1,7 +1,8 @@
-"""The parts a conversation is made of."""
+"""The wording of a conversation for one family of models: as text, and as a Jinja chat template."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,33 @@ from vlmbench.errors import UserError
 
 IMAGE = "<image>"
 """Stands for a picture in the text of a conversation."""
+
+_CONTENT = """\
+{%- macro written(content) -%}
+{%- if content is string -%}{{ content }}
+{%- else -%}
+{%- for part in content -%}
+{%- if part['type'] == 'image' -%}{{ @IMAGE@ }}{%- else -%}{{ part['text'] }}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endmacro -%}
+"""
+
+_CONVERSATION = """\
+{%- set count = namespace(turns=0) -%}
+{%- for message in messages -%}
+{%- if message['role'] == 'system' -%}
+@SYSTEM@
+{%- elif message['role'] == 'user' -%}
+{%- set count.turns = count.turns + 1 -%}
+{{ @INSTRUCTION@ }}
+{%- elif message['role'] == 'assistant' -%}
+{{ written(message['content']) + @END@ }}
+{%- else -%}
+{{ raise_exception('A message is of system, user or assistant, and not of ' + message['role'] + '.') }}
+{%- endif -%}
+{%- endfor -%}
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +52,8 @@ class Turn:
 class Template:
     """One family's wording.
 
-    A turn is [system] instruction, answer + suffix, separator. Where the suffix is no end of
-    sequence of its own, the tokenizer's end token follows the answer.
+    A turn is [system] instruction, answer + suffix, separator. Where the suffix does not end the sequence,
+    the tokenizer's end token follows the answer.
     """
 
     name: str
@@ -66,3 +94,39 @@ class Template:
             if turn.answer is not None:
                 written.append(turn.answer + self.end(eos) + self.separator)
         return "".join(written)
+
+
+def chat_template(template: Template) -> str:
+    """The template as Jinja; a picture is `<image>` and a newline, at its place in the text.
+
+    It writes no beginning-of-sequence token: the tokenizer puts that in front, once.
+    """
+    content = "written(message['content'])"
+    values = {"{input}": content, "{system}": content, "{round}": "count.turns | string"}
+    if template.system is None:
+        refusal = f"The template {template.name} has no place for a system text."
+        system = "{{ raise_exception(" + _quoted(refusal) + ") }}"
+    else:
+        system = "{{ " + _joined(template.system, values) + " }}"
+    end = _joined(template.suffix, {}) + ("" if template.suffix_ends else " + eos_token")
+    text = _CONTENT.replace("@IMAGE@", _quoted(f"{IMAGE}\n")) + _CONVERSATION
+    text = text.replace("@SYSTEM@", system).replace("@INSTRUCTION@", _joined(template.instruction, values))
+    return text.replace("@END@", f"{end} + {_quoted(template.separator)}")
+
+
+def _joined(text: str, values: dict[str, str]) -> str:
+    """`a {input} b` as a Jinja sum of literals and values."""
+    pieces = [text]
+    for mark in values:
+        pieces = [part for piece in pieces for part in _split(piece, mark)]
+    return " + ".join(values.get(piece) or _quoted(piece) for piece in pieces if piece) or "''"
+
+
+def _split(text: str, mark: str) -> list[str]:
+    first, *rest = text.split(mark)
+    return [first, *(part for after in rest for part in (mark, after))]
+
+
+def _quoted(text: str) -> str:
+    """A Jinja string literal: JSON's escapes are among Jinja's."""
+    return json.dumps(text, ensure_ascii=False)

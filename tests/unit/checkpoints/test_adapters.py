@@ -15,8 +15,9 @@ from native_models import save_original
 from safetensors.torch import load_file, save_file
 from tiny_models import edit_json
 
-from vlmbench.checkpoints.read import layout_of, open_llava, read_llava
-from vlmbench.checkpoints.read_names import placed
+from vlmbench.checkpoints.formats.layout import layout_of
+from vlmbench.checkpoints.formats.parts import Supplied, placed
+from vlmbench.checkpoints.read import open_llava, read_checkpoint
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import quiet
 from vlmbench.model_files.weights import loaded
@@ -49,7 +50,7 @@ def test_an_adapter_of_a_whole_llava_is_merged_as_peft_merges_it(llava: Path, tm
     )
     assert layout_of(tmp_path / "a") == "adapter"
     for given in ({}, {"llm": llava}):
-        read = read_llava(tmp_path / "a", **given, wording=True)
+        read = read_checkpoint(tmp_path / "a", Supplied(**given), wording=True)
         parts = {
             "language": read.llava.language,
             "vision": read.llava.vision,

@@ -14,19 +14,16 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from vlmbench.checkpoints.assemble import assemble
-from vlmbench.checkpoints.build import untrained
-from vlmbench.checkpoints.finish import finished
+from vlmbench.checkpoints.build import EMBEDDING, HEAD, new_rows, untrained, with_image_token
 from vlmbench.checkpoints.formats.huggingface import write_huggingface
 from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
-from vlmbench.checkpoints.save import save_safetensors, save_weights
-from vlmbench.checkpoints.tables import EMBEDDING, HEAD, new_rows
 from vlmbench.checkpoints.vision import open_vision
-from vlmbench.checkpoints.wording import with_beginning
+from vlmbench.checkpoints.wording import with_bos
 from vlmbench.errors import ModelError
 from vlmbench.files.atomic import written_aside
-from vlmbench.model_files.weights import in_memory, loaded, open_safetensors
+from vlmbench.model_files.weights import in_memory, loaded, open_safetensors, save_safetensors, save_weights
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +39,7 @@ def written(llava: Llava, folder: Path, **options: Any) -> Path:
 
 def test_a_tight_table_grows_by_count_to_a_multiple_of_64(tmp_path: Path) -> None:
     before = unfinished(tmp_path)
-    after = finished(before)
+    after = with_image_token(before)
     assert len(before.language.tokenizer) == 360
     assert (after.image_token_id, after.language.tokenizer.pad_token_id) == (360, 361)
     for name in (EMBEDDING, HEAD):
@@ -53,14 +50,16 @@ def test_a_tight_table_grows_by_count_to_a_multiple_of_64(tmp_path: Path) -> Non
         assert torch.allclose(new[360:], old.mean(0).expand(24, 16), atol=0.02)
         assert not torch.equal(new[360], new[361])
     assert after.language.config["vocab_size"] == 384
-    assert torch.equal(finished(before).language.weights[HEAD].load(), after.language.weights[HEAD].load())
+    assert torch.equal(
+        with_image_token(before).language.weights[HEAD].load(), after.language.weights[HEAD].load()
+    )
     assert not torch.equal(
-        finished(before, seed=1).language.weights[HEAD].load(), after.language.weights[HEAD].load()
+        with_image_token(before, seed=1).language.weights[HEAD].load(), after.language.weights[HEAD].load()
     )
 
 
 def test_a_roomy_table_keeps_every_row(tmp_path: Path) -> None:
-    after = finished(unfinished(tmp_path, "llm_roomy"))
+    after = with_image_token(unfinished(tmp_path, "llm_roomy"))
     assert (after.image_token_id, after.language.tokenizer.pad_token_id) == (360, 361)
     assert after.language.weights[EMBEDDING].shape == (384, 16)
     assert torch.equal(
@@ -71,7 +70,7 @@ def test_a_roomy_table_keeps_every_row(tmp_path: Path) -> None:
 def test_a_table_is_measured_by_its_count_and_not_by_the_last_id(tmp_path: Path) -> None:
     """With one row missing the old tool grew nothing: it compared the padding's id with the count."""
     before = unfinished(tmp_path)
-    tokenizer = finished(before).language.tokenizer
+    tokenizer = with_image_token(before).language.tokenizer
     one_short = in_memory(
         {
             name: torch.cat([kept.load(), kept.load()[:1]]) if name in (EMBEDDING, HEAD) else kept.load()
@@ -79,12 +78,12 @@ def test_a_table_is_measured_by_its_count_and_not_by_the_last_id(tmp_path: Path)
         }
     )
     language = replace(before.language, weights=one_short, tokenizer=tokenizer)
-    assert finished(replace(before, language=language)).language.weights[EMBEDDING].shape[0] == 384
+    assert with_image_token(replace(before, language=language)).language.weights[EMBEDDING].shape[0] == 384
 
 
 def test_finishing_twice_changes_nothing(tmp_path: Path) -> None:
-    once = finished(unfinished(tmp_path))
-    assert finished(once) is once
+    once = with_image_token(unfinished(tmp_path))
+    assert with_image_token(once) is once
 
 
 def test_new_rows_have_the_tables_own_spread() -> None:
@@ -165,7 +164,7 @@ def test_the_folder_says_all_that_readers_old_and_new_look_for(tmp_path: Path) -
     assert processor["patch_size"] == 14
     assert processor["num_additional_image_tokens"] == 1
     chat = (folder / "chat_template.jinja").read_text()
-    assert chat == with_beginning(str(llava.chat_template), llava.language.tokenizer)
+    assert chat == with_bos(str(llava.chat_template), llava.language.tokenizer)
     assert read_json(folder / "chat_template.json")["chat_template"] == chat
     assert read_json(folder / "generation_config.json") == {
         "bos_token_id": 1,
@@ -207,7 +206,7 @@ def test_dtype_casts_every_weight_and_otherwise_each_is_kept(tmp_path: Path) -> 
 
 
 def test_shards_hold_what_one_file_holds(tmp_path: Path) -> None:
-    weights = finished(unfinished(tmp_path)).language.weights
+    weights = with_image_token(unfinished(tmp_path)).language.weights
     (tmp_path / "out").mkdir()
     save_weights(weights, tmp_path / "out", shard_size=20_000)
     files = sorted((tmp_path / "out").glob("*.safetensors"))

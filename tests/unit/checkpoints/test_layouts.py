@@ -16,8 +16,9 @@ from llava_parts import siglip_folder
 from safetensors.torch import load_file, save_file
 from tiny_models import edit_json
 
+from vlmbench.checkpoints.formats.layout import layout_of
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.read import layout_of, open_llava
+from vlmbench.checkpoints.read import open_llava
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import loaded
 
@@ -172,7 +173,7 @@ def test_missing_parts_name_the_flag_that_helps(tmp_path: Path) -> None:
     llm, folder = language(tmp_path / "llm"), xtuner("llm_lora", tmp_path / "a")
     with pytest.raises(ModelError, match=r"The language model is not part.*--llm DIR"):
         open_llava(folder, vision=CLIP)
-    with pytest.raises(ModelError, match=r"The image encoder is not part.*--vision DIR"):
+    with pytest.raises(ModelError, match=r"The vision tower is not part.*--vision DIR"):
         open_llava(folder, llm=llm)
     with pytest.raises(ModelError, match=r"The language model is not part.*--llm DIR"):
         open_llava(pth("pretrain", tmp_path / "a.pth"), vision=CLIP)
@@ -229,7 +230,7 @@ def test_parts_of_the_wrong_size_are_refused(tmp_path: Path) -> None:
     ):
         open_llava(file, llm=wide, vision=CLIP)
     with pytest.raises(
-        ModelError, match=r"takes vectors of 8 numbers, and the image encoder makes 16.*--vision DIR"
+        ModelError, match=r"takes vectors of 8 numbers, and the vision tower makes 16.*--vision DIR"
     ):
         open_llava(file, llm=language(tmp_path / "llm"), vision=siglip_folder(tmp_path / "siglip"))
     with pytest.raises(ModelError, match=r"the adapter is of another base: .* of another shape"):
@@ -253,24 +254,26 @@ def test_a_tokenizer_of_another_size_than_the_table_is_refused(tmp_path: Path) -
 
 
 def test_another_architecture_is_told(tmp_path: Path, tiny_model: Callable[[str], Path], llava: Path) -> None:
-    with pytest.raises(ModelError, match=r"`idefics3` is no LLaVA"):
+    with pytest.raises(ModelError, match=r"`idefics3` is not a LLaVA"):
         open_llava(tiny_model("idefics3"))
     with pytest.raises(ModelError, match="a language model, which takes no pictures"):
         open_llava(language(tmp_path / "llm"))
-    with pytest.raises(ModelError, match="image encoder, which says nothing"):
+    with pytest.raises(ModelError, match="vision tower, which writes no text"):
         open_llava(CLIP)
     with pytest.raises(ModelError, match="no such file"):
         open_llava(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="no checkpoint that is known"):
+    with pytest.raises(ModelError, match="not a checkpoint in a layout that vlmbench knows"):
         open_llava(tmp_path / "empty")
     torch.save({"layer.weight": torch.ones(2)}, tmp_path / "other.pth")
-    with pytest.raises(ModelError, match=r"no checkpoint of a LLaVA: 1 weights are unknown \(layer.weight\)"):
+    with pytest.raises(
+        ModelError, match=r"not a checkpoint of a LLaVA: 1 unknown to a LLaVA \(layer.weight\)"
+    ):
         open_llava(tmp_path / "other.pth")
     file = pth("pretrain", tmp_path / "a.pth")
-    with pytest.raises(ModelError, match="takes pictures; a language model is asked for"):
+    with pytest.raises(ModelError, match="takes pictures; a language model without them is needed"):
         open_llava(file, llm=llava, vision=CLIP)
-    with pytest.raises(ModelError, match="`llama` is no image encoder"):
+    with pytest.raises(ModelError, match="`llama` is not a vision tower"):
         open_llava(file, llm=tmp_path / "llm", vision=tmp_path / "llm")
 
 

@@ -13,11 +13,10 @@ from checkpoint_folders import CLIP, language
 from safetensors.torch import load_file, save_file
 from tiny_models import edit_json
 
-from vlmbench.checkpoints.lora import Adapter, merged, open_adapter, trained
+from vlmbench.checkpoints.lora import Adapter, adapter_of, merged, open_adapter
 from vlmbench.errors import ModelError
-from vlmbench.model_files.shards import open_weights
 from vlmbench.model_files.silence import quiet
-from vlmbench.model_files.weights import Stored, in_memory, loaded
+from vlmbench.model_files.weights import LazyTensor, in_memory, loaded, open_weights
 
 Tensors = dict[str, torch.Tensor]
 
@@ -64,13 +63,13 @@ def test_merging_equals_peft(tmp_path: Path, settings: dict[str, Any]) -> None:
 
 def test_a_tower_adapter_fits_the_published_names(tmp_path: Path) -> None:
     """transformers 5 trains a tower without `vision_model.` in its names."""
-    from vlmbench.checkpoints.read_names import in_parts
+    from vlmbench.checkpoints.formats.parts import in_parts
     from vlmbench.checkpoints.vision import open_vision, published
 
     wanted = tuned(CLIP, tmp_path / "a", kind="CLIPVisionModel", r=2, target_modules=["q_proj", "fc1"])
     adapter = open_adapter(tmp_path / "a")
-    parts, strange = in_parts({f"visual_encoder.{name}": kept for name, kept in adapter.weights.items()})
-    assert not strange
+    named = {f"visual_encoder.{name}": kept for name, kept in adapter.weights.items()}
+    parts = in_parts(named, tmp_path)
     fitting = Adapter(weights=parts["vision"], settings=adapter.settings, where=tmp_path)
     found = loaded(merged(open_vision(CLIP).weights, fitting))
     assert all(torch.allclose(found[published(name)], kept, atol=1e-6) for name, kept in wanted.items())
@@ -79,16 +78,16 @@ def test_a_tower_adapter_fits_the_published_names(tmp_path: Path) -> None:
 def test_merging_reads_nothing_until_it_is_asked_and_keeps_the_dtype() -> None:
     reads: list[str] = []
 
-    def kept(name: str, *shape: int, dtype: str = "float32") -> Stored:
+    def kept(name: str, *shape: int, dtype: str = "float32") -> LazyTensor:
         def load() -> torch.Tensor:
             reads.append(name)
             return torch.ones(shape, dtype=getattr(torch, dtype))
 
-        return Stored(shape=shape, dtype=dtype, load=load)
+        return LazyTensor(shape=shape, dtype=dtype, load=load)
 
     base = {name: kept(name, 3, 2, dtype="bfloat16") for name in ("x.weight", "y.weight")}
     pair = {"x.lora_A.weight": kept("A", 1, 2), "x.lora_B.weight": kept("B", 3, 1)}
-    made = merged(base, trained(pair, {"lora_alpha": 0.5}, Path("a")))
+    made = merged(base, adapter_of(pair, {"lora_alpha": 0.5}, Path("a")))
     assert reads == []
     assert made["x.weight"].load().dtype == torch.bfloat16
     assert made["x.weight"].load().unique().tolist() == [1.5]
@@ -99,7 +98,7 @@ def test_matrices_the_other_way_round_are_turned() -> None:
     """As GPT-2 keeps them: inputs first."""
     a, b = torch.randn(2, 4), torch.randn(6, 2)
     pair = in_memory({"x.lora_A.default.weight": a, "x.lora_B.default.weight": b})
-    adapter = trained(pair, {"lora_alpha": 2, "fan_in_fan_out": True}, Path("a"))
+    adapter = adapter_of(pair, {"lora_alpha": 2, "fan_in_fan_out": True}, Path("a"))
     made = merged(in_memory({"x.weight": torch.zeros(4, 6)}), adapter)
     assert torch.allclose(made["x.weight"].load(), (b @ a).T)
 
@@ -141,11 +140,11 @@ def test_what_is_no_plain_product_is_refused(tmp_path: Path, changes: dict[str, 
 
 def test_a_dora_without_its_flag_is_found_by_its_tensors() -> None:
     tensors = in_memory({"x.lora_magnitude_vector.weight": torch.ones(3)})
-    with pytest.raises(ModelError, match="no plain LoRA"):
-        trained(tensors, {}, Path("a"))
+    with pytest.raises(ModelError, match="not plain LoRA"):
+        adapter_of(tensors, {}, Path("a"))
 
 
 def test_an_alpha_that_nothing_tells_is_asked_for() -> None:
     pair = in_memory({"x.lora_A.weight": torch.ones(1, 2), "x.lora_B.weight": torch.ones(2, 1)})
     with pytest.raises(ModelError, match="--recipe"):
-        merged(in_memory({"x.weight": torch.ones(2, 2)}), trained(pair, {}, Path("a")))
+        merged(in_memory({"x.weight": torch.ones(2, 2)}), adapter_of(pair, {}, Path("a")))

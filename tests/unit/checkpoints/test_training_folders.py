@@ -14,10 +14,11 @@ from checkpoint_folders import CLIP, config_text, language, pth, state_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.checkpoints.deepspeed import open_deepspeed
-from vlmbench.checkpoints.formats.recipe import Recipe, open_recipe, recipe_of
+from vlmbench.checkpoints.formats.layout import layout_of
+from vlmbench.checkpoints.formats.recipe import RecipeFacts, open_recipe, xtuner_recipe
+from vlmbench.checkpoints.formats.training import open_deepspeed
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.read import layout_of, open_llava
+from vlmbench.checkpoints.read import open_llava
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import loaded
 
@@ -158,11 +159,11 @@ def test_a_recipe_is_read_and_never_run(tmp_path: Path) -> None:
         "utf-8",
     )
     recipe = open_recipe(file)
-    assert recipe == Recipe(
+    assert recipe == RecipeFacts(
         llm="lmsys/vicuna-7b-v1.5", template="internlm2_chat", llm_alpha=256.0, select_layer=-3
     )
     assert not (tmp_path / "executed").exists()
-    assert recipe_of("a = a\nmodel = dict(visual_select_layer=a)") == Recipe()
+    assert xtuner_recipe("a = a\nmodel = dict(visual_select_layer=a)") == RecipeFacts()
     file.write_text("model = (", "utf-8")
     with pytest.raises(UserError, match="line 1"):
         open_recipe(file)
@@ -173,12 +174,12 @@ def test_a_recipe_is_read_and_never_run(tmp_path: Path) -> None:
 @given(st.text() | st.text("model=dict(l_a)[]{}.:'\n 0", max_size=60))
 def test_any_text_is_a_recipe_or_a_syntax_error(text: str) -> None:
     with contextlib.suppress(SyntaxError):
-        assert isinstance(recipe_of(text), Recipe)
+        assert isinstance(xtuner_recipe(text), RecipeFacts)
 
 
 def test_files_of_another_make_are_told(tmp_path: Path) -> None:
     folder = deepspeed(state_dict("pretrain"), tmp_path / "a", 2, param_shapes=[3])
-    with pytest.raises(ModelError, match="no files of DeepSpeed's that are known"):
+    with pytest.raises(ModelError, match="does not know the format of these files of DeepSpeed"):
         open_deepspeed(folder)
 
 
@@ -203,7 +204,7 @@ def test_a_recipe_of_our_own_tells_the_same(tmp_path: Path, capsys: pytest.Captu
     file.write_text(shown)
     assert main(["recipes", "copy", "llava_v15_7b_finetune_lora", str(tmp_path)]) == 0
     copied = tmp_path / "llava_v15_7b_finetune_lora.yaml"
-    expected = Recipe(
+    expected = RecipeFacts(
         llm="lmsys/vicuna-7b-v1.5",
         vision="openai/clip-vit-large-patch14-336",
         template="vicuna",

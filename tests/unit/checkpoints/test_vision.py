@@ -73,7 +73,7 @@ def broken(folder: Path, **changes: Any) -> Path:
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"`llama` is no image encoder"):
+    with pytest.raises(ModelError, match=r"`llama` is not a vision tower"):
         open_vision(broken(tmp_path / "a", model_type="llama"))
     with pytest.raises(ModelError, match="of another shape than the configuration says"):
         open_vision(broken(tmp_path / "b", hidden_size=16))

@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 
 from vlmbench.errors import ModelError
 from vlmbench.model_files.pickles import load_pickle
-from vlmbench.model_files.shards import open_weights
-from vlmbench.model_files.weights import loaded
+from vlmbench.model_files.weights import loaded, open_weights
 
 TENSORS = {f"layers.{n}.weight": torch.arange(6.0).reshape(2, 3) + n for n in range(4)}
 
@@ -130,7 +129,7 @@ def test_notes_of_the_training_tools_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "iter_1.pth"
     torch.save({"state_dict": TENSORS, "message_hub": {"array": np.arange(3.0), "min": Notes()}}, file)
     held = load_pickle(file)
-    assert type(held["message_hub"]["min"]).__name__ == "Note"
+    assert type(held["message_hub"]["min"]).__name__ == "InertObject"
     assert same(loaded(open_weights(file)))
 
 

@@ -1,4 +1,4 @@
-"""Which layout a checkpoint is in, told by what lies there and by config.json."""
+"""Which layout a checkpoint is in, by its file names and its config.json."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from vlmbench.model_files.folder import read_json
 
 Layout = Literal["huggingface", "official", "xtuner", "pth", "deepspeed", "adapter", "language", "vision"]
 
-XTUNER_PARTS = ("projector", "llm_adapter", "visual_encoder_adapter", "visual_encoder")
-ACCEPTED = (
-    "Read are Hugging Face's, official LLaVA's and xtuner's folders, .pth files and DeepSpeed's folders "
-    "of training, and PEFT adapters."
+_XTUNER_PARTS = ("projector", "llm_adapter", "visual_encoder_adapter", "visual_encoder")
+_ACCEPTED = (
+    "vlmbench reads Hugging Face, official LLaVA and xtuner folders, .pth files and DeepSpeed folders of "
+    "training, and PEFT adapters."
 )
 
 
@@ -25,15 +25,17 @@ def layout_of(path: Path) -> Layout:
         raise ModelError("there is no such file or folder.", file=path, fix="Check the path.")
     found = guess(path)
     if found is None:
-        raise ModelError("this is no checkpoint that is known here.", file=path, fix=ACCEPTED)
+        raise ModelError(
+            "this is not a checkpoint in a layout that vlmbench knows.", file=path, fix=_ACCEPTED
+        )
     return found
 
 
 def guess(path: Path) -> Layout | None:
-    """The layout, or None where nothing tells."""
+    """The layout; None for an unknown one."""
     if not path.is_dir():
         return "pth" if path.suffix in (".pth", ".pt", ".bin") else None
-    if any((path / part).is_dir() for part in XTUNER_PARTS):
+    if any((path / part).is_dir() for part in _XTUNER_PARTS):
         return "xtuner"
     config = config_of(path)
     if (path / "adapter_config.json").is_file():
@@ -46,7 +48,7 @@ def guess(path: Path) -> Layout | None:
         return "official"
     if config.get("model_type") in KINDS:
         return "vision"
-    return "language" if is_language(config) else "huggingface"
+    return "language" if _is_language(config) else "huggingface"
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     return read_json(file) if file.is_file() else {}
 
 
-def is_language(config: Mapping[str, Any]) -> bool:
+def _is_language(config: Mapping[str, Any]) -> bool:
     """Whether this is a language model that takes no pictures."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,

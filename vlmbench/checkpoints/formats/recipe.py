@@ -1,14 +1,14 @@
-"""What a training recipe tells of the checkpoint it made.
+"""What a training recipe says about the checkpoint that was trained with it.
 
-Ours is YAML, or the JSON that `vlmbench recipes show NAME --format json` prints. xtuner's is a Python
-file, and it is read, never run.
+vlmbench's recipe is YAML, or the JSON that `vlmbench recipes show NAME --format json` prints. xtuner's is a
+Python file, which is parsed and never run.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from vlmbench.templates import TEMPLATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """As far as the file says so in plain words."""
+class RecipeFacts:
+    """None: the file does not say it, or only as the result of code."""
 
     llm: str | None = None
     vision: str | None = None
@@ -28,27 +28,41 @@ class Recipe:
     vision_alpha: float | None = None
 
 
-def open_recipe(file: Path) -> Recipe:
-    """The recipe in a file, told by its ending."""
+def open_recipe(file: Path) -> RecipeFacts:
+    """The recipe in a file: YAML or JSON by its ending, and otherwise Python."""
     try:
         text = file.read_text("utf-8")
-        return own_recipe(text) if file.suffix in (".yaml", ".yml", ".json") else recipe_of(text)
+        return own_recipe(text) if file.suffix in (".yaml", ".yml", ".json") else xtuner_recipe(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the recipe cannot be read ({error}).", file=file, fix="Check the path.") from None
     except SyntaxError as error:
         raise UserError(
-            f"this is no Python configuration (line {error.lineno}).", file=file, fix="Check the path."
+            f"this is not a Python configuration (line {error.lineno}).", file=file, fix="Check the path."
         ) from None
     except ValueError as error:
         raise UserError(
-            f"this is no recipe ({error}).",
+            f"this is not a recipe ({error}).",
             file=file,
-            fix="`vlmbench recipes show NAME --format json` prints one whole.",
+            fix="`vlmbench recipes show NAME --format json` prints a complete one.",
         ) from None
 
 
-def own_recipe(text: str) -> Recipe:
-    """One of our own, whole; a ValueError says what it is instead."""
+def facts_with_notes(given: RecipeFacts, notes: Mapping[str, Any]) -> RecipeFacts:
+    """The given facts, and for the rest the configuration that mmengine keeps in its checkpoints."""
+    meta = notes.get("meta")
+    text = meta.get("cfg") if isinstance(meta, Mapping) else None
+    if not isinstance(text, str):
+        return given
+    try:
+        kept = xtuner_recipe(text)
+    except SyntaxError:
+        return given
+    stated = {name: getattr(given, name) for name in RecipeFacts.__slots__}
+    return replace(kept, **{name: value for name, value in stated.items() if value is not None})
+
+
+def own_recipe(text: str) -> RecipeFacts:
+    """A recipe of vlmbench; raises ValueError where the text is something else."""
     import yaml
 
     try:
@@ -58,7 +72,7 @@ def own_recipe(text: str) -> Recipe:
     if not isinstance(written, dict) or not isinstance(written.get("model"), dict):
         raise ValueError("it has no `model`")
     language, vision = (_part(written["model"], name) for name in ("language", "vision"))
-    return Recipe(
+    return RecipeFacts(
         llm=_text(language.get("path")),
         vision=_text(vision.get("path")),
         template=_template(_part(written, "wording").get("template")),
@@ -73,8 +87,8 @@ def _part(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def recipe_of(text: str) -> Recipe:
-    """The configuration in a text; a SyntaxError says why there is none."""
+def xtuner_recipe(text: str) -> RecipeFacts:
+    """A configuration of xtuner; raises SyntaxError where the text is not Python."""
     try:
         tree = ast.parse(text)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -89,19 +103,19 @@ def recipe_of(text: str) -> Recipe:
     model = _settings(names.get("model"))
     llm, tower = _settings(model.get("llm")), _settings(model.get("visual_encoder"))
 
-    def said(node: ast.expr | None) -> Any:
+    def value(node: ast.expr | None) -> Any:
         return _value(node, names)
 
-    template = said(names.get("prompt_template")) or next(
-        (said(node) for key, node in _everywhere(tree) if key == "template"), None
+    template = value(names.get("prompt_template")) or next(
+        (value(node) for key, node in _everywhere(tree) if key == "template"), None
     )
-    return Recipe(
-        llm=_text(said(llm.get("pretrained_model_name_or_path"))),
-        vision=_text(said(tower.get("pretrained_model_name_or_path"))),
+    return RecipeFacts(
+        llm=_text(value(llm.get("pretrained_model_name_or_path"))),
+        vision=_text(value(tower.get("pretrained_model_name_or_path"))),
         template=_template(template),
-        select_layer=_whole(said(model.get("visual_select_layer"))),
-        llm_alpha=_number(said(_settings(model.get("llm_lora")).get("lora_alpha"))),
-        vision_alpha=_number(said(_settings(model.get("visual_encoder_lora")).get("lora_alpha"))),
+        select_layer=_whole(value(model.get("visual_select_layer"))),
+        llm_alpha=_number(value(_settings(model.get("llm_lora")).get("lora_alpha"))),
+        vision_alpha=_number(value(_settings(model.get("visual_encoder_lora")).get("lora_alpha"))),
     )
 
 

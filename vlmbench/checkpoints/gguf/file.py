@@ -1,4 +1,4 @@
-"""One GGUF file: what stands in it, and writing it a tensor at a time."""
+"""One GGUF file: its content, and writing it one tensor at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import Stored
+from vlmbench.model_files.weights import LazyTensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from gguf import GGMLQuantizationType, GGUFWriter
 
 Kind = Literal["f16", "q8_0"]
-"""How the weights of two dimensions are kept; what has one dimension is always float32."""
+"""The number format of weights with two dimensions; those with one are always float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufFile:
-    """A file's keys and tensors, nothing of it read or written yet."""
+    """A file's keys and tensors; no tensor is read yet."""
 
     architecture: str
     keys: tuple[Callable[[GGUFWriter], None], ...]
-    """Each adds its keys."""
-    tensors: Mapping[str, Stored] = field(default_factory=dict)
+    """Functions that each add some keys."""
+    tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
     kind: Kind = "f16"
 
 
-def write_file(made: GgufFile, file: Path) -> None:
-    """Write it. Never more than one tensor is in memory."""
+def write_file(content: GgufFile, file: Path) -> None:
+    """Never more than one tensor is in memory."""
     from gguf import GGUFWriter
 
-    writer = GGUFWriter(file, made.architecture)
+    writer = GGUFWriter(file, content.architecture)
     try:
-        for add in made.keys:
+        for add in content.keys:
             add(writer)
-        for name, kept in made.tensors.items():
-            _announce(writer, name, kept, made.kind)
+        for name, kept in content.tensors.items():
+            _announce(writer, name, kept, content.kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        for name, kept in made.tensors.items():
-            writer.write_tensor_data(_stored_as(name, kept.load(), kept_type(kept.shape, made.kind)))
+        for name, kept in content.tensors.items():
+            writer.write_tensor_data(_stored_as(name, kept.load(), kept_type(kept.shape, content.kind)))
     finally:
         writer.close()
 
 
 def kept_type(shape: tuple[int, ...], kind: Kind) -> GGMLQuantizationType:
-    """What a tensor of this shape is kept in: q8_0 packs rows in blocks of 32 and leaves others in f16."""
+    """The format of a tensor of this shape: q8_0 packs rows in blocks of 32, other rows stay in f16."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     if len(shape) == 1:
@@ -61,7 +61,7 @@ def kept_type(shape: tuple[int, ...], kind: Kind) -> GGMLQuantizationType:
     return GGMLQuantizationType.F16
 
 
-def _announce(writer: GGUFWriter, name: str, kept: Stored, kind: Kind) -> None:
+def _announce(writer: GGUFWriter, name: str, kept: LazyTensor, kind: Kind) -> None:
     import numpy as np
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
@@ -84,7 +84,7 @@ def _stored_as(name: str, tensor: torch.Tensor, as_type: GGMLQuantizationType) -
             array = quantize(tensor.to(torch.float32).contiguous().numpy(), as_type)
     if as_type != GGMLQuantizationType.Q8_0 and not np.isfinite(array).all():
         raise ModelError(
-            "holds numbers that float16 cannot (or numbers that are none): the file would answer nonsense.",
+            "holds numbers too large for float16, or NaN: the model would answer nonsense.",
             key=name,
         )
     return array

@@ -12,7 +12,7 @@ from vlmbench.checkpoints.gguf.file import GgufFile, Kind
 from vlmbench.checkpoints.gguf.vocabulary import Vocabulary
 from vlmbench.checkpoints.llava import LanguageModel
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import Stored, mapped, stored
+from vlmbench.model_files.weights import LazyTensor, mapped
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
 """llama.cpp's name by transformers' model_type."""
-_SUPPORTED = "Written are Llama, Mistral, Qwen2, and InternLM, InternLM2 and Phi-3 mapped onto Llama."
+_SUPPORTED = "vlmbench writes Llama, Mistral and Qwen2, and InternLM, InternLM2 and Phi-3 as Llama."
 _OUTER = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -43,7 +43,7 @@ _BUFFER = "rotary_emb.inv_freq"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
-    """What is asked of the configuration more than once."""
+    """The sizes that several functions need."""
 
     architecture: str
     layers: int
@@ -60,7 +60,7 @@ def language_file(language: LanguageModel, vocabulary: Vocabulary, *, kind: Kind
     rope = _rope(config)
     tensors = _tensors(language, shape)
     if rope["rope_type"] == "llama3":
-        tensors["rope_freqs.weight"] = stored(_llama3_factors(rope, shape.head_width))
+        tensors["rope_freqs.weight"] = LazyTensor.of(_llama3_factors(rope, shape.head_width))
     padded = vocabulary.padded(tensors["token_embd.weight"].shape[0])
     return GgufFile(
         architecture=shape.architecture,
@@ -78,7 +78,9 @@ def language_file(language: LanguageModel, vocabulary: Vocabulary, *, kind: Kind
 def _shape(config: Mapping[str, Any]) -> _Shape:
     family = str(config.get("model_type"))
     if family not in _ARCHITECTURES:
-        raise ModelError(f"a language model of type `{family}` is not written as GGUF.", fix=_SUPPORTED)
+        raise ModelError(
+            f"vlmbench does not write a language model of type `{family}` as GGUF.", fix=_SUPPORTED
+        )
     _refuse(config)
     heads = int(config["num_attention_heads"])
     return _Shape(
@@ -92,7 +94,7 @@ def _shape(config: Mapping[str, Any]) -> _Shape:
 
 
 def _refuse(config: Mapping[str, Any]) -> None:
-    """Stop at what llama.cpp's Llama would compute otherwise, or not at all."""
+    """Refuse what llama.cpp's Llama would compute differently or not at all."""
     if config.get("hidden_act", "silu") != "silu":
         raise ModelError(
             f"llama.cpp's Llama has the activation silu; this model has `{config['hidden_act']}`."
@@ -101,7 +103,7 @@ def _refuse(config: Mapping[str, Any]) -> None:
     if window and config.get("use_sliding_window", True) and window < config["max_position_embeddings"]:
         raise ModelError(f"llama.cpp's Llama has no sliding window; this model has one of {window} tokens.")
     if float(config.get("partial_rotary_factor") or 1) != 1:
-        raise ModelError("llama.cpp's Llama turns the whole head; this model turns a part of it.")
+        raise ModelError("llama.cpp's Llama rotates the whole head; this model rotates a part of it.")
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,14 +113,14 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
     rope["rope_type"] = rope.get("rope_type") or rope.get("type") or "default"
     if rope["rope_type"] not in ("default", "dynamic", "linear", "llama3"):
         raise ModelError(
-            f"rope scaling of type `{rope['rope_type']}` is not written as GGUF.",
-            fix="Written are default, linear and llama3, and dynamic, the same up to the limit, as default.",
+            f"vlmbench does not write rope scaling of type `{rope['rope_type']}` as GGUF.",
+            fix="It writes default, linear and llama3; and dynamic as default, the same up to the limit.",
         )
     return rope
 
 
 def _llama3_factors(rope: Mapping[str, Any], head_width: int) -> torch.Tensor:
-    """What llama.cpp divides each frequency by: from 1 for the fast ones to `factor` for the slow."""
+    """llama.cpp's divisor of each frequency: from 1 for the high ones to `factor` for the low."""
     import torch
 
     factor, limit = float(rope["factor"]), float(rope["original_max_position_embeddings"])
@@ -129,8 +131,8 @@ def _llama3_factors(rope: Mapping[str, Any], head_width: int) -> torch.Tensor:
     return (1 / ((1 - kept) / factor + kept)).to(torch.float32)
 
 
-def _tensors(language: LanguageModel, shape: _Shape) -> dict[str, Stored]:
-    found: dict[str, Stored] = {}
+def _tensors(language: LanguageModel, shape: _Shape) -> dict[str, LazyTensor]:
+    found: dict[str, LazyTensor] = {}
     strange = []
     for long, kept in language.weights.items():
         inner = _BLOCK.fullmatch(long)
@@ -147,7 +149,7 @@ def _tensors(language: LanguageModel, shape: _Shape) -> dict[str, Stored]:
     if strange or missing:
         raise ModelError(
             f"these are not the weights of a Llama of {shape.layers} layers. "
-            f"Not known: {_listed(strange)}. Missing: {_listed(missing)}.",
+            f"Unknown: {_listed(strange)}. Missing: {_listed(missing)}.",
             fix=_SUPPORTED,
         )
     return found
@@ -162,11 +164,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _interleaved(kept: Stored, part: str, shape: _Shape) -> Stored:
-    """Rows of queries and keys in the order in which llama.cpp's Llama turns them.
+def _interleaved(kept: LazyTensor, part: str, shape: _Shape) -> LazyTensor:
+    """Rows of queries and keys in the order in which llama.cpp's Llama rotates them.
 
-    transformers turns row i of a head together with row i + half, llama.cpp row 2i with row 2i + 1.
-    Its Qwen2 turns as transformers does.
+    transformers rotates row i of a head together with row i + half, llama.cpp row 2i with row 2i + 1.
+    llama.cpp's Qwen2 has the order of transformers.
     """
     heads = {"attn_q": shape.heads, "attn_k": shape.kv_heads}.get(part)
     if heads is None or shape.architecture != "llama":

@@ -1,8 +1,8 @@
-"""Image tower and projector as llama.cpp reads them: the file it calls mmproj.
+"""Vision tower and projector as llama.cpp reads them: the file that it calls mmproj.
 
 The two linear layers of a block are named the wrong way round, `ffn_down` for the first, as in every
-LLaVA file since the first converter. llama.cpp tells the two namings apart by their shapes; older
-releases and what was built on them know this one only.
+LLaVA file since the first converter. llama.cpp distinguishes the two namings by their shapes; its older
+releases and the programs built on them know only this one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.gguf.file import GgufFile
 from vlmbench.checkpoints.llava import Llava, VisionTower
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import Stored
+from vlmbench.model_files.weights import LazyTensor
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -39,14 +39,14 @@ _INNER = {
 }
 _BLOCK = re.compile(r"encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _UNUSED = ("post_layernorm.", "head.", "embeddings.position_ids")
-"""What comes after the hidden states that LLaVA looks at, and a buffer of old files."""
+"""Layers after the hidden states that LLaVA uses, and a buffer of old files."""
 _GELU = {"quick_gelu": False, "gelu": True, "gelu_pytorch_tanh": True}
-"""Whether llama.cpp is told of its GELU, which is the tanh form; without, it takes the quick one."""
+"""Whether the file asks for llama.cpp's GELU, the tanh form; otherwise llama.cpp takes the quick one."""
 _FAMILIES = ("clip_vision_model", "siglip_vision_model")
 
 
 def vision_file(llava: Llava, *, name: str) -> GgufFile:
-    """The mmproj file: always f16, as people know it."""
+    """The mmproj file, always f16 as in published models."""
     _check(llava)
     blocks = used_blocks(llava)
     tensors = {f"mm.{key}": kept for key, kept in llava.projector.weights.items()}
@@ -64,30 +64,30 @@ def vision_file(llava: Llava, *, name: str) -> GgufFile:
 
 
 def used_blocks(llava: Llava) -> int:
-    """How many of the tower's layers come before the hidden state that is shown."""
+    """How many of the tower's layers come before the selected hidden state."""
     layers = int(llava.vision.config["num_hidden_layers"])
     chosen = llava.select_layer if llava.select_layer >= 0 else layers + 1 + llava.select_layer
     if not 1 <= chosen <= layers:
-        raise ModelError(f"the select layer {llava.select_layer} is none of the tower's {layers}.")
+        raise ModelError(f"the select layer {llava.select_layer} is not one of the tower's {layers}.")
     return chosen
 
 
 def _check(llava: Llava) -> None:
     family, activation = (llava.vision.config.get(key) for key in ("model_type", "hidden_act"))
     if family not in _FAMILIES:
-        raise ModelError(f"llama.cpp's LLaVA has CLIP and SigLIP image towers; this one is `{family}`.")
+        raise ModelError(f"llama.cpp's LLaVA has CLIP and SigLIP vision towers; this one is `{family}`.")
     if activation not in _GELU:
-        raise ModelError(f"llama.cpp's image towers have {', '.join(_GELU)}; this one has `{activation}`.")
+        raise ModelError(f"llama.cpp's vision towers have {', '.join(_GELU)}; this one has `{activation}`.")
     if llava.projector.depth != 2:
         raise ModelError(
             f"llama.cpp's LLaVA has a projector of two linear layers; this one has {llava.projector.depth}."
         )
     if family == "clip_vision_model" and llava.select_strategy != "default":
-        raise ModelError("llama.cpp never shows a language model the class token, and this model expects it.")
+        raise ModelError("llama.cpp never gives a language model the class token, and this model expects it.")
 
 
-def _tower(vision: VisionTower, blocks: int) -> dict[str, Stored]:
-    found: dict[str, Stored] = {}
+def _tower(vision: VisionTower, blocks: int) -> dict[str, LazyTensor]:
+    found: dict[str, LazyTensor] = {}
     strange = []
     for long, kept in vision.weights.items():
         name = long.removeprefix("vision_model.")
@@ -102,7 +102,7 @@ def _tower(vision: VisionTower, blocks: int) -> dict[str, Stored]:
     missing = sorted(_expected(str(vision.config["model_type"]), blocks) - found.keys())
     if strange or missing:
         raise ModelError(
-            f"this is no image tower as llama.cpp knows it. Not known: {', '.join(strange) or 'none'}. "
+            f"this vision tower is not one that llama.cpp knows. Unknown: {', '.join(strange) or 'none'}. "
             f"Missing: {', '.join(missing) or 'none'}."
         )
     return found

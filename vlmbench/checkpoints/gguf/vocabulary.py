@@ -1,4 +1,4 @@
-"""A fast tokenizer as llama.cpp's two kinds of it: SentencePiece-like and byte-level BPE."""
+"""A fast tokenizer as one of llama.cpp's two kinds: SentencePiece-like or byte-level BPE."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 SPACE = "\u2581"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _FIX = (
-    "Written are SentencePiece-like BPE with byte fallback, "
+    "vlmbench writes SentencePiece-like BPE with byte fallback, "
     "and byte-level BPE split as GPT-2's, Llama 3's or Qwen2's."
 )
 
@@ -33,7 +33,7 @@ _SPLITS = {(_LLAMA3, True): "llama-bpe", (_LLAMA3, False): "smaug-bpe", (_QWEN2,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """What the `tokenizer.*` keys say."""
+    """The values of the `tokenizer.*` keys."""
 
     model: str
     """`llama` for SentencePiece, `gpt2` for byte-level BPE."""
@@ -43,7 +43,7 @@ class Vocabulary:
     scores: tuple[float, ...] = ()
     merges: tuple[str, ...] = ()
     special: Mapping[str, int]
-    """`bos`, `eos`, `eot`, `unk`, `pad`: their ids, where there are such."""
+    """The ids of `bos`, `eos`, `eot`, `unk` and `pad`, of those that exist."""
     add_bos: bool
     add_eos: bool
     space_prefix: bool | None = None
@@ -65,7 +65,7 @@ class Vocabulary:
         )
 
     def write(self, writer: GGUFWriter) -> None:
-        """Add the keys."""
+        """Add the keys to a file."""
         writer.add_tokenizer_model(self.model)
         writer.add_tokenizer_pre(self.pre)
         writer.add_token_list(self.tokens)
@@ -91,11 +91,13 @@ class Vocabulary:
 def vocabulary(
     tokenizer: Any, *, chat_template: str | None = None, turn_end: str | None = None
 ) -> Vocabulary:
-    """The whole of a fast tokenizer; `turn_end` is the text that ends an answer, if that is not eos."""
+    """The vocabulary of a fast tokenizer; `turn_end` is the text that ends an answer, if that is not eos."""
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     model = whole["model"]
     if model.get("type") != "BPE":
-        raise ModelError(f"a tokenizer of type {model.get('type')} is not written as GGUF.", fix=_FIX)
+        raise ModelError(
+            f"vlmbench does not write a tokenizer of type {model.get('type')} as GGUF.", fix=_FIX
+        )
     tokens = _tokens(whole)
     merges = [tuple(pair.split(" ", 1) if isinstance(pair, str) else pair) for pair in model["merges"]]
     started = tokenizer.encode("a")
@@ -156,7 +158,7 @@ def _scores(
     normal = {text for text, kind in zip(tokens, types, strict=True) if kind == NORMAL}
     if not _together(left + right for left, right in merges) or not _complete(normal, set(merges)):
         raise ModelError(
-            "llama.cpp would cut text otherwise than this tokenizer: its merges do not follow from scores.",
+            "llama.cpp would cut text differently from this tokenizer: its merges do not follow from scores.",
             fix=_FIX,
         )
     ranks = {text: float(-rank) for rank, text in enumerate(order, 1)}
@@ -194,7 +196,7 @@ def _parts(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]
 
 
 def _space_prefix(whole: Mapping[str, Any]) -> bool:
-    """Whether a space is put in front of the text; anything else done to it is refused."""
+    """Whether a space is put in front of the text; every other normalisation is refused."""
     prefix = False
     for step in _parts(whole["normalizer"], "normalizers"):
         if step["type"] == "Prepend" and step["prepend"] == SPACE:

@@ -1,1 +1,1 @@
-"""InternLM, InternLM2 and Phi-3 without remote code: Llama under other names."""
+"""InternLM, InternLM2 and Phi-3 without remote code, as Llama."""

@@ -1,7 +1,8 @@
-"""What stands in a SentencePiece `tokenizer.model`: pieces with score and type, and a few settings.
+"""The content of a SentencePiece `tokenizer.model`: pieces with score and type, and a few settings.
 
-Read straight from the file (a protocol buffer), because the sentencepiece package does not tell a piece
-that a user defined from a normal one.
+The file is a protocol buffer, decoded here: the classes that transformers and sentencepiece have for it need
+protobuf, which vlmbench does not install, and the tokenizer of sentencepiece does not distinguish a piece
+that a user defined.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentencePieceFile:
-    """The pieces, and whether text is cut as InternLM's tokenizers cut it."""
+    """The pieces, and the settings that decide how text is cut."""
 
     pieces: tuple[Piece, ...]
     bpe: bool
@@ -38,7 +39,7 @@ class SentencePieceFile:
 
 
 def read_sentencepiece(file: Path) -> SentencePieceFile:
-    """The file's contents; a damaged one is refused."""
+    """The file's content; a damaged file is refused."""
     try:
         return _read(file.read_bytes())
     except OSError as error:
@@ -79,7 +80,7 @@ def _piece(data: bytes) -> Piece:
 
 def _bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise TypeError("a number where bytes are due")
+        raise TypeError("a number in place of bytes")
     return value
 
 

@@ -1,7 +1,7 @@
 """The tokenizers of InternLM and InternLM2 as complete fast tokenizers of transformers.
 
-What transformers makes of these SentencePiece files by itself ranks merges by id instead of score,
-loses the beginning of the text or moves special tokens; a tokenizer.json made here is complete by itself.
+transformers' own conversion of these SentencePiece files ranks merges by id instead of score, loses the
+beginning of the text or moves special tokens; a tokenizer.json made here needs no other file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.native.families import Family
+from vlmbench.checkpoints.native.llama import Family
 from vlmbench.checkpoints.native.sentencepiece_file import (
     NORMAL,
     USER_DEFINED,
@@ -35,7 +35,7 @@ _CLEANED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class NamedToken:
     """A name that tokenizer files give to an id."""
 
     text: str
@@ -43,13 +43,13 @@ class Token:
 
 
 def build_tokenizer(folder: Path, family: Family) -> Any:
-    """A fast tokenizer from `tokenizer.model` and what the files beside it say."""
+    """A fast tokenizer from `tokenizer.model` and the files beside it."""
     from transformers import PreTrainedTokenizerFast
 
     model = read_sentencepiece(folder / "tokenizer.model")
     if not (model.bpe and model.byte_fallback and model.plain) or len(model.pieces) < 3:
         raise ModelError(
-            "this SentencePiece model cuts text otherwise than InternLM's do.",
+            "this SentencePiece model cuts text in another way than InternLM's.",
             file=folder / "tokenizer.model",
             fix="Copy it from the model's source.",
         )
@@ -74,41 +74,41 @@ def build_tokenizer(folder: Path, family: Family) -> Any:
 
 def _added(
     folder: Path, settings: Mapping[str, Any], model: SentencePieceFile, family: Family
-) -> dict[int, Token]:
-    """The tokens that are looked for before text is cut into pieces, by id."""
+) -> dict[int, NamedToken]:
+    """The tokens that are found before text is cut into pieces, by id."""
     found = {
-        number: Token(text=piece.text, special=False)
+        number: NamedToken(text=piece.text, special=False)
         for number, piece in enumerate(model.pieces)
         if piece.kind == USER_DEFINED
     }
     if family == "internlm2":
         found |= {
-            number: Token(text=_INTERNLM2_NAMES[token.text], special=True)
+            number: NamedToken(text=_INTERNLM2_NAMES[token.text], special=True)
             for number, token in found.items()
             if token.text in _INTERNLM2_NAMES
         }
     # The original fast class, when saved, leaves the six old names with ids beyond the table.
     found |= {
         number: token
-        for number, token in _said(folder, settings).items()
+        for number, token in _named_tokens(folder, settings).items()
         if number < len(model.pieces) or token.text not in _INTERNLM2_NAMES
     }
-    return found | {n: Token(text=model.pieces[n].text, special=True) for n in range(3)}
+    return found | {n: NamedToken(text=model.pieces[n].text, special=True) for n in range(3)}
 
 
-def _said(folder: Path, settings: Mapping[str, Any]) -> dict[int, Token]:
-    """The names that added_tokens.json and tokenizer_config.json give, of which the latter counts."""
+def _named_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[int, NamedToken]:
+    """The names in added_tokens.json and in tokenizer_config.json, which has precedence."""
     later = _optional(folder / "added_tokens.json")
     entries = settings.get("added_tokens_decoder") or {}
     try:
-        found = {int(number): Token(text=str(text), special=False) for text, number in later.items()}
+        found = {int(number): NamedToken(text=str(text), special=False) for text, number in later.items()}
         return found | {
-            int(number): Token(text=entry["content"], special=bool(entry.get("special")))
+            int(number): NamedToken(text=entry["content"], special=bool(entry.get("special")))
             for number, entry in entries.items()
         }
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ModelError(
-            "the added tokens cannot be understood.",
+            "the added tokens have an unknown form.",
             file=folder / "tokenizer_config.json",
             key="added_tokens_decoder",
             fix="Copy the tokenizer's files from the model's source.",
@@ -119,7 +119,7 @@ def _optional(file: Path) -> dict[str, Any]:
     return read_json(file) if file.is_file() else {}
 
 
-def _vocabulary(folder: Path, model: SentencePieceFile, added: Mapping[int, Token]) -> dict[str, int]:
+def _vocabulary(folder: Path, model: SentencePieceFile, added: Mapping[int, NamedToken]) -> dict[str, int]:
     """Every piece by its name, in the order of ids; added tokens have the names given to them."""
     by_id = {number: piece.text for number, piece in enumerate(model.pieces)}
     by_id |= {number: token.text for number, token in added.items()}
@@ -138,7 +138,7 @@ def _vocabulary(folder: Path, model: SentencePieceFile, added: Mapping[int, Toke
 def _backend(
     model: SentencePieceFile,
     vocabulary: Mapping[str, int],
-    added: Mapping[int, Token],
+    added: Mapping[int, NamedToken],
     family: Family,
     settings: Mapping[str, Any],
 ) -> Any:
@@ -181,6 +181,6 @@ def _merges(model: SentencePieceFile) -> list[tuple[str, str]]:
 
 
 def _text(token: Any) -> str | None:
-    """A token of tokenizer_config.json, which is a string or an object with its content."""
+    """A token of tokenizer_config.json: a string, or an object with its content."""
     content = token.get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else None

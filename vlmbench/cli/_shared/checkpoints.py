@@ -40,7 +40,7 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
 
 def checkpoint(text: str) -> Path:
     """An argparse type: a folder or file as every other verb takes it, a hub id, or `demo`."""
-    from vlmbench.model_files.hub import local_folder
+    from vlmbench.model_files.folder import local_folder
     from vlmbench.models.loading import where
 
     found = where(text)

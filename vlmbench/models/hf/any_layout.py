@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench import __version__
 from vlmbench.errors import UserError
-from vlmbench.model_files.hub import local_folder
+from vlmbench.model_files.folder import local_folder
 
 if TYPE_CHECKING:
-    from vlmbench.checkpoints.formats.parts import Reading
+    from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
 
 READ_HERE = ("official", "xtuner", "pth", "deepspeed", "adapter")
 
@@ -41,7 +41,7 @@ def source_of(path: str, *, trust_remote_code: bool) -> Path:
     return file if file.is_file() else local_folder(path, trust_remote_code=trust_remote_code)
 
 
-def read_here(source: Path, parts: Parts) -> Reading | None:
+def read_here(source: Path, parts: Parts) -> OpenedCheckpoint | None:
     """The checkpoint in parts; None where transformers loads the folder as it is."""
     from vlmbench.checkpoints.formats.layout import guess
 
@@ -58,25 +58,26 @@ def read_here(source: Path, parts: Parts) -> Reading | None:
     return None
 
 
-def in_parts(source: Path, parts: Parts) -> Reading:
+def in_parts(source: Path, parts: Parts) -> OpenedCheckpoint:
     """The checkpoint in parts, whatever its layout."""
-    from vlmbench.checkpoints.read import read_llava
+    from vlmbench.checkpoints.formats.parts import Supplied
+    from vlmbench.checkpoints.read import read_checkpoint
 
-    return read_llava(
-        source,
+    supplied = Supplied(
         llm=None if parts.llm is None else local_folder(parts.llm),
         vision=None if parts.vision is None else local_folder(parts.vision),
         template=parts.template,
         recipe=None if parts.recipe is None else Path(parts.recipe).expanduser(),
-        wording=True,
     )
+    return read_checkpoint(source, supplied, wording=True)
 
 
-def assembled(reading: Reading, *, device: str, dtype: str) -> tuple[Any, Any]:
+def assembled(reading: OpenedCheckpoint, *, device: str, dtype: str) -> tuple[Any, Any]:
     """Model and processor in memory, ready to be asked."""
-    from vlmbench.checkpoints.assemble import assemble, main_dtype
+    from vlmbench.checkpoints.assemble import assemble
     from vlmbench.model_files.loading import loading_error
     from vlmbench.model_files.processor import ready
+    from vlmbench.model_files.weights import main_dtype
 
     stored = main_dtype(reading.llava.language.weights) if dtype == "auto" else dtype
     try:
@@ -96,7 +97,7 @@ def digests(files: Mapping[str, Path]) -> dict[str, str]:
     return {name: file_digest(file, algorithm="sha256") for name, file in files.items()}
 
 
-def converted(reading: Reading) -> Path:
+def converted(reading: OpenedCheckpoint) -> Path:
     """The checkpoint as a Hugging Face folder in vlmbench's own place, written once for the same files."""
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from gguf_models import tiny_llava
 
-from vlmbench.checkpoints.gguf.folder import write_gguf
-from vlmbench.checkpoints.gguf.modelfile import go_template, modelfile, own_template, stop_words
+from vlmbench.checkpoints.gguf.folder import go_template, modelfile, own_template, stop_words, write_gguf
 from vlmbench.templates import TEMPLATES, Turn, chat_template
 
 TURNS = [Turn(question="One?", answer="1", system="Be brief."), Turn(question="Two?")]

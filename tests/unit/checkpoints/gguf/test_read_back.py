@@ -10,9 +10,8 @@ import pytest
 import torch
 from gguf_models import language_model, sentencepiece_like, tiny_llava
 
-from vlmbench.checkpoints.convert import Options, write
-from vlmbench.checkpoints.formats.huggingface import in_dtype
-from vlmbench.checkpoints.gguf.read_back import read_back
+from vlmbench.checkpoints.convert import WriteOptions, write
+from vlmbench.checkpoints.gguf.folder import read_back
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import loaded
@@ -30,13 +29,13 @@ def speaking(**changes: Any) -> Llava:
 
 @pytest.mark.parametrize("kind", ["f16", "q8_0"])
 def test_the_files_answer_within_the_stated_bound(kind: Any, tmp_path: Path) -> None:
-    said = str(write(speaking(), tmp_path / "out", "gguf", Options(gguf_kind=kind)))
+    said = str(write(speaking(), tmp_path / "out", "gguf", WriteOptions(gguf_kind=kind)))
     assert f"float32 to {'float16' if kind == 'f16' else 'q8_0'}" in said
 
 
 def test_what_is_float16_already_comes_back_to_the_bit(tmp_path: Path) -> None:
-    half = in_dtype(speaking(), "float16")
-    said = str(write(half, tmp_path / "out", "gguf", Options()))
+    half = speaking().in_dtype("float16")
+    said = str(write(half, tmp_path / "out", "gguf", WriteOptions()))
     assert "every logit equal (float16)" in said
     back = read_back(half, tmp_path / "out")
     for part in ("language", "vision", "projector"):
@@ -58,5 +57,5 @@ def test_files_that_hold_something_else_are_not_kept(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(gguf, "write_gguf", wrong)
     with pytest.raises(ModelError, match="the logits"):
-        write(speaking(), tmp_path / "out", "gguf", Options())
+        write(speaking(), tmp_path / "out", "gguf", WriteOptions())
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from tiny_models import make_tokenizer
 from vlmbench.checkpoints.gguf.folder import write_gguf
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import ModelError
-from vlmbench.model_files.weights import Stored, Weights, loaded, renamed, stored
+from vlmbench.model_files.weights import LazyTensor, Weights, loaded, renamed
 
 torch.set_num_threads(1)
 ROPE = {"rope_theta": 50000.0, "factor": 8.0}
@@ -249,7 +249,7 @@ def test_one_tensor_is_in_memory_at_a_time(tmp_path: Path) -> None:
     alive: set[int] = set()
     most = 0
 
-    def watched(kept: Stored) -> Stored:
+    def watched(kept: LazyTensor) -> LazyTensor:
         def load() -> torch.Tensor:
             nonlocal most
             tensor = kept.load().clone()
@@ -302,7 +302,7 @@ def test_names_too_many_or_too_few_are_listed(tmp_path: Path) -> None:
     language, vision = llava.language, llava.vision
     few = without(language.weights, "model.layers.1.mlp.up_proj.weight")
     refused(replace(llava, language=replace(language, weights=few)), tmp_path, r"blk\.1\.ffn_up\.weight")
-    many = {**language.weights, "model.layers.0.extra.weight": stored(torch.zeros(1))}
+    many = {**language.weights, "model.layers.0.extra.weight": LazyTensor.of(torch.zeros(1))}
     refused(replace(llava, language=replace(language, weights=many)), tmp_path, r"layers\.0\.extra\.weight")
     few = without(vision.weights, "vision_model.pre_layrnorm.bias")
     refused(replace(llava, vision=replace(vision, weights=few)), tmp_path, r"v\.pre_ln\.bias")
@@ -312,7 +312,7 @@ def test_buffers_of_old_files_are_left_out(tmp_path: Path) -> None:
     llava = tiny_llava()
     weights = {
         **llava.language.weights,
-        "model.layers.0.self_attn.rotary_emb.inv_freq": stored(torch.ones(8)),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": LazyTensor.of(torch.ones(8)),
     }
     file, _ = both(replace(llava, language=replace(llava.language, weights=weights)), tmp_path)
     assert not any("rotary" in name for name in file.tensors)
@@ -321,7 +321,7 @@ def test_buffers_of_old_files_are_left_out(tmp_path: Path) -> None:
 def test_numbers_beyond_float16_are_an_error(tmp_path: Path) -> None:
     llava = tiny_llava()
     name = "model.layers.0.mlp.up_proj.weight"
-    weights = {**llava.language.weights, name: stored(torch.full((96, 64), 1e5))}
+    weights = {**llava.language.weights, name: LazyTensor.of(torch.full((96, 64), 1e5))}
     with pytest.raises(ModelError, match=r"ffn_up.*float16"):
         write_gguf(replace(llava, language=replace(llava.language, weights=weights)), tmp_path)
 

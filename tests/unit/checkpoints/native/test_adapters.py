@@ -10,7 +10,7 @@ import pytest
 import torch
 from native_models import as_model, original, save_original
 
-from vlmbench.checkpoints.native.adapters import is_fused, split_fused_lora, split_fused_settings
+from vlmbench.checkpoints.native.fused import is_fused, split_fused_lora, split_fused_settings
 from vlmbench.checkpoints.native.llama import as_llama
 from vlmbench.errors import ModelError
 from vlmbench.model_files.weights import Weights, in_memory, loaded
@@ -179,7 +179,7 @@ def test_peft_computes_with_the_split_adapter(family: Any, tmp_path: Path) -> No
 
 def test_the_reader_of_adapters_splits_and_merges_them(tmp_path: Path) -> None:
     from vlmbench.checkpoints.language import open_language
-    from vlmbench.checkpoints.lora import fitted, merged, trained
+    from vlmbench.checkpoints.lora import adapter_of, merged, with_split_projections
 
     language = open_language(save_original(tmp_path / "base", "internlm2"))
     config, tensors = original("internlm2")
@@ -189,7 +189,7 @@ def test_the_reader_of_adapters_splits_and_merges_them(tmp_path: Path) -> None:
         "lora_alpha": RANK * SCALE,
         "target_modules": ["wqkv", "wo", "w1", "w2", "w3", "output"],
     }
-    read = fitted(trained(in_memory(lora), told, tmp_path), language.config)
+    read = with_split_projections(adapter_of(in_memory(lora), told, tmp_path), language.config)
     ours = loaded(merged(language.weights, read))
     _, expected = as_llama("internlm2", config, in_memory(added(tensors, lora)))
     for name, tensor in loaded(expected).items():

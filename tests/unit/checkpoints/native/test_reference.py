@@ -12,9 +12,8 @@ import torch
 from native_models import as_model, original
 from repository import TESTS
 
-from vlmbench.checkpoints.native.families import family_of
-from vlmbench.checkpoints.native.llama import as_llama
-from vlmbench.checkpoints.native.skeleton import fitted, skeleton
+from vlmbench.checkpoints.fit import fitted, skeleton
+from vlmbench.checkpoints.native.llama import as_llama, family_of
 from vlmbench.model_files.weights import in_memory, loaded
 
 GOLDEN = TESTS / "golden" / "internlm"
