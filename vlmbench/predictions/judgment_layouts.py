@@ -28,7 +28,7 @@ _FAILED = re.compile(r"^Failed in Rolling (\d{1,3}): Answer is ", re.MULTILINE)
 _JUDGED = re.compile(r"^Rolling (\d{1,3}): Answer is ", re.MULTILINE)
 
 
-class Unreadable(ValueError):
+class BadJudgment(ValueError):
     """A record that says what no judgment can say; the text tells what it should be."""
 
 
@@ -41,7 +41,7 @@ class Layout:
     """All of these are there."""
     serves: Callable[[Card], bool]
     read: Callable[[Record], Judgment | None]
-    """None: the record holds no judgment. Raises Unreadable."""
+    """None: the record holds no judgment. Raises BadJudgment."""
     answer: str = "prediction"
     """The column with the model's answer that was judged, if the file repeats it."""
 
@@ -65,7 +65,7 @@ def text_in(record: Record, column: str) -> str | None:
         return value
     if isinstance(value, bool):
         return str(value).lower()
-    raise Unreadable("a text")
+    raise BadJudgment("a text")
 
 
 def grade_in(value: object) -> float:
@@ -75,14 +75,14 @@ def grade_in(value: object) -> float:
     except ValueError:
         grade = -1.0
     if not 0 <= grade <= 1:
-        raise Unreadable("a number from 0 to 1")
+        raise BadJudgment("a number from 0 to 1")
     return grade
 
 
 def _grades(record: Record) -> Judgment | None:
     values = record["score"]
     if not isinstance(values, list) or not values:
-        raise Unreadable("a list with one number from 0 to 1 a run")
+        raise BadJudgment("a list with one number from 0 to 1 a run")
     grades = [grade_in(value) for value in values]
     return Judgment(said=repr(sum(grades) / len(grades)), authors=" ".join(map(repr, grades)))
 
@@ -97,7 +97,7 @@ def _check(record: Record) -> Judgment | None:
     if not verdict:
         return None
     if verdict.removesuffix(".0") not in ("0", "1", "2"):
-        raise Unreadable("0 (incorrect), 1 (correct) or 2 (unclear)")
+        raise BadJudgment("0 (incorrect), 1 (correct) or 2 (unclear)")
     verdict = verdict.removesuffix(".0")
     return Judgment(right={"0": False, "1": True}.get(verdict), authors=verdict)
 
@@ -117,14 +117,14 @@ def _points(record: Record) -> Judgment | None:
     both = [text_in(record, column) for column in ("gpt4_score", "score")]
     for points in both:
         if points is None or re.fullmatch(r"-?\d{1,2}(\.\d+)?", points) is None or float(points) > 10:
-            raise Unreadable("points from 1 to 10, or -1 where the review had none")
+            raise BadJudgment("points from 1 to 10, or -1 where the review had none")
     return Judgment(said=" ".join(map(str, both)))
 
 
 def _word(record: Record) -> Judgment | None:
     said = text_in(record, "extracted")
     if said not in (None, "", "Yes", "No", "Unknown"):
-        raise Unreadable("Yes, No or Unknown")
+        raise BadJudgment("Yes, No or Unknown")
     if said not in ("Yes", "No"):
         return None
     by_rule = yes_or_no(text_in(record, "prediction") or "", "vlmevalkit") == said
@@ -135,7 +135,7 @@ def _hit(record: Record) -> Judgment | None:
     """The log of a row holds the judge's words, or the answer where rules had read it."""
     hit = (text_in(record, "hit") or "").lower()
     if hit not in (*_TRUE, *_FALSE):
-        raise Unreadable("1 (right) or 0 (wrong)")
+        raise BadJudgment("1 (right) or 0 (wrong)")
     log = (text_in(record, "log") or "").removeprefix("Match Log: ").removesuffix(". ").removesuffix(".")
     by_rule = "prediction" in record and log == (text_in(record, "prediction") or "").removesuffix(".")
     no_judge = by_rule or any(mark in log for mark in _DRAWN)

@@ -14,11 +14,10 @@ from vlmbench.engine.judgments import Judgment, Judgments
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
 from vlmbench.predictions.authors import records_of
-from vlmbench.predictions.json_files import read_json
-from vlmbench.predictions.judgment_layouts import LAYOUTS, Layout, Record, Unreadable, rotations
+from vlmbench.predictions.files import Nested, TextRow, listed, read_json, read_table
+from vlmbench.predictions.judgment_layouts import LAYOUTS, BadJudgment, Layout, Record, rotations
 from vlmbench.predictions.matching import Cards, match
-from vlmbench.predictions.nouns import ID_NAMES, Answer, Answers, some_text, whole
-from vlmbench.predictions.text_tables import Nested, TextRow, listed, read_table
+from vlmbench.predictions.nouns import ID_NAMES, Answers, StoredAnswer, some_text, whole
 
 MOST_OTHER = 0.05
 """Of the answers that the file repeats; beyond it the file judges other answers."""
@@ -28,7 +27,7 @@ _HALLUSION = ("category", "subcategory", "visual_input", "set_id", "figure_id", 
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class JudgedRecord:
     """A record of the file, and what it says."""
 
     row: int | str
@@ -45,7 +44,7 @@ def read_judgments(
     """
     records = _records(path)
     layout = _layout(path, records, card)
-    stored = [Stored(row, record, said) for row, record, said in _judged(path, layout, records)]
+    stored = [JudgedRecord(row, record, said) for row, record, said in _judged(path, layout, records)]
     if not stored:
         raise PredictionsError("none of its records holds a judgment.", file=path, key=layout.columns[0])
     by_id = _by_id(path, layout, stored, samples, card, cards)
@@ -115,10 +114,10 @@ def _judged(
     for row, record in records:
         try:
             judgment = layout.read(record) if set(layout.columns) & set(record) else None
-        except (Unreadable, KeyError) as error:
+        except (BadJudgment, KeyError) as error:
             column = next((c for c in layout.columns if c in record), layout.columns[0])
             shown = visible(str(record.get(column)), 60)
-            wanted = error.args[0] if isinstance(error, Unreadable) else "a judgment"
+            wanted = error.args[0] if isinstance(error, BadJudgment) else "a judgment"
             what = f"this judgment is `{shown}` where {wanted} was expected."
             fix = "Was the file written for this benchmark, and is it whole?"
             raise PredictionsError(what, file=path, row=row, key=column, fix=fix) from None
@@ -127,11 +126,16 @@ def _judged(
 
 
 def _by_id(
-    path: Path, layout: Layout, stored: Sequence[Stored], samples: Sequence[Sample], card: Card, cards: Cards
-) -> dict[str, Stored]:
+    path: Path,
+    layout: Layout,
+    stored: Sequence[JudgedRecord],
+    samples: Sequence[Sample],
+    card: Card,
+    cards: Cards,
+) -> dict[str, JudgedRecord]:
     """Each on its row, by the rules that match predictions."""
     answers = [
-        Answer(text=str(n), row=one.row, ids=_ids(one), question=_question(one))
+        StoredAnswer(text=str(n), row=one.row, ids=_ids(one), question=_question(one))
         for n, one in enumerate(stored)
     ]
     _refuse_repeats(path, answers)
@@ -140,7 +144,7 @@ def _by_id(
     return {sample: stored[int(place)] for sample, place in found.texts.items()}
 
 
-def _refuse_repeats(path: Path, answers: Sequence[Answer]) -> None:
+def _refuse_repeats(path: Path, answers: Sequence[StoredAnswer]) -> None:
     counts = Counter(next(iter(answer.ids.values()), None) for answer in answers)
     twice = [name for name, count in counts.items() if name is not None and count > 1]
     if twice:
@@ -148,7 +152,7 @@ def _refuse_repeats(path: Path, answers: Sequence[Answer]) -> None:
         raise PredictionsError(what, file=path, fix="Keep one record of each.")
 
 
-def _ids(one: Stored) -> dict[str, str]:
+def _ids(one: JudgedRecord) -> dict[str, str]:
     """What the record calls its question. `v1_7` of MM-Vet is question 7."""
     parts = [one.record.get(name) for name in _HALLUSION]
     if all(isinstance(part, str) and part for part in parts):
@@ -158,12 +162,12 @@ def _ids(one: Stored) -> dict[str, str]:
     return ids | ({"number": first.removeprefix("v1_")} if first.startswith("v1_") else {})
 
 
-def _question(one: Stored) -> str | None:
+def _question(one: JudgedRecord) -> str | None:
     return some_text(one.record, "query", "question")
 
 
 def _refuse_other_answers(
-    path: Path, layout: Layout, by_id: Mapping[str, Stored], texts: Mapping[str, str]
+    path: Path, layout: Layout, by_id: Mapping[str, JudgedRecord], texts: Mapping[str, str]
 ) -> None:
     """The judgments must be on these answers, where the file repeats what it judged."""
     pairs = {
@@ -204,7 +208,7 @@ def _refuse_missing(
         )
 
 
-def _rotated(by_id: Mapping[str, Stored], samples: Sequence[Sample]) -> dict[str, Judgment]:
+def _rotated(by_id: Mapping[str, JudgedRecord], samples: Sequence[Sample]) -> dict[str, Judgment]:
     """Verdicts on questions, spread over the rows of each; verdicts on rows as they are."""
     groups: dict[str, list[str]] = {}
     for sample in samples:

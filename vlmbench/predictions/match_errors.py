@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from vlmbench.domain import Card, Sample
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
-from vlmbench.predictions.mme_folder import CATEGORIES
-from vlmbench.predictions.nouns import Answer, Answers
-from vlmbench.predictions.text_tables import listed
+from vlmbench.predictions.authors import CATEGORIES
+from vlmbench.predictions.files import listed
+from vlmbench.predictions.nouns import Answers, StoredAnswer
 from vlmbench.predictions.ways import Way
 
 _ROTATION = 1_000_000
@@ -49,11 +49,11 @@ class Reworded:
 
     count: int
     compared: int
-    answer: Answer
+    answer: StoredAnswer
     sample: Sample
 
 
-def unknown(case: Case, strange: Sequence[Answer]) -> PredictionsError:
+def unknown(case: Case, strange: Sequence[StoredAnswer]) -> PredictionsError:
     """Answers to what the benchmark does not ask."""
     total, name = len(case.answers.answers), case.card.name
     words = ("index is", "indexes are") if strange[0].ids else ("question is", "questions are")
@@ -118,7 +118,9 @@ def contradicted(case: Case, rows: Sequence[str]) -> PredictionsError:
     return case.error(what, "Name a file that has them as often as they were asked: `--data FILE.tsv`.")
 
 
-def ambiguous(case: Case, way: Way, several: Sequence[tuple[Answer, Sequence[str]]]) -> PredictionsError:
+def ambiguous(
+    case: Case, way: Way, several: Sequence[tuple[StoredAnswer, Sequence[str]]]
+) -> PredictionsError:
     """Answers that may belong to several rows."""
     answer, rows = several[0]
     what = (
@@ -149,12 +151,12 @@ def _options(options: object) -> str:
     return visible(" ".join(f"{letter}. {text}" for letter, text in pairs), 80)
 
 
-def _other_benchmark(case: Case, strange: Sequence[Answer]) -> tuple[str, str] | None:
+def _other_benchmark(case: Case, strange: Sequence[StoredAnswer]) -> tuple[str, str] | None:
     """What the ids look like, or which benchmark has just as many questions, and what to type."""
     return _by_pattern(case, strange) or _by_size(case)
 
 
-def _by_pattern(case: Case, strange: Sequence[Answer]) -> tuple[str, str] | None:
+def _by_pattern(case: Case, strange: Sequence[StoredAnswer]) -> tuple[str, str] | None:
     ids = [next(iter(answer.ids.values()), "") for answer in strange]
     for pattern, what, bench in _PATTERNS:
         if ids and all(re.fullmatch(pattern, i) for i in ids) and bench != case.card.name:
@@ -177,7 +179,7 @@ def _by_size(case: Case) -> tuple[str, str] | None:
     return f"{count} is as many as {listed(same)} asks.", f"Type `--bench {nearest}` if it is that one."
 
 
-def _name(answer: Answer) -> str:
+def _name(answer: StoredAnswer) -> str:
     """An answer as its file calls it."""
     known = next(iter(answer.ids.values()), None)
     return visible(known, 60) if known is not None else f"row {answer.row}"

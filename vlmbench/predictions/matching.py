@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import Card, Sample
-from vlmbench.predictions import match_errors as complaints
+from vlmbench.predictions import match_errors
+from vlmbench.predictions.files import listed
 from vlmbench.predictions.match_errors import counted
-from vlmbench.predictions.nouns import Answer, Answers
-from vlmbench.predictions.text_tables import listed
-from vlmbench.predictions.ways import Way, ways
-from vlmbench.predictions.wording import agrees, plain
+from vlmbench.predictions.nouns import Answers, StoredAnswer
+from vlmbench.predictions.ways import Way, agrees, plain, ways
 
 Cards = Callable[[], Iterable[Card]]
 
@@ -69,7 +68,7 @@ def match(
 
     `cards` gives every benchmark there is, to name the one that a strange file may belong to.
     """
-    case = complaints.Case(answers, samples, card, cards)
+    case = match_errors.Case(answers, samples, card, cards)
     way = _choose(case)
     pairs = _pairs(case, way)
     texts = _texts(case, pairs, repeats=way.shared or len(pairs) < len(answers.answers))
@@ -87,7 +86,7 @@ def match(
     )
 
 
-def _notes(case: complaints.Case, way: Way, pairs: int, texts: int) -> Iterator[str]:
+def _notes(case: match_errors.Case, way: Way, pairs: int, texts: int) -> Iterator[str]:
     """What else a reader of the figures must know."""
     if left := len(case.answers.answers) - pairs:
         yield f"{left} answers are left out: {case.card.name} does not ask their questions"
@@ -101,14 +100,14 @@ def _notes(case: complaints.Case, way: Way, pairs: int, texts: int) -> Iterator[
         yield f"the benchmark's own answer names no option: {listed(wrong)}"
 
 
-def _choose(case: complaints.Case) -> Way:
+def _choose(case: match_errors.Case) -> Way:
     """The first way in which every answer has one row, else the first that serves half of them.
 
     Words and order only help where no id does: a slip in an id is shown, not mended.
     """
     answers, samples = case.answers.answers, case.samples
     fair: Way | None = None
-    refused: complaints.Reworded | None = None
+    refused: match_errors.Reworded | None = None
     for way in ways(answers, samples):
         if fair is not None and not way.by_ids:
             break
@@ -118,21 +117,21 @@ def _choose(case: complaints.Case) -> Way:
         count, compared, example = _reworded(answers, way, samples)
         if example is not None and count > MOST_REWORDED * compared:
             if serves and refused is None:
-                refused = complaints.Reworded(count, compared, *example)
+                refused = match_errors.Reworded(count, compared, *example)
         elif way.found == len(answers):
             return way
         elif serves and fair is None:
             fair = way
     if refused is not None and not (fair and fair.by_ids):
-        raise complaints.reworded(case, refused)
+        raise match_errors.reworded(case, refused)
     if fair is not None:
         return fair
-    raise complaints.unknown(case, answers)
+    raise match_errors.unknown(case, answers)
 
 
 def _reworded(
-    answers: Sequence[Answer], way: Way, samples: Sequence[Sample]
-) -> tuple[int, int, tuple[Answer, Sample] | None]:
+    answers: Sequence[StoredAnswer], way: Way, samples: Sequence[Sample]
+) -> tuple[int, int, tuple[StoredAnswer, Sample] | None]:
     """Of the answers that repeat their question: how many repeat another, of how many, and the first."""
     by_id = {sample.id: sample for sample in samples}
     pairs = [(a, by_id[r[0]]) for a, r in zip(answers, way.rows, strict=True) if len(r) == 1]
@@ -141,46 +140,48 @@ def _reworded(
     return verdicts.count(False), sum(same is not None for same in verdicts), first
 
 
-def _pairs(case: complaints.Case, way: Way) -> list[tuple[Answer, str]]:
+def _pairs(case: match_errors.Case, way: Way) -> list[tuple[StoredAnswer, str]]:
     """Answers with their row; those of a known larger file that have none are left out, others refused."""
     both = list(zip(case.answers.answers, way.rows, strict=True))
     several = [(answer, rows) for answer, rows in both if len(rows) > 1]
     if several:
-        raise complaints.ambiguous(case, way, several)
+        raise match_errors.ambiguous(case, way, several)
     kept = [(answer, rows[0]) for answer, rows in both if rows]
     strange = [answer for answer, rows in both if not rows]
     if strange and not _is_larger(case, {row for _, row in kept}):
-        raise complaints.unknown(case, strange)
+        raise match_errors.unknown(case, strange)
     return kept
 
 
-def _is_larger(case: complaints.Case, covered: set[str]) -> bool:
+def _is_larger(case: match_errors.Case, covered: set[str]) -> bool:
     return len(case.answers.answers) == LARGER.get(case.card.name) and len(covered) == len(case.samples)
 
 
-def _texts(case: complaints.Case, pairs: Sequence[tuple[Answer, str]], *, repeats: bool) -> dict[str, str]:
+def _texts(
+    case: match_errors.Case, pairs: Sequence[tuple[StoredAnswer, str]], *, repeats: bool
+) -> dict[str, str]:
     """One text a row. `repeats`: a question may be answered again, in the same words."""
     counts = Counter(row for _, row in pairs)
     repeated = [row for row, count in counts.items() if count > 1]
     if repeated and not repeats:
-        raise complaints.repeated(case, repeated)
+        raise match_errors.repeated(case, repeated)
     texts: dict[str, str] = {}
     contradicted = [row for a, row in pairs if texts.setdefault(row, a.text or "") != (a.text or "")]
     if contradicted:
-        raise complaints.contradicted(case, contradicted)
+        raise match_errors.contradicted(case, contradicted)
     return texts
 
 
-def _refuse_questions(case: complaints.Case, texts: Mapping[str, str]) -> None:
+def _refuse_questions(case: match_errors.Case, texts: Mapping[str, str]) -> None:
     """A file of questions has ids and texts too."""
     asked = {plain(sample.question) for sample in case.samples}
     count = sum(len(said := plain(text)) > 1 and said in asked for text in texts.values())
     if count * 2 > len(texts):
-        raise complaints.questions(case, count)
+        raise match_errors.questions(case, count)
 
 
 def _asked(
-    case: complaints.Case, texts: Mapping[str, str], *, allow_missing: bool
+    case: match_errors.Case, texts: Mapping[str, str], *, allow_missing: bool
 ) -> tuple[tuple[Sample, ...], list[str]]:
     """The questions that count; a split without a single answer was not asked, and that is said."""
     missing = [sample for sample in case.samples if sample.id not in texts]
@@ -194,5 +195,5 @@ def _asked(
         asked = tuple(sample for sample in case.samples if sample.split not in absent)
         return asked, [f"no answer to the split {names}, whose {left} left out"]
     if not allow_missing:
-        raise complaints.missing(case, missing)
+        raise match_errors.missing(case, missing)
     return tuple(case.samples), [f"no answer to {len(missing)} of {len(case.samples)} questions"]

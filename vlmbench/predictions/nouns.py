@@ -10,7 +10,7 @@ from typing import Any
 
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
-from vlmbench.predictions.text_tables import Nested, cell_of
+from vlmbench.predictions.files import Nested, cell_of
 
 ID_NAMES = ("index", "question_id", "questionId", "id", "qid", "pid", "data_id")
 """What files call the name of a question."""
@@ -22,7 +22,7 @@ _SCIENTIFIC = re.compile(r"-?[0-9](\.[0-9]+)?E\+?[0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class StoredAnswer:
     """What a file says to one question, and whatever it says about which question that is."""
 
     text: str | None
@@ -50,7 +50,7 @@ class Answers:
     format: str
     used: str
     """Which part of the file is taken for the model's words."""
-    answers: tuple[Answer, ...]
+    answers: tuple[StoredAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Archive:
 class Format:
     """One layout: how it is known and how it is read.
 
-    Both receive what the path holds: `Lines`, a JSON document, a `TextTable`, a `Folder` or an `Archive`.
+    Both receive what the path holds: `JsonLines`, a JSON document, a `TextTable`, a `Folder` or an `Archive`.
     """
 
     name: str
     used: str | Callable[[Path, Any], str]
     """The part that is taken for the model's words; from path and content where that depends on the file."""
     recognise: Callable[[Any], bool]
-    read: Callable[[Path, Any], Iterable[Answer]]
+    read: Callable[[Path, Any], Iterable[StoredAnswer]]
 
     def used_of(self, path: Path, held: Any) -> str:
         """Which part of this file is taken for the model's words."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
-from vlmbench.predictions.nouns import PICTURE_NAMES, Answer, picture_of, texts_in, whole
-from vlmbench.predictions.text_tables import Nested, TextRow, TextTable, listed, table_of
+from vlmbench.predictions.files import Nested, TextRow, TextTable, listed, table_of
+from vlmbench.predictions.nouns import PICTURE_NAMES, StoredAnswer, picture_of, texts_in, whole
 
 INDEX_COLUMNS = ("index", "id", "question_id", "questionId")
 PREDICTION_COLUMNS = ("prediction", "answer_pred", "response", "text", "output")
@@ -27,14 +27,14 @@ def as_table(path: Path, value: Any) -> TextTable:
     return value if isinstance(value, TextTable) else table_of(path, value)
 
 
-def read_answers_of(path: Path, value: Any) -> Iterator[Answer]:
+def read_answers_of(path: Path, value: Any) -> Iterator[StoredAnswer]:
     """One answer a record."""
     table = as_table(path, value)
     index_column = find_column(table, INDEX_COLUMNS)
     prediction_column = find_column(table, PREDICTION_COLUMNS)
     for row in table.rows:
         cells = texts_in(row.cells, (*_QUESTIONS, *_LETTERS, *PICTURE_NAMES, "category"))
-        yield Answer(
+        yield StoredAnswer(
             text=_prediction(table, row, prediction_column),
             row=row.number,
             ids={index_column.strip(): index_of(table, row, index_column)},

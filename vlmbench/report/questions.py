@@ -147,8 +147,8 @@ def _bare_file(
 
 def _from_table(path: Path, groups: Mapping[str, str]) -> Iterator[Sample]:
     """The columns that multiple choice shares with every VLMEvalKit table."""
+    from vlmbench.predictions.files import read_table
     from vlmbench.predictions.tables import index_of
-    from vlmbench.predictions.text_tables import read_table
 
     table = read_table(path)
     formulas: dict[int, dict[str, str]] = {}

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from vlmbench.errors import PredictionsError
-from vlmbench.predictions import read_answers
-from vlmbench.predictions.inspect_logs import MOST_MEMBER
+from vlmbench.predictions import FORMATS, read_answers
+from vlmbench.predictions.harness_logs import MOST_MEMBER
 from vlmbench.predictions.nouns import Answers
-from vlmbench.predictions.reading import FORMATS
 from vlmbench.report.exports.xlsx_writer import NewSheet, write_workbook
 
 
@@ -340,7 +339,7 @@ def test_a_member_that_unpacks_to_gigabytes_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST_MEMBER < 1 << 30
-    monkeypatch.setattr("vlmbench.predictions.inspect_logs.MOST_MEMBER", 1000)
+    monkeypatch.setattr("vlmbench.predictions.harness_logs.MOST_MEMBER", 1000)
     assert "more than is read" in refusal(zipped(tmp_path / "a.eval", a={**INSPECT, "x": "0" * 2000}))
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from vlmbench.domain import Card, DataFile, Sample
 from vlmbench.errors import UserError
 from vlmbench.predictions import match, read_answers
-from vlmbench.predictions.nouns import Answer, Answers
+from vlmbench.predictions.nouns import Answers, StoredAnswer
 
 WORDS = """
 index id question_id prediction text prompt outputs results acc correct incorrect logs doc doc_id resps
@@ -116,7 +116,7 @@ def test_a_huge_number_is_its_digits(tmp_path: Path, number: str) -> None:
 
 
 ANSWERS = st.builds(
-    Answer,
+    StoredAnswer,
     text=st.text(max_size=3),
     row=st.just(1),
     ids=st.dictionaries(st.sampled_from(["index", "id", "pid"]), st.sampled_from("0123"), max_size=2),
@@ -148,7 +148,7 @@ CARD = Card(name="Mine", measures="", family="multiple-choice", file=DataFile(na
 @CHECK
 @given(st.lists(ANSWERS, min_size=1, max_size=4), SAMPLES, st.booleans())
 def test_answers_are_matched_one_to_one_or_refused(
-    answers: list[Answer], samples: list[Sample], allow_missing: bool
+    answers: list[StoredAnswer], samples: list[Sample], allow_missing: bool
 ) -> None:
     read = Answers(path=Path("p"), format="f", used="u", answers=tuple(answers))
     with contextlib.suppress(UserError):

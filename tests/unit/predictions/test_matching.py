@@ -12,7 +12,7 @@ import pytest
 from vlmbench.domain import Card, DataFile, Sample
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions import Predictions, match
-from vlmbench.predictions.nouns import Answer, Answers
+from vlmbench.predictions.nouns import Answers, StoredAnswer
 from vlmbench.predictions.ways import ways
 
 WORD = "\nAnswer the question using a single word or phrase."
@@ -33,14 +33,14 @@ def sample(
     )
 
 
-def answer(text: str | None = "A", /, **known: Any) -> Answer:
+def answer(text: str | None = "A", /, **known: Any) -> StoredAnswer:
     own = {"question", "options", "picture", "category", "shows_picture"}
     ids = {name: str(value) for name, value in known.items() if name not in own}
-    return Answer(text=text, row=1, ids=ids, **{name: known[name] for name in own & set(known)})
+    return StoredAnswer(text=text, row=1, ids=ids, **{name: known[name] for name in own & set(known)})
 
 
 def matched(
-    answers: Sequence[Answer],
+    answers: Sequence[StoredAnswer],
     samples: Sequence[Sample],
     *,
     allow_missing: bool = False,
@@ -51,7 +51,7 @@ def matched(
     return match(read, samples, card(name), lambda: others, allow_missing=allow_missing)
 
 
-def refusal(answers: Sequence[Answer], samples: Sequence[Sample], **more: Any) -> str:
+def refusal(answers: Sequence[StoredAnswer], samples: Sequence[Sample], **more: Any) -> str:
     with pytest.raises(PredictionsError) as caught:
         matched(answers, samples, **more)
     message = str(caught.value)
@@ -60,7 +60,7 @@ def refusal(answers: Sequence[Answer], samples: Sequence[Sample], **more: Any) -
     return message
 
 
-def by_index(*indexes: object) -> list[Answer]:
+def by_index(*indexes: object) -> list[StoredAnswer]:
     return [answer(index=i) for i in indexes]
 
 
@@ -210,7 +210,7 @@ MME = [
 ]
 
 
-def llava_mme(text: str, row: Sample) -> Answer:
+def llava_mme(text: str, row: Sample) -> StoredAnswer:
     picture = row.cells["image_path"]
     asked = row.question.replace(" Please answer yes or no.", WORD)
     return answer(text, question_id=picture, picture=picture, question=asked)
@@ -258,7 +258,7 @@ POPE = [
 ]
 
 
-def in_order(*said: tuple[str, str]) -> list[Answer]:
+def in_order(*said: tuple[str, str]) -> list[StoredAnswer]:
     return [answer(text, question=f"is there a {thing}?") for thing, text in said]
 
 
@@ -290,7 +290,7 @@ ROTATED = [
 ]
 
 
-def prompts(*shown: str) -> list[Answer]:
+def prompts(*shown: str) -> list[StoredAnswer]:
     return [answer(str(n), question=q) for n, q in enumerate(shown)]
 
 

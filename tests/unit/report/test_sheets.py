@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from samples import COLUMNS, rotated, sample
 
 from vlmbench.errors import RunFolderError
-from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, fitting, unescape
-from vlmbench.predictions.xlsx import read_sheet
+from vlmbench.predictions.xlsx import MOST_CHARACTERS, excel_length, fitting, read_sheet, unescape
 from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
 from vlmbench.report.exports.xlsx_writer import column_letters
 

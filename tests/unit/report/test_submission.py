@@ -12,8 +12,7 @@ from samples import rotated, sample
 
 from vlmbench.domain import Sample
 from vlmbench.errors import PredictionsError
-from vlmbench.predictions.excel_text import MOST_CHARACTERS
-from vlmbench.predictions.xlsx import read_sheet
+from vlmbench.predictions.xlsx import MOST_CHARACTERS, read_sheet
 from vlmbench.report.exports.mmbench import Finding, check_submission, export_mmbench, write_mmbench_result
 from vlmbench.report.exports.xlsx_writer import Cell, NewSheet, write_workbook
 

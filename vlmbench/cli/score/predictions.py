@@ -58,7 +58,7 @@ def refuse_rows_without_options(card: Card, samples: Iterable[Sample], path: Pat
         return
     bare = [sample.id for sample in samples if sample.problem and not sample.choices]
     if bare:
-        from vlmbench.predictions.text_tables import listed
+        from vlmbench.predictions.files import listed
 
         rows = "1 row has" if len(bare) == 1 else f"{len(bare)} rows have"
         raise DataError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.domain import Sample
-from vlmbench.predictions.excel_text import excel_length, fitting
+from vlmbench.predictions.xlsx import excel_length, fitting
 from vlmbench.report.exports.xlsx_writer import Cell, NewSheet, write_workbook
 
 SHEET = "Sheet1"

@@ -11,9 +11,9 @@ from typing import Literal
 from vlmbench.answers.toolkits import MISSING
 from vlmbench.domain import Sample
 from vlmbench.errors import PredictionsError
-from vlmbench.predictions.excel_text import MOST_CHARACTERS, excel_length, opens_like_a_formula
+from vlmbench.predictions.files import Nested, TextRow, TextTable, listed, read_table
 from vlmbench.predictions.tables import index_of
-from vlmbench.predictions.text_tables import Nested, TextRow, TextTable, listed, read_table
+from vlmbench.predictions.xlsx import MOST_CHARACTERS, excel_length, opens_like_a_formula
 from vlmbench.report.exports.sheets import SHEET
 
 _NEEDED = ("index", "question", "prediction")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from vlmbench.predictions.excel_text import opens_like_a_formula, string_xml
+from vlmbench.predictions.xlsx import opens_like_a_formula, string_xml
 from vlmbench.store import make_folder, write_bytes
 
 Cell = str | int | None
