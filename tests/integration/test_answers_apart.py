@@ -172,7 +172,7 @@ def test_a_run_takes_the_answers_too_and_asks_nothing_again(capsys: pytest.Captu
     local = ["--data-dir", ".", "--accept-local-data"]
     command = ["run", "--model", "echo:B", "--bench", "MMBench_TEST_EN", *local, "--out", "run"]
     assert main(command) == 0
-    assert "with `--answers MMBench_TEST_EN_V11.tsv` scores it" in capsys.readouterr().err
+    assert "add `--answers MMBench_TEST_EN_V11.tsv` to score them" in capsys.readouterr().err
     assert Path("run/mmbench_result.xlsx").exists()
     assert main([*command, "--answers", "MMBench_TEST_EN_V11.tsv"]) == 4
     document = open_run(Path("run")).results

@@ -1,10 +1,10 @@
-"""Make an untrained LLaVA of a language model and an image encoder: what training starts from.
+"""Join a language model and a vision tower to an untrained LLaVA, from which training can start.
 
     vlmbench build --llm Qwen1.5-4B-Chat --vision clip-vit-large-patch14-336 llava-qwen
 
-The language model is any causal one that transformers has a class for, or InternLM or InternLM2; the
-image encoder is CLIP's or SigLIP's. The projector between them is drawn from `--seed`; `<image>` and
-the padding token get ids without moving any that there are.
+The language model is any causal one that transformers has a class for, or InternLM or InternLM2; the vision
+tower is a CLIP or a SigLIP. The projector between them gets random weights from `--seed`. `<image>` and the
+padding token get new ids; no existing id changes.
 """
 
 from __future__ import annotations
@@ -13,41 +13,44 @@ import argparse
 from pathlib import Path
 
 from vlmbench.cli._shared.checkpoints import (
-    add_device_argument,
-    add_dtype_argument,
-    add_shard_argument,
     add_template_argument,
+    add_writing_arguments,
     checkpoint,
+    options_of,
+    print_result,
 )
-from vlmbench.cli._shared.numbers import seed, whole
+from vlmbench.cli._shared.flags import seed, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `build`."""
-    parser.add_argument("dst", type=Path, metavar="DST", help="the folder to write; must not exist")
+    parser.add_argument("dst", type=Path, metavar="DST", help="folder to write; must not exist")
     parser.add_argument(
-        "--llm", type=checkpoint, required=True, metavar="DIR", help="a language model's folder"
+        "--llm", type=checkpoint, required=True, metavar="DIR", help="folder of the language model"
     )
     parser.add_argument(
-        "--vision", type=checkpoint, required=True, metavar="DIR", help="an image encoder's folder"
+        "--vision", type=checkpoint, required=True, metavar="DIR", help="folder of the vision tower"
     )
-    add_template_argument(parser, "default: the language model's family's")
-    parser.add_argument("--seed", type=seed, default=0, help="for the projector and new rows (default: 0)")
+    add_template_argument(parser, "that of the language model's family")
     parser.add_argument(
-        "--select-layer", type=whole, default=-2, metavar="N", help="the hidden state shown (default: -2)"
+        "--seed", type=seed, default=0, help="for the projector and new embedding rows (default: 0)"
     )
-    add_dtype_argument(parser)
-    add_shard_argument(parser)
-    add_device_argument(parser)
+    parser.add_argument(
+        "--select-layer",
+        type=whole,
+        default=-2,
+        metavar="N",
+        help="hidden state of the vision tower that the projector reads (default: -2)",
+    )
+    add_writing_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Open the parts, put them together, write, prove."""
+    """Open the parts, join them, write, verify."""
     from vlmbench.checkpoints.build import untrained
-    from vlmbench.checkpoints.convert import WriteOptions, write
+    from vlmbench.checkpoints.convert import write
     from vlmbench.checkpoints.language import open_language
     from vlmbench.checkpoints.vision import open_vision
-    from vlmbench.cli.progress import watch
     from vlmbench.files.atomic import refuse_existing
 
     refuse_existing(args.dst)
@@ -58,13 +61,4 @@ def execute(args: argparse.Namespace) -> int:
         select_layer=args.select_layer,
         seed=args.seed,
     )
-    said = write(
-        llava,
-        args.dst,
-        "huggingface",
-        WriteOptions(dtype=args.dtype, shard_size=args.max_shard_size, proof=args.verify, device=args.device),
-    )
-    if said:
-        watch().say(said)
-    print(args.dst)
-    return 0
+    return print_result(args.dst, write(llava, args.dst, "huggingface", options_of(args)))

@@ -11,15 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.flags import (
-    add_data_arguments,
-    add_format_argument,
-    add_plugin_argument,
-    find_benchmark,
-    open_benchmark,
-    print_json,
-    stdout,
-)
+from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
+from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.flags import add_data_arguments, add_format_argument, add_plugin_argument
 
 if TYPE_CHECKING:
     from vlmbench.report.exports.mmbench import Finding

@@ -22,9 +22,8 @@ import os
 import shutil
 from pathlib import Path
 
-from vlmbench.cli._shared.flags import stdout
-from vlmbench.cli._shared.numbers import positive
-from vlmbench.cli.recipes import add_set_argument
+from vlmbench.cli._shared.console import stdout
+from vlmbench.cli._shared.flags import add_set_argument, positive
 
 BENCH, RECIPE = "Shapes_DEV_EN", "demo_dusk"
 

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlmbench.cli._shared.flags import add_format_argument, print_json, stdout
-from vlmbench.cli._shared.numbers import positive
-from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
+from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, positive
+from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Write a run's submission file from its stored answers, and look it over; or its figures for other tools.
+"""Write a run's submission file from its stored answers and check it; or write its figures for other tools.
 
 vlmbench export runs/demo/Shapes_TEST_EN --format mmbench
 vlmbench export runs/demo/MMMU_TEST --format mmmu
@@ -11,23 +11,24 @@ vlmbench export runs/demo/Shapes_DEV_EN --format inspect
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.flags import (
-    add_data_arguments,
-    add_plugin_argument,
-    find_benchmark,
-    open_benchmark,
-    stdout,
-)
-from vlmbench.cli.export_results import FORMATS, add_result_arguments, export_results
+from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
+from vlmbench.cli._shared.console import print_line, stdout
+from vlmbench.cli._shared.flags import add_data_arguments, add_plugin_argument
 from vlmbench.domain import Benchmark, RuleSet, Sample
 from vlmbench.errors import UsageError
+from vlmbench.store import make_folder, write_text
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
+    from vlmbench.finished import FinishedRun
+
+FORMATS = ("hub", "eval-results", "every-eval-ever", "inspect")
+"""Formats of other tools, which take the figures of a run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,17 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("mmbench", "mmmu", "predictions", *FORMATS),
-        help="default: what the benchmark's server took",
+        help="what to write (default: what the benchmark's server took)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: beside the answers")
-    parser.add_argument("--bench", metavar="NAME", help="default: as the run says; a path for a bare TSV")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: into RUN)")
+    parser.add_argument(
+        "--bench",
+        metavar="NAME",
+        help="the benchmark (default: the run's own); for a TSV that has moved, its path",
+    )
     add_plugin_argument(parser)
     add_data_arguments(parser)
     add_result_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Write, lint, and say where it is."""
+    """Write, check, and print where it is."""
     if args.format in FORMATS:
         return export_results(args)
     from vlmbench.evaluate import read_samples
@@ -67,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
 def export_sheet(
     args: argparse.Namespace, form: str, table: Table, samples: Sequence[Sample], texts: Sequence[str]
 ) -> int:
-    """A workbook, for a server or for the eye."""
+    """A workbook: a submission, or every row for reading."""
     from vlmbench.cli.check_submission import print_findings
     from vlmbench.report.exports.mmbench import check_submission, write_mmbench_result
     from vlmbench.report.exports.sheets import write_predictions_xlsx
@@ -97,7 +102,7 @@ def export_by_id(
 
     submission = getattr(benchmark, "submission", None)
     if submission is None:
-        raise UsageError(f"{benchmark.card.name} has no submission of that kind.", key="--format mmmu")
+        raise UsageError(f"{benchmark.card.name} has no submission in MMMU's format.", key="--format")
     out = args.out or args.run / f"{folder_name(spec['model'])}_{benchmark.card.name}.json"
     rules: RuleSet = spec["rules"]  # type: ignore[assignment]
     answers = dict(zip((s.id for s in samples), texts, strict=True))
@@ -107,8 +112,73 @@ def export_by_id(
     empty = sum(not text for text in texts)
     unparsed = sum(answer is False for answer in document.values())
     if len(document) < len(samples):
-        stdout().print(f"[red]error[/red] {len(samples) - len(document)} ids stand there more than once")
+        stdout().print(f"[red]error[/red] {len(samples) - len(document)} ids occur more than once")
         return 1
     if empty or unparsed:
         stdout().print(f"warning: {empty} answers are empty, {unparsed} name no option")
     return 0
+
+
+def add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the formats of other tools ask for."""
+    group = parser.add_argument_group("hub, eval-results, every-eval-ever, inspect")
+    group.add_argument("--hub-dataset", metavar="ID", help="the benchmark's dataset on the Hub")
+    group.add_argument(
+        "--hub-task", metavar="ID", default="default", help="the dataset's task (default: default)"
+    )
+    group.add_argument("--source-url", metavar="URL", help="page that shows the answers (eval-results)")
+    group.add_argument("--model-id", metavar="DEVELOPER/MODEL", help="the model's name on the Hub")
+    group.add_argument(
+        "--organization", metavar="NAME", default="unknown", help="who ran this (every-eval-ever)"
+    )
+
+
+def export_results(args: argparse.Namespace) -> int:
+    """Write the figures for another tool."""
+    from vlmbench.report.runs import open_run
+
+    run = open_run(args.run, data_dir=args.data_dir, plugins=args.plugin)
+    for path, text in _files(run, args).items():
+        make_folder(path.parent)
+        write_text(path, text)
+        print_line(f"wrote {path}")
+    return 0
+
+
+def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
+    if args.format == "hub":
+        from vlmbench.report.exports.hub import model_card
+
+        name = args.model_id or Path(run.model).name
+        text = model_card(run, model_name=name, dataset=args.hub_dataset)
+        return {args.out or args.run / "model-index.md": text}
+    if args.format == "eval-results":
+        return {args.out or _in_eval_results(args.run, run.benchmark): _eval_results(run, args)}
+    if args.format == "inspect":
+        from vlmbench.report.exports.inspect_ai import inspect_log
+
+        text = json.dumps(inspect_log(run), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        return {args.out or args.run / "inspect.json": text}
+    from vlmbench.report.exports.every_eval_ever import every_eval_ever
+
+    files = every_eval_ever(run, model_id=args.model_id, organization=args.organization)
+    root = args.out or args.run / "every_eval_ever"
+    return {root / path: text for path, text in files.items()}
+
+
+def _in_eval_results(folder: Path, benchmark: str) -> Path:
+    from vlmbench.cli.run import folder_name
+
+    return folder / ".eval_results" / f"{folder_name(benchmark)}.yaml"
+
+
+def _eval_results(run: FinishedRun, args: argparse.Namespace) -> str:
+    from vlmbench.report.exports.hub import eval_results
+
+    if args.hub_dataset is None:
+        raise UsageError(
+            "`.eval_results` must name the benchmark's dataset on the Hub.",
+            key="--hub-dataset",
+            fix="It is the id of the dataset whose page shows the leaderboard, such as `cais/hle`.",
+        )
+    return eval_results(run, dataset=args.hub_dataset, task=args.hub_task, source_url=args.source_url)

@@ -8,10 +8,10 @@ vlmbench list plugins --plugin mine.py
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
+from vlmbench.cli._shared.console import print_json, print_rows
+from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS
 
 if TYPE_CHECKING:
@@ -23,16 +23,9 @@ KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `list`."""
     parser.add_argument("kind", nargs="?", choices=KINDS, default="benchmarks")
-    add_data_dir(parser)
+    add_data_dir_argument(parser)
     add_plugin_argument(parser)
     add_format_argument(parser)
-
-
-def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    """Where to look for files first."""
-    from pathlib import Path
-
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -119,24 +112,3 @@ def rule_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
         "xtuner": "bit-compatible with `xtuner mmbench`",
     }
     return [{"name": name, "what": purpose[name]} for name in RULE_SETS]
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
-    """A plain table: aligned on a terminal, tab separated in a pipe so that `cut` works."""
-    from rich.table import Table
-
-    console = stdout()
-    if not rows:
-        print("none", file=sys.stderr)
-        return
-    if not console.is_terminal:
-        print("\t".join(rows[0]))
-        for row in rows:
-            print("\t".join("" if v is None else str(v) for v in row.values()))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("" if v is None else str(v) for v in row.values()))
-    console.print(table)

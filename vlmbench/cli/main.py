@@ -1,4 +1,4 @@
-"""The front door: pick the verb, import only it, turn errors into one paragraph and an exit code."""
+"""`vlmbench VERB`: import that verb alone, parse its flags, turn errors into a paragraph and an exit code."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from vlmbench import __version__
+from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 
 VERBS: dict[str, str] = {
-    "run": "evaluate a model on benchmarks; resumes by itself",
-    "status": "how a run is doing, from another terminal",
-    "score": "score anybody's predictions",
-    "export": "write a run's submission file",
-    "report": "a page of a run: every figure opens into the pictures and answers behind it",
-    "compare": "which run is better, question by question; exit code 3 for CI",
-    "leaderboard": "one page of many runs: bands, intervals, what is quoted and what stands apart",
-    "check-submission": "find what a server or Excel would stumble over",
-    "list": "benchmarks, prompt styles, rule sets",
-    "show": "one benchmark's card, a sample, and the prompt as sent",
-    "data": "get and check benchmark files; check, see and repeat training data",
-    "recipes": "the training recipes: list, show, copy",
-    "train": "train a recipe, then evaluate it; or plan it",
-    "doctor": "what is missing here; where two ways of asking a model differ",
-    "chat": "talk to a model about pictures: here, from a script, or in a browser",
-    "build": "an untrained LLaVA of a language model and an image encoder",
-    "convert": "a LLaVA checkpoint of any layout into another, proven alike",
-    "merge": "an adapter into the model it was trained on",
-    "demo": "the whole story on a laptop: a small model looks, learns what it cannot see, is compared",
+    "run": "evaluate a model on benchmarks; the same command resumes",
+    "status": "how far a run is, from another terminal",
+    "score": "score predictions from anywhere, without a model",
+    "export": "write a run's submission file, or its figures for other tools",
+    "report": "one HTML page of a run: every figure opens into its pictures and answers",
+    "compare": "test whether one run is better than another; exit code 3 for CI",
+    "leaderboard": "one page of many runs, ranked by paired tests, beside published figures",
+    "check-submission": "check a submission file before a server does",
+    "list": "list benchmarks, suites, plugins, prompt styles, rule sets",
+    "show": "one benchmark: its card, a sample, and the prompt as sent",
+    "data": "get and check benchmark files; check training data, show its tokens",
+    "recipes": "list, show and copy training recipes",
+    "train": "train a recipe, then evaluate it; or plan what it takes",
+    "doctor": "find what is missing here, or where two backends of a model differ",
+    "chat": "talk to a model about pictures: in a terminal, a script or a browser",
+    "build": "join a language model and a vision tower to an untrained LLaVA",
+    "convert": "convert a LLaVA checkpoint to another layout, with the same answers",
+    "merge": "merge a LoRA adapter into the model it was trained on",
+    "demo": "a tour on a laptop: evaluate, train, compare, in a few minutes",
 }
 
 _EXITS = """\
@@ -44,7 +45,7 @@ environment: VLMBENCH_HOME, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_CO
 
 
 class Verb(Protocol):
-    """What a module named for a verb has; its docstring is the verb's help page."""
+    """What the module of a verb has; its docstring is the verb's help page."""
 
     __doc__: str | None
 
@@ -52,7 +53,7 @@ class Verb(Protocol):
         """The flags of the verb."""
 
     def execute(self, args: argparse.Namespace, /) -> int:
-        """Do it; returns the exit code."""
+        """Run the verb; returns the exit code."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -70,16 +71,9 @@ def main(argv: Sequence[str]) -> int:
             complain("stopped. Every answer so far is kept; the same command continues.")
         return 130
     except BrokenPipeError:
-        # The reader of our pipe (`| head`) has seen enough; give the interpreter nothing to flush.
+        # The reader of the pipe (`| head`) is gone: leave the interpreter nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def complain(text: str) -> None:
-    """One paragraph on stderr, red where colours are welcome."""
-    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
-    print(f"{head} {text}", file=sys.stderr)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -95,7 +89,9 @@ def _dispatch(argv: list[str]) -> int:
     module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
     parser = _Parser(prog=f"vlmbench {verb}", description=module.__doc__, formatter_class=_Formatter)
     module.add_arguments(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML with these options; flags win")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML file with these options; flags override it"
+    )
     args = parse(parser, argv[1:])
     _stop_on_terminate()
     return module.execute(args)
@@ -119,14 +115,14 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror}).", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"is no YAML: {' '.join(str(error).split())}.", file=path) from None
+        raise UsageError(f"is not YAML: {' '.join(str(error).split())}.", file=path) from None
     if not isinstance(options, dict):
         raise UsageError("must be a mapping of option names to values.", file=path)
     actions: dict[str, Any] = {o.lstrip("-"): a for a in parser._actions for o in a.option_strings}
     for key, value in options.items():
         name = str(key).replace("_", "-")
         if name not in actions:
-            raise UnknownName("option", str(key), actions, fix=f"It stands in {path}.")
+            raise UnknownName("option", str(key), actions, fix=f"Correct it in {path}.")
         action = actions[name]
         parser.set_defaults(**{action.dest: _config_value(path, action, name, value)})
         action.required = False
@@ -148,10 +144,12 @@ def _config_scalar(path: Path, action: Any, name: str, value: Any) -> Any:
     try:
         typed = action.type(str(value)) if action.type else str(value)
     except (ValueError, argparse.ArgumentTypeError) as error:
-        raise UsageError(f"`{value}` is not a value for it: {error}.", file=path, key=name) from None
+        raise UsageError(
+            f"{error}." if "`" in str(error) else f"`{value}`: {error}.", file=path, key=name
+        ) from None
     if action.choices is not None and typed not in action.choices:
         raise UnknownName(
-            f"value for `{name}`", str(value), map(str, action.choices), fix=f"It stands in {path}."
+            f"value for `{name}`", str(value), map(str, action.choices), fix=f"Correct it in {path}."
         )
     return typed
 
@@ -166,23 +164,23 @@ def _overview() -> str:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the paragraphs of a verb's description."""
+    """Keeps the paragraphs of a verb's description as they are written."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argparse that speaks through the error tree."""
+    """An argparse whose errors are UsageErrors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}.", fix=f"See `{self.prog} --help`.")
 
 
 def _stop_on_terminate() -> None:
-    """A polite kill is the same as Ctrl-C: finish the line being written, then leave."""
+    """Treat SIGTERM like Ctrl-C: finish the line that is being written, then stop."""
 
     def stop(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us has the signals
+    with contextlib.suppress(ValueError):  # not in the main thread, which alone may set handlers
         signal.signal(signal.SIGTERM, stop)
 
 

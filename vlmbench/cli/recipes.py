@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import add_format_argument, print_json
+from vlmbench.cli._shared.console import print_json
+from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -36,17 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format_argument(parser)
 
 
-def add_set_argument(parser: argparse.ArgumentParser) -> None:
-    """One value of a recipe changed."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        help="change a value: schedule.lr=1e-4, or of one stage of a chain: finetune.schedule.lr=1e-4",
-    )
-
-
 def execute(args: argparse.Namespace) -> int:
     """List, show or copy."""
     return {"list": list_recipes, "show": show, "copy": copy}[args.action](args)
@@ -54,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def list_recipes(args: argparse.Namespace) -> int:
     """Every recipe whose name or model has the pattern in it."""
-    from vlmbench.cli.list import print_rows
+    from vlmbench.cli._shared.console import print_rows
     from vlmbench.trainers.recipe.library import recipe_names
 
     if len(args.words) > 1:

@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json
-from vlmbench.cli.main import complain
+from vlmbench.cli._shared.console import complain, print_json
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UsageError, UserError
 

@@ -17,37 +17,59 @@ import re
 import time
 import traceback
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli._shared.benchmarks import add_answers_argument, answered_rows, where_answers_are
-from vlmbench.cli._shared.decoding import add_decoding_arguments, decoding_of, say_decoding
+from vlmbench.cli._shared.benchmarks import (
+    add_answers_argument,
+    answered_rows,
+    find_benchmarks,
+    open_benchmark,
+    where_answers_are,
+)
+from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, print_rows, stdout
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
     add_format_argument,
+    add_log_argument,
     add_plugin_argument,
     add_rules_argument,
-    complain_of_unscored,
-    find_benchmarks,
-    open_benchmark,
-    print_json,
-    stdout,
+    positive,
+    seed,
 )
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
-from vlmbench.cli._shared.models import add_devices_arguments, close_models, open_model
-from vlmbench.cli._shared.numbers import positive, seed
-from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
-from vlmbench.cli.list import print_rows
-from vlmbench.cli.main import complain
-from vlmbench.cli.progress import watch
-from vlmbench.cli.summary import Outcome, summary_rows
-from vlmbench.cli.tracking import add_log_argument, log_run
+from vlmbench.cli._shared.models import (
+    add_decoding_arguments,
+    add_devices_arguments,
+    add_parts_arguments,
+    close_models,
+    decoding_of,
+    open_model,
+    parts_of,
+    say_decoding,
+)
+from vlmbench.cli._shared.progress import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
+from vlmbench.files.json_files import read_object
 
 INCOMPLETE = 4
+SHORTENED = 100
+"""Characters of a failure's reason in the table; stderr has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkOutcome:
+    """The results of one of several benchmarks, or why it failed."""
+
+    benchmark: str
+    document: Mapping[str, Any] | None = None
+    """results.json; None when it failed."""
+    failure: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,10 +150,10 @@ def execute(args: argparse.Namespace) -> int:
         from vlmbench.report.exports.trackers import require_tracker
 
         require_tracker(args.log)
-    onlooker = watch()
+    progress = AnswerProgress()
     models: dict[str, Model] = {}
     try:
-        outcomes = [_run_one(args, benchmark, models, onlooker) for benchmark in benchmarks]
+        outcomes = [_run_one(args, benchmark, models, progress) for benchmark in benchmarks]
     finally:
         close_models(models.values())
     documents = [outcome.document for outcome in outcomes if outcome.document is not None]
@@ -149,13 +171,13 @@ def _run_one(
     args: argparse.Namespace,
     benchmark: Benchmark,
     models: dict[str, Model],
-    onlooker: Watch,
-) -> Outcome:
+    progress: Watch,
+) -> BenchmarkOutcome:
     """One of several may fail, whatever the reason; a model that does not load fails them all."""
     name = benchmark.card.name
     try:
-        run, folder = run_benchmark(args, benchmark, models, onlooker)
-        return Outcome(name, present(run, folder, args, onlooker))
+        run, folder = run_benchmark(args, benchmark, models, progress)
+        return BenchmarkOutcome(name, present(run, folder, args, progress))
     except Exception as error:
         unopened = isinstance(error, (ModelError, UnknownName, UsageError)) and not models
         if len(args.bench) == 1 or unopened:
@@ -163,11 +185,11 @@ def _run_one(
         if not isinstance(error, UserError):
             traceback.print_exc()
         complain(f"{name}: {error}")
-        return Outcome(name, failure=str(error))
+        return BenchmarkOutcome(name, failure=str(error))
 
 
 def run_benchmark(
-    args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], onlooker: Watch
+    args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], progress: Watch
 ) -> tuple[Run, Path]:
     """Open the data, load the model unless it is loaded, evaluate. `models` keeps what is loaded."""
     from vlmbench.engine.status import StatusFile
@@ -175,15 +197,15 @@ def run_benchmark(
     from vlmbench.store import RunFolder
 
     path = run_folder(args, benchmark.card.name)
-    with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, onlooker) as status:
+    with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, progress) as status:
         table = open_benchmark(benchmark, args)
         rows, joined = answered_rows(args, benchmark.card, table)
         model = models.get(args.model) or _load(args, status)
         models[args.model] = model
         status.of(model)
-        judge = open_judge(args, folder.path, onlooker)
+        judge = open_judge(args, folder.path, progress)
         spec = spec_of(args, benchmark.card, model)
-        say_decoding(args, spec, onlooker)
+        say_decoding(args, spec, progress)
         run = evaluate(spec, benchmark, table, model, folder, status, judge, rows=rows, joined=joined)
         from vlmbench.report.files import write_run_files
 
@@ -198,7 +220,7 @@ def run_benchmark(
     return run, folder.path
 
 
-def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -> dict[str, Any]:
+def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -> dict[str, Any]:
     """Print the table of a run and say where its files are; returns the results document."""
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
@@ -209,11 +231,11 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
     else:
         complain_of_unscored(document, rows)
     if document["withheld"] and run.card.answers:
-        onlooker.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
+        progress.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
     if document["withheld"] and (where := where_answers_are(run.card)):
-        onlooker.say(where)
-    say_gain(folder, args.llm_base, onlooker)
-    onlooker.say(f"files in {folder}")
+        progress.say(where)
+    say_gain(folder, args.llm_base, progress)
+    progress.say(f"files in {folder}")
     left = len(run.samples) - len(run.responses)
     if run.errors or left:
         complain(
@@ -224,7 +246,7 @@ def present(run: Run, folder: Path, args: argparse.Namespace, onlooker: Watch) -
     return document
 
 
-def say_gain(folder: Path, llm_base: Path | None, onlooker: Watch) -> None:
+def say_gain(folder: Path, llm_base: Path | None, progress: Watch) -> None:
     """Where a run with pictures and one without stand side by side: what the pictures are worth."""
     from vlmbench.report.gain import GAIN, gain_line, gain_of, twins
     from vlmbench.store import write_json
@@ -232,7 +254,7 @@ def say_gain(folder: Path, llm_base: Path | None, onlooker: Watch) -> None:
     gain = gain_of(folder, llm_base)
     if gain is not None:
         write_json(twins(folder)[0] / GAIN, gain)
-        onlooker.say(gain_line(gain))
+        progress.say(gain_line(gain))
 
 
 def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
@@ -268,7 +290,7 @@ def spec_of(args: argparse.Namespace, card: Card, model: Model) -> RunSpec:
     )
 
 
-def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
+def _load(args: argparse.Namespace, progress: Watch) -> Model:
     started = time.perf_counter()
     options = {
         "device": args.device,
@@ -278,9 +300,60 @@ def _load(args: argparse.Namespace, onlooker: Watch) -> Model:
         "requests_per_minute": args.rpm,
         **parts_of(args),
     }
-    model = open_model(args, options, onlooker)
+    model = open_model(args, options, progress)
     reach = getattr(model, "reach", None)
     if reach is not None:  # a server that is not there is told of now, and not once for each benchmark
-        reach(onlooker.say)
-    onlooker.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
+        reach(progress.say)
+    progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     return model
+
+
+def log_run(tracker: str, folder: Path) -> None:
+    """What results.json says, to an experiment tracker; one that fails costs no answers."""
+    from vlmbench.report.exports.trackers import log_results
+    from vlmbench.report.files import RESULTS
+
+    try:
+        log_results(tracker, read_object(folder / RESULTS), (folder / RESULTS,))
+    except Exception as error:
+        complain(f"{tracker} was not told: {type(error).__name__}: {error}")
+
+
+def summary_rows(outcomes: Sequence[BenchmarkOutcome]) -> list[dict[str, Any]]:
+    """One line a benchmark: its headline, or why there is none."""
+    return [_row(outcome) for outcome in outcomes]
+
+
+def _row(outcome: BenchmarkOutcome) -> dict[str, Any]:
+    row = dict.fromkeys(("benchmark", "figure", "score", "95 %", "n", "state"), "")
+    row["benchmark"] = outcome.benchmark
+    if outcome.document is None:
+        return row | {"state": f"failed: {outcome.failure[:SHORTENED]}"}
+    document = outcome.document
+    headline = document["headline"]
+    interval = headline["ci95"]
+    return row | {
+        "figure": headline["name"],
+        "score": _number(headline["value"], headline["unit"]) or _why_none(document),
+        "95 %": "–".join(_number(end, headline["unit"]) for end in interval) if interval else "",
+        "n": headline["n"],
+        "state": _state(document),
+    }
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{value * 100:.1f} %" if unit == "fraction" else f"{value:.1f}"
+
+
+def _why_none(document: Mapping[str, Any]) -> str:
+    return "withheld" if document["withheld"] else "not scored"
+
+
+def _state(document: Mapping[str, Any]) -> str:
+    marks = [mark for mark in ("partial", "blind") if document[mark]]
+    if not document["complete"]:
+        left = document["rows"]["asked"] - document["rows"]["answered"]
+        marks.append(f"incomplete ({left} without an answer)")
+    return ", ".join(marks or ["complete"])

@@ -10,16 +10,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from vlmbench.cli._shared.flags import (
-    add_data_arguments,
-    add_format_argument,
-    add_plugin_argument,
-    find_benchmark,
-    open_benchmark,
-    print_json,
-    stdout,
-)
-from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
+from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
+from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.flags import add_data_arguments, add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.domain import Benchmark, Request
 from vlmbench.errors import DataError, UnknownName
 

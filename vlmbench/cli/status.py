@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import add_format_argument, print_json, stdout
-from vlmbench.cli.progress import clock
+from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument
 from vlmbench.files.json_files import object_or_none
+from vlmbench.progress import clock
 from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
 
 if TYPE_CHECKING:

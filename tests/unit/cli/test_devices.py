@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from vlmbench.cli._shared.models import asked_for
+from vlmbench.cli._shared.models import requested_devices
 from vlmbench.engine.cluster.devices import Devices, devices_of, visible
 from vlmbench.errors import UsageError
 
@@ -65,7 +65,7 @@ def test_devices_are_counted_within_those_that_are_visible() -> None:
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ({"model": "openai:x@http://h/v1", "devices": "2"}, "server's own"),
+        ({"model": "openai:x@http://h/v1", "devices": "2"}, "devices of a server"),
         ({"model": "demo", "tensor_parallel": 2}, "only vllm"),
         ({"model": "demo", "devices": "2", "device": "cuda:1"}, "one device"),
     ],
@@ -73,9 +73,9 @@ def test_devices_are_counted_within_those_that_are_visible() -> None:
 def test_models_that_cannot_use_them_say_so(flags: dict[str, object], named: str) -> None:
     usual: dict[str, object] = {"devices": None, "nodes": None, "tensor_parallel": 1, "device": "auto"}
     with pytest.raises(UsageError, match=named):
-        asked_for(argparse.Namespace(**(usual | flags)))
+        requested_devices(argparse.Namespace(**(usual | flags)))
 
 
 def test_a_vllm_replica_may_have_several_devices() -> None:
     args = argparse.Namespace(model="vllm:demo", devices="4", nodes=None, tensor_parallel=2, device="auto")
-    assert asked_for(args) == Devices(count=2, tensor_parallel=2)
+    assert requested_devices(args) == Devices(count=2, tensor_parallel=2)

@@ -83,7 +83,7 @@ def test_a_config_file_stands_under_the_flags(tmp_path: Path, capsys: pytest.Cap
         ("rules: loose", "rules"),
         ("fresh: 3", "true or false"),
         ("- a list", "mapping"),
-        ("a: [", "no YAML"),
+        ("a: [", "not YAML"),
     ],
 )
 def test_a_wrong_config_file_is_explained(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlmbench.cli._shared.numbers import above_zero, positive, seed, share
+from vlmbench.cli._shared.flags import above_zero, positive, seed, share
 from vlmbench.cli.main import main
 
 

@@ -1,28 +1,57 @@
-"""`--answers FILE`: the answers to a benchmark whose own file has none, from where they were published."""
+"""The benchmarks that a command line names: their objects, their files, and answers published elsewhere."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.flags import open_file
-from vlmbench.domain import Card, DataFile, Joined, Row
+from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
 from vlmbench.errors import DataError
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
 
 
+def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks of these names, plugins included; every rotation of them with `--circular`."""
+    from vlmbench.registry import Registry, circular
+
+    registry = Registry(args.plugin)
+    found = [registry.benchmark(name) for name in names]
+    return [circular(b) for b in found] if getattr(args, "circular", False) else found
+
+
+def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:
+    """The benchmark of that name."""
+    return find_benchmarks(args, [name])[0]
+
+
+def open_benchmark(benchmark: Benchmark, args: argparse.Namespace) -> Table:
+    """The benchmark's file, found, verified and opened."""
+    from vlmbench.data.locate import require_file
+
+    path = require_file(benchmark.card.file, args.data_dir, accept_changed=args.accept_local_data)
+    return open_file(benchmark.card, path)
+
+
+def open_file(card: Card, path: Path) -> Table:
+    """A file in the layout of this benchmark."""
+    from vlmbench.data.table import open_table
+
+    return open_table(path, need_integer_index=card.circular)
+
+
 def add_answers_argument(parser: argparse.ArgumentParser) -> None:
-    """Where the answers are."""
+    """For benchmarks whose own file has no answers."""
     parser.add_argument(
         "--answers",
         type=Path,
         metavar="FILE",
-        help="the benchmark's file has no answers: take those of this TSV (another version of it, joined by "
-        "picture and question) or JSON (by id)",
+        help="for a benchmark whose file has no answers: take them from this TSV (another version of "
+        "it, joined "
+        "by picture and question) or JSON (by id)",
     )
 
 
@@ -47,19 +76,19 @@ def answered_rows(
     if not joined.rows + joined.own:
         reasons = ", ".join(f"{why} ({count})" for why, count in joined.not_joined.items())
         raise DataError(
-            f"it answers none of the {joined.of_questions} questions of {table.path.name}: {reasons}.",
+            f"this file answers none of the {joined.of_questions} questions of {table.path.name}: {reasons}.",
             file=path,
-            fix="Is it another benchmark's, or in another language?",
+            fix="Check that it belongs to this benchmark and has the same language.",
         )
     return rows, joined
 
 
 def where_answers_are(card: Card) -> str | None:
-    """What scores a test whose answers were published apart; None where they are withheld."""
+    """How to score a benchmark whose answers were published in another file; None where they are withheld."""
     if card.answers_file is None:
         return None
     name = card.answers_file.name
-    return f"its answers were published in {name}; the same command with `--answers {name}` scores it"
+    return f"the answers were published in {name}: add `--answers {name}` to score them"
 
 
 def _find(named: Path, card: Card, data_dir: Path | None) -> Path:
@@ -72,12 +101,12 @@ def _find(named: Path, card: Card, data_dir: Path | None) -> Path:
     found = find_file(DataFile(name=named.name), data_dir) if bare else None
     if found is not None:
         return found
-    looked = f" here or in {', '.join(map(str, folders(data_dir)))}" if bare else ""
-    raise DataError(f"there is no such file{looked}.", file=named, fix=_how_to_get(named.name, card))
+    searched = f" here or in {', '.join(map(str, folders(data_dir)))}" if bare else ""
+    raise DataError(f"there is no such file{searched}.", file=named, fix=_how_to_get(named.name, card))
 
 
 def _no_answers(path: Path, card: Card) -> DataError:
-    return DataError("it has no column `answer` itself.", file=path, fix=_how_to_get(path.name, card))
+    return DataError("this file has no column `answer` either.", file=path, fix=_how_to_get(path.name, card))
 
 
 def _how_to_get(name: str, card: Card) -> str | None:

@@ -1,25 +1,25 @@
-"""What several verbs ask for in the same words."""
+"""Flags that several verbs have, and the argparse types of numbers, whose refusals are sentences."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
-from vlmbench.domain import RULE_SETS, Benchmark, Card
+from vlmbench.domain import RULE_SETS
 
-if TYPE_CHECKING:
-    from rich.console import Console
+N = TypeVar("N", int, float)
 
-    from vlmbench.data.table import Table
+
+def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
+    """The user's own folder of benchmark files."""
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the benchmark's file is and whether to trust it."""
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    """Where the benchmark's file is and whether to accept it with another checksum."""
+    add_data_dir_argument(parser)
     parser.add_argument(
         "--accept-local-data",
         action="store_true",
@@ -40,26 +40,12 @@ def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_circular_argument(parser: argparse.ArgumentParser) -> None:
-    """Any multiple choice in every rotation."""
+    """Multiple choice in every rotation."""
     parser.add_argument(
         "--circular",
         action="store_true",
-        help="multiple choice in every rotation of its options, scored like MMBench, as NAME_circular",
+        help="ask multiple choice in every rotation of its options, scored like MMBench, as NAME_circular",
     )
-
-
-def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benchmark]:
-    """The benchmarks of these names, plugins among them; rotated where `--circular` says so."""
-    from vlmbench.registry import Registry, circular
-
-    registry = Registry(args.plugin)
-    found = [registry.benchmark(name) for name in names]
-    return [circular(b) for b in found] if getattr(args, "circular", False) else found
-
-
-def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:
-    """The benchmark of that name."""
-    return find_benchmarks(args, [name])[0]
 
 
 def add_rules_argument(parser: argparse.ArgumentParser) -> None:
@@ -68,48 +54,55 @@ def add_rules_argument(parser: argparse.ArgumentParser) -> None:
         "--rules",
         choices=RULE_SETS,
         default="strict",
-        help="rule set of the headline; all of them are computed (default: strict)",
+        help="rule set of the headline; every rule set is computed (default: strict)",
     )
 
 
 def add_format_argument(parser: argparse.ArgumentParser, *more: str) -> None:
-    """How to print."""
-    parser.add_argument("--format", choices=("table", "json", *more), default="table")
+    """Table, JSON, or what else the verb can print."""
+    parser.add_argument(
+        "--format", choices=("table", "json", *more), default="table", help="what to print (default: table)"
+    )
 
 
-def open_benchmark(benchmark: Benchmark, args: argparse.Namespace) -> Table:
-    """The benchmark's file, found, verified and opened."""
-    from vlmbench.data.locate import require_file
-
-    path = require_file(benchmark.card.file, args.data_dir, accept_changed=args.accept_local_data)
-    return open_file(benchmark.card, path)
-
-
-def open_file(card: Card, path: Path) -> Table:
-    """A file in the layout of this benchmark."""
-    from vlmbench.data.table import open_table
-
-    return open_table(path, need_integer_index=card.circular)
+def add_set_argument(parser: argparse.ArgumentParser) -> None:
+    """Values of a recipe changed."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        help="change a value of the recipe: schedule.lr=1e-4, or of one stage of a chain: "
+        "finetune.schedule.lr=1e-4; may be given several times",
+    )
 
 
-def complain_of_unscored(document: Mapping[str, Any], rows: str) -> None:
-    """Say which questions no figure counts, to those who do not see the table; `rows` says where all are."""
-    from vlmbench.cli.main import complain
-    from vlmbench.report.tables import unscored_line
-
-    if (line := unscored_line(document, rows)) is not None:
-        complain(line)
+def add_log_argument(parser: argparse.ArgumentParser) -> None:
+    """The experiment tracker."""
+    parser.add_argument(
+        "--log", choices=("mlflow", "wandb"), help="also write the figures to an experiment tracker"
+    )
 
 
-def stdout() -> Console:
-    """The console of tables: colours on a terminal, plain text in a pipe."""
-    from rich.console import Console
+def _number(kind: Callable[[str], N], allowed: Callable[[N], bool], words: str) -> Callable[[str], N]:
+    def read(text: str) -> N:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not allowed(number):
+            raise argparse.ArgumentTypeError(f"`{text}` is not {words}")
+        return number
 
-    return Console(highlight=False, soft_wrap=False)
+    return read
 
 
-def print_json(document: Any) -> None:
-    """A JSON document on stdout; text that no encoder could write is escaped."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+whole = _number(int, lambda _: True, "a whole number")
+from_zero = _number(int, lambda n: n >= 0, "a whole number from 0")
+positive = _number(int, lambda n: n >= 1, "a whole number from 1")
+port = _number(int, lambda n: 0 < n < 65536, "a port from 1 to 65535")
+seed = _number(int, lambda n: 0 <= n < 2**32, f"a whole number from 0 below {2**32:,}")
+"""What both torch and NumPy take."""
+above_zero = _number(float, lambda n: 0 < n < float("inf"), "a number above 0")
+not_negative = _number(float, lambda n: 0 <= n < float("inf"), "a number from 0")
+share = _number(float, lambda n: 0 < n <= 1, "above 0 and at most 1")

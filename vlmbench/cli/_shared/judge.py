@@ -1,4 +1,4 @@
-"""The flags that name a judge, for `run` and `score`."""
+"""The judge of `run` and `score`: its flags, and opening it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.numbers import positive
-from vlmbench.cli.main import complain
+from vlmbench.cli._shared.console import complain
+from vlmbench.cli._shared.flags import positive
 from vlmbench.domain import Model, Run
 from vlmbench.engine.watch import Watch
 from vlmbench.errors import UsageError
@@ -34,27 +34,33 @@ class Price:
 
 
 def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -> None:
-    """Who reads the answers that no rule can read, and how often it may be asked."""
-    group = parser.add_argument_group("judge", "off unless named; asked only where no rule finds an answer")
+    """Which model reads the answers that no rule can read, and how often it may be asked."""
+    group = parser.add_argument_group("judge", "a model that reads the answers in which no rule finds one")
     group.add_argument(
         "--judge",
         metavar="MODEL",
-        help="openai:NAME@URL, or any model --model takes; the key is OPENAI_API_KEY",
+        help="openai:NAME@URL (its key is OPENAI_API_KEY) or any model that --model takes (default: none)",
     )
     group.add_argument("--judge-rpm", type=positive, metavar="N", help="at most N requests a minute")
-    group.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests in this sitting")
+    group.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests by this command")
     group.add_argument(
-        "--judge-price", type=price, metavar="IN/OUT", help="prices of a million tokens, to show the cost"
+        "--judge-price",
+        type=price,
+        metavar="IN/OUT",
+        help="prices of a million tokens sent and received, to show the cost",
     )
     if log:
         group.add_argument(
-            "--judge-log", type=Path, metavar="FILE", help="keep prompts and replies here, and use them again"
+            "--judge-log",
+            type=Path,
+            metavar="FILE",
+            help="keep prompts and replies in this file; replies that it holds are used again",
         )
         group.add_argument(
             "--judgments",
             type=Path,
             metavar="FILE",
-            help="what a judge made of these answers, as the benchmark's authors or VLMEvalKit store it",
+            help="verdicts that a judge gave before, as the benchmark's authors or VLMEvalKit store them",
         )
 
 
@@ -70,7 +76,7 @@ def price(text: str) -> Price:
 
 
 def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judge | None:
-    """The judge of this command line with its replies so far, or none. `log` is a run folder or a file."""
+    """The judge with its replies so far; None without `--judge`. `log` is a run folder or a file."""
     if args.judge is None:
         _refuse_lonely_flags(args)
         return None
@@ -88,17 +94,19 @@ def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judg
 
 
 def complain_of_judging(run: Run) -> None:
-    """Say what keeps a run from being complete on the judge's side, if anything does."""
+    """Name what the judge has left open, and how to complete it."""
     judging = run.judging
     if judging is None and run.judgments is None and run.card.judge:
         complain(
-            f"{run.card.name} has no score without a judge; the answers are kept. Name who reads them with "
-            "`--judge openai:MODEL@URL`; `vlmbench score … --judgments FILE` takes what was judged before."
+            f"{run.card.name} has no score without a judge; the answers are kept. Name one with `--judge "
+            "openai:MODEL@URL`, or give earlier verdicts to `vlmbench score … --judgments FILE`."
         )
     elif judging is not None and not judging.finished:
         complain(
-            f"incomplete: the judge {judging.model} did not read all: {judging.failed} prompts failed, "
-            f"{judging.not_asked} were over --judge-limit. Replies are kept; the same command asks the rest."
+            f"incomplete: the judge {judging.model} has not read every answer: {judging.failed} "
+            "requests failed, "
+            f"{judging.not_asked} were beyond --judge-limit. Replies are kept; the same command asks "
+            "the rest."
         )
 
 
@@ -106,9 +114,7 @@ def _refuse_lonely_flags(args: argparse.Namespace) -> None:
     for flag in ("judge_rpm", "judge_limit", "judge_price", "judge_log"):
         if getattr(args, flag, None) is not None:
             name = f"--{flag.replace('_', '-')}"
-            raise UsageError(
-                "says how a judge is asked, and none is named.", key=name, fix="Add `--judge MODEL`."
-            )
+            raise UsageError("is for a judge, and none is named.", key=name, fix="Add `--judge MODEL`.")
 
 
 @lru_cache(maxsize=1)

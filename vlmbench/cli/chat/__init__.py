@@ -18,8 +18,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.numbers import not_negative, port, positive, seed, share
-from vlmbench.cli._shared.parts import add_parts_arguments, parts_of
+from vlmbench.cli._shared.flags import not_negative, port, positive, seed, share
+from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.domain import Decoding
 from vlmbench.errors import UsageError
 
@@ -95,8 +95,7 @@ def execute(args: argparse.Namespace) -> int:
         return 130
     from vlmbench.chat import Session
     from vlmbench.chat.pictures import read_picture
-    from vlmbench.cli.chat.screen import Screen
-    from vlmbench.cli.chat.terminal import Chat
+    from vlmbench.cli.chat.terminal import Chat, Screen
 
     screen = Screen(as_json=args.format == "json")
     pictures = [read_picture(where) for where in args.image]

@@ -1,34 +1,43 @@
-"""Reading questions and commands, one after another, until there are none."""
+"""A chat in a terminal or a pipe: questions and commands come in, answers go to stdout, remarks to stderr."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlmbench.chat import Session
 from vlmbench.chat.pictures import read_picture
-from vlmbench.chat.transcript import save
-from vlmbench.cli.chat.screen import INTERRUPTED, Screen
+from vlmbench.chat.printable import json_line, printable
+from vlmbench.chat.transcript import ENDINGS, exchange_record, save
+from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
+
+if TYPE_CHECKING:
+    from vlmbench.chat import Exchange, Picture, Said
 
 HELP = """\
 /image FILE|URL …   show pictures with the next question
-/reset              start anew; the pictures shown so far stay
-/forget [N]         drop the oldest N questions and answers (1); their pictures stay
-/system [TEXT|off]  see, set or drop the system text
+/reset              forget the conversation; the pictures shown so far stay
+/forget [N]         drop the oldest N questions and answers (default: 1); their pictures stay
+/system [TEXT|off]  show, set or drop the system text
 /save FILE          write the conversation, as .md or .json
 /quit               leave; so does Ctrl-D
 \"\"\"                 begins and ends a question of several lines; so does \\ at the end of a line
 //…                 a question that begins with a slash"""
 
 _BLOCK = '"""'
+INTERRUPTED = 130
+_COLUMNS, _ROWS = 40, 14
+"""Largest preview of a picture, in characters."""
 
 
 class Chat:
-    """A session, and somebody or a script that asks."""
+    """The loop: one question or command after another, until the input ends."""
 
     def __init__(self, session: Session, screen: Screen, *, is_typed: bool) -> None:
         self._session, self._screen, self._is_typed = session, screen, is_typed
@@ -43,13 +52,13 @@ class Chat:
         self._interrupts = 0
 
     def run(self) -> int:
-        """Until the end of the input; the exit code."""
-        lines = Lines(is_typed=self._is_typed)
+        """Talk until the input ends; returns the exit code."""
+        reader = QuestionReader(is_typed=self._is_typed)
         if self._is_typed and not self._session.waiting:
             self._screen.note("no picture yet: /image FILE shows one; /help lists what else can be typed")
         while True:
             try:
-                text = lines.question()
+                text = reader.question()
                 if text is None or text in ("/quit", "/exit"):
                     return 0
                 self._interrupts = 0
@@ -104,7 +113,9 @@ class Chat:
 
     def _image(self, text: str) -> None:
         if not text:
-            raise UserError("this command needs a file or an address.", key="/image")
+            raise UserError(
+                "this command needs a file or an address.", key="/image", fix="Try `/image photo.jpg`."
+            )
         for picture in [read_picture(where) for where in _places(text)]:
             self._session.show(picture)
             self._screen.show_picture(picture)
@@ -113,14 +124,14 @@ class Chat:
         self._session.reset()
         kept = len(self._session.waiting)
         pictures = f"; {kept} picture{'s' * (kept > 1)} shown again with the next question" if kept else ""
-        self._screen.note(f"started anew{pictures}")
+        self._screen.note(f"the conversation is forgotten{pictures}")
 
     def _forget(self, text: str) -> None:
         if text and not (text.isdecimal() and int(text) > 0):
-            raise UserError(f"`{text}` is no number of questions.", key="/forget")
+            raise UserError(f"`{text}` is not a number of questions.", key="/forget", fix="Try `/forget 2`.")
         gone = self._session.forget(int(text or 1))
         self._screen.note(
-            f"dropped {gone} question{'s' * (gone != 1)} with what was answered, and no picture"
+            f"dropped {gone} question{'s' * (gone != 1)} and what was answered; every picture stays"
         )
 
     def _system(self, text: str) -> None:
@@ -137,7 +148,7 @@ class Chat:
         self._screen.note(f"written to {file}")
 
 
-class Lines:
+class QuestionReader:
     """Questions from the keyboard or a pipe; several lines make one where they are marked so."""
 
     def __init__(self, *, is_typed: bool) -> None:
@@ -149,7 +160,7 @@ class Lines:
             sys.stdin.reconfigure(errors="replace")
 
     def question(self) -> str | None:
-        """The next one, without outer spaces; None when there are no more."""
+        """The next question, stripped; None at the end of the input."""
         line = self._line("> ")
         if line is None:
             return None
@@ -195,3 +206,80 @@ def _places(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return [text]
+
+
+class Screen:
+    """Where the chat is shown: on a terminal, in a pipe, or as lines of JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        from rich.console import Console
+
+        self._as_json = as_json
+        self._notes = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._answers = Console(highlight=False)
+        self._shown = ""
+
+    def note(self, text: str) -> None:
+        """One quiet line beside the conversation."""
+        self._notes.print(printable(text), style="dim", markup=False)
+
+    def complain(self, error: UserError) -> None:
+        """Print what is wrong with this turn."""
+        complain(printable(str(error)))
+
+    def show_picture(self, picture: Picture) -> None:
+        """Print its name and size, and a small preview where the terminal has the colours."""
+        if self._has_colours():
+            from vlmbench.chat.preview import preview
+
+            columns = min(_COLUMNS, self._answers.width)
+            self._answers.print(preview(picture.data, columns=columns, rows=_ROWS), end="")
+        width, height = picture.size
+        self.note(f"{picture.name}, {width} × {height}")
+
+    def _has_colours(self) -> bool:
+        if self._as_json or os.environ.get("NO_COLOR"):
+            return False
+        return self._answers.is_terminal and self._answers.color_system in ("truecolor", "256")
+
+    def say(self, said: Said) -> None:
+        """Print what is new in the answer so far."""
+        if self._as_json:
+            return
+        text = printable(said.text.strip())
+        self._write(text[len(self._shown) :])
+        self._shown = text
+
+    def end(self, exchange: Exchange | None, turn: int) -> None:
+        """Close the answer; `exchange` is None where it was stopped before its first word."""
+        if self._as_json and exchange is not None:
+            self.record({"turn": turn} | exchange_record(exchange))
+        elif not self._as_json and (exchange is not None or self._shown):
+            self._write("\n")
+        self._shown = ""
+        if exchange is None:
+            self.note("stopped before the first word; the question is not kept")
+        elif exchange.ending in ENDINGS:
+            self.note(ENDINGS[exchange.ending])
+        elif not (exchange.answer or "").strip():
+            self.note("the answer is empty")
+
+    def fail(self, question: str, error: UserError, turn: int) -> None:
+        """Close a question that failed."""
+        if self._shown:
+            self._write("\n")
+            self._shown = ""
+        if self._as_json:
+            record = {"turn": turn, "question": question, "pictures": [], "answer": None, "finish": "error"}
+            self.record(record | {"error": str(error), "tokens": 0, "seconds": 0.0})
+        self.complain(error)
+
+    def record(self, document: dict[str, object]) -> None:
+        """One line of JSON."""
+        sys.stdout.write(json_line(document, sys.stdout.encoding or "utf-8") + "\n")
+        sys.stdout.flush()
+
+    def _write(self, text: str) -> None:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()

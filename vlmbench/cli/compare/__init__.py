@@ -20,9 +20,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
-from vlmbench.cli._shared.numbers import from_zero, not_negative
-from vlmbench.cli.main import complain
+from vlmbench.cli._shared.console import complain, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, from_zero, not_negative
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import RunFolderError, UsageError, UserError

@@ -1,38 +1,38 @@
-"""Data: get benchmark files, check what is here, see what training learns from.
+"""Get benchmark files, check benchmarks and training data, see the tokens that training learns.
 
 vlmbench data get MMBench_DEV_EN
 vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
-vlmbench data check llava_v15_7b_finetune
+vlmbench data check llava_v15_7b_finetune            every file and picture that a recipe needs
 vlmbench data check own.json --images pictures
 vlmbench data tokens own.json --template vicuna --tokenizer MODEL_DIR
-vlmbench data repeat own.json 200
+vlmbench data repeat own.json 200                    a file with every record 200 times
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks, open_file
+from vlmbench.cli._shared.console import print_json, print_line
 from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
     add_plugin_argument,
-    find_benchmark,
-    find_benchmarks,
-    open_file,
-    print_json,
-    stdout,
+    positive,
 )
-from vlmbench.cli.data import repeat, tokens, training
-from vlmbench.cli.data.files import is_recipe, is_training_file
+from vlmbench.cli.data import tokens, training
 from vlmbench.domain import Benchmark
-from vlmbench.errors import UnknownName
+from vlmbench.errors import UnknownName, UsageError
+from vlmbench.progress import Progress
 
 INCOMPLETE = 4
 ACTIONS = ("get", "check", "tokens", "repeat")
+SHOWN = 20
+"""Rows that cannot be asked, of each benchmark; `--format json` lists all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,26 +46,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format_argument(parser)
     training.add_arguments(parser)
     tokens.add_arguments(parser)
-    repeat.add_arguments(parser)
+    group = parser.add_argument_group("repeat FILE.json N: every record N times")
+    group.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write (default: FILE_Nx.json beside FILE)"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it for each name in turn."""
+    """Do the action for each name in turn."""
     if args.action == "tokens":
-        return tokens.tokens(args.names, args)
+        return tokens.print_tokens(args.names, args)
     if args.action == "repeat":
-        return repeat.repeat(args.names, args)
+        return repeat(args.names, args)
     if args.action == "get":
         return max(get(benchmark, args) for benchmark in find_benchmarks(args, args.names))
     return _check(args)
 
 
 def _check(args: argparse.Namespace) -> int:
-    """Files and recipes are training data, all else are benchmarks."""
-    trained_on = [name for name in args.names if is_training_file(name) or is_recipe(name)]
-    benchmarks = [_benchmark(args, name) for name in args.names if name not in trained_on]
+    """Recipes and annotation files are training data, every other name is a benchmark."""
+    to_train = [name for name in args.names if training.is_file(name) or training.is_recipe(name)]
+    benchmarks = [_benchmark(args, name) for name in args.names if name not in to_train]
     found = [check(benchmark, args) for benchmark in benchmarks]
-    read = training.check(trained_on, args)
+    read = training.check(to_train, args)
     if args.format == "json":
         print_json([*found, *read])
     if any(report["problems"] for report in found):
@@ -94,10 +97,15 @@ def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
     file = benchmark.card.file
     here = find_file(file, args.data_dir)
     if here is not None and (file.bundled or checksum_state(file, here) in ("current", "unknown")):
-        stdout().print(f"{file.name} is here: {here}", markup=False, soft_wrap=True)
+        print_line(f"{file.name} is here: {here}")
         return 0
-    path = download(file, args.data_dir or home() / "data", progress=_Bar(file.name))
-    stdout().print(f"{file.name} is here now: {path}", markup=False, soft_wrap=True)
+    with Progress(f"downloading {file.name}", "MB") as progress:
+
+        def show(done: int, total: int | None) -> None:
+            progress.update(done / 1e6, total=total / 1e6 if total else None)
+
+        path = download(file, args.data_dir or home() / "data", progress=show)
+    print_line(f"{file.name} is here now: {path}")
     return 0
 
 
@@ -108,36 +116,30 @@ def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     file = benchmark.card.file
     path = require_file(file, args.data_dir, accept_changed=args.accept_local_data)
     samples = list(benchmark.samples(open_file(benchmark.card, path).rows()))
-    problems = [s for s in samples if s.problem]
-    groups = len(Counter(s.group for s in samples))
+    problems = {sample.id: sample.problem for sample in samples if sample.problem}
+    groups = len(Counter(sample.group for sample in samples))
     state = "bundled" if file.bundled else f"checksum {checksum_state(file, path)}"
-    report: dict[str, Any] = {"file": str(path), "rows": len(samples), "groups": groups, "state": state}
-    report["problems"] = {sample.id: sample.problem for sample in problems}
     if args.format != "json":
-        console = stdout()
-        console.print(f"{path}: {len(samples)} rows, {groups} groups, {state}", markup=False, soft_wrap=True)
-        for sample in problems[:20]:
-            console.print(f"row {sample.id}: {sample.problem}", markup=False, soft_wrap=True)
+        print_line(f"{path}: {len(samples)} rows, {groups} groups, {state}")
+        for row, problem in list(problems.items())[:SHOWN]:
+            print_line(f"row {row}: {problem}")
         if problems:
-            console.print(f"{len(problems)} rows cannot be asked")
-    return report
+            print_line(f"{len(problems)} rows cannot be asked")
+    report = {"file": str(path), "rows": len(samples), "groups": groups, "state": state}
+    return report | {"problems": problems}
 
 
-class _Bar:
-    """Download progress on stderr: a bar on a terminal, a line every tenth elsewhere."""
+def repeat(names: list[str], args: argparse.Namespace) -> int:
+    """Write a file with every record of another one N times: a few records are enough to train on."""
+    from vlmbench.trainers.data import repeat as copies
 
-    def __init__(self, name: str) -> None:
-        self._name, self._tenth = name, -1
-        self._live = sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int | None) -> None:
-        share = done / total if total else 0.0
-        of = f" of {total / 1e6:.1f}" if total else ""
-        line = f"{self._name}: {done / 1e6:.1f}{of} MB"
-        if self._live:
-            bar = "━" * round(30 * share)
-            end = "\n" if done == total else ""
-            print(f"\r{line} {bar:<30} {share:4.0%}", end=end, file=sys.stderr, flush=True)
-        elif int(share * 10) > self._tenth:
-            self._tenth = int(share * 10)
-            print(line, file=sys.stderr, flush=True)
+    try:
+        name, times = names
+        file, count = Path(name).expanduser(), positive(times)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise UsageError(
+            "`data repeat` needs a file and a number.", fix="Example: vlmbench data repeat own.json 200"
+        ) from None
+    out = args.out or copies.repeated_name(file, count)
+    print_line(f"{copies.repeat(file, count, out):,} records in {out}")
+    return 0

@@ -12,9 +12,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import stdout
-from vlmbench.cli._shared.numbers import positive
-from vlmbench.cli.data.training import one_line
+from vlmbench.cli._shared.console import one_line, stdout
+from vlmbench.cli._shared.flags import positive
 from vlmbench.errors import UsageError
 from vlmbench.templates import template
 
@@ -30,20 +29,21 @@ _CHUNK = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `data tokens`."""
     group = parser.add_argument_group("tokens FILE.json: which tokens are learned")
-    group.add_argument("--template", metavar="NAME", help="the wording, or `none`")
+    group.add_argument("--template", metavar="NAME", help="chat template: vicuna, llama3_chat, …, or `none`")
     group.add_argument("--tokenizer", metavar="DIR", help="a model folder with a tokenizer")
     group.add_argument(
-        "--max-length", type=positive, metavar="N", help="ids of a sample, a picture being one"
+        "--max-length", type=positive, metavar="N", help="longest sample in ids, of which a picture is one"
     )
-    group.add_argument("--limit", type=positive, metavar="N", help="the first N records only")
+    group.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
     group.add_argument(
         "--placement",
         choices=("first", "as_written", "image_only"),
-        help="where pictures go in a question, for `check` too (default: first, one each; the recipe's own)",
+        help="where pictures go in a question, for `check` as well (default: one each, first; of a "
+        "recipe, its own)",
     )
 
 
-def tokens(names: list[str], args: argparse.Namespace) -> int:
+def print_tokens(names: list[str], args: argparse.Namespace) -> int:
     """Print every record of the files."""
     if args.template is None or args.tokenizer is None:
         raise UsageError(
@@ -84,7 +84,7 @@ def _records(file: Path, tokenizer: PieceTokenizer, args: argparse.Namespace) ->
 def _in_order(
     rows: Sequence[Row], notes: Sequence[Note], bad: Sequence[tuple[int, str]]
 ) -> Iterator[dict[str, Any]]:
-    """Rows and what was left out, by their place in the file."""
+    """Records kept and records left out, in the order of the file."""
     remarks: dict[int, list[str]] = {}
     for note in notes:
         if not note.left_out:
@@ -107,7 +107,7 @@ def _in_order(
 
 
 def _print_json(records: Iterator[dict[str, Any]]) -> None:
-    """A JSON list, a line a record, so that any number of them takes little memory."""
+    """A JSON list with one record a line, so that any number of records takes little memory."""
     first = True
     print("[", end="")
     for record in records:

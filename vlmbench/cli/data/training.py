@@ -1,4 +1,4 @@
-"""`vlmbench data check` for training data: records, pictures, and the folders of the guides."""
+"""`vlmbench data check` for training data: records, pictures, and the folders that the guides name."""
 
 from __future__ import annotations
 
@@ -6,37 +6,42 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import stdout
-from vlmbench.cli.data.files import PictureProgress, drawn_of, pairs_of
+from vlmbench.cli._shared.console import one_line, print_line
 from vlmbench.errors import DataError
+from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
     from vlmbench.trainers.data.checking import Checked, Pair
     from vlmbench.trainers.data.folders import Place
+    from vlmbench.trainers.data.records import Placement
+    from vlmbench.trainers.recipe.model import Source
 
 SHOWN = 20
 """Names listed for each kind of trouble; `--format json` lists more."""
+DRAWN = "shapes"
+"""The kind of source whose pictures are drawn as training begins."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of checking training data."""
     group = parser.add_argument_group("check RECIPE or check FILE.json: training data")
     group.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of FILE's pictures (default: FILE's)"
+        "--images", type=Path, metavar="DIR", help="folder of FILE's pictures (default: FILE's own folder)"
     )
-    group.add_argument("--fix", action="store_true", help="mend OCR-VQA's endings, make the guides' links")
     group.add_argument(
-        "--quick", action="store_true", help="whether pictures are there, not whether they open"
+        "--fix",
+        action="store_true",
+        help="give OCR-VQA's pictures the ending that the annotations name, and make the guides' links",
     )
+    group.add_argument("--quick", action="store_true", help="check that pictures exist, but do not open them")
 
 
 def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """What is found of every pair of annotation file and folder that these names stand for."""
+    """One report for each annotation file, with its folder of pictures, that these names stand for."""
     drawn = {stage: count for name in names for stage, count in drawn_of(name).items()}
     if args.format != "json":
         for stage, count in drawn.items():
-            line = f"{stage}: {count:,} pictures with questions are drawn as training begins, from no file"
-            stdout().print(line, markup=False, soft_wrap=True)
+            print_line(f"{stage}: training draws {count:,} pictures with questions itself and needs no file")
     pairs = dict.fromkeys(pair for name in names for pair in pairs_of(name, args.images, args.placement))
     generated = [{"recipe": stage, "drawn": count, "complete": True} for stage, count in drawn.items()]
     return [*generated, *(_check(pair, args) for pair in pairs)]
@@ -50,8 +55,12 @@ def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
     if not pair.annotations.is_file():
         report = _absent(pair, mended.lines() if mended else [])
     else:
-        tell = PictureProgress(pair.annotations.name)
-        checked = check_pair(pair, quick=args.quick, tell=tell)
+        with Progress(f"checking {pair.annotations.name}", "pictures") as progress:
+
+            def show(done: int, total: int) -> None:
+                progress.update(done, total=total)
+
+            checked = check_pair(pair, quick=args.quick, tell=show)
         report = _report(checked, mended.lines() if mended else [])
     if args.format != "json":
         _print(report)
@@ -113,9 +122,8 @@ def _print(report: dict[str, Any]) -> None:
         if note["count"] > SHOWN:
             lines.append(f"    and {note['count'] - SHOWN:,} more")
     lines.append("  complete" if report["complete"] else "  incomplete")
-    console = stdout()
     for line in lines:
-        console.print(one_line(line), markup=False, soft_wrap=True)
+        print_line(one_line(line))
 
 
 def _folder(folder: dict[str, Any]) -> str:
@@ -132,6 +140,56 @@ def _folder(folder: dict[str, Any]) -> str:
     return text
 
 
-def one_line(text: str) -> str:
-    """Text of outside files with everything that could steer a terminal written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def is_file(name: str) -> bool:
+    """Whether a name given to `data check` is an annotation file."""
+    return name.endswith((".json", ".jsonl"))
+
+
+def is_recipe(name: str) -> bool:
+    """Whether the name is a recipe, shipped or in a YAML file."""
+    from vlmbench.trainers.recipe.library import recipe_names
+
+    return name.endswith((".yaml", ".yml")) or name in recipe_names()
+
+
+def pairs_of(name: str, images: Path | None, placement: Placement | None = None) -> list[Pair]:
+    """Annotation files with their folders of pictures: one of a file, all those of a recipe."""
+    from vlmbench.trainers.data.checking import Pair
+    from vlmbench.trainers.recipe.loading import read
+
+    if is_file(name):
+        file = Path(name).expanduser()
+        return [Pair(annotations=file, images=images or file.parent, placement=placement or "first")]
+    found = [
+        (*_files(source, recipe.seed), placement or recipe.data.placement)
+        for recipe in read(name).recipes
+        for source in recipe.data.sources
+        if source.kind != DRAWN
+    ]
+    return [
+        Pair(annotations=file, images=folder, placement=placed)
+        for file, folder, placed in dict.fromkeys(found)
+    ]
+
+
+def drawn_of(name: str) -> dict[str, int]:
+    """By stage, the pictures that a recipe draws itself."""
+    from vlmbench.trainers.recipe.loading import read
+
+    if is_file(name):
+        return {}
+    counts = {
+        recipe.name: sum(source.samples or 0 for source in recipe.data.sources if source.kind == DRAWN)
+        for recipe in read(name).recipes
+    }
+    return {stage: count for stage, count in counts.items() if count}
+
+
+def _files(source: Source, seed: int) -> tuple[Path, Path]:
+    """Annotation file and picture folder; RefCOCO's boxes become records once their file is here."""
+    from vlmbench.trainers.data.mixture import files_of
+
+    file = Path(source.annotations or "").expanduser()
+    if source.kind != "llava" and not file.is_file():
+        return file, Path(source.images or file.parent).expanduser()
+    return files_of(source, seed)

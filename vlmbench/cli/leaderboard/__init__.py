@@ -21,8 +21,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, print_json, stdout
-from vlmbench.cli.main import complain
+from vlmbench.cli._shared.console import complain, print_json, stdout
+from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, Card
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
 from vlmbench.plain_text import visible

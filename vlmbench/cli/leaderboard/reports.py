@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from vlmbench.cli.main import complain
+from vlmbench.cli._shared.console import complain
 from vlmbench.cli.report import PAGE
 from vlmbench.errors import UserError
 from vlmbench.plain_text import visible

@@ -1,4 +1,4 @@
-"""Score anybody's predictions; no model is needed.
+"""Score predictions from anywhere; no model is needed.
 
     vlmbench score --bench MMBench_DEV_EN --predictions model_MMBench_DEV_EN.xlsx
     vlmbench score --bench MMBench_TEST_EN --predictions answers.xlsx --answers MMBench_TEST_EN_V11.tsv
@@ -13,57 +13,71 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.benchmarks import add_answers_argument, answered_rows, where_answers_are
+from vlmbench.cli._shared.benchmarks import (
+    add_answers_argument,
+    answered_rows,
+    find_benchmark,
+    open_benchmark,
+    open_file,
+    where_answers_are,
+)
+from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, stdout
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
     add_format_argument,
     add_plugin_argument,
     add_rules_argument,
-    complain_of_unscored,
-    find_benchmark,
-    open_benchmark,
-    open_file,
-    print_json,
-    stdout,
 )
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
-from vlmbench.cli.main import complain
-from vlmbench.cli.progress import watch
-from vlmbench.cli.score.predictions import (
-    name_of,
-    read_predictions,
-    refuse_rows_without_options,
-    stored_judgments,
-)
-from vlmbench.domain import Benchmark, Response, Run, RunSpec
+from vlmbench.cli._shared.progress import AnswerProgress
+from vlmbench.domain import Benchmark, Card, Response, Run, RunSpec, Sample
 from vlmbench.errors import DataError, UsageError
+from vlmbench.plain_text import visible
+
+if TYPE_CHECKING:
+    from vlmbench.engine.judgments import Judgments
+    from vlmbench.predictions import Predictions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `score`."""
-    parser.add_argument("--bench", required=True, metavar="NAME", help="see `vlmbench list`")
-    parser.add_argument("--predictions", required=True, type=Path, metavar="PATH", help="a file or a folder")
     parser.add_argument(
-        "--data", type=Path, metavar="TSV", help="the benchmark's file, whatever its checksum"
+        "--bench", required=True, metavar="NAME", help="a benchmark (`vlmbench list`) or a TSV file"
     )
     parser.add_argument(
-        "--allow-missing", action="store_true", help="rows without a prediction or a judgment are not scored"
+        "--predictions", required=True, type=Path, metavar="PATH", help="file or folder of predictions"
     )
-    parser.add_argument("--rows", type=Path, metavar="OUT.jsonl", help="write one line a row and rule set")
     parser.add_argument(
-        "--groups", type=Path, metavar="OUT.jsonl", help="write one line a group and rule set"
+        "--data", type=Path, metavar="TSV", help="use this file as the benchmark's, whatever its checksum"
+    )
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="accept rows without a prediction or a judgment: they are not scored",
+    )
+    parser.add_argument(
+        "--rows", type=Path, metavar="OUT.jsonl", help="write one line for each row and rule set"
+    )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="OUT.jsonl",
+        help="write one line for each group and rule set (circular benchmarks)",
     )
     add_answers_argument(parser)
     parser.add_argument(
         "--published",
         metavar="67.7",
-        help="a printed figure: which rule sets round to it, which rows decide between the nearest two",
+        help="a figure from a paper: name the rule sets that round to it, and the rows that decide "
+        "between the "
+        "nearest two",
     )
     add_circular_argument(parser)
     add_plugin_argument(parser)
@@ -85,7 +99,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
-    """The run that a predictions file amounts to."""
+    """The predictions as a run."""
     from vlmbench.engine.planning import Plan
     from vlmbench.evaluate import left_out, read_samples, scored_run
 
@@ -97,7 +111,8 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     samples = read_samples(benchmark, table, rows, to_ask=False)
     if card.answers and not any(sample.references for sample in samples):
         raise DataError(
-            "it has no answers to compare with: the column `answer` is missing or empty.", file=table.path
+            "this file has no answers to compare with: the column `answer` is missing or empty.",
+            file=table.path,
         )
     predictions = read_predictions(args, card, samples)
     spec = RunSpec(model=name_of(args.predictions), benchmark=card.name, style="unknown", rules=args.rules)
@@ -112,7 +127,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
         plan,
         {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
         facts=facts,
-        judge=open_judge(args, args.judge_log, watch()),
+        judge=open_judge(args, args.judge_log, AnswerProgress()),
         judgments=judgments,
         joined=joined,
     )
@@ -162,13 +177,15 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
 
 
 def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
-    """That toolkit's own table; of its current generation unless `--rules` names an older one."""
+    """VLMEvalKit's own table; of its current generation unless `--rules` names an older one."""
     records = getattr(benchmark, "vlmevalkit_records", None)
     if records is None:
         raise UsageError(f"{benchmark.card.name} has no table in VLMEvalKit's layout.", key="--format")
     if args.published is not None:
         raise UsageError(
-            "VLMEvalKit's layout has no place for it.", key="--published", fix="Leave --format out."
+            "VLMEvalKit's layout has no place for a published figure.",
+            key="--published",
+            fix="Leave --format out.",
         )
     generation = args.rules if args.rules.startswith("vlmevalkit") else "vlmevalkit"
     predicted = [sample for sample in run.samples if sample.id in run.responses]
@@ -181,3 +198,53 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
     make_folder(path.parent)
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def read_predictions(args: argparse.Namespace, card: Card, samples: Sequence[Sample]) -> Predictions:
+    """The predictions; one line on stderr names the format that was recognised."""
+    from vlmbench.predictions import read
+
+    found = read(args.predictions, samples, card, partial(cards, args), allow_missing=args.allow_missing)
+    if args.format != "json":
+        complain(f"{visible(found.line(), 2000)}.")
+    return found
+
+
+def stored_judgments(
+    args: argparse.Namespace, card: Card, samples: Sequence[Sample], texts: Mapping[str, str]
+) -> Judgments | None:
+    """The verdicts of `--judgments`, matched with these answers; None without the flag."""
+    if args.judgments is None:
+        return None
+    from vlmbench.predictions.judgments import read_judgments
+
+    partly = args.allow_missing or args.judge is not None
+    return read_judgments(args.judgments, samples, card, partial(cards, args), texts, partly=partly)
+
+
+def cards(args: argparse.Namespace) -> list[Card]:
+    """Every benchmark's card, to name the benchmark that a wrong file belongs to."""
+    from vlmbench.registry import Registry
+
+    return [benchmark.card for benchmark in Registry(args.plugin).benchmarks.values()]
+
+
+def name_of(path: Path) -> str:
+    """The model's name in the results: that of the folder or file."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def refuse_rows_without_options(card: Card, samples: Iterable[Sample], path: Path) -> None:
+    """Raise DataError for multiple-choice questions without options: nothing else can score them."""
+    if card.family != "multiple-choice":
+        return
+    bare = [sample.id for sample in samples if sample.problem and not sample.choices]
+    if bare:
+        from vlmbench.predictions.files import listed
+
+        rows = "1 row has" if len(bare) == 1 else f"{len(bare)} rows have"
+        raise DataError(
+            f"{rows} no options, and {card.name} is multiple choice: index {listed(bare)}.",
+            file=path,
+            fix="Fill the columns A, B, … of these rows, or take the rows out.",
+        )

@@ -20,10 +20,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.flags import add_format_argument, print_json
-from vlmbench.cli._shared.numbers import above_zero, positive, seed
-from vlmbench.cli.recipes import add_set_argument
-from vlmbench.cli.tracking import add_log_argument
+from vlmbench.cli._shared.console import print_json
+from vlmbench.cli._shared.flags import (
+    above_zero,
+    add_format_argument,
+    add_log_argument,
+    add_set_argument,
+    positive,
+    seed,
+)
 from vlmbench.errors import UserError
 
 if TYPE_CHECKING:

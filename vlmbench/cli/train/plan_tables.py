@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.flags import stdout
-from vlmbench.cli.data.training import one_line
+from vlmbench.cli._shared.console import one_line, print_line, stdout
 
 if TYPE_CHECKING:
     from vlmbench.trainers.plan.plan import Plan
@@ -48,7 +47,7 @@ def document(plan: Plan) -> dict[str, Any]:
 
 def print_evaluation(stage: Evaluation) -> None:
     """The last line of a chain that ends in an evaluation."""
-    stdout().print(f"then evaluated on {', '.join(stage.evaluate)}", markup=False, soft_wrap=True)
+    print_line(f"then evaluated on {', '.join(stage.evaluate)}")
 
 
 def print_plan(plan: Plan) -> None:

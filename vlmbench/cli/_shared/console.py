@@ -1,0 +1,72 @@
+"""What every verb prints with: lines on stderr, tables and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def complain(text: str) -> None:
+    """One paragraph on stderr, its head red on a terminal that takes colours."""
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
+    print(f"{head} {text}", file=sys.stderr)
+
+
+def stdout() -> Console:
+    """The console of tables: colours on a terminal, plain text in a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_line(text: str) -> None:
+    """A line of plain text that is never wrapped: paths and commands can be copied whole."""
+    stdout().print(text, markup=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """A JSON document on stdout; characters that its encoding lacks are escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def print_rows(rows: list[dict[str, Any]]) -> None:
+    """A plain table: aligned on a terminal, tab separated in a pipe so that `cut` works."""
+    from rich.table import Table
+
+    console = stdout()
+    if not rows:
+        print("none", file=sys.stderr)
+        return
+    if not console.is_terminal:
+        print("\t".join(rows[0]))
+        for row in rows:
+            print("\t".join("" if v is None else str(v) for v in row.values()))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if v is None else str(v) for v in row.values()))
+    console.print(table)
+
+
+def one_line(text: str) -> str:
+    """Text of unknown origin on one line: what could steer a terminal is written out as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def complain_of_unscored(document: Mapping[str, Any], rows: str) -> None:
+    """Name the questions that no figure counts, for output without tables; `rows` is the file with all."""
+    from vlmbench.report.tables import unscored_line
+
+    if (line := unscored_line(document, rows)) is not None:
+        complain(line)
