@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.trainers.devices import STAGES, document, preset_name, zero_of
 from vlmbench.trainers.recipe.model import Recipe
-
-from .zero import STAGES, document, preset_name, zero_of
 
 AUTO = "auto"
 """DeepSpeed's word for whatever the run says."""

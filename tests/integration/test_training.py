@@ -19,9 +19,9 @@ from vlmbench.errors import UserError
 from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.recipe.model import Lora, Recipe
 from vlmbench.trainers.training import Saved, export, train
-from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.checkpoints import TRAINED, place, whole
 from vlmbench.trainers.training.metrics import readings
+from vlmbench.trainers.training.start import begin
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training import Job
 from vlmbench.trainers.training.arguments import arguments
-from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.dataloader import feed
 from vlmbench.trainers.training.loop import Loop
@@ -45,6 +44,7 @@ from vlmbench.trainers.training.metrics import Metrics
 from vlmbench.trainers.training.observers import Looking
 from vlmbench.trainers.training.parts import build
 from vlmbench.trainers.training.stage import Stage
+from vlmbench.trainers.training.start import begin
 from vlmbench.trainers.training.watching import NoWatch
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905

@@ -24,9 +24,9 @@ from machine_rates import matmul_rate
 from sized_llava import save_llava
 
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.begin import begin
 from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.dataloader import feed
+from vlmbench.trainers.training.start import begin
 
 ON_GPU = ("parallelism.device=gpu", "parallelism.precision=bf16", "parallelism.checkpointing=true")
 TRAINED = {

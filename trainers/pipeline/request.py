@@ -10,11 +10,11 @@ from typing import Final
 
 from vlmbench.finished import FinishedRun
 from vlmbench.stats import Difference
+from vlmbench.trainers.devices import preset_name, zero_of
 from vlmbench.trainers.recipe.loading import read
 from vlmbench.trainers.recipe.model import Chain
 from vlmbench.trainers.topology import World, world
 from vlmbench.trainers.training.job import Tracker
-from vlmbench.trainers.zero import preset_name, zero_of
 
 LATEST: Final = "latest"
 """`TrainingRequest.resume`: the newest whole checkpoint of each stage's own work folder, if there is one."""

@@ -20,11 +20,11 @@ from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.trainers.chain import Stage, placed, training
 from vlmbench.trainers.deepspeed_file import agree
 from vlmbench.trainers.evaluation import Question, candidate, make
-from vlmbench.trainers.evaluation.handoff import done_by_first, mark_of, wait_for_first
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
 from vlmbench.trainers.topology import refuse_lost
 from vlmbench.trainers.training import Saved, train
+from vlmbench.trainers.training.handoff import done_by_first, mark_of, wait_for_first
 from vlmbench.trainers.training.job import MODEL
 from vlmbench.trainers.training.launch import adopt, launch, launched, needed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from vlmbench.trainers.devices import zero_of
 from vlmbench.trainers.plan.memory import longest, memory
 from vlmbench.trainers.recipe.model import Lora, Quantisation, Recipe
-from vlmbench.trainers.zero import zero_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vlmbench.trainers.devices import Zero, zero_of
 from vlmbench.trainers.plan.sizes import Part, lora_size, parts, projector_size
 from vlmbench.trainers.recipe.model import Dtype, Lora, Recipe, Trained
-from vlmbench.trainers.zero import Zero, zero_of
 
 GIB = 2**30
 QUANTISED_BITS = 4 + 8 / 64 + 32 / (64 * 256)

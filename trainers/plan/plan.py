@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlmbench.trainers.chain import WORK_DIRS, placed
 from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.devices import STAGES
 from vlmbench.trainers.plan.advice import Advice, advice, longest_that_fits
 from vlmbench.trainers.plan.memory import GIB, Memory, longest, memory
 from vlmbench.trainers.plan.missing import Missing, missing
@@ -15,7 +16,6 @@ from vlmbench.trainers.plan.samples import SourcePlan, Tokens, packed_rows, sour
 from vlmbench.trainers.plan.sizes import parts, published_lora_size
 from vlmbench.trainers.plan.steps import Counts, counts
 from vlmbench.trainers.recipe.model import Chain, Recipe
-from vlmbench.trainers.zero import STAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from vlmbench.files.json_files import read_object
 from vlmbench.trainers.deepspeed_file import settings_of
+from vlmbench.trainers.devices import STAGES, preset_name, zero_of
 from vlmbench.trainers.recipe.model import Parallelism
-from vlmbench.trainers.zero import STAGES, preset_name, zero_of
 
 PRESETS = Path(__file__).parent / "deepspeed"
 

@@ -23,8 +23,8 @@ from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSample
 from vlmbench.trainers.data.token_file import TokenFile
 from vlmbench.trainers.data.waiting import shared_tokens
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.begin import Start
 from vlmbench.trainers.training.computing import Computing
+from vlmbench.trainers.training.start import Start
 
 FAILED = "failed"
 BROKEN = "broken_pictures.jsonl"

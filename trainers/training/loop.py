@@ -8,11 +8,11 @@ import torch
 from transformers import PrinterCallback
 
 from vlmbench.trainers.data.collate import to_model
+from vlmbench.trainers.devices import zero_of
 from vlmbench.trainers.training.checkpointing import Keeping
 from vlmbench.trainers.training.dataloader import BROKEN, FAILED
 from vlmbench.trainers.training.observers import Looking, Stepping
 from vlmbench.trainers.training.optimizer import optimizer
-from vlmbench.trainers.zero import zero_of
 
 from .guard import Elsewhere, Guard, batch_kept
 from .metrics import Pace, Reading

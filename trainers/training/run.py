@@ -43,9 +43,9 @@ def train(
 
 def export(recipe: Recipe, checkpoint: Path, folder: Path, *, work_dir: Path | None = None) -> Path:
     """The model of a checkpoint, finished, in a new folder."""
-    from vlmbench.trainers.training.begin import begin
     from vlmbench.trainers.training.checkpoints import TRAINED
     from vlmbench.trainers.training.output import write
+    from vlmbench.trainers.training.start import begin
 
     file = checkpoint / TRAINED
     if not file.is_file():

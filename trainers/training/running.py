@@ -14,11 +14,11 @@ from vlmbench.trainers.training.dataloader import feed
 from vlmbench.trainers.training.discard import drop_after
 from vlmbench.trainers.training.observers import looking
 from vlmbench.trainers.training.run import base_of
+from vlmbench.trainers.training.start import before, begin
 from vlmbench.trainers.training.zero3_loading import scatters
 
 from . import card
 from .arguments import arguments
-from .begin import before, begin
 from .checkpoints import TRAINED, Given, check, check_given, place, step_of, whole
 from .computing import computing
 from .job import Job

@@ -17,8 +17,8 @@ from vlmbench.trainers.data.encoding import Encoder
 from vlmbench.trainers.data.mixture import style_of
 from vlmbench.trainers.data.pictures import Pictures, mean_colour
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.begin import Start
 from vlmbench.trainers.training.metrics import TALKS, written
+from vlmbench.trainers.training.start import Start
 
 QUESTIONS = ("Please describe this picture.", "请描述一下这张照片。")
 LONGEST = 48

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from vlmbench.trainers.plan.steps import save_every
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.dataloader import Feed
+from vlmbench.trainers.training.start import Start
 
-from .begin import Start
 from .checkpoints import Given
 from .computing import Computing
 from .job import Job

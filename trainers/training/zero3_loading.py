@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.assemble import llava_config
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.model_files.weights import LazyTensor, without_buffers
+from vlmbench.trainers.devices import zero_of
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.names import stored_name, stored_parts
-from vlmbench.trainers.zero import zero_of
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.evaluation.handoff import done_by_first, mark_of, wait_for_first
+from vlmbench.trainers.training.handoff import done_by_first, mark_of, wait_for_first
 
 
 @pytest.fixture

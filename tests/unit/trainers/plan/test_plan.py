@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from repository import GOLDEN
 
 from vlmbench.errors import ModelError, UnknownName, UserError
+from vlmbench.trainers.devices import STAGES, preset_name, zero_of
 from vlmbench.trainers.plan.memory import GIB, memory
 from vlmbench.trainers.plan.missing import _gpus
 from vlmbench.trainers.plan.modules import _on_meta, language_architecture, vision_architecture
@@ -27,7 +28,6 @@ from vlmbench.trainers.plan.steps import warmup_steps
 from vlmbench.trainers.recipe.library import recipe_names
 from vlmbench.trainers.recipe.loading import read, read_recipe
 from vlmbench.trainers.recipe.model import LanguageModel, Lora, VisionTower
-from vlmbench.trainers.zero import STAGES, preset_name, zero_of
 
 PUBLISHED = [
     row["config"] for row in json.loads((GOLDEN / "training/recipes.json").read_text("utf-8"))["configs"]

@@ -14,7 +14,7 @@ from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.begin import begin
+from vlmbench.trainers.training.start import begin
 
 
 def deepspeed(folder: Path) -> Path:

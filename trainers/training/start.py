@@ -21,8 +21,7 @@ from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.previous_stage import left_by
-
-from .wording import worded
+from vlmbench.trainers.training.wording import worded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
