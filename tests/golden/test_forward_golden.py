@@ -16,15 +16,14 @@ from llava_parts import unfinished
 
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.trainers.data.collate import expand, pad
+from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Lora, Recipe
-from vlmbench.trainers.training.computing import Computing
-from vlmbench.trainers.training.optimizer import optimizer
+from vlmbench.trainers.training.optimizer import curve, optimizer
 from vlmbench.trainers.training.parts import build, trained
-from vlmbench.trainers.training.schedule import curve
 
 FORWARD: dict[str, Any] = json.loads((FOLDER / "forward" / "forward.json").read_text("utf-8"))
-CPU = Computing(cpu=True, precision="fp32", deepspeed=None, rank=0, local_rank=0, world=1)
+CPU = RankSettings(cpu=True, precision="fp32", deepspeed=None, rank=0, local_rank=0, world=1)
 
 
 def recipe_of(mode: str) -> Recipe:

@@ -12,9 +12,9 @@ import pytest
 from small_trainings import settings, write_records
 
 from vlmbench.cli.main import main
-from vlmbench.trainers.training.checkpointing import Keeping
+from vlmbench.trainers.training.checkpointing import CheckpointingTrainer
 from vlmbench.trainers.training.checkpoints import whole
-from vlmbench.trainers.training.metrics import readings
+from vlmbench.trainers.training.metrics import read_metrics
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_is_gone_on_from_whatever_way_leads_there(
     assert command("--work-dir", "other", "--resume", "w1/checkpoint-2") == 1
     told = capfd.readouterr().err
     assert "w1/checkpoint-2: is no checkpoint of this training, which keeps its own in other" in told
-    assert "--work-dir w1 goes on where it is" in told
+    assert "--work-dir w1 resumes it" in told
     assert not (tmp_path / "other").exists()
 
 
@@ -77,7 +77,7 @@ def test_other_data_in_the_same_file_is_refused_by_name(
     stopped(tmp_path / "w")
     assert command("--work-dir", "w", "--resume") == 1
     told = capfd.readouterr().err
-    assert "checkpoint-2: cannot be gone on from: " in told
+    assert "checkpoint-2: cannot be resumed: " in told
     assert "records.json has other contents than it had" in told
 
 
@@ -92,7 +92,7 @@ def test_a_lower_rate_may_be_gone_on_with_and_is_told_taken_and_kept(
     assert command("--work-dir", "w", "--resume", *slower) == 0
     said = "after step 2, schedule.lr was 0.0001 and is 1e-06"
     assert said in capfd.readouterr().err
-    rates = [reading["learning_rate"]["language"] for reading in readings(tmp_path / "w")]
+    rates = [reading["learning_rate"]["language"] for reading in read_metrics(tmp_path / "w")]
     assert rates == [pytest.approx(rate) for rate in (1e-9, 1e-4, 1e-6, 1e-6)]
     assert f"- {said}" in (tmp_path / "w" / "model" / "README.md").read_text("utf-8")
     assert said in (tmp_path / "w" / "checkpoint-4" / "facts.json").read_text("utf-8")
@@ -114,13 +114,13 @@ def test_checkpoints_beyond_the_one_that_is_gone_on_from_are_never_gone_on_from_
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(Keeping, "_save_checkpoint", killed)
+        patch.setattr(CheckpointingTrainer, "_save_checkpoint", killed)
         assert command("--work-dir", "w", "--resume", "w/checkpoint-2", *slower) == 130
-    assert "had left after step 2: checkpoints and runs of 4" in capfd.readouterr().err
+    assert "deleted checkpoints and evaluations of 4: this run resumes from step 2" in capfd.readouterr().err
     assert names(tmp_path / "w") == ["checkpoint-2"]
     assert command("--work-dir", "w", "--resume", *slower) == 0
     assert "4 steps, 2 of them done before" in capfd.readouterr().err
-    rates = [reading["learning_rate"]["language"] for reading in readings(tmp_path / "w")]
+    rates = [reading["learning_rate"]["language"] for reading in read_metrics(tmp_path / "w")]
     assert rates[2:] == [pytest.approx(1e-6)] * 2
 
 
@@ -130,7 +130,7 @@ def test_when_to_save_and_to_log_may_change_on_the_way(command: Callable[..., in
     other = ("--set", "saving.every=1", "--set", "saving.log_every=2", "--set", "saving.keep=3")
     assert command("--work-dir", "w", "--resume", *other) == 0
     assert names(tmp_path / "w") == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
-    assert [reading["step"] for reading in readings(tmp_path / "w")] == [1, 2, 4]
+    assert [reading["step"] for reading in read_metrics(tmp_path / "w")] == [1, 2, 4]
 
 
 def test_a_work_folder_at_home_is_one_folder(
@@ -184,7 +184,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
     told = capfd.readouterr().err
     assert "w/checkpoint-4: cannot write the checkpoint of step 4: the disk is full" in told
     assert "it needs up to" in told
-    assert "then --resume goes on from checkpoint-2." in told
+    assert "then --resume continues from checkpoint-2." in told
     assert "Traceback" not in told
     assert not list((tmp_path / "w").glob(".*unfinished"))
     assert names(tmp_path / "w") == ["checkpoint-2"]

@@ -22,7 +22,7 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.trainers.recipe.model import Quantisation, Recipe
-from vlmbench.trainers.training.zero3_loading import scatters
+from vlmbench.trainers.training.loading import can_load_sharded
 
 BUILT = """
 import json, os, sys, weakref
@@ -132,18 +132,20 @@ def shared(model: Path, data: Path) -> Recipe:
 def test_weights_are_dealt_out_where_each_is_a_parameter_of_the_model(model: Path, data: Path) -> None:
     recipe = shared(model, data)
     llava = open_llava(model)
-    assert scatters(llava, recipe)
-    assert not scatters(llava, replace(recipe, parallelism=replace(recipe.parallelism, deepspeed="zero2")))
+    assert can_load_sharded(llava, recipe)
+    assert not can_load_sharded(
+        llava, replace(recipe, parallelism=replace(recipe.parallelism, deepspeed="zero2"))
+    )
     language = replace(llava.language, weights=dict(list(llava.language.weights.items())[1:]))
     # It is loaded whole, and refused there with the name of what is missing.
-    assert not scatters(replace(llava, language=language), recipe)
+    assert not can_load_sharded(replace(llava, language=language), recipe)
 
 
 def test_four_bits_are_made_of_whole_weights(model: Path, data: Path) -> None:
     recipe = shared(model, data)
     language = replace(recipe.model.language, quantisation=Quantisation())
     four = replace(recipe, model=replace(recipe.model, language=language))
-    assert not scatters(open_llava(model), four)
+    assert not can_load_sharded(open_llava(model), four)
 
 
 def test_a_tied_head_and_a_table_that_grew_are_dealt_out_too(model: Path, data: Path, tmp_path: Path) -> None:
@@ -151,4 +153,4 @@ def test_a_tied_head_and_a_table_that_grew_are_dealt_out_too(model: Path, data: 
     grown = with_image_token(untrained(language, open_vision(BASE / "clip"), template="qwen_chat"))
     assert grown.language.weights[EMBEDDING].shape != language.weights[EMBEDDING].shape
     assert "lm_head.weight" not in grown.language.weights
-    assert scatters(grown, shared(model, data))
+    assert can_load_sharded(grown, shared(model, data))

@@ -15,7 +15,7 @@ from vlmbench.cli.main import main
 from vlmbench.errors import DataError
 from vlmbench.trainers.data.token_file import TokenFile
 from vlmbench.trainers.training import train
-from vlmbench.trainers.training.metrics import readings
+from vlmbench.trainers.training.metrics import read_metrics
 
 AS_WRITTEN = "data.placement=as_written"
 AS_THE_TEMPLATE = ("wording.bos=each", "wording.separator=none")
@@ -52,7 +52,7 @@ def write_pairs(folder: Path, second: int = 50) -> Path:
 def losses(model: Path, data: Path, work_dir: Path, *more: str) -> list[float]:
     recipe = small(model, data, AS_WRITTEN, *STEPS, *more)
     train(recipe, work_dir=work_dir, home=work_dir.parent / "home")
-    return [reading["loss"] for reading in readings(work_dir)]
+    return [reading["loss"] for reading in read_metrics(work_dir)]
 
 
 def test_training_sees_both_and_tokens_are_those_that_data_tokens_prints(

@@ -20,8 +20,8 @@ from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.recipe.model import Lora, Recipe
 from vlmbench.trainers.training import Saved, export, train
 from vlmbench.trainers.training.checkpoints import TRAINED, place, whole
-from vlmbench.trainers.training.metrics import readings
-from vlmbench.trainers.training.start import begin
+from vlmbench.trainers.training.metrics import read_metrics
+from vlmbench.trainers.training.start import read_start
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_the_finished_folder_is_a_model_with_a_card_and_an_adapter(
     assert facts["steps"] == 6
     assert facts["global_batch"] == 8
     work = finished.parent
-    assert [reading["step"] for reading in readings(work)] == [1, 2, 3, 4, 5, 6]
+    assert [reading["step"] for reading in read_metrics(work)] == [1, 2, 3, 4, 5, 6]
     assert samples(work) == [0, 2, 4, 6]
     assert any((work / "tensorboard").iterdir())
     assert [folder.name for folder in whole(work)] == ["checkpoint-4", "checkpoint-6"]
@@ -108,8 +108,8 @@ def test_an_interrupted_run_ends_in_the_weights_of_an_uninterrupted_one(
     go(recipe, "broken", resume="latest")
     go(recipe, "straight")
     assert same(tensors(tmp_path / "broken/checkpoint-6"), tensors(tmp_path / "straight/checkpoint-6"))
-    steps = [[line["step"], line["loss"]] for line in readings(tmp_path / "broken")]
-    assert steps == [[line["step"], line["loss"]] for line in readings(tmp_path / "straight")]
+    steps = [[line["step"], line["loss"]] for line in read_metrics(tmp_path / "broken")]
+    assert steps == [[line["step"], line["loss"]] for line in read_metrics(tmp_path / "straight")]
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(
@@ -189,7 +189,7 @@ def test_a_broken_picture_stops_a_run_or_is_passed_over(
         go(recipe, "failing")
     skipping = replace(recipe, data=replace(recipe.data, broken="skip"))
     finished = go(skipping, "skipping")
-    assert readings(finished.parent)[-1]["skipped"] == 1
+    assert read_metrics(finished.parent)[-1]["skipped"] == 1
 
 
 def test_stage_two_begins_with_what_stage_one_left_and_lists_what_does_not_fit(
@@ -234,7 +234,7 @@ def test_every_part_can_learn_in_every_way(
 
 def test_packed_rows_train(model: Path, data: Path, go: Callable[..., Path]) -> None:
     recipe = small(model, data, "data.packing=true", "schedule.batch=1", "schedule.max_steps=2")
-    assert readings(go(recipe).parent)[-1]["step"] == 2
+    assert read_metrics(go(recipe).parent)[-1]["step"] == 2
 
 
 def test_a_model_of_parts_is_built_trained_and_opened(
@@ -268,13 +268,13 @@ def test_a_tower_is_seen_as_the_recipe_says_and_a_whole_model_as_it_was_trained(
 ) -> None:
     parts = [f"model.language.path={model}", f"model.vision.path={model}", "model.start=none"]
     seen = ["model.vision.select_layer=-1", "model.vision.select_strategy=full"]
-    begun = begin(small(model, data, *parts, *seen), tmp_path).llava
+    begun = read_start(small(model, data, *parts, *seen), tmp_path).llava
     assert (begun.select_layer, begun.select_strategy) == (-1, "full")
     for setting in seen:
         with pytest.raises(UserError, match="in this model"):
-            begin(small(model, data, setting), tmp_path)
+            read_start(small(model, data, setting), tmp_path)
     # Of four hidden states, counted from either end.
-    assert begin(small(model, data, "model.vision.select_layer=2"), tmp_path).llava.select_layer == -2
+    assert read_start(small(model, data, "model.vision.select_layer=2"), tmp_path).llava.select_layer == -2
 
 
 def test_what_was_left_out_and_another_global_batch_are_told_to_who_watches_and_in_the_card(
@@ -309,6 +309,6 @@ def test_pictures_that_cannot_be_read_are_counted_once_and_up_to_the_limit(
     for number in (1, 4, 7):
         (data.parent / "pictures" / f"{number}.png").write_bytes(b"no picture")
     finished = go(small(model, data, "data.broken=skip", "data.broken_limit=3"))
-    assert readings(finished.parent)[-1]["skipped"] == 3
+    assert read_metrics(finished.parent)[-1]["skipped"] == 3
     with pytest.raises(UserError, match="more than 2 could not be used"):
         go(small(model, data, "data.broken=skip", "data.broken_limit=2"), "stopped")

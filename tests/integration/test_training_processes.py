@@ -23,7 +23,7 @@ from vlmbench.checkpoints.read import open_llava
 from vlmbench.trainers.recipe.model import Quantisation
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.checkpoints import TRAINED, whole
-from vlmbench.trainers.training.metrics import readings
+from vlmbench.trainers.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def command(model: Path, data: Path, tmp_path: Path) -> Callable[..., subprocess
 
 
 def losses(work_dir: Path) -> list[float]:
-    return [reading["loss"] for reading in readings(work_dir)]
+    return [reading["loss"] for reading in read_metrics(work_dir)]
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -173,14 +173,14 @@ def test_without_deepspeed_a_run_goes_on_on_another_number_of_processes(
 
 KILLED = """
 import os, signal, sys
-from vlmbench.trainers.training import weights
+from vlmbench.trainers.training import checkpointing
 from vlmbench.__main__ import main
-write = weights.save
+write = checkpointing.save_safetensors
 def dying(tensors, file):
     write(tensors, file)
     if "checkpoint-4" in str(file):
         os.kill(os.getpid(), signal.SIGKILL)
-weights.save = dying
+checkpointing.save_safetensors = dying
 sys.exit(main())
 """
 
@@ -261,7 +261,7 @@ def test_broken_pictures_are_counted_over_all_processes_each_once(
     sets = ("schedule.accumulation=1", "data.broken=skip")
     whole_run = command("--nproc", "2", "--work-dir", "run", more=(*sets, "data.broken_limit=3"))
     assert whole_run.returncode == 0, whole_run.stderr
-    assert readings(tmp_path / "run")[-1]["skipped"] == 3
+    assert read_metrics(tmp_path / "run")[-1]["skipped"] == 3
     stopped = command("--nproc", "2", "--work-dir", "stopped", more=(*sets, "data.broken_limit=2"))
     assert stopped.returncode == 1
     assert "pictures could not be read, in all processes" in stopped.stderr

@@ -33,18 +33,17 @@ from llava_shapes import FEW_MILLIONS
 from sized_llava import save_llava
 from tiny_models import picture
 
+from vlmbench.trainers.devices import rank_settings
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training import Job
-from vlmbench.trainers.training.arguments import arguments
-from vlmbench.trainers.training.computing import computing
-from vlmbench.trainers.training.dataloader import feed
+from vlmbench.trainers.training.dataloader import make_feed
 from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
 from vlmbench.trainers.training.observers import Looking
 from vlmbench.trainers.training.parts import build
-from vlmbench.trainers.training.stage import Stage
-from vlmbench.trainers.training.start import begin
+from vlmbench.trainers.training.stage import Stage, trainer_settings
+from vlmbench.trainers.training.start import read_start
 from vlmbench.trainers.training.watching import NoWatch
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
@@ -93,21 +92,21 @@ def recipes(model: Path, data: Path, batch: int, *more: str) -> dict[str, Recipe
 
 def seconds(name: str, recipe: Recipe, folder: Path) -> float:
     """One epoch, from the first batch to the last step."""
-    how = computing(recipe.parallelism)
+    how = rank_settings(recipe.parallelism)
     job = Job(recipe=recipe, work_dir=folder / name, home=folder / "home")
     job.work_dir.mkdir(parents=True, exist_ok=True)
-    start = begin(recipe, job.work_dir)
-    made = feed(recipe, start, how, job.work_dir, job.home)
+    start = read_start(recipe, job.work_dir)
+    made = make_feed(recipe, start, how, job.work_dir, job.home)
     stage = Stage(job=job, how=how, start=start, feed=made)
     model = build(start.llava, recipe, how).model
     trainer: Any
     if name in ("plain", "careful"):
         undo(model, gradients=name == "plain")
-        trainer = Plain(model=model, args=arguments(stage), train_dataset=made.dataset)
+        trainer = Plain(model=model, args=trainer_settings(stage), train_dataset=made.dataset)
         trainer.loader = made.loader
     else:
         unseen = Looking(metrics=Metrics(job.work_dir, 0, writes=False), watch=NoWatch(), talk=None)
-        trainer = Loop(model, arguments(stage), stage, unseen)
+        trainer = Loop(model, trainer_settings(stage), stage, unseen)
     trainer._save_checkpoint = lambda *_: None
     began = time.perf_counter()
     trainer.train()

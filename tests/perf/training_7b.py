@@ -23,10 +23,10 @@ from llava_shapes import FEW_MILLIONS, SEVEN_B, Shape
 from machine_rates import matmul_rate
 from sized_llava import save_llava
 
+from vlmbench.trainers.devices import rank_settings
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.computing import computing
-from vlmbench.trainers.training.dataloader import feed
-from vlmbench.trainers.training.start import begin
+from vlmbench.trainers.training.dataloader import make_feed
+from vlmbench.trainers.training.start import read_start
 
 ON_GPU = ("parallelism.device=gpu", "parallelism.precision=bf16", "parallelism.checkpointing=true")
 TRAINED = {
@@ -77,8 +77,8 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
 
 def operations(recipe: Recipe, folder: Path, shape: Shape) -> float:
     """Of an epoch: two operations a multiplication."""
-    how = computing(recipe.parallelism)
-    made = feed(recipe, begin(recipe, folder / "count"), how, folder / "count", folder / "home")
+    how = rank_settings(recipe.parallelism)
+    made = make_feed(recipe, read_start(recipe, folder / "count"), how, folder / "count", folder / "home")
     text, vision = shape.text, shape.vision
     width, inner = text["hidden_size"], text["intermediate_size"]
     linear = text["num_hidden_layers"] * (4 * width**2 + 3 * width * inner)

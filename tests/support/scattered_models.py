@@ -28,8 +28,8 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.vision import open_vision
+from vlmbench.trainers.devices import rank_settings
 from vlmbench.trainers.recipe.loading import read_recipe
-from vlmbench.trainers.training.computing import computing
 from vlmbench.trainers.training.loading import load
 
 ROPE = {
@@ -58,7 +58,7 @@ def same(llava: Llava, precision: Any) -> bool:
 
     recipe = read_recipe("demo_lora")
     recipe = replace(recipe, parallelism=replace(recipe.parallelism, deepspeed="zero3", precision=precision))
-    how = computing(recipe.parallelism)
+    how = rank_settings(recipe.parallelism)
     whole = load(llava, recipe, how)
     sharing: Any = HfDeepSpeedConfig
     settings = sharing(

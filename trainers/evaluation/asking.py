@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.trainers.evaluation.nouns import Candidate
+from vlmbench.trainers.evaluation.candidates import Candidate
 
 INTERRUPTED = 130
 GRACE = 5.0

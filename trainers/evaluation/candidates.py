@@ -1,23 +1,89 @@
-"""A checkpoint becomes a candidate: its weights are kept at once, and made a model by another process.
+"""Checkpoints that are evaluated: their weights, then their models, and the figures of their runs.
 
-Other ranks wait while the first keeps them, so that takes a link and no copy. And no thread of the training's
-own process may write the model: that draws from torch's random numbers, on which the training counts.
+The other ranks wait while rank 0 keeps the weights, so it makes a hard link and no copy. A process of its own
+makes the model: in the training's process that would draw random numbers on which the training counts.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.trainers.evaluation.nouns import Candidate
 from vlmbench.trainers.recipe.model import Recipe
+from vlmbench.trainers.training.job import CANDIDATES, RUNS
 
+_MODEL, _TRAINED = "step-", "trained-"
 _ASIDE = ".unfinished"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A checkpoint to be evaluated."""
+
+    step: int
+    model: Path
+    work_dir: Path
+
+    @property
+    def trained(self) -> Path:
+        """Where its trained parameters are kept until it is a model."""
+        return self.model.with_name(f"{_TRAINED}{self.step}")
+
+    def run(self, benchmark: str) -> Path:
+        """The run folder of a benchmark."""
+        return self.work_dir / RUNS / self.model.name / _plain(benchmark)
+
+
+def candidate(work_dir: Path, step: int) -> Candidate:
+    """The candidate of that step, whether or not it is there."""
+    return Candidate(step=step, model=work_dir / CANDIDATES / f"{_MODEL}{step}", work_dir=work_dir)
+
+
+def candidates(work_dir: Path) -> list[Candidate]:
+    """All that were kept during training, by step, as models or as parameters."""
+    names = [folder.name for folder in (work_dir / CANDIDATES).glob("*-*")]
+    steps = {
+        int(name[len(prefix) :])
+        for name in names
+        for prefix in (_MODEL, _TRAINED)
+        if name.startswith(prefix) and name[len(prefix) :].isdigit()
+    }
+    return [candidate(work_dir, step) for step in sorted(steps)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """The headline of one run of a candidate."""
+
+    step: int
+    benchmark: str
+    value: float | None
+    ci95: tuple[float, float] | None
+    n: int
+    name: str
+    run: Path
+    unit: str = "fraction"
+
+    @property
+    def text(self) -> str:
+        """The figure with its unit."""
+        if self.value is None:
+            return "no score"
+        return self.plain(self.value) + (" %" if self.unit == "fraction" else "")
+
+    def plain(self, figure: float) -> str:
+        """In per cent for a fraction, else as it is."""
+        return f"{figure * 100:.1f}" if self.unit == "fraction" else f"{figure:.1f}"
+
+
+def _plain(benchmark: str) -> str:
+    return Path(benchmark).stem if benchmark.endswith(".tsv") else benchmark
+
+
 def keep(found: Candidate, checkpoint: Path) -> None:
-    """What the checkpoint learned, also once the checkpoint is gone."""
+    """Keep the trained parameters of a checkpoint, which may be removed later."""
     from vlmbench.trainers.training.checkpoints import TRAINED
 
     aside = found.trained.with_name(f".{found.trained.name}{_ASIDE}")
@@ -31,7 +97,7 @@ def keep(found: Candidate, checkpoint: Path) -> None:
 
 
 def make(found: Candidate, recipe: Recipe) -> Path:
-    """The candidate as a model; what was kept for that is let go."""
+    """Make the candidate a model and remove its kept parameters; returns the model's folder."""
     from vlmbench.trainers.training import export
 
     if not found.model.is_dir():

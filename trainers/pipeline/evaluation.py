@@ -27,9 +27,9 @@ from vlmbench.trainers.evaluation import (
     keep,
 )
 from vlmbench.trainers.evaluation.asking import INTERRUPTED, ask
-from vlmbench.trainers.evaluation.reporting import is_logged, log_values, reason, results_text, write_best
+from vlmbench.trainers.evaluation.choosing import is_logged, log_values, reason, results_text, write_best
 from vlmbench.trainers.training import Saved
-from vlmbench.trainers.training.discard import begins_at
+from vlmbench.trainers.training.checkpoints import begins_at
 from vlmbench.trainers.training.job import MODEL
 
 from .request import Harness

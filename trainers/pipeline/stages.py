@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.trainers.chain import Stage, placed, training
-from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.devices import check_deepspeed_file
 from vlmbench.trainers.evaluation import Question, candidate, make
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
@@ -138,7 +138,7 @@ class Pipeline:
         if launched(os.environ) or (work_dir / MODEL).is_dir():
             return self._train_here(recipe, work_dir)
         _check_nothing_is_missing(recipe, topology.nproc, work_dir)
-        agree(recipe, topology.size)
+        check_deepspeed_file(recipe, topology.size)
         if not needed(recipe, topology):
             return self._train_here(recipe, work_dir)
         command = [*self.request.stage_command(recipe.name), *self.request.evaluation_flags()]
@@ -212,7 +212,7 @@ def _check_resume(resume: str | None, stages: Sequence[Placed]) -> None:
     raise UserError(
         f"is no checkpoint of this training, which keeps its own in {folders}.",
         file=resume,
-        fix=f"--work-dir {Path(resume).parent} goes on where it is; --resume alone, from the last one here.",
+        fix=f"--work-dir {Path(resume).parent} resumes it; --resume alone continues from the last one here.",
     )
 
 

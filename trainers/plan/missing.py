@@ -12,7 +12,7 @@ from typing import Literal
 
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import LanguageModel, Recipe, VisionTower
-from vlmbench.trainers.training.previous_stage import left_by
+from vlmbench.trainers.training.job import left_by
 
 Kind = Literal["weights", "data", "pictures", "stage before", "package", "devices"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.trainers.plan.sizes import config_of, language_part, vision_part
 from vlmbench.trainers.recipe.model import LanguageModel, Recipe, VisionTower
-from vlmbench.trainers.recipe.overrides import PLACE
+from vlmbench.trainers.recipe.typed import PLACE
 
 LAYERS = 2
 """Linear layers of a projector that transformers can train."""

@@ -16,8 +16,7 @@ from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.trainers.recipe.consistency import Origin, refuse_nonsense
 from vlmbench.trainers.recipe.library import FOLDER, Entry, own, recipe_names, shipped
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
-from vlmbench.trainers.recipe.overrides import PLACE, changed, split
-from vlmbench.trainers.recipe.typed import checked, made, merged
+from vlmbench.trainers.recipe.typed import PLACE, changed, checked, made, merged, split
 
 CHAIN_KEYS = ("name", "about", "stages")
 STAGES = ("pretrain", "finetune")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from vlmbench.templates import TEMPLATES
-from vlmbench.trainers.recipe.ranges import Named, Range
+from vlmbench.trainers.recipe.typed import Named, Range
 
 Count = Annotated[int, Range(least=1)]
 Natural = Annotated[int, Range(least=0)]

@@ -6,16 +6,18 @@ what was checked is merged and made into objects at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from vlmbench.errors import UnknownName, UserError
+from vlmbench.errors import UnknownName, UsageError, UserError
 
 T = TypeVar("T")
+PLACE = "--set"
 
 
 @cache
@@ -137,3 +139,111 @@ def dataclass_in(hint: Any) -> type:
 
 def _item(hint: Any) -> Any:
     return get_args(next((o for o in get_args(hint) if get_origin(o) is tuple), hint))[0]
+
+
+class Range(NamedTuple):
+    """Numbers from `least` or above `above`, to `most` or below `below`; never infinite."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def check(self, value: Any, file: str | Path, key: str) -> None:
+        """Refuse a number outside."""
+        if not math.isfinite(value) or not all(self._held(value)):
+            raise UserError(f"must be {self.said()}, not `{value}`.", file=file, key=key)
+
+    def said(self) -> str:
+        """In words."""
+        if self == Range(least=1):
+            return "1 or more"
+        words = {"from": self.least, "above": self.above, "to": self.most, "below": self.below}
+        told = " ".join(f"{word} {number:,}" for word, number in words.items() if number is not None)
+        return f"a number {told}"
+
+    def _held(self, value: float) -> Iterator[bool]:
+        yield self.least is None or value >= self.least
+        yield self.above is None or value > self.above
+        yield self.most is None or value <= self.most
+        yield self.below is None or value < self.below
+
+
+class Named(NamedTuple):
+    """One of the names that something answers to."""
+
+    kind: str
+    known: tuple[str, ...]
+
+    def check(self, value: Any, file: str | Path, key: str) -> None:
+        """Refuse an unknown name, and suggest the nearest."""
+        if value not in self.known:
+            raise UnknownName(self.kind, str(value), self.known, fix=f"({file}, `{key}`)")
+
+
+def split(setting: str) -> tuple[list[str], str]:
+    """The path and the text of `a.b=c`."""
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise UsageError(f"`{setting}` is no `key=value`.", key=PLACE, fix="Write --set schedule.lr=1e-4.")
+    return path.strip().split("."), text.strip()
+
+
+def changed(kind: type, values: Mapping[str, Any], path: list[str], text: str, prefix: str = "") -> Any:
+    """The mapping with the value at `path` set to what `text` means there."""
+    name, rest = path[0], path[1:]
+    key = f"{prefix}.{name}" if prefix else name
+    hint = hint_of(kind, name, key, PLACE)
+    if not rest:
+        return {**values, name: _typed(hint, text, key)}
+    inner = _inside(hint)
+    if inner is None:
+        raise UsageError(f"`{key}` has nothing below it, and `{'.'.join(rest)}` was asked.", key=PLACE)
+    if _is_list(hint):
+        return {**values, name: _in_list(inner, values.get(name) or [], rest, text, key)}
+    return {**values, name: changed(inner, values.get(name) or {}, rest, text, key)}
+
+
+def _typed(hint: Any, text: str, key: str) -> Any:
+    try:
+        return converted(hint, _parsed(hint, text, key), PLACE, key)
+    except UnknownName:
+        raise
+    except UserError as error:
+        raise UsageError(error.what, file=PLACE, key=error.key) from None
+
+
+def _in_list(kind: type, items: list[Any], path: list[str], text: str, key: str) -> list[Any]:
+    place = path[0]
+    if not place.isdigit() or int(place) >= len(items) or len(path) == 1:
+        known = f"{key}.0.…" if len(items) == 1 else f"{key}.0.… to {key}.{len(items) - 1}.…"
+        raise UsageError(f"`{key}` is a list, written {known}.", key=PLACE)
+    chosen = int(place)
+    new = changed(kind, items[chosen], path[1:], text, f"{key}.{place}")
+    return [*items[:chosen], new, *items[chosen + 1 :]]
+
+
+def _inside(hint: Any) -> type | None:
+    found = [*get_args(hint), *(a for o in get_args(hint) for a in get_args(o)), hint]
+    return dataclass_in(next(f for f in found if is_dataclass(f))) if any(map(is_dataclass, found)) else None
+
+
+def _is_list(hint: Any) -> bool:
+    return get_origin(hint) is tuple
+
+
+def _parsed(hint: Any, text: str, key: str) -> Any:
+    """Text stays text where text is wanted; elsewhere it is read as YAML."""
+    options = get_args(hint) or (hint,)
+    if NoneType in options and text.lower() in ("null", "none", ""):
+        return None
+    if str in options and not _is_list(hint):
+        return text
+    if _is_list(hint) and not text.startswith("["):
+        text = f"[{text}]"
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"`{text}` cannot be read as a value.", file=PLACE, key=key) from None

@@ -1,4 +1,4 @@
-"""What a reader of a finished folder has to know: README.md for people, training.json for programs."""
+"""What a finished folder says of its training: README.md for people, training.json for programs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import markdown
 from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
+from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed
 from vlmbench.trainers.recipe.loading import written
 from vlmbench.trainers.recipe.model import Chain, Recipe
 
-from .checkpoints import Given, values
-from .computing import Computing
+from .checkpoints import RunInputs, values
 
 FACTS, CARD = "training.json", "README.md"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -30,15 +30,15 @@ NO_RESULTS = "None yet.\n"
 
 def facts(
     recipe: Recipe,
-    how: Computing,
+    how: RankSettings,
     specs: Sequence[TokenSpec],
-    readings: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
     home: Path | None,
     notes: Sequence[str],
-    given: Given,
+    given: RunInputs,
 ) -> dict[str, Any]:
-    """Everything of the card, as JSON."""
-    last = readings[-1] if readings else {}
+    """What the card says, as a JSON document."""
+    last = metrics[-1] if metrics else {}
     return {
         "recipe": recipe.name,
         "values": values(recipe),
@@ -57,22 +57,22 @@ def facts(
 
 
 def write(
-    folder: Path, recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[str, Any]]
+    folder: Path, recipe: Recipe, known: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Both files."""
-    (folder / FACTS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    (folder / CARD).write_text(_card(recipe, told, readings), "utf-8")
+    """Write both files."""
+    (folder / FACTS).write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / CARD).write_text(_card(recipe, known, metrics), "utf-8")
 
 
 def add_results(folder: Path, text: str) -> None:
-    """Put results, as Markdown, in place of those that the card has."""
+    """Replace the results on the card by this Markdown."""
     file = folder / CARD
     head, mark, _ = file.read_text("utf-8").partition(RESULTS)
     file.write_text(f"{head}{mark or RESULTS}{text.rstrip()}\n", "utf-8")
 
 
 def check_finished(folder: Path, recipe: Recipe) -> None:
-    """Refuse to take a model of other values for this recipe's."""
+    """Raise where the finished model is of another recipe, values or data."""
     file = folder / FACTS
     held = read_object(file) if file.is_file() else {}
     if "values" not in held:
@@ -89,7 +89,7 @@ def check_finished(folder: Path, recipe: Recipe) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides a number."""
+    """Versions of the packages that decide a number."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
@@ -101,9 +101,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def curve(readings: Sequence[Mapping[str, Any]]) -> str:
+def curve(metrics: Sequence[Mapping[str, Any]]) -> str:
     """The loss as a row of bars."""
-    losses = [float(reading["loss"]) for reading in readings]
+    losses = [float(one["loss"]) for one in metrics]
     if not losses:
         return ""
     width = math.ceil(len(losses) / _POINTS)
@@ -129,7 +129,7 @@ def _set(spec: TokenSpec, home: Path | None) -> dict[str, Any]:
     }
 
 
-def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[str, Any]]) -> str:
+def _card(recipe: Recipe, known: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
     base = recipe.model.language.path or recipe.model.start or recipe.pretrained
     chain = Chain(name=recipe.name, about=recipe.about, stages=(recipe,))
     head = [
@@ -139,11 +139,11 @@ def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[st
         "tags: [llava, vlmbench]",
         "---",
     ]
-    told_data = "".join(
+    data_rows = "".join(
         f"| {one['file']} | {one['samples']} | {one['tokens']} | `{one['sha256']}` |\n"
-        for one in told["data"]
+        for one in known["data"]
     )
-    told_versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    versions_text = ", ".join(f"{name} {version}" for name, version in known["versions"].items())
     lines = [
         *head,
         "",
@@ -151,22 +151,23 @@ def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[st
         "",
         f"{recipe.about or 'A LLaVA'}. {recipe.stage.capitalize()} on {recipe.data.name}, from `{base}`.",
         "",
-        *(f"- {note}" for note in told["notes"]),
+        *(f"- {note}" for note in known["notes"]),
         "",
         "## Training",
         "",
-        f"{told['steps']} optimizer steps at a global batch of {told['global_batch']} on {told['processes']} "
-        f"process{'es' * (told['processes'] > 1)}, {told['precision']}. {told_versions}.",
+        f"{known['steps']} optimizer steps at a global batch of {known['global_batch']} on "
+        f"{known['processes']} process{'es' * (known['processes'] > 1)}, {known['precision']}. "
+        f"{versions_text}.",
         "",
-        *_loss(readings),
+        *_loss(metrics),
         "## Data",
         "",
         "| file | samples | tokens | SHA-256 |",
         "|---|---|---|---|",
-        f"{told_data}",
+        f"{data_rows}",
         *(
             f"- {markdown(one['file'])}: {markdown(line, _NOTED)}"
-            for one in told["data"]
+            for one in known["data"]
             for line in one["noted"]
         ),
         "",
@@ -178,9 +179,9 @@ def _card(recipe: Recipe, told: Mapping[str, Any], readings: Sequence[Mapping[st
     return "\n".join(lines) + f"\n{RESULTS}{NO_RESULTS}"
 
 
-def _loss(readings: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not readings:
+def _loss(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not metrics:
         return []
-    first, last = readings[0], readings[-1]
-    said = f"Loss {first['loss']:.4f} (step {first['step']}) to {last['loss']:.4f} (step {last['step']}):"
-    return [said, "", f"`{curve(readings)}`", ""]
+    first, last = metrics[0], metrics[-1]
+    line = f"Loss {first['loss']:.4f} (step {first['step']}) to {last['loss']:.4f} (step {last['step']}):"
+    return [line, "", f"`{curve(metrics)}`", ""]

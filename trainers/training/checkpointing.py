@@ -1,33 +1,43 @@
-"""Hugging Face's Trainer, with checkpoints that are there whole or not at all, of what is trained alone."""
+"""Hugging Face's Trainer with checkpoints that are whole or absent, and hold the trained parameters only.
+
+The parameters are read by name wherever they are kept: on one device, or sharded by DeepSpeed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from transformers import Trainer
 
-from vlmbench.trainers.training import checkpoints, weights
-from vlmbench.trainers.training.guard import Elsewhere
+from vlmbench.errors import UserError
+from vlmbench.model_files.weights import LazyTensor, Weights, save_safetensors
+from vlmbench.trainers.training import checkpoints
+from vlmbench.trainers.training.guard import StoppedElsewhere
 from vlmbench.trainers.training.job import Saved
 from vlmbench.trainers.training.optimizer import rates
-from vlmbench.trainers.training.stage import Stage
+from vlmbench.trainers.training.parts import trained
+from vlmbench.trainers.training.stage import StageSetup
+
+_LISTED = 5
 
 
-class Keeping(Trainer):
-    """Writes and reads them; what is done between two of them is Trainer's."""
+class CheckpointingTrainer(Trainer):
+    """Trainer, with its own way to write and to read checkpoints."""
 
-    def __init__(self, model: Any, args: Any, stage: Stage, callbacks: list[Any]) -> None:
+    def __init__(self, model: Any, args: Any, stage: StageSetup, callbacks: list[Any]) -> None:
         self._stage = stage
         super().__init__(model=model, args=args, train_dataset=stage.feed.dataset, callbacks=callbacks)
 
     def after_checkpoint(self, step: int) -> None:
-        """To be filled in: called on every process, once a checkpoint is whole."""
+        """Called on every rank once a checkpoint is whole; subclasses override it."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Written aside by all ranks, renamed by the first."""
+        """All ranks write into a hidden folder; rank 0 renames it."""
         job, how, step = self._stage.job, self._stage.how, self.state.global_step
         with checkpoints.room_for(job.work_dir, step, self._needed()):
             self._together(lambda: checkpoints.open_aside(job.work_dir, step) if how.first else None)
@@ -36,38 +46,39 @@ class Keeping(Trainer):
             keep = job.recipe.saving.keep
             self._together(lambda: checkpoints.settle(job.work_dir, step, facts, keep) if how.first else None)
         if how.first:
-            self._tell(checkpoints.place(job.work_dir, step), step)
+            self._notify(checkpoints.place(job.work_dir, step), step)
         self.after_checkpoint(step)
         self.accelerator.wait_for_everyone()
 
     def _together(self, work: Callable[[], object]) -> None:
-        """Before any process goes on, all have done it; where one cannot, all stop, and that one says why."""
+        """Do it on every rank before any goes on; where one fails, all stop, and it raises its error."""
         failed: OSError | RuntimeError | None = None
         try:
             work()
         except (OSError, RuntimeError) as error:
             if self.is_deepspeed_enabled:
-                # It lets processes meet while they write: who waits there is not to be told.
+                # DeepSpeed's save is collective: a rank that is blocked in it cannot be notified.
                 raise
             failed = error
         each = self.accelerator.gather(torch.tensor([int(failed is not None)], device=self.args.device))
         if failed is not None:
             raise failed
         if bool(each.any()):
-            raise Elsewhere
+            raise StoppedElsewhere
 
     def _needed(self) -> int:
-        """Bytes of a checkpoint, about: what is trained, and AdamW's two moments of it, in float32."""
-        tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
+        """Estimated bytes of a checkpoint: the trained parameters and AdamW's two moments, in float32."""
+        tensors = gathered(self.model, deepspeed=self.is_deepspeed_enabled)
         return 3 * sum(kept.nbytes for kept in tensors.values())
 
     def _write(self, folder: Path) -> None:
         first = self._stage.how.first
-        tensors = weights.gathered(self.model, deepspeed=self.is_deepspeed_enabled)
+        tensors = gathered(self.model, deepspeed=self.is_deepspeed_enabled)
         if first:
-            weights.save(tensors, folder / checkpoints.TRAINED)
+            save_safetensors(tensors, folder / checkpoints.TRAINED)
         elif self.is_deepspeed_enabled:
-            weights.follow(tensors)
+            for kept in tensors.values():  # a collective for each: rank 0 saves them in the same order
+                kept.load()
         if self.is_deepspeed_enabled:
             engine: Any = self.model_wrapped
             engine.save_checkpoint(str(folder), exclude_frozen_parameters=True)
@@ -80,17 +91,17 @@ class Keeping(Trainer):
         if first:
             self.state.save_to_json(str(folder / "trainer_state.json"))
 
-    def _tell(self, folder: Path, step: int) -> None:
+    def _notify(self, folder: Path, step: int) -> None:
         if self._stage.job.on_checkpoint is not None:
             last = step >= self._stage.steps.all
             saved = Saved(folder=folder, step=step, epoch=float(self.state.epoch or 0), last=last)
             self._stage.job.on_checkpoint(saved)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        weights.load(self.model, Path(resume_from_checkpoint) / checkpoints.TRAINED)
+        load_trained(self.model, Path(resume_from_checkpoint) / checkpoints.TRAINED)
 
     def _init_training_state(self, max_steps: int, *rest: Any) -> Any:
-        """As ever; but when to save and to log is the recipe's, as it is now, and not the checkpoint's."""
+        """As in Trainer, but save and log intervals come from the current recipe, not from the checkpoint."""
         trainer: Any = super()
         found = trainer._init_training_state(max_steps, *rest)
         state: Any = self.state
@@ -100,7 +111,7 @@ class Keeping(Trainer):
     def _prepare_for_training(
         self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any
     ) -> Any:
-        """As ever; then what the checkpoint holds, where only what is trained is in it."""
+        """As in Trainer, then read the checkpoint, which holds the trained parameters only."""
         trainer: Any = super()
         prepared = trainer._prepare_for_training(max_steps, train_dataloader, None)
         if resume_from_checkpoint is not None:
@@ -113,7 +124,7 @@ class Keeping(Trainer):
         return prepared
 
     def _take_rates(self) -> None:
-        """The recipe's, as it is now: the checkpoint has brought those that it was written with."""
+        """Set the current recipe's rates: the checkpoint restored those that it was written with."""
         curve, stepped = self._curve(), self.optimizer
         full = rates(self._stage.recipe.schedule)
         share = curve.lr_lambdas[0](curve.last_epoch)
@@ -130,3 +141,51 @@ class Keeping(Trainer):
 
     def _curve(self) -> Any:
         return self.lr_scheduler
+
+
+def gathered(model: Any, *, deepspeed: bool) -> Weights:
+    """The trained parameters in float32 on the CPU, each read when it is loaded.
+
+    Under DeepSpeed a load is collective: all ranks load them in the same order.
+    """
+    read = _whole if deepspeed else _own
+    return {
+        name: LazyTensor(
+            # A parameter that is sharded has an empty shape of its own.
+            shape=tuple(getattr(parameter, "ds_shape", parameter.shape)),
+            dtype="float32",
+            load=partial(read, parameter),
+        )
+        for name, parameter in sorted(trained(model))
+    }
+
+
+def _own(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter.detach().float().cpu()
+
+
+def _whole(parameter: torch.Tensor) -> torch.Tensor:
+    """DeepSpeed's float32 original; it keeps none where it shards nothing."""
+    from importlib import import_module
+
+    kept = import_module("deepspeed.utils").safe_get_full_fp32_param(parameter)
+    return _own(parameter if kept is None else kept)
+
+
+def load_trained(model: Any, file: Path) -> None:
+    """Copy the file's parameters into the model; both must have the same names."""
+    held = load_file(file)
+    wanted = dict(trained(model))
+    missing, strange = sorted(wanted.keys() - held.keys()), sorted(held.keys() - wanted.keys())
+    if missing or strange:
+        parts = [f"missing: {_some(missing)}"] * bool(missing) + [f"unknown: {_some(strange)}"] * bool(
+            strange
+        )
+        raise UserError(f"does not fit the model: {'; '.join(parts)}.", file=file)
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(held[name])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder that is there whole or not at all, the last few of them, and the way back in.
+"""Checkpoints: folders that are whole or absent, the last few kept, and what a run must share to resume one.
 
 checkpoint-STEP/
     trained.safetensors   every parameter that learns, in float32; with it alone a model can be finished
@@ -13,20 +13,21 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_object
+from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.fingerprints import changed_files, changes, listed, plain
 from vlmbench.trainers.recipe.model import Recipe
-
-from .computing import Computing
+from vlmbench.trainers.training.job import CANDIDATES, RUNS
 
 FACTS, TRAINED = "facts.json", "trained.safetensors"
 FREE = (
@@ -37,8 +38,9 @@ FREE = (
     "data.broken",
     "data.broken_limit",
 )
-"""What may be set otherwise when a run goes on: that is told, and kept with it."""
+"""Values that a resumed run may change; the change is noted in its checkpoints and on its card."""
 _PREFIX = "checkpoint-"
+_OF_A_STEP = re.compile(r"(?:step|trained)-(\d+)")
 
 
 def place(work_dir: Path, step: int) -> Path:
@@ -62,10 +64,10 @@ def open_aside(work_dir: Path, step: int) -> Path:
 
 @contextlib.contextmanager
 def room_for(work_dir: Path, step: int, needed: int) -> Iterator[None]:
-    """Where it cannot be written, nothing is left of it, and the ones before are named to go on from."""
+    """Where it cannot be written, remove the rest of it, and name the checkpoint to resume from."""
     kept = whole(work_dir)
     fix = "Free some space there; then --resume " + (
-        f"goes on from {kept[-1].name}." if kept else "begins anew: there is no checkpoint before."
+        f"continues from {kept[-1].name}." if kept else "starts anew: there is no earlier checkpoint."
     )
     with writing(place(work_dir, step), f"the checkpoint of step {step}", needed, fix):
         try:
@@ -74,7 +76,7 @@ def room_for(work_dir: Path, step: int, needed: int) -> Iterator[None]:
             shutil.rmtree(aside(work_dir, step), ignore_errors=True)
             raise
         except RuntimeError as error:
-            # Where a file cannot be written to its end, torch says so in words of many kinds.
+            # torch has many messages for a file that cannot be written to its end.
             if not traceback.extract_tb(error.__traceback__)[-1].filename.endswith("serialization.py"):
                 raise
             shutil.rmtree(aside(work_dir, step), ignore_errors=True)
@@ -82,7 +84,7 @@ def room_for(work_dir: Path, step: int, needed: int) -> Iterator[None]:
 
 
 def settle(work_dir: Path, step: int, facts: Mapping[str, Any], keep: int) -> Path:
-    """On the disk, under its name, and the oldest beyond `keep` gone; never the one just written."""
+    """Flush it, give it its name, and remove the oldest beyond `keep`, never the one just written."""
     folder, target = aside(work_dir, step), place(work_dir, step)
     (folder / FACTS).write_text(json.dumps(facts, indent=2), "utf-8")
     for file in (path for path in folder.rglob("*") if path.is_file()):
@@ -115,18 +117,18 @@ def step_of(folder: Path) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What a run is given besides its values, known by content: it may lie elsewhere when the run goes on."""
+class RunInputs:
+    """The data and the model that a run starts from, by digest: both may be moved before it is resumed."""
 
     data: Sequence[Mapping[str, Any]] = ()
     before: str | None = None
-    """What the stage before left."""
+    """The digest of the model that the stage before left."""
     changed: tuple[str, ...] = ()
-    """Values that were set otherwise on the way."""
+    """Values that a resumed run changed, as sentences."""
 
 
-def facts_of(recipe: Recipe, how: Computing, step: int, given: Given) -> dict[str, Any]:
-    """What decides whether a run may go on from here."""
+def facts_of(recipe: Recipe, how: RankSettings, step: int, given: RunInputs) -> dict[str, Any]:
+    """What decides whether a run may resume from here."""
     return {
         "step": step,
         "name": recipe.name,
@@ -142,7 +144,7 @@ def facts_of(recipe: Recipe, how: Computing, step: int, given: Given) -> dict[st
 
 
 def values(recipe: Recipe) -> dict[str, Any]:
-    """Whatever decides what is learned; not how it is divided among devices and saved, nor where it lies."""
+    """The values that decide what is learned: no paths, no division among devices, no saving."""
     known = asdict(recipe)
     for key in ("about", "mended", "saving", "pretrained"):
         known.pop(key)
@@ -158,27 +160,27 @@ def values(recipe: Recipe) -> dict[str, Any]:
     return found
 
 
-def check(folder: Path, recipe: Recipe, how: Computing) -> tuple[str, ...]:
-    """Refuse a checkpoint that this run cannot go on from exactly; says what was, or is, set otherwise."""
+def check(folder: Path, recipe: Recipe, how: RankSettings) -> tuple[str, ...]:
+    """Refuse a checkpoint that this run cannot resume exactly; sentences on the values that changed."""
     held = _facts(folder)
-    now = facts_of(recipe, how, held["step"], Given())
-    told = {
+    now = facts_of(recipe, how, held["step"], RunInputs())
+    reasons = {
         "global_batch": f"its global batch was {held['global_batch']}, and is {now['global_batch']} now",
-        "deepspeed": "one was written with DeepSpeed and one is to go on without",
-        "precision": f"it computed in {held['precision']}, and would in {now['precision']} now",
+        "deepspeed": "only one of the two runs with DeepSpeed",
+        "precision": f"its precision was {held['precision']}, and is {now['precision']} now",
     }
     if how.deepspeed is not None:
-        told["world"] = f"DeepSpeed wrote it on {held['world']} processes, and this run has {now['world']}"
+        reasons["world"] = f"DeepSpeed wrote it on {held['world']} processes, and this run has {now['world']}"
     found = list(changes(held["values"], now["values"]))
     wrong = [one.text for one in found if one.key not in FREE]
-    wrong += [why for key, why in told.items() if held[key] != now[key]]
+    wrong += [why for key, why in reasons.items() if held[key] != now[key]]
     if wrong:
         raise _refused(folder, wrong)
     return (*held["changed"], *(f"after step {held['step']}, {one.text}" for one in found))
 
 
-def check_given(folder: Path, given: Given) -> None:
-    """Refuse other data, and another stage before."""
+def check_given(folder: Path, given: RunInputs) -> None:
+    """Refuse a checkpoint of other data, or after another model of the stage before."""
     held = _facts(folder)
     wrong = changed_files(held["data"], given.data)
     if held["before"] != given.before:
@@ -188,19 +190,56 @@ def check_given(folder: Path, given: Given) -> None:
 
 
 def _refused(folder: Path, wrong: Sequence[str]) -> UserError:
-    fix = "Run it as before, or begin anew in another --work-dir."
-    return UserError(f"cannot be gone on from: {listed(wrong)}.", file=folder, fix=fix)
+    fix = "Run it as before, or start anew in another --work-dir."
+    return UserError(f"cannot be resumed: {listed(wrong)}.", file=folder, fix=fix)
 
 
 def _facts(folder: Path) -> dict[str, Any]:
     file = folder / FACTS
     if not file.is_file():
         raise UserError("this is no finished checkpoint of vlmbench's.", file=folder, fix="Check the path.")
-    held = read_object(file, raises=UserError, fix="Go on from another one.")
+    held = read_object(file, raises=UserError, fix="Resume another one.")
     if not held.get("values"):
         raise UserError(
             "an earlier version wrote this checkpoint, which did not keep the values of its recipe with it.",
             file=folder,
-            fix="Go on with that version, or begin anew in another --work-dir.",
+            fix="Resume with that version, or start anew in another --work-dir.",
         )
     return held
+
+
+def begins_at(work_dir: Path, resume: Path | Literal["latest"] | None) -> int:
+    """The step from which such a run would continue; 0 where it starts anew."""
+    if isinstance(resume, Path):
+        return step_of(resume)
+    found = whole(work_dir) if resume else []
+    return step_of(found[-1]) if found else 0
+
+
+def discard_after(work_dir: Path, step: int) -> str | None:
+    """Remove checkpoints after that step, and their models and evaluations; a sentence on what was removed.
+
+    A run that resumes from an earlier checkpoint must never resume from the later ones again.
+    """
+    dropped = sorted(_above(work_dir, step))
+    for _, folder in dropped:
+        # Renamed first: half of it is never taken for one.
+        doomed = folder.with_name(f".{folder.name}.unfinished")
+        shutil.rmtree(doomed, ignore_errors=True)
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    if not dropped:
+        return None
+    steps = ", ".join(str(number) for number in sorted({number for number, _ in dropped}))
+    return f"deleted checkpoints and evaluations of {steps}: this run resumes from step {step}"
+
+
+def _above(work_dir: Path, step: int) -> Iterator[tuple[int, Path]]:
+    for folder in whole(work_dir):
+        if (number := step_of(folder)) > step:
+            yield number, folder
+    for place in (CANDIDATES, RUNS):
+        for folder in (work_dir / place).glob("*-*"):
+            found = _OF_A_STEP.fullmatch(folder.name)
+            if found is not None and int(found[1]) > step:
+                yield int(found[1]), folder

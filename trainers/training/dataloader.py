@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vlmbench.errors import VlmbenchError
 from vlmbench.plain_text import visible
 from vlmbench.trainers.data.collate import Collator, Sample
 from vlmbench.trainers.data.dataset import LlavaDataset
+from vlmbench.trainers.data.generated import as_llava, folder_of
 from vlmbench.trainers.data.mixture import mixture, token_specs
 from vlmbench.trainers.data.packing import PackedCollator, pack
 from vlmbench.trainers.data.pictures import Pictures
@@ -22,8 +23,9 @@ from vlmbench.trainers.data.progress import StderrProgress, quiet
 from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
 from vlmbench.trainers.data.token_file import TokenFile
 from vlmbench.trainers.data.waiting import shared_tokens
-from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.computing import Computing
+from vlmbench.trainers.devices import RankSettings
+from vlmbench.trainers.recipe.model import Data, Recipe, Source
+from vlmbench.trainers.training.handoff import wait_for_file
 from vlmbench.trainers.training.start import Start
 
 FAILED = "failed"
@@ -35,7 +37,7 @@ _SHOWN = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """Everything that the loop draws batches from."""
+    """The batches, and what they are made of."""
 
     dataset: LlavaDataset
     specs: tuple[TokenSpec, ...]
@@ -44,7 +46,7 @@ class Feed:
     pad: int
     loader: EpochLoader
     notes: tuple[str, ...]
-    """What was cut or left out of the data, in words."""
+    """Sentences on what was cut or left out of the data."""
 
     @property
     def micro_batches(self) -> int:
@@ -52,8 +54,8 @@ class Feed:
         return len(self.loader)
 
 
-def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Path | None) -> Feed:
-    """The loader of this rank; the first tokenises, the others wait for its file."""
+def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, home: Path | None) -> Feed:
+    """The loader of this rank; rank 0 tokenises, the others wait for its file."""
     features = start.llava.feature_count()
     specs = tuple(token_specs(recipe, start.tokenizer, features))
     sets = [
@@ -89,18 +91,18 @@ def feed(recipe: Recipe, start: Start, how: Computing, work_dir: Path, home: Pat
 
 def _notes(specs: Sequence[TokenSpec], sets: Sequence[TokenFile]) -> Iterator[str]:
     for spec, made in zip(specs, sets, strict=True):
-        # Ids are the file's own words.
+        # A note quotes ids from the file.
         yield from (visible(f"{spec.file.name}: {line}", _SHOWN) for line in made.notes.lines())
 
 
-def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: Computing) -> EpochLoader:
+def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSettings) -> EpochLoader:
     import torch
 
     schedule, data = recipe.schedule, recipe.data
     spread = Spread(
         batch=schedule.batch * schedule.accumulation, world=how.world, rank=how.rank, seed=recipe.seed
     )
-    samples: Any = Told(dataset)
+    samples: Any = ErrorsAsValues(dataset)
     collate: Any = plain
     sampler: ShuffledSampler
     if data.packing:
@@ -114,7 +116,7 @@ def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: Computi
     return EpochLoader(
         samples,
         batch_sampler=Batches(sampler, schedule.batch),
-        collate_fn=ToldCollator(collate),
+        collate_fn=ErrorCollator(collate),
         num_workers=data.workers,
         pin_memory=data.pin_memory and not how.cpu,
         persistent_workers=data.workers > 0,
@@ -136,7 +138,7 @@ class Batches:
 
     @property
     def batch_sampler(self) -> Batches:
-        """Itself, where the loop looks for what it wrapped to skip batches."""
+        """Itself: accelerate looks here for what it wrapped to skip batches."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -152,7 +154,7 @@ class Batches:
 
 
 class EpochLoader(DataLoader[Any]):
-    """torch's loader, which the loop tells of each epoch."""
+    """torch's loader with the epoch's order, which the loop sets."""
 
     def set_epoch(self, epoch: int) -> None:
         """The order of that epoch."""
@@ -160,8 +162,8 @@ class EpochLoader(DataLoader[Any]):
         batches.set_epoch(epoch)
 
 
-class Told:
-    """The data set, with what the user can mend as a value: raised in a worker, it would lose its form."""
+class ErrorsAsValues:
+    """The data set; errors for the user are returned, since raised in a worker they would lose their type."""
 
     def __init__(self, dataset: LlavaDataset) -> None:
         self._dataset = dataset
@@ -179,7 +181,7 @@ class Told:
 class PackedRows:
     """Rows of several samples."""
 
-    def __init__(self, samples: Told, rows: Sequence[Sequence[int]]) -> None:
+    def __init__(self, samples: ErrorsAsValues, rows: Sequence[Sequence[int]]) -> None:
         self._samples, self._rows = samples, rows
 
     def __len__(self) -> int:
@@ -189,7 +191,7 @@ class PackedRows:
         return [self._samples[place] for place in self._rows[index]]
 
 
-class ToldCollator:
+class ErrorCollator:
     """A batch, or the first failure among its samples."""
 
     def __init__(self, collate: Any) -> None:
@@ -201,3 +203,16 @@ class ToldCollator:
         failed = next((one for one in flat if isinstance(one, VlmbenchError)), None)
         batch: dict[str, Any] = {FAILED: failed} if failed is not None else self._collate(samples)
         return batch
+
+
+def with_files(recipe: Recipe, *, leader: bool, home: Path | None = None) -> Recipe:
+    """The recipe with a LLaVA file for every source; rank 0 writes those that are generated or converted."""
+
+    def filed(source: Source) -> Source:
+        if source.kind != "llava" and not leader:
+            wait_for_file(folder_of(source, recipe.seed, home))
+        made: Source = as_llava(source, recipe.seed, home)
+        return made
+
+    data: Data = replace(recipe.data, sources=tuple(map(filed, recipe.data.sources)))
+    return replace(recipe, data=data)

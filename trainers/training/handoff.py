@@ -1,6 +1,7 @@
-"""Between two stages rank 0 evaluates; the other ranks wait on its heartbeat file, however long that takes.
+"""Ranks wait for what rank 0 alone does, by files and without a collective that could time out.
 
-The next stage begins with a rendezvous that no rank may be late for, and a benchmark may take hours.
+Between two stages rank 0 evaluates; the other ranks wait on its heartbeat file, however long that takes. The
+next stage begins with a rendezvous that no rank may be late for, and a benchmark may take hours.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _FAILED = 1
 
 What = Callable[[], Mapping[str, Any]]
 """What is done, and of which model; called for each heartbeat, since the model may be made meanwhile."""
+FILE_PATIENCE = 1800.0
+"""Seconds until a file that rank 0 writes without a heartbeat must be there."""
 
 
 def mark_of(work_dir: Path, place: int) -> Path:
@@ -63,3 +66,16 @@ def wait_for_first(mark: Path, what: What, patience: float = PATIENCE, pause: fl
         )
 
     return wait_for(code, mark, late, patience=patience, pause=pause)
+
+
+def wait_for_file(path: Path, patience: float = FILE_PATIENCE) -> None:
+    """Return once the file or folder is there."""
+
+    def late(_: float) -> UserError:
+        return UserError(
+            f"the first process did not write this within {patience:.0f} s.",
+            file=path,
+            fix="Look at its output; VLMBENCH_HOME must be a folder that every process sees.",
+        )
+
+    wait_for(lambda _: path.exists() or None, path, late, patience=patience)

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: a line of JSON each time, and the same for TensorBoard."""
+"""What a run logs: a line of JSON each time, and the same for TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ METRICS, TALKS, BOARD = "metrics.jsonl", "samples.jsonl", "tensorboard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How training stands after an optimizer step."""
+class StepMetrics:
+    """How training goes, after an optimizer step."""
 
     step: int
     epoch: float
     loss: float
-    """Mean over the tokens since the reading before."""
+    """Mean over the tokens since the metrics before."""
     grad_norm: float | None
     """Of the last step, before clipping."""
     learning_rate: dict[str, float]
     """By part, of the last step."""
     rows: int
-    """Since the reading before, over all processes."""
+    """Since the metrics before, over all ranks."""
     rows_per_second: float
     tokens_per_second: float
-    """Pictures' places among them, padding not."""
+    """With pictures' positions, without padding."""
     memory: int
-    """Bytes at most so far, on this device."""
+    """Peak bytes on this device so far."""
     skipped: int
-    """Records so far whose pictures could not be read, over all processes."""
+    """Records so far whose pictures could not be read, over all ranks."""
     seconds: float
-    """Since this sitting began."""
+    """Since this process started or resumed the run."""
     at: float
-    """The clock."""
+    """Unix time."""
 
 
 class Metrics:
-    """The file and the board of one work folder; what a killed run wrote beyond its checkpoint is cut off."""
+    """The files of one work folder; what a killed run logged after its checkpoint is removed."""
 
     def __init__(self, work_dir: Path, after: int, *, writes: bool = True) -> None:
         self._file = work_dir / METRICS
@@ -53,11 +53,11 @@ class Metrics:
         if writes:
             with written(self._file):
                 _cut(work_dir / METRICS, after)
-                # The sample after that step is held anew.
+                # The sample conversation after that step is held again.
                 _cut(work_dir / TALKS, after - 1)
                 self._board = _board(work_dir / BOARD, after)
 
-    def add(self, reading: Reading) -> None:
+    def add(self, reading: StepMetrics) -> None:
         """One line, flushed."""
         with written(self._file):
             with self._file.open("a", encoding="utf-8") as file:
@@ -67,25 +67,25 @@ class Metrics:
                     self._board.add_scalar(name, value, reading.step)
 
     def close(self) -> None:
-        """Everything is on the disk."""
+        """Flush to disk."""
         if self._board is not None:
-            # A full disk was told by `add`.
+            # `add` reported a full disk.
             with contextlib.suppress(OSError):
                 self._board.close()
 
 
 def written(file: Path) -> contextlib.AbstractContextManager[None]:
-    """A full disk is told."""
-    fix = "Free some space there; then --resume goes on from the last checkpoint."
+    """Report a full disk as a UserError about this file."""
+    fix = "Free some space there; then --resume continues from the last checkpoint."
     return writing(file, "how the training goes", None, fix)
 
 
-def readings(work_dir: Path) -> list[dict[str, Any]]:
-    """Every line so far; those of evaluations, which stand in the same file, left out."""
+def read_metrics(work_dir: Path) -> list[dict[str, Any]]:
+    """Every line so far, without those of evaluations, which are in the same file."""
     return [line for line in whole_lines(work_dir / METRICS) if "loss" in line]
 
 
-def _scalars(reading: Reading) -> dict[str, float]:
+def _scalars(reading: StepMetrics) -> dict[str, float]:
     rates = {f"learning rate/{part}": rate for part, rate in reading.learning_rate.items()}
     norm = {} if reading.grad_norm is None else {"gradient norm": reading.grad_norm}
     speed = {"rows per second": reading.rows_per_second, "tokens per second": reading.tokens_per_second}
@@ -110,13 +110,13 @@ def _cut(file: Path, after: int) -> None:
 
 
 def whole_lines(file: Path) -> list[dict[str, Any]]:
-    """Whole lines; a killed process may have left half of one at the end."""
+    """Its whole lines: a killed process may have left half a line at the end."""
     lines = file.read_bytes().split(b"\n") if file.is_file() else []
     return [line for text in lines if (line := line_object(text)) is not None]
 
 
-class Pace:
-    """Rows and tokens since the last reading."""
+class Throughput:
+    """Rows and tokens since the last metrics."""
 
     def __init__(self, world: int, *, cpu: bool) -> None:
         self._world, self._cpu = world, cpu
@@ -124,12 +124,12 @@ class Pace:
         self._rows = self._tokens = 0
 
     def add(self, rows: int, tokens: int) -> None:
-        """One micro-batch of this process; the others' are taken to be like it."""
+        """Add a micro-batch of this rank; those of other ranks are assumed to be like it."""
         self._rows += rows
         self._tokens += tokens
 
     def take(self) -> dict[str, Any]:
-        """The part of a reading that is about time, and a new beginning."""
+        """The metrics that are about time; counting starts again."""
         now = time.monotonic()
         seconds = max(now - self._since, 1e-9)
         found = {
@@ -145,7 +145,7 @@ class Pace:
 
 
 def memory(*, cpu: bool) -> int:
-    """Bytes at most, of the device or of this process."""
+    """Peak bytes of the device, or on a CPU of this process."""
     if not cpu:
         import torch
 

@@ -1,65 +1,139 @@
-"""Where a run is seen: the file of its readings, whoever watches, and the sample conversation."""
+"""What shows how a run goes: its metrics, its progress, and the sample conversation.
+
+In the sample conversation the model is shown a drawn picture and asked what it sees.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import random
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from vlmbench.images import pad_to_square
 from vlmbench.plain_text import visible
-from vlmbench.trainers.training.metrics import Metrics, Reading
-from vlmbench.trainers.training.sample_chat import QUESTIONS, Talk, note
-from vlmbench.trainers.training.stage import Stage
+from vlmbench.shapes import picture
+from vlmbench.shapes.scene import random_scene
+from vlmbench.templates import IMAGE, Turn
+from vlmbench.trainers.data.collate import expand
+from vlmbench.trainers.data.encoding import Encoder
+from vlmbench.trainers.data.mixture import style_of
+from vlmbench.trainers.data.pictures import Pictures, mean_colour
+from vlmbench.trainers.recipe.model import Recipe
+from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, written
+from vlmbench.trainers.training.stage import StageSetup
+from vlmbench.trainers.training.start import Start
 from vlmbench.trainers.training.watching import Watch, watch
 
 _SHOWN = 200
 """Characters of an answer in a sample conversation."""
+QUESTIONS = ("Please describe this picture.", "请描述一下这张照片。")
+LONGEST = 48
+"""New tokens of an answer."""
+_SCENE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class Observers:
     """All of them."""
 
     metrics: Metrics
     watch: Watch
-    talk: Talk | None
+    chat: SampleChat | None
 
-    def read(self, reading: Reading) -> None:
-        """Into the file, the board and before the eyes of whoever watches."""
-        self.metrics.add(reading)
-        self.watch.read(reading)
+    def record(self, metrics: StepMetrics) -> None:
+        """Write them to the file and TensorBoard, and show them."""
+        self.metrics.add(metrics)
+        self.watch.read(metrics)
 
     def hear(self, work_dir: Path, step: int, answers: list[str]) -> None:
-        """What the model said in the sample conversation."""
+        """Write down and show the answers of the sample conversation."""
         note(work_dir, step, answers)
         for question, answer in zip(QUESTIONS, answers, strict=True):
-            # What a model says may hold anything, a terminal's own commands among it.
+            # Model text is hostile: it may hold terminal escapes.
             self.watch.say(f"  {question}  {visible(answer, _SHOWN)}")
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Close them."""
         self.watch.end()
         self.metrics.close()
 
 
-def looking(stage: Stage, done: int) -> Looking:
-    """As this process looks on, after `done` steps."""
+def observers_of(stage: StageSetup, done: int) -> Observers:
+    """Those of this rank, for a run that resumes after `done` steps."""
     feed, recipe, first = stage.feed, stage.recipe, stage.how.first
-    talk = Talk(recipe, stage.start, feed.pictures, feed.features) if recipe.saving.sample else None
+    chat = SampleChat(recipe, stage.start, feed.pictures, feed.features) if recipe.saving.sample else None
     metrics = Metrics(stage.job.work_dir, done, writes=first)
-    return Looking(metrics=metrics, watch=watch(first=first), talk=talk)
+    return Observers(metrics=metrics, watch=watch(first=first), chat=chat)
 
 
-class Stepping(TrainerCallback):
-    """Tells each step to the watch."""
+class StepCallback(TrainerCallback):
+    """Shows each step, and logs the last one."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """One more."""
+        """Called after each optimizer step."""
         self._watch.step(state.global_step)
-        # The last reading is told, wherever it falls.
         control.should_log = control.should_log or state.global_step >= state.max_steps
+
+
+class SampleChat:
+    """Asks the same questions each time, greedily: training's random numbers stay as they were."""
+
+    def __init__(self, recipe: Recipe, start: Start, pictures: Pictures, features: int) -> None:
+        self._tokenizer: Any = start.llava.language.tokenizer
+        self._inputs = [_input(question, recipe, start, features) for question in QUESTIONS]
+        shown = picture(random_scene(random.Random(_SCENE))).convert("RGB")  # noqa: S311 - a picture
+        if pictures.square:
+            shown = pad_to_square(shown, mean_colour(pictures.processor.image_mean))
+        self._pixels = pictures.processor([shown], return_tensors="pt")["pixel_values"]
+
+    def ask(self, model: Any, autocast: Any) -> list[str]:
+        """An answer to each question."""
+        import torch
+
+        was = model.training
+        model.eval()
+        device = next(model.parameters()).device
+        answers = []
+        with torch.no_grad(), autocast():
+            for ids in self._inputs:
+                made = model.generate(
+                    input_ids=ids.to(device),
+                    attention_mask=torch.ones_like(ids).to(device),
+                    pixel_values=self._pixels.to(device, next(model.parameters()).dtype),
+                    do_sample=False,
+                    num_beams=1,
+                    max_new_tokens=LONGEST,
+                    use_cache=True,
+                )
+                text = self._tokenizer.decode(made[0, ids.shape[1] :].tolist(), skip_special_tokens=True)
+                answers.append(str(text).strip())
+        model.train(was)
+        return answers
+
+
+def note(work_dir: Path, step: int, answers: list[str]) -> None:
+    """Append a line to samples.jsonl."""
+    line = {"step": step, "said": dict(zip(QUESTIONS, answers, strict=True))}
+    talks = work_dir / TALKS
+    with written(talks), talks.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _input(question: str, recipe: Recipe, start: Start, features: int) -> Any:
+    """The token ids up to where the answer begins."""
+    import numpy as np
+    import torch
+
+    style = style_of(replace(recipe.wording, keep="all"))
+    turn = Turn(question=f"{IMAGE}\n{question}", answer="x")
+    encoded = Encoder(tokenizer=start.tokenizer, style=style).encode([turn])
+    ids = np.array(encoded.ids[: encoded.learned[0][0]])
+    wide, _ = expand(ids, ids, features, start.llava.image_token_id or 0)
+    return torch.from_numpy(wide)[None]

@@ -37,12 +37,12 @@ def finished_llava(llava: Llava, recipe: Recipe, tensors: Weights, where: Path) 
     )
 
 
-def write(llava: Llava, recipe: Recipe, file: Path, folder: Path, *, base: str | None) -> None:
-    """Into an existing folder; adapters also by themselves, as PEFT keeps them."""
+def write_model(llava: Llava, recipe: Recipe, file: Path, folder: Path) -> None:
+    """Write the model into an existing folder, and its adapters by themselves, in PEFT's layout."""
     tensors = open_safetensors(file)
     write_huggingface(finished_llava(llava, recipe, tensors, file), folder)
     if any(is_adapter(name) for name in tensors):
-        _write_adapter(tensors, recipe, folder / ADAPTER, base)
+        _write_adapter(tensors, recipe, folder / ADAPTER)
 
 
 def _as_before(weights: Weights, before: Weights) -> dict[str, LazyTensor]:
@@ -61,7 +61,7 @@ def _cast(kept: LazyTensor, dtype: str) -> LazyTensor:
     return LazyTensor(shape=kept.shape, dtype=dtype, load=read)
 
 
-def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path, base: str | None) -> None:
+def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path) -> None:
     """A PEFT adapter over the whole LLaVA that training began with; the projector lies in it whole."""
     folder.mkdir()
     plain = {f"base_model.model.{without_adapter_name(name)}": kept for name, kept in tensors.items()}
@@ -72,7 +72,7 @@ def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path, base: str | N
     document: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": None,
-        "base_model_name_or_path": base,
+        "base_model_name_or_path": _base_of(recipe),
         "bias": "none",
         "r": main.r if main else 1,
         "lora_alpha": main.alpha if main else 1,
@@ -93,3 +93,8 @@ def _has_projector(tensors: Mapping[str, object]) -> bool:
 
 def _pattern(value: int) -> dict[str, int]:
     return {TOWER.replace(".", r"\.") + ".*": value}
+
+
+def _base_of(recipe: Recipe) -> str | None:
+    """The model that an adapter of this recipe belongs on."""
+    return recipe.pretrained or recipe.model.start or recipe.model.language.path

@@ -1,7 +1,11 @@
-"""What a recipe begins with: a whole LLaVA as one noun, its weights on disk, and its tokenizer for pieces."""
+"""The model that a recipe starts from, before its first step: a `Llava` with lazy weights, and its tokenizer.
+
+Its chat template is made from the recipe's wording, so that it is asked later in the words it was trained in.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +18,18 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import LanguageModel, Llava, VisionTower
 from vlmbench.checkpoints.read import open_llava, read_checkpoint
 from vlmbench.checkpoints.vision import open_vision, published
+from vlmbench.checkpoints.wording import BOS, adds_bos, with_template
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.folder import local_folder
 from vlmbench.model_files.weights import in_memory
+from vlmbench.templates import Turn, chat_template, template
+from vlmbench.trainers.data.mixture import style_of
 from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
 from vlmbench.trainers.plan.sizes import folder_of
-from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.previous_stage import left_by
-from vlmbench.trainers.training.wording import worded
+from vlmbench.trainers.recipe.model import Recipe, Wording
+from vlmbench.trainers.training.job import left_by
+
+_QUESTION = "What is this?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +39,13 @@ class Start:
     llava: Llava
     tokenizer: PieceTokenizer
     sources: Mapping[str, Path]
-    """Where its parts came from."""
+    """The folder of each part."""
 
 
-def begin(recipe: Recipe, work_dir: Path) -> Start:
-    """The stage before, a whole model, or the parts: whichever the recipe names first."""
+def read_start(recipe: Recipe, work_dir: Path) -> Start:
+    """What the stage before left, else the whole model, else the parts that the recipe names."""
     if recipe.pretrained is not None:
-        start = _of_whole(before(recipe.pretrained, work_dir), recipe)
+        start = _of_whole(model_before(recipe.pretrained, work_dir), recipe)
     elif recipe.model.start is not None:
         start = _of_whole(_folder(recipe.model.start), recipe)
     else:
@@ -45,8 +53,8 @@ def begin(recipe: Recipe, work_dir: Path) -> Start:
     return replace(start, llava=worded(start.llava, recipe.wording))
 
 
-def before(named: str, work_dir: Path) -> Path:
-    """What the stage before left."""
+def model_before(named: str, work_dir: Path) -> Path:
+    """The model that the stage before left; raises UserError where there is none."""
     found = left_by(named, work_dir)
     if found is not None:
         return found
@@ -59,9 +67,9 @@ def before(named: str, work_dir: Path) -> Path:
 
 
 def _of_whole(path: Path, recipe: Recipe) -> Start:
-    """Every weight is accounted for: what is missing, unknown or of another shape is listed."""
+    """Missing, unknown and misshapen weights raise an error that lists them."""
     parts = recipe.model
-    # Only what was trained is in these; what a folder holds besides wins.
+    # These hold trained parameters only; whatever else a folder holds has precedence.
     partial = path.is_file() or guess(path) in ("deepspeed", "xtuner")
     llm = _folder(parts.language.path) if partial and parts.language.path else None
     tower = _folder(parts.vision.path) if partial and parts.vision.path else None
@@ -75,11 +83,11 @@ def _of_whole(path: Path, recipe: Recipe) -> Start:
 
 
 def _refuse_other_view(llava: Llava, recipe: Recipe, path: Path) -> None:
-    """A model was made for one of its tower's hidden states, and another would be new to it."""
+    """The projector was trained on one hidden state of the tower, and cannot read another."""
     wanted = recipe.model.vision
     states = int(llava.vision.settings().num_hidden_layers) + 1
     same_tokens = wanted.select_strategy == llava.select_strategy or llava.vision.is_siglip
-    said: dict[str, tuple[Any, Any, bool]] = {
+    values: dict[str, tuple[Any, Any, bool]] = {
         "select_layer": (
             llava.select_layer,
             wanted.select_layer,
@@ -87,7 +95,7 @@ def _refuse_other_view(llava: Llava, recipe: Recipe, path: Path) -> None:
         ),
         "select_strategy": (llava.select_strategy, wanted.select_strategy, same_tokens),
     }
-    for name, (held, asked, same) in said.items():
+    for name, (held, asked, same) in values.items():
         if not same:
             key = f"model.vision.{name}"
             raise UserError(
@@ -140,7 +148,7 @@ def _pieces(tokenizer: Any, *folders: Path) -> PieceTokenizer:
 
 
 def _fresh(llava: Llava, recipe: Recipe) -> Llava:
-    """Parts that the recipe wants anew, drawn from its seed."""
+    """Parts that the recipe marks `fresh`, drawn anew from its seed."""
     if recipe.pretrained is not None:
         return llava
     if recipe.model.language.fresh:
@@ -185,8 +193,61 @@ def _drawn(make: Any, seed: int) -> dict[str, Any]:
 
 
 def _like(drawn: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that the model had; a tied head is left out as it was."""
+    """The drawn weights under the names that the model had: a tied head stays left out."""
     absent = wanted.keys() - drawn.keys()
     if absent:
         raise ModelError(f"{len(absent)} weights cannot be drawn anew: {', '.join(sorted(absent)[:3])}, …")
     return {name: drawn[name] for name in wanted}
+
+
+def worded(llava: Llava, wording: Wording) -> Llava:
+    """The model with the recipe's chat template; its own stays where it gives the same text."""
+    spoken = _spoken(llava, wording)
+    return spoken if wording.bos == "none" else _begun(spoken)
+
+
+def _begun(llava: Llava) -> Llava:
+    """Begin conversations with the token they had in training, where the tokenizer adds none."""
+    tokenizer, chat = llava.language.tokenizer, llava.chat_template or ""
+    if adds_bos(tokenizer) or not from_transformers(tokenizer).bos or "bos_token" in chat:
+        return llava
+    return replace(llava, chat_template=BOS + chat)
+
+
+def _spoken(llava: Llava, wording: Wording) -> Llava:
+    if llava.chat_template is not None and _asks(llava) == _wanted(wording):
+        return llava
+    chosen = template(wording.template)
+    if wording.separator is not None:
+        chosen = replace(chosen, separator=wording.separator)
+    return replace(
+        with_template(llava, wording.template), chat_template=_opening(wording) + chat_template(chosen)
+    )
+
+
+def _asks(llava: Llava) -> str:
+    """One question in the model's own template."""
+    tokenizer: Any = llava.language.tokenizer
+    message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _QUESTION}]}
+    text: str = tokenizer.apply_chat_template(
+        [message], chat_template=llava.chat_template, tokenize=False, add_generation_prompt=True
+    )
+    return text.removeprefix(tokenizer.bos_token or "")
+
+
+def _wanted(wording: Wording) -> str:
+    style = style_of(replace(wording, keep="all"))
+    return style.question(Turn(question=f"<image>\n{_QUESTION}", answer=None), 1)
+
+
+def _opening(wording: Wording) -> str:
+    """Text before the first question, unless a conversation has a system text of its own."""
+    system = ""
+    if wording.system:
+        known = template(wording.template).system or ""
+        system = known.replace("{system}", wording.system)
+    text = wording.preamble + system
+    if not text:
+        return ""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "{%- if messages[0]['role'] != 'system' -%}{{ " + quoted + " }}{%- endif -%}"

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from .metrics import Reading
+from .metrics import StepMetrics
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,7 +21,7 @@ class Watch(Protocol):
     def step(self, step: int) -> None:
         """One more is done."""
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: StepMetrics) -> None:
         """How it stands."""
 
     def say(self, text: str) -> None:
@@ -47,7 +47,7 @@ class NoWatch:
     def step(self, step: int) -> None:
         """Nothing."""
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: StepMetrics) -> None:
         """Nothing."""
 
     def say(self, text: str) -> None:
@@ -76,7 +76,7 @@ class PlainWatch:
     def step(self, step: int) -> None:
         """Told with the next reading."""
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: StepMetrics) -> None:
         """A line when it is time."""
         left = time_left(reading.step, self._from, self._total, time.monotonic() - self._began)
         self._last = f"step {reading.step}/{self._total}: {figures(reading)}, {left} left"
@@ -131,7 +131,7 @@ class TerminalWatch:
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step)
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: StepMetrics) -> None:
         """New figures beside it."""
         if self._progress is not None:
             left = time_left(reading.step, self._from, self._total, time.monotonic() - self._began)
@@ -149,7 +149,7 @@ class TerminalWatch:
             self._progress = None
 
 
-def figures(reading: Reading) -> str:
+def figures(reading: StepMetrics) -> str:
     """Loss, rate, speed, memory."""
     rate = max(reading.learning_rate.values(), default=0.0)
     return (

@@ -16,8 +16,8 @@ import pytest
 from vlmbench.stats import Difference, paired_difference
 from vlmbench.trainers.evaluation import Asker, Candidate, Question, Value, candidates, choose, keep
 from vlmbench.trainers.evaluation.asking import alone, ask
+from vlmbench.trainers.evaluation.choosing import is_logged, log_values, reason, results_text, write_best
 from vlmbench.trainers.evaluation.demo_shifted_set import write_dusk
-from vlmbench.trainers.evaluation.reporting import is_logged, log_values, reason, results_text, write_best
 from vlmbench.trainers.pipeline import TrainingRequest
 
 

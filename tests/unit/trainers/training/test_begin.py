@@ -14,7 +14,7 @@ from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.start import begin
+from vlmbench.trainers.training.start import read_start
 
 
 def deepspeed(folder: Path) -> Path:
@@ -52,7 +52,7 @@ def recipe(pretrained: Path, llm: Path) -> Recipe:
 def test_a_projector_that_was_trained_elsewhere_is_begun_with(layout: str, tmp_path: Path, llm: Path) -> None:
     asked = recipe(left(layout, tmp_path), llm)
     assert not [one for one in missing(asked, 1, tmp_path / "w") if one.kind == "stage before"]
-    start = begin(asked, tmp_path / "w")
+    start = read_start(asked, tmp_path / "w")
     held = state_dict("pretrain")["projector.model.0.weight"]
     torch.testing.assert_close(loaded(start.llava.projector.weights)["0.weight"].float(), held.float())
     assert start.sources["llm"] == llm
@@ -63,4 +63,4 @@ def test_a_folder_that_nothing_can_be_read_from_is_missing(tmp_path: Path, llm: 
     asked = recipe(tmp_path / "empty", llm)
     assert [one.what for one in missing(asked, 1, tmp_path / "w")] == [str(tmp_path / "empty")]
     with pytest.raises(UserError, match="has left no finished model here"):
-        begin(asked, tmp_path / "w")
+        read_start(asked, tmp_path / "w")

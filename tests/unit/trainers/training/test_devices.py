@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from vlmbench.trainers.recipe.loading import read_recipe
-from vlmbench.trainers.training.arguments import arguments
-from vlmbench.trainers.training.stage import Steps
+from vlmbench.trainers.training.stage import Steps, trainer_settings
 
 
 def test_a_process_alone_leaves_the_other_gpus_of_its_machine_alone(
@@ -25,5 +24,5 @@ def test_a_process_alone_leaves_the_other_gpus_of_its_machine_alone(
         steps=Steps(epoch=2, all=2, save=1, log=1),
         job=SimpleNamespace(work_dir=tmp_path, tracker=None),
     )
-    made = arguments(stage)
+    made = trainer_settings(stage)
     assert made.n_gpu == 1

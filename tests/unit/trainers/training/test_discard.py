@@ -1,4 +1,4 @@
-"""Of a run that goes on from an earlier checkpoint nothing later is left."""
+"""A run that resumes from an earlier checkpoint removes the later ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from vlmbench.trainers.evaluation import candidates
 from vlmbench.trainers.training import checkpoints
-from vlmbench.trainers.training.discard import begins_at, drop_after
+from vlmbench.trainers.training.checkpoints import begins_at, discard_after
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def work_dir(tmp_path: Path) -> Path:
 
 def test_checkpoints_candidates_and_runs_beyond_the_step_are_dropped_and_told(work_dir: Path) -> None:
     (work_dir / "runs" / "model").mkdir()
-    assert "after step 4: checkpoints and runs of 6, 8" in (drop_after(work_dir, 4) or "")
+    assert "of 6, 8: this run resumes from step 4" in (discard_after(work_dir, 4) or "")
     assert [folder.name for folder in checkpoints.whole(work_dir)] == ["checkpoint-2", "checkpoint-4"]
     assert [candidate.step for candidate in candidates(work_dir)] == [2, 4]
     assert sorted(run.name for run in (work_dir / "runs").iterdir()) == ["model", "step-2", "step-4"]
-    assert drop_after(work_dir, 4) is None
+    assert discard_after(work_dir, 4) is None
 
 
 def test_a_run_begins_where_its_checkpoint_was_written(work_dir: Path) -> None:

@@ -12,22 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.deepspeed_file import agree
+from vlmbench.trainers.devices import check_deepspeed_file, deepspeed_settings, rank_settings
 from vlmbench.trainers.fingerprints import identity
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.topology import World
 from vlmbench.trainers.training import card, checkpoints
-from vlmbench.trainers.training.computing import computing, deepspeed_settings
-from vlmbench.trainers.training.guard import Diverged, Elsewhere, Guard
+from vlmbench.trainers.training.guard import Diverged, Guard, StoppedElsewhere
 from vlmbench.trainers.training.launch import launched, needed
-from vlmbench.trainers.training.metrics import METRICS, Metrics, Reading, readings
+from vlmbench.trainers.training.metrics import METRICS, Metrics, StepMetrics, read_metrics
 from vlmbench.trainers.training.names import stored_name
-from vlmbench.trainers.training.optimizer import rates
-from vlmbench.trainers.training.schedule import curve
+from vlmbench.trainers.training.optimizer import curve, rates
 from vlmbench.trainers.training.watching import time_left
 
 DEMO = read_recipe("demo_lora")
-CPU = computing(DEMO.parallelism)
+CPU = rank_settings(DEMO.parallelism)
 
 
 @given(
@@ -85,7 +83,7 @@ def test_a_guard_stops_a_loss_that_has_run_away() -> None:
 def test_a_guard_stops_at_a_gradient_that_is_no_number_and_where_another_process_does() -> None:
     with pytest.raises(Diverged, match="norm is inf"):
         check(Guard(), 1, 1.0, float("inf"))
-    with pytest.raises(Elsewhere):
+    with pytest.raises(StoppedElsewhere):
         Guard().check(1, 1.0, [1.0, float("nan")], 1.0, ["r1"])
 
 
@@ -132,7 +130,7 @@ def test_what_a_file_of_ones_own_leaves_open_the_recipe_decides(
         ('{"gradient_clipping": 0.5}', "--set schedule.clip=0.5"),
         ('{"train_batch_size": 64}', "the global batch is 16 = 8 × 1 accumulated × 2 devices"),
         ('{"bf16": {"enabled": true}}', "the run computes in fp32. --set parallelism.precision=bf16"),
-        ('{"optimizer": {"type": "Adam"}}', "`optimizer`: is made here"),
+        ('{"optimizer": {"type": "Adam"}}', "`optimizer`: is made by vlmbench"),
         ('{"bf16": 1}', "is no DeepSpeed configuration"),
         ("[]", "it holds a list. A DeepSpeed configuration"),
     ],
@@ -144,7 +142,7 @@ def test_a_file_that_says_otherwise_than_the_recipe_is_refused_before_anything_s
     file.write_text(text, "utf-8")
     recipe = replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed=str(file)))
     with pytest.raises(UserError) as raised:
-        agree(recipe, 2)
+        check_deepspeed_file(recipe, 2)
     assert said in str(raised.value)
     assert str(file) in str(raised.value)
 
@@ -153,13 +151,13 @@ def test_a_file_that_says_the_same_as_the_recipe_agrees(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     same = '{"train_batch_size": 16, "train_micro_batch_size_per_gpu": 8, "gradient_clipping": 1}'
     file.write_text(same, "utf-8")
-    agree(replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed=str(file))), 2)
+    check_deepspeed_file(replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed=str(file))), 2)
 
 
 def test_a_processor_computes_in_float32_unless_told_otherwise() -> None:
     auto = replace(DEMO.parallelism, precision="auto")
-    assert computing(auto).precision == "fp32"
-    assert computing(replace(auto, precision="bf16")).dtype == "bfloat16"
+    assert rank_settings(auto).precision == "fp32"
+    assert rank_settings(replace(auto, precision="bf16")).dtype == "bfloat16"
 
 
 def test_processes_are_started_for_several_and_for_deepspeed() -> None:
@@ -173,7 +171,7 @@ def test_processes_are_started_for_several_and_for_deepspeed() -> None:
 
 def saved(work_dir: Path, step: int, keep: int = 2) -> Path:
     checkpoints.open_aside(work_dir, step)
-    facts = checkpoints.facts_of(DEMO, CPU, step, checkpoints.Given())
+    facts = checkpoints.facts_of(DEMO, CPU, step, checkpoints.RunInputs())
     return checkpoints.settle(work_dir, step, facts, keep)
 
 
@@ -225,15 +223,15 @@ def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tm
     lines = "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 5))
     (tmp_path / METRICS).write_text(lines + '{"step": 5, "lo', "utf-8")
     Metrics(tmp_path, after=2).close()
-    assert [reading["step"] for reading in readings(tmp_path)] == [1, 2]
+    assert [reading["step"] for reading in read_metrics(tmp_path)] == [1, 2]
 
 
 def test_figures_that_find_no_room_are_told_with_the_file_and_the_way_on(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path, after=0)
     (tmp_path / METRICS).mkdir()
-    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write how .*; then --resume goes on"):
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write how .*; then --resume continues"):
         metrics.add(
-            Reading(
+            StepMetrics(
                 step=1, epoch=0.1, loss=1.0, grad_norm=None, learning_rate={}, rows=1, rows_per_second=1.0,
                 tokens_per_second=1.0, memory=1, skipped=0, seconds=1.0, at=1.0,
             )
@@ -263,7 +261,7 @@ def test_a_model_is_asked_with_the_beginning_it_was_trained_with(bos: Any, begin
     """Also where the tokenizer, as the demo's, has a beginning token and does not put it by itself."""
     from vlmbench.checkpoints.read import open_llava
     from vlmbench.models.bundled import demo_folder
-    from vlmbench.trainers.training.wording import worded
+    from vlmbench.trainers.training.start import worded
 
     llava = worded(open_llava(demo_folder(), wording=True), replace(DEMO.wording, bos=bos))
     text = llava.language.tokenizer.apply_chat_template(

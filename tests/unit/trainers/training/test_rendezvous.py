@@ -12,7 +12,7 @@ import pytest
 
 from vlmbench.errors import UserError
 from vlmbench.trainers.topology import World
-from vlmbench.trainers.training.rendezvous import meet
+from vlmbench.trainers.training.launch import meet
 
 FIRST = World(nproc=1, nnodes=3, addr="127.0.0.1")
 
@@ -77,6 +77,6 @@ def test_who_waits_in_vain_for_the_first_is_told(port: int, capfd: pytest.Captur
 
 
 def test_a_port_that_another_program_has_is_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlmbench.trainers.training.rendezvous._FREED", 0)
+    monkeypatch.setattr("vlmbench.trainers.training.launch._FREED", 0)
     with socket.create_server(("", port)), pytest.raises(UserError, match=f"cannot listen at port {port}"):
         meet(FIRST, port, 1)

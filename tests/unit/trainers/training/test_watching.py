@@ -13,14 +13,13 @@ from small_trainings import small, write_records
 
 from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
-from vlmbench.trainers.training.guard import Elsewhere
-from vlmbench.trainers.training.metrics import BOARD, Metrics, Reading, readings
-from vlmbench.trainers.training.skipping import Skipped
+from vlmbench.trainers.training.guard import Skipped, StoppedElsewhere
+from vlmbench.trainers.training.metrics import BOARD, Metrics, StepMetrics, read_metrics
 from vlmbench.trainers.training.watching import NoWatch, PlainWatch, TerminalWatch, watch
 
 
-def reading(step: int, loss: float = 1.5) -> Reading:
-    return Reading(
+def reading(step: int, loss: float = 1.5) -> StepMetrics:
+    return StepMetrics(
         step=step, epoch=0.5, loss=loss, grad_norm=2.0, learning_rate={"language": 1e-4, "projector": 2e-5},
         rows=8, rows_per_second=4.0, tokens_per_second=1234.0, memory=3 * 2**30,
         skipped=0, seconds=2.0, at=1.0,
@@ -96,7 +95,7 @@ def test_broken_pictures_of_all_processes_count_once_each_and_stop_all_beyond_th
 ) -> None:
     # What three processes gather; a real gathering is in the trainings on several processes.
     monkeypatch.setattr(
-        "vlmbench.trainers.training.skipping.of_all", lambda own: [own, ["b: gone"], ["c: gone"]]
+        "vlmbench.trainers.training.guard.of_all", lambda own: [own, ["b: gone"], ["c: gone"]]
     )
     data = Data(name="mine", sources=(Source(),), max_length=9, broken="skip", broken_limit=3)
     first, other = (Skipped(data, tmp_path / "list.jsonl") for _ in range(2))
@@ -107,7 +106,7 @@ def test_broken_pictures_of_all_processes_count_once_each_and_stop_all_beyond_th
         first.add(["d: gone"], first=True)
     other.add([], first=False)
     other.add(["a: gone"], first=False)
-    with pytest.raises(Elsewhere):
+    with pytest.raises(StoppedElsewhere):
         other.add(["d: gone"], first=False)
 
 
@@ -123,5 +122,5 @@ def test_the_figures_of_a_training_are_in_the_tracker(
     recipe = small(tiny_model("llava"), write_records(tmp_path / "data"), "schedule.max_steps=2")
     train(recipe, work_dir=tmp_path / "run", home=tmp_path / "home", tracker="mlflow")
     (kept,) = mlflow.search_runs(experiment_names=["trainings"], output_format="list")
-    assert kept.data.metrics["loss"] == pytest.approx(readings(tmp_path / "run")[-1]["loss"])
+    assert kept.data.metrics["loss"] == pytest.approx(read_metrics(tmp_path / "run")[-1]["loss"])
     assert kept.info.run_name == "demo_lora"
