@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._choice import MultipleChoice
-    from ._short import ShortAnswer
+    from ._open import ShortAnswer
     from ._yes_no import YesNo
 
 __all__ = ["MultipleChoice", "ShortAnswer", "YesNo"]
 
-_WHERE = {"MultipleChoice": "_choice", "ShortAnswer": "_short", "YesNo": "_yes_no"}
+_WHERE = {"MultipleChoice": "_choice", "ShortAnswer": "_open", "YesNo": "_yes_no"}
 
 
 def __getattr__(name: str) -> Any:

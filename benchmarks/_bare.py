@@ -26,7 +26,7 @@ from vlmbench.errors import DataError, UnknownName, UserError
 from vlmbench.prompts import SHORT
 
 from ._choice import MultipleChoice
-from ._short import ShortAnswer
+from ._open import ShortAnswer
 from ._yes_no import YesNo
 
 FAMILIES = ("multiple-choice", "yes-no", "short-answer")

@@ -12,7 +12,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 
-from ._clusters import Scored, empty, scored
+from ._figures import Scored, empty, scored
 
 
 @dataclass(frozen=True, slots=True)

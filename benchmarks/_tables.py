@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlmbench.domain import Metric, Sample
 
-from ._clusters import empty, mean_over, metric
+from ._figures import empty, mean_over, metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from vlmbench.answers.yes_no import NO, YES, score_yes_no
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 
-from ._clusters import Scored, by, empty, mean_figures, percent, scored
+from ._figures import Scored, by, empty, mean_figures, percent, scored
 
 LEVELS = ("l2-category", "category")
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from ._choice import MultipleChoice
-from ._clusters import by, empty, linearised, metric, scored
+from ._figures import by, empty, linearised, metric, scored
 
 _HOST = "https://opencompass.openxlab.space/utils/VLMEval"
 

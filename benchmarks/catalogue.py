@@ -23,7 +23,7 @@ from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 
 from ._choice import MultipleChoice
-from ._short import ShortAnswer
+from ._open import ShortAnswer
 from ._yes_no import YesNo
 
 FALLBACK = True

@@ -21,7 +21,7 @@ from __future__ import annotations
 from vlmbench.answers.short import match_relaxed
 from vlmbench.domain import Card, DataFile
 
-from ._short import ShortAnswer
+from ._open import ShortAnswer
 
 BENCHMARKS = (
     ShortAnswer(

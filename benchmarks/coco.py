@@ -30,7 +30,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Decoding, Metric, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import prompt_style
 
-from ._clusters import Scored, empty, mean_over, metric, scored
+from ._figures import Scored, empty, mean_over, metric, scored
 
 QUESTION = (
     "Please describe this image in general. Directly provide the description, "

@@ -20,8 +20,8 @@ from vlmbench.answers.original.rules import read_gqa
 from vlmbench.answers.short import match_exact
 from vlmbench.domain import Card, DataFile
 
+from ._open import ShortAnswer
 from ._originals import RowByRow
-from ._short import ShortAnswer
 
 BENCHMARKS = (
     ShortAnswer(

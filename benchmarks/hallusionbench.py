@@ -33,7 +33,7 @@ from vlmbench.answers.original.judged import judged_hallusionbench, read_hallusi
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
-from ._clusters import empty, linearised, mean_over, metric, percent
+from ._figures import empty, linearised, mean_over, metric, percent
 from ._originals import FromJudgments
 from ._yes_no import LEVELS, YesNo
 

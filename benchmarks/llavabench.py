@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from vlmbench.answers.judge import judged_score, to_judge
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, linearised, mean_over, metric
+from ._figures import Scored, by, linearised, mean_over, metric
 from ._judged import Judged, rows_seen
 
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[ ,/]\s*(\d+(?:\.\d+)?)\s*(?:\n|$)")

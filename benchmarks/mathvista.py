@@ -35,7 +35,7 @@ from vlmbench.answers.original.judged import extraction_of, read_mathvista
 from vlmbench.answers.scores import members_of, score_of, unscored
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
 
-from ._clusters import Scored, mean_figure, percent
+from ._figures import Scored, mean_figure, percent
 from ._judged import Judged, rows_seen
 from ._originals import FromJudgments
 

@@ -30,7 +30,18 @@ from vlmbench.answers.original.rules import read_mme
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, check, empty, linearised, mean_figure, mean_over, metric, percent, scored
+from ._figures import (
+    Scored,
+    by,
+    check,
+    empty,
+    linearised,
+    mean_figure,
+    mean_over,
+    metric,
+    percent,
+    scored,
+)
 from ._originals import RowByRow
 from ._yes_no import YesNo, accuracy_percent
 

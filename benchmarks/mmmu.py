@@ -50,7 +50,7 @@ from vlmbench.domain import (
 )
 
 from ._choice import LEVELS, MultipleChoice, problem_of
-from ._clusters import check
+from ._figures import check
 from ._tables import Unit, figure, tabulate
 
 _TAG = re.compile(r"<image (\d{1,2})>")

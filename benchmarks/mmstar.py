@@ -30,7 +30,7 @@ from vlmbench.answers.original.rules import read_mmstar
 from vlmbench.domain import Card, DataFile, Metric
 
 from ._choice import MultipleChoice
-from ._clusters import Scored, by, mean_figure, mean_figures
+from ._figures import Scored, by, mean_figure, mean_figures
 from ._originals import RowByRow
 
 FINAL = "final score"

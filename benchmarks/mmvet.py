@@ -33,7 +33,7 @@ from vlmbench.answers.original.judged import grades_in, read_mmvet, rounded, tot
 from vlmbench.answers.scores import numpy_mean
 from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, empty, mean_figure, mean_over, metric
+from ._figures import Scored, by, empty, mean_figure, mean_over, metric
 from ._judged import Judged, rows_seen
 from ._originals import FromJudgments
 

@@ -29,9 +29,9 @@ from vlmbench.answers.scores import score_open
 from vlmbench.answers.short import match_contained
 from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
 
-from ._clusters import Scored, by, mean_figure, mean_over, metric
+from ._figures import Scored, by, mean_figure, mean_over, metric
+from ._open import ShortAnswer
 from ._originals import RowByRow
-from ._short import ShortAnswer
 
 RECOGNITION = "Text Recognition"
 FORMULAS = "Handwritten Mathematical Expression Recognition"

@@ -26,7 +26,7 @@ from vlmbench.answers.original.rules import read_pope
 from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, DataFile, Metric, RuleSet
 
-from ._clusters import Scored, check, empty, linearised, mean_over, metric
+from ._figures import Scored, check, empty, linearised, mean_over, metric
 from ._originals import RowByRow
 from ._yes_no import YesNo, accuracy_percent
 

@@ -28,7 +28,7 @@ from vlmbench.answers.original.rules import read_scienceqa
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from ._choice import LEVELS, MultipleChoice
-from ._clusters import Scored, mean_figure, mean_figures
+from ._figures import Scored, mean_figure, mean_figures
 from ._originals import RowByRow
 from ._tables import Unit, figure
 

@@ -25,7 +25,7 @@ from vlmbench.answers.original.rules import read_seedbench
 from vlmbench.domain import Card, DataFile
 
 from ._choice import LEVELS, MultipleChoice
-from ._clusters import mean_figures
+from ._figures import mean_figures
 from ._originals import RowByRow
 
 TOTAL = "total accuracy"

@@ -28,8 +28,8 @@ from vlmbench.answers.vqa import match_consensus
 from vlmbench.domain import Card, DataFile, Row, Sample
 from vlmbench.errors import DataError
 
+from ._open import ShortAnswer
 from ._originals import RowByRow
-from ._short import ShortAnswer
 
 TOKENS = "ocr_tokens"
 PREFIX = "Reference OCR token: "

@@ -10,7 +10,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import SHORT, prompt_style
 
-from ._clusters import Scored, by, empty, mean_figures, scored
+from ._figures import Scored, by, empty, mean_figures, scored
 
 LEVELS = ("l2-category", "category")
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from vlmbench.answers.short import match_anls
 from vlmbench.domain import Card, DataFile
 
-from ._short import ShortAnswer
+from ._open import ShortAnswer
 
 
 def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> ShortAnswer:
