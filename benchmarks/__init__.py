@@ -1,4 +1,4 @@
-"""The shipped benchmarks, one module each; found by name, imported only when asked for.
+"""The shipped benchmarks, found by name and imported only when asked for.
 
 For a plugin the families are here too:
 
@@ -10,18 +10,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.domain import DataFile
+
 if TYPE_CHECKING:
     from ._choice import MultipleChoice
-    from ._open import ShortAnswer
-    from ._yes_no import YesNo
+    from ._open import ShortAnswer, YesNo
 
 __all__ = ["MultipleChoice", "ShortAnswer", "YesNo"]
 
-_WHERE = {"MultipleChoice": "_choice", "ShortAnswer": "_open", "YesNo": "_yes_no"}
+_WHERE = {"MultipleChoice": "_choice", "ShortAnswer": "_open", "YesNo": "_open"}
 
 
 def __getattr__(name: str) -> Any:
-    """A family, imported when first asked for: whoever wants one benchmark should not wait for all."""
+    """A family, imported when first asked for, so that one benchmark does not wait for all of them."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def served(name: str, *md5: str, under: str = "VLMEval") -> DataFile:
+    """NAME.tsv where VLMEvalKit serves it; `md5` holds every checksum that the published file has had."""
+    url = f"https://opencompass.openxlab.space/utils/{under}/{name}.tsv"
+    return DataFile(name=f"{name}.tsv", url=url, md5=md5)

@@ -1,4 +1,4 @@
-"""A benchmark without code: a TSV, and if its columns do not say enough, a few lines of YAML beside it.
+"""A benchmark without code: a TSV, and if its columns do not decide enough, a few lines of YAML beside it.
 
     mine.tsv    index, image, question, answer; A, B, … for multiple choice; category, split, hint at will
     mine.yaml   family: multiple-choice | yes-no | short-answer
@@ -26,8 +26,7 @@ from vlmbench.errors import DataError, UnknownName, UserError
 from vlmbench.prompts import SHORT
 
 from ._choice import MultipleChoice
-from ._open import ShortAnswer
-from ._yes_no import YesNo
+from ._open import ShortAnswer, YesNo
 
 FAMILIES = ("multiple-choice", "yes-no", "short-answer")
 KEYS = ("family", "prompt", "metric", "splits", "circular")
@@ -51,7 +50,7 @@ class BareChoice(MultipleChoice):
     splits: tuple[str, ...] = ()
 
     def asked(self, rows: Iterable[Row]) -> Iterable[Row]:
-        """Those of the wanted splits."""
+        """The questions of the wanted splits."""
         return of_splits(rows, self.splits, self.card)
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
@@ -70,7 +69,7 @@ class BareYesNo(YesNo):
     splits: tuple[str, ...] = ()
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
-        """Those of the wanted splits."""
+        """The questions of the wanted splits."""
         return YesNo.samples(self, of_splits(rows, self.splits, self.card))
 
 
@@ -81,7 +80,7 @@ class BareShort(ShortAnswer):
     splits: tuple[str, ...] = ()
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
-        """Those of the wanted splits."""
+        """The questions of the wanted splits."""
         return ShortAnswer.samples(self, of_splits(rows, self.splits, self.card))
 
 
@@ -92,25 +91,25 @@ def benchmark_of(path: Path) -> Benchmark:
     path = path.expanduser().absolute()
     if not path.is_file():
         raise DataError("there is no such file.", file=path)
-    told = told_beside(path)
+    settings = yaml_beside(path)
     columns = read_header(path, ("index", "question"))
-    family = told.get("family") or family_seen(path, columns)
-    card = card_of(path, family, columns, told)
-    prompt, splits = told.get("prompt", ""), card.splits
+    family = settings.get("family") or family_seen(path, columns)
+    card = card_of(path, family, columns, settings)
+    prompt, splits = settings.get("prompt", ""), card.splits
     if family == "multiple-choice":
         return BareChoice(card, prompt=prompt, splits=splits)
     suffix = f"\n{prompt}" if prompt else ""
     if family == "yes-no":
         return BareYesNo(card, suffix=suffix, splits=splits)
-    match = METRICS[told.get("metric", "equal")]
+    match = METRICS[settings.get("metric", "equal")]
     return BareShort(card, match, suffix=suffix or SHORT, splits=splits)
 
 
-def card_of(path: Path, family: str, columns: Sequence[str], told: Mapping[str, Any]) -> Card:
-    """What can be said of a stranger's file."""
-    circular = bool(told.get("circular", False))
+def card_of(path: Path, family: str, columns: Sequence[str], settings: Mapping[str, Any]) -> Card:
+    """The card of a file that only its path, its columns and its YAML describe."""
+    circular = bool(settings.get("circular", False))
     for key, owner in (("circular", "multiple-choice"), ("metric", "short-answer")):
-        if told.get(key) and family != owner:
+        if settings.get(key) and family != owner:
             raise UserError(f"belongs to {owner}, and this is {family}.", file=_yaml(path), key=key)
     return Card(
         name=path.stem,
@@ -119,7 +118,7 @@ def card_of(path: Path, family: str, columns: Sequence[str], told: Mapping[str, 
         file=DataFile(name=str(path)),
         languages=(),
         source=str(path),
-        splits=tuple(told.get("splits", ())),
+        splits=tuple(settings.get("splits", ())),
         circular=circular,
         answers="answer" in columns,
         quoted="circular accuracy over questions" if circular else "accuracy over rows",
@@ -162,20 +161,20 @@ def of_splits(rows: Iterable[Row], wanted: Sequence[str], card: Card) -> Iterato
         )
 
 
-def told_beside(path: Path) -> dict[str, Any]:
-    """What `mine.yaml` says of `mine.tsv`, every key checked; nothing where there is none."""
+def yaml_beside(path: Path) -> dict[str, Any]:
+    """The settings of `mine.yaml` beside `mine.tsv`, each checked; empty where there is no such file."""
     beside = _yaml(path)
     if not beside.is_file():
         return {}
     import yaml
 
     try:
-        told = yaml.safe_load(beside.read_text("utf-8")) or {}
+        settings = yaml.safe_load(beside.read_text("utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"is no YAML: {' '.join(str(error).split())}.", file=beside) from None
-    if not isinstance(told, dict):
+        raise UserError(f"is not YAML: {' '.join(str(error).split())}.", file=beside) from None
+    if not isinstance(settings, dict):
         raise UserError(f"must be a mapping with some of {', '.join(KEYS)}.", file=beside)
-    return {str(key): _checked(beside, str(key), value) for key, value in told.items()}
+    return {str(key): _checked(beside, str(key), value) for key, value in settings.items()}
 
 
 def _checked(file: Path, key: str, value: Any) -> Any:

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from vlmbench.domain import Metric, Sample, Score
 from vlmbench.stats import Estimate, clustered_mean, mean_of, t95
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A question that has a value."""
+class FigureUnit:
+    """What a figure counts once: a row, or the whole group of a circular question."""
 
     sample: Sample
-    score: Score
-    value: float
+    value: float | None
+    rows: int = 1
+    group: str | None = None
+    """Of a circular question, which is one draw by itself; rows about one picture are one together."""
 
     @property
-    def picture(self) -> Hashable:
-        """What rows of one draw have in common."""
-        return self.sample.draw
+    def draw(self) -> Hashable:
+        """What units of one draw have in common."""
+        return self.sample.draw if self.group is None else self.group
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(FigureUnit):
+    """A row that has a value."""
+
+    value: float
+    score: Score = field(kw_only=True)
+
+
+Unit = TypeVar("Unit", bound=FigureUnit)
 
 
 def scored(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Scored]:
-    """The questions that have a value."""
+    """The rows that have a value."""
     pairs = zip(samples, scores, strict=True)
-    return [Scored(sample, score, score.value) for sample, score in pairs if score.value is not None]
+    return [Scored(sample, score.value, score=score) for sample, score in pairs if score.value is not None]
 
 
 def empty(name: str, level: str = "overall", split: str | None = None, unit: str = "fraction") -> Metric:
@@ -79,7 +93,7 @@ def linearised(
     """A figure that is no mean, by the delta method.
 
     `effects` says how much each row moves the figure (they add up to about 0); their sums by cluster are
-    taken for independent draws. Where nothing moves it (all right, all wrong) no error can be told.
+    taken for independent draws. Where nothing moves it (all right, all wrong) the error is unknown.
     """
     n = len(effects)
     moves: dict[Hashable, float] = dict.fromkeys(clusters, 0.0)
@@ -94,36 +108,41 @@ def linearised(
 
 
 def mean_figure(
-    rows: Sequence[Scored], name: str, level: str = "overall", split: str | None = None
+    units: Sequence[FigureUnit], name: str, level: str = "overall", split: str | None = None
 ) -> Metric:
-    """The mean of the rows' values."""
-    if not rows:
+    """The mean of the units that have a value, with its error; value None where none has."""
+    known = [(unit, unit.value) for unit in units if unit.value is not None]
+    if not known:
         return empty(name, level, split)
-    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
-    return metric(name, estimate, level, split, rows=len(rows))
+    estimate = mean_over([value for _, value in known], [unit.draw for unit, _ in known])
+    return metric(name, estimate, level, split, rows=sum(unit.rows for unit, _ in known))
 
 
-def mean_figures(rows: Sequence[Scored], levels: Iterable[str], headline: str) -> list[Metric]:
-    """The headline over all rows, then every split (when there are several), then every category."""
-    splits = by(rows, lambda row: row.sample.split)
+def mean_figures(units: Sequence[FigureUnit], levels: Iterable[str], headline: str) -> list[Metric]:
+    """The headline over all units, then every split (when there are several), then every category."""
+    splits = by(units, lambda unit: unit.sample.split)
     only = next(iter(splits)) if len(splits) == 1 else None
-    table = [mean_figure(rows, headline, split=only)]
+    table = [mean_figure(units, headline, split=only)]
     if len(splits) > 1:
         table += [mean_figure(part, name, "split", name) for name, part in splits.items()]
     for level in levels:
-        parts = by(rows, lambda row, level=level: row.sample.categories.get(level))  # type: ignore[misc]
-        table += [mean_figure(part, name, level) for name, part in parts.items()]
+        table += [mean_figure(part, name, level) for name, part in by_category(units, level).items()]
     return table
 
 
-def by(rows: Iterable[Scored], key: Callable[[Scored], str | None]) -> dict[str, list[Scored]]:
-    """Rows by a text of theirs, sorted; rows that have none are left out."""
-    parts: dict[str, list[Scored]] = {}
-    for row in rows:
-        name = key(row)
+def by(units: Iterable[Unit], key: Callable[[Unit], str | None]) -> dict[str, list[Unit]]:
+    """Units by a text of theirs, sorted; units that have none are left out."""
+    parts: dict[str, list[Unit]] = {}
+    for unit in units:
+        name = key(unit)
         if name is not None:
-            parts.setdefault(name, []).append(row)
+            parts.setdefault(name, []).append(unit)
     return dict(sorted(parts.items()))
+
+
+def by_category(units: Iterable[Unit], level: str = "category") -> dict[str, list[Unit]]:
+    """Units by their category, or by another level of it."""
+    return by(units, lambda unit: unit.sample.categories.get(level))
 
 
 def percent(part: float, whole: float) -> float:

@@ -43,7 +43,7 @@ class RowByRow:
 
 @dataclass(frozen=True, slots=True)
 class FromJudgments(RowByRow):
-    """An evaluator that needs what a judge said of an answer: `judged` reads that, `reader` the answer."""
+    """An evaluator that needs a judgment of each answer: `judged` reads the judgment, `reader` the answer."""
 
     judged: Reader = field(kw_only=True)
 

@@ -1,19 +1,5 @@
 """BLINK: fourteen things people see at a glance, many of them across two to four pictures.
 
-Measures    relative depth, correspondence, similarity, jigsaw, multi-view, forensics and the like
-Source      Fu et al., files as VLMEvalKit serves them
-Licence     Apache-2.0
-Paper       arXiv 2404.12390
-Splits      val, without a split column
-Rows        1901; BLINK_circular has every rotation of the same questions
-Quoted      accuracy over rows, `Overall` (VLMEvalKit), or the mean of the tasks (BLINK's own table);
-            BLINK_circular: circular accuracy over questions
-
-One raw record (the image cell is a list of base64 texts where a question has several pictures):
-
-    index  image                   question                                A                B
-    31     ['/9j/4A…', '/9j/4A…']  Which picture is the missing corner?    the first image  the second image
-
 All pictures come first, in order. The styles of the LLaVA wrappers that know one picture only
 (`llava-xtuner`, see `vlmbench/prompts.py`) show the first. VLMEvalKit's wrapper pastes them side by side
 at a height of 512 for this one benchmark; that is not reproduced.
@@ -24,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, RuleSet, Sample, Score
 
+from . import served
 from ._choice import MultipleChoice
-from ._figures import by, empty, linearised, metric, scored
-
-_HOST = "https://opencompass.openxlab.space/utils/VLMEval"
-
+from ._figures import by_category, empty, linearised, metric, scored
 
 MEAN = "mean of the tasks"
 
@@ -47,13 +31,13 @@ class Blink(MultipleChoice):
 
 def mean_of_tasks(samples: Sequence[Sample], scores: Sequence[Score]) -> Metric:
     """Every task counts alike, however many questions it has."""
-    tasks = by(scored(samples, scores), lambda row: row.sample.categories.get("category"))
+    tasks = by_category(scored(samples, scores))
     if not tasks:
         return empty(MEAN)
     means = {name: sum(row.value for row in part) / len(part) for name, part in tasks.items()}
     rows = [(row, name) for name, part in tasks.items() for row in part]
     effects = [(row.value - means[name]) / len(tasks[name]) / len(tasks) for row, name in rows]
-    estimate = linearised(sum(means.values()) / len(means), effects, [row.picture for row, _ in rows])
+    estimate = linearised(sum(means.values()) / len(means), effects, [row.draw for row, _ in rows])
     return metric(MEAN, estimate, rows=len(rows))
 
 
@@ -63,7 +47,7 @@ def _blink(name: str, md5: str, *, circular: bool = False) -> MultipleChoice:
             name=name,
             measures="fourteen kinds of perception at a glance, often across several pictures",
             family="multiple-choice",
-            file=DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=(md5,)),
+            file=served(name, md5),
             licence="Apache-2.0",
             source="Fu et al.; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2404.12390",

@@ -1,13 +1,9 @@
-"""The catalogue: benchmarks by data alone, from `catalogue.yaml` beside this file.
+"""The catalogue: benchmarks by data alone, from `catalogue.yaml` beside this file, as VLMEvalKit lists them.
 
-Measures    see each one's paper; a card here knows name, family, languages, address and checksum
-Source      the list of VLMEvalKit, whose file layout they all have
-Licence     each its own; read it at the address before you publish a figure
-Quoted      accuracy over rows (`Overall`), or circular accuracy over questions
-
-How a benchmark is scored follows from its family. A name that holds `mmbench`, `ccbench`, `circular` or
-`mmcr` is circular, as in the toolkit that the names come from. Whatever has a module of its own is left
-to it (see `vlmbench/registry.py`).
+Their licences are each their own: read them at the address before you publish a figure. How a benchmark is
+scored follows from its family. A name that holds `mmbench`, `ccbench`, `circular` or `mmcr` is circular, as
+in the toolkit that the names come from. Whatever has a module of its own is left to it (see
+`vlmbench/registry.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +19,7 @@ from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 
 from ._choice import MultipleChoice
-from ._open import ShortAnswer
-from ._yes_no import YesNo
+from ._open import ShortAnswer, YesNo
 
 FALLBACK = True
 """These names give way to modules of their own."""
@@ -38,7 +33,7 @@ _MEASURES = {
     "multiple-choice": "multiple choice about pictures",
     "yes-no": "yes/no questions about pictures",
     "short-answer": "questions about pictures, answered in a word or a phrase",
-    "contains": "questions about pictures whose answer must stand in what is said",
+    "contains": "questions about pictures; the answer must contain a reference",
 }
 
 
@@ -49,12 +44,21 @@ def is_circular(name: str) -> bool:
 
 def entries() -> Mapping[str, Mapping[str, Any]]:
     """Every name of the catalogue with what is known of it."""
+    return _texts("catalogue.yaml")
+
+
+def aliases() -> Mapping[str, str]:
+    """What users of other toolkits type, in lower case, and the benchmark's name here."""
+    return _texts("aliases.yaml")
+
+
+def _texts(name: str) -> Mapping[str, Any]:
     import yaml
 
     # Texts only: no checksum is ever taken for a number.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    path = Path(__file__).with_name("catalogue.yaml")
-    loaded: Mapping[str, Mapping[str, Any]] = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506
+    path = Path(__file__).with_name(name)
+    loaded: Mapping[str, Any] = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506
     return loaded
 
 

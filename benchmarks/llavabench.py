@@ -1,21 +1,8 @@
-"""LLaVA-Bench (In-the-Wild): sixty open questions, each answer judged beside a reference answer.
-
-Measures    conversation, detailed description and complex reasoning about pictures found in the wild
-Source      LLaVA team, file as VLMEvalKit serves it
-Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2304.08485
-Splits      none
-Rows        60: categories conv, detail, complex
-Quoted      relative score: mean points of the answers over mean points of the references, times 100
-
-One raw record:
-
-    index  question              caption                      gpt4_ans               category  image
-    0      What is this place?   A crater with a black rim…   This is Diamond Head.  conv      /9j/4A…
+"""LLaVA-Bench (In-the-Wild): open questions, each answer judged beside a reference answer.
 
 The judge reads a caption in place of the picture, then the reference answer (`gpt4_ans`) and the answer,
 and gives each 1 to 10 points in one line. Judges favour the first of two answers and their own kin, so the
-figure says little without the judge's name. Temperature is 0 (the toolkit: 0.2). A reply without two
+figure needs the judge's name beside it. Temperature is 0 (the toolkit: 0.2). A reply without two
 points: under the compatible sets both count as -1 in both means, as there; under `strict` the row is
 not scored and is counted as unparsed.
 """
@@ -23,14 +10,15 @@ not scored and is counted as unparsed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlmbench.answers.judge import judged_score, to_judge
-from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
 
-from ._figures import Scored, by, linearised, mean_over, metric
-from ._judged import Judged, rows_seen
+from . import served
+from ._figures import Scored, by_category, linearised, mean_over, metric
+from ._open import Judged
 
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[ ,/]\s*(\d+(?:\.\d+)?)\s*(?:\n|$)")
 _UNREAD = (-1.0, -1.0)
@@ -82,25 +70,18 @@ class LlavaBench(Judged):
 
     def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
         """Over all, by category, then the two means by themselves."""
-        parts = by(rows, lambda row: row.sample.categories.get("category"))
         own, reference = ([points_of(row)[place] / _MOST for row in rows] for place in (1, 0))
-        pictures = [row.picture for row in rows]
+        pictures = [row.draw for row in rows]
         return [
             relative(rows, self.headline),
-            *(relative(part, name, "category") for name, part in parts.items()),
+            *(relative(part, name, "category") for name, part in by_category(rows).items()),
             metric("points of the answers", mean_over(own, pictures), "points", rows=len(rows)),
             metric("points of the references", mean_over(reference, pictures), "points", rows=len(rows)),
         ]
 
-    def vlmevalkit_records(
-        self,
-        samples: Sequence[Sample],
-        scores: Mapping[RuleSet, Sequence[Score]],
-        rules: RuleSet = "vlmevalkit",
-    ) -> dict[str, object]:
+    def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
         """Relative score and both means in percent: over all, then by category."""
-        rows = rows_seen(samples, scores[rules], rules)
-        parts = {"overall": rows, **by(rows, lambda row: row.sample.categories.get("category"))}
+        parts = {"overall": rows, **by_category(rows)}
         return {"records": [record(name, part) for name, part in parts.items() if part]}
 
 
@@ -128,7 +109,7 @@ def relative(rows: Sequence[Scored], name: str, level: str = "overall") -> Metri
     reference, answer = (sum(pair[place] for pair in pairs) for place in (0, 1))
     ratio = answer / reference if reference else 0.0
     effects = [(own - ratio * other) / reference if reference else 0.0 for other, own in pairs]
-    estimate = linearised(ratio, effects, [row.picture for row in rows], ceiling=_MOST)
+    estimate = linearised(ratio, effects, [row.draw for row in rows], ceiling=_MOST)
     return metric(name, estimate, level, rows=len(rows))
 
 
@@ -150,12 +131,8 @@ BENCHMARKS = (
             name="LLaVABench",
             measures="open questions about pictures in the wild, judged beside a reference answer",
             family="judged",
-            file=DataFile(
-                name="LLaVABench.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/LLaVABench.tsv",
-                md5=("d382a093f749a697820d3dadd61c8428",),
-            ),
-            licence="Apache-2.0 (annotations)",
+            file=served("LLaVABench", "d382a093f749a697820d3dadd61c8428"),
+            licence="Apache-2.0 (annotations); the pictures keep the licences of their sources",
             source="LLaVA team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2304.08485",
             rows=60,

@@ -1,31 +1,19 @@
 """MathVista testmini: mathematics that has to be seen, in figures, plots, tables and puzzles.
 
-Measures    reading and reasoning over geometry, statistics, functions, science figures, word problems
-Source      MathVista team (31 data sets), file as VLMEvalKit serves it
-Licence     CC BY-SA 4.0 (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2310.02255
-Splits      testmini
-Rows        1000
-Quoted      accuracy over all
-
-One raw record (the question already says which form of answer is wanted, and lists its choices):
-
-    index  question                  answer  question_type  answer_type  choices  task     skills
-    1      Hint: Please … How many?  4       free_form      integer               figure…  ['arithmetic…']
-
-Rules first; a judge extracts the answer where they read none, and rules compare what it extracts. There
-is no figure without a judge. How answers are read is in `vlmbench/answers/mathvista.py`:
+The question already holds the wanted form of the answer and its choices. Rules first; a judge extracts the
+answer where they read none, and rules compare what it extracts. There is no figure without a judge. How
+answers are read is in `vlmbench/answers/mathvista.py`:
 
     compatible  a letter found in any answer settles multiple choice, right or wrong; a number settles
                 the row only if it is right as it stands and not 0. Texts and lists are never right, though
                 the judge is asked about them. A judge's extract counts as it is, `7.0` is not the integer 7.
     strict      whole numbers may be written `7.0`, decimals are compared at the row's precision, texts and
-                lists for what they say. An extract that cannot be read leaves the row unparsed.
+                lists by their content. An extract that cannot be read leaves the row unparsed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlmbench.answers.judge import AWAITS_JUDGE, judged_score, to_judge
@@ -33,10 +21,11 @@ from vlmbench.answers.mathvista import CHOICE, read_answer, task_of
 from vlmbench.answers.original import Verdict
 from vlmbench.answers.original.judged import extraction_of, read_mathvista
 from vlmbench.answers.scores import members_of, score_of, unscored
-from vlmbench.domain import Card, DataFile, Metric, Request, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, Request, Response, Row, RuleSet, Sample, Score
 
+from . import served
 from ._figures import Scored, mean_figure, percent
-from ._judged import Judged, rows_seen
+from ._open import Judged
 from ._originals import FromJudgments
 
 ACCURACY = "accuracy"
@@ -117,15 +106,9 @@ class MathVista(Judged):
         """Over all, by task, by skill; a row has several skills."""
         return figures_by(rows, ("task", "skill"))
 
-    def vlmevalkit_records(
-        self,
-        samples: Sequence[Sample],
-        scores: Mapping[RuleSet, Sequence[Score]],
-        rules: RuleSet = "vlmevalkit",
-    ) -> dict[str, object]:
+    def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
         """Rows, rows settled without the judge, right ones, percentage: over all, by task and skill."""
-        rows = rows_seen(samples, scores[rules], rules)
-        parts = {"Overall": rows}
+        parts = {"Overall": list(rows)}
         for row in rows:
             for level in ("task", "skill"):
                 for name in parts_of(row.sample, level):
@@ -182,13 +165,9 @@ BENCHMARKS = (
             name="MathVista_MINI",
             measures="mathematics that has to be seen",
             family="judged",
-            file=DataFile(
-                name="MathVista_MINI.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/MathVista_MINI.tsv",
-                md5=("f199b98e178e5a2a20e7048f5dcb0464",),
-            ),
-            licence="CC BY-SA 4.0 (annotations)",
-            source="MathVista team; file layout of VLMEvalKit",
+            file=served("MathVista_MINI", "f199b98e178e5a2a20e7048f5dcb0464"),
+            licence="CC BY-SA 4.0 (annotations); the pictures keep the licences of their sources",
+            source="MathVista team, from 31 data sets; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2310.02255",
             splits=("testmini",),
             rows=1000,
@@ -202,7 +181,7 @@ BENCHMARKS = (
         original=FromJudgments(
             read_as_authors,
             figures_as_authors,
-            judged=lambda sample, said: read_mathvista(sample.cells, said),
+            judged=lambda sample, judgment: read_mathvista(sample.cells, judgment),
         ),
         headline=ACCURACY,
     ),

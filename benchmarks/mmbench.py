@@ -1,31 +1,17 @@
-"""MMBench: twenty abilities of perception and reasoning, asked in every rotation of the options.
+"""MMBench and CCBench: each question in every rotation of the options, against guessing by position.
 
-Measures    multi-modal understanding, English and Chinese, against guessing by position
-Source      the MMBench team, files as VLMEvalKit serves them
-Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2307.06281
-Splits      DEV and V1.1 TEST have answers. The V1.0 TEST files have none: `vlmbench score --answers` joins
-            those of V1.1. The authors' server closed on 31 March 2026 and their answers are in the V1.1
-            files since (open-compass/MMBench issues 61 and 62)
-Rows        DEV 4329 (1164 questions), TEST 6666 (1784); V1.1 DEV 4876
-Quoted      circular accuracy over questions, `Overall`; categories by `l2-category`
-
-One raw record (tab separated, the picture as base64 or as the index of the row that has it):
-
-    index    question                     hint  A    B    C    D     answer  category             image  …
-    241      Which animal is in front?          cat  dog  cow  horse  B      object_localization  /9j/4A…
-    1000241  Which animal is in front?          horse cat dog  cow    C      object_localization  241
-
-Row `i + k * 1000000` is rotation k of question i; a question counts only if every rotation is right.
+MMBench's V1.0 TEST files have no answers. The authors' server closed on 31 March 2026 and the answers are
+in the V1.1 files since (open-compass/MMBench issues 61 and 62): `vlmbench score --answers` joins those. A
+picture is base64, or the index of the row that has it.
 """
 
 from __future__ import annotations
 
-from vlmbench.domain import Card, DataFile
+from vlmbench.domain import Card
 
+from . import served
 from ._choice import MultipleChoice
 
-_HOST = "https://opencompass.openxlab.space/utils/benchmarks/MMBench"
 _RECORD = (
     '{"index": 241, "question": "Which animal is in front?", "A": "cat", "B": "dog", "C": "cow", '
     '"D": "horse", "answer": "B", "category": "object_localization", "image": "/9j/4A…"}'
@@ -44,9 +30,9 @@ def _mmbench(
             name=name,
             measures="twenty abilities of perception and reasoning, each question in every rotation",
             family="multiple-choice",
-            file=DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=md5),
+            file=served(name, *md5, under="benchmarks/MMBench"),
             languages=("zh",) if "_CN" in name else ("en",),
-            licence="Apache-2.0 (annotations)",
+            licence="Apache-2.0 (annotations); the pictures keep the licences of their sources",
             source="MMBench team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2307.06281",
             splits=("dev",) if "_DEV_" in name else ("test",),
@@ -82,4 +68,24 @@ BENCHMARKS = (
     _TEST_EN_V11,
     _mmbench("MMBench_DEV_CN_V11", "593f9b5f6bea453d870a798b34ae4f37", rows=4876),
     _TEST_CN_V11,
+    MultipleChoice(
+        Card(
+            name="CCBench",
+            measures="knowledge of traditional Chinese culture, each question in every rotation",
+            family="multiple-choice",
+            file=served("CCBench", "f5dde47f24dc5a6fb6e595b409b466ac"),
+            languages=("zh",),
+            licence="Apache-2.0 (annotations)",
+            source="MMBench team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2307.06281",
+            rows=2040,
+            groups=510,
+            circular=True,
+            quoted="circular accuracy over questions (`Overall` of VLMEvalKit; CCBench in XTuner's tables)",
+            record=(
+                '{"index": 12, "question": "图中的食物是？", "A": "饺子", "B": "汤圆", "C": "粽子", '
+                '"D": "月饼", "answer": "C", "category": "food_clothes", "image": "/9j/4A…"}'
+            ),
+        )
+    ),
 )

@@ -1,23 +1,10 @@
 """MME: two questions a picture, one to be answered Yes and one No, in fourteen categories.
 
-Measures    perception (ten categories) and cognition (four)
-Source      MME team, file as VLMEvalKit serves it
-Licence     research use, on request to its authors
-Paper       arXiv 2306.13394
-Splits      none
-Rows        2374 questions on 1187 pictures
-Quoted      perception and cognition side by side, such as `1511/348` (at most 2000 and 800), or their sum
-
-One raw record (tab separated):
-
-    index  category  question                                        answer  image_path    image
-    0      OCR       Is the logo that of a bank? Please answer yes or no.  Yes     OCR/0001.jpg  /9j/4A…
-
 A category is worth its accuracy plus its accuracy-plus, 100 points each; accuracy-plus is the share of
 pictures with all questions right. VLMEvalKit looks at the first two questions of a picture in file order
 and stops at a picture with only one: under the compatible rules such a category, and the sums it belongs
 to, have no value. `strict` looks at all questions of a picture, leaves a picture with a single one out of
-accuracy-plus, and says how many there are.
+accuracy-plus, and reports how many there are.
 """
 
 from __future__ import annotations
@@ -28,8 +15,9 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.original.rules import read_mme
 from vlmbench.answers.toolkits import samples_as_read
-from vlmbench.domain import Card, DataFile, Metric, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, Row, RuleSet, Sample, Score
 
+from . import served
 from ._figures import (
     Scored,
     by,
@@ -42,8 +30,8 @@ from ._figures import (
     percent,
     scored,
 )
+from ._open import YesNo, accuracy_percent
 from ._originals import RowByRow
-from ._yes_no import YesNo, accuracy_percent
 
 PERCEPTION = (
     "OCR", "artwork", "celebrity", "color", "count", "existence", "landmark", "position", "posters", "scene",
@@ -64,11 +52,6 @@ MOST = 200.0
 @dataclass(frozen=True, slots=True)
 class Mme(YesNo):
     """Yes/no questions in pairs, in points."""
-
-    @property
-    def headline(self) -> str:
-        """The figure that most papers quote first."""
-        return "perception"
 
     def group_of(self, row: Row) -> str:
         """The questions of a picture (`image_path` in the published file) are asked together."""
@@ -111,13 +94,13 @@ class Mme(YesNo):
 
 
 @dataclass(frozen=True, slots=True)
-class Category:
+class MmePart:
     """The scored questions of one category, and by picture whether all that count are right."""
 
     rows: Sequence[Scored]
     pictures: Sequence[tuple[Sequence[Scored], float | None]]
     whole: bool
-    """Whether its points can be told."""
+    """Whether its points are known."""
 
     @property
     def known(self) -> list[float]:
@@ -152,7 +135,7 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Authors(RowByRow):
+class MmeEvaluator(RowByRow):
     """Their evaluator. It stops at a picture that has not two questions: such a category has no figure."""
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
@@ -174,7 +157,7 @@ class Authors(RowByRow):
 
 
 def as_added(
-    parts: Mapping[str, Category], names: Sequence[str], title: str, level: str = "overall"
+    parts: Mapping[str, MmePart], names: Sequence[str], title: str, level: str = "overall"
 ) -> Metric:
     """The points of some categories together, to the last bit as the authors' script adds them up."""
     figure = summed(parts, names, title, level)
@@ -182,7 +165,7 @@ def as_added(
     return figure if figure.value is None else replace(figure, value=points)
 
 
-def categories_of(samples: Sequence[Sample], rows: Sequence[Scored], rules: RuleSet) -> dict[str, Category]:
+def categories_of(samples: Sequence[Sample], rows: Sequence[Scored], rules: RuleSet) -> dict[str, MmePart]:
     """The categories that have scored questions, in file order."""
     asked = Counter(sample.group for sample in samples)
     parts: dict[str, list[Scored]] = {}
@@ -191,12 +174,12 @@ def categories_of(samples: Sequence[Sample], rows: Sequence[Scored], rules: Rule
     return {name: _category(part, asked, rules) for name, part in parts.items()}
 
 
-def _category(rows: Sequence[Scored], asked: Mapping[str, int], rules: RuleSet) -> Category:
+def _category(rows: Sequence[Scored], asked: Mapping[str, int], rules: RuleSet) -> MmePart:
     grouped = by(rows, lambda row: row.sample.group)
     pictures = [(part, _pair(part, asked[group], rules)) for group, part in grouped.items()]
     lone = any(asked[group] == 1 for group in grouped)
     known = any(pair is not None for _, pair in pictures)
-    return Category(rows, pictures, known and (rules == "strict" or not lone))
+    return MmePart(rows, pictures, known and (rules == "strict" or not lone))
 
 
 def _pair(rows: Sequence[Scored], asked: int, rules: RuleSet) -> float | None:
@@ -208,24 +191,24 @@ def _pair(rows: Sequence[Scored], asked: int, rules: RuleSet) -> float | None:
     return 1.0 if len(rows) == asked else None
 
 
-def summed(parts: Mapping[str, Category], names: Sequence[str], title: str, level: str = "overall") -> Metric:
+def summed(parts: Mapping[str, MmePart], names: Sequence[str], title: str, level: str = "overall") -> Metric:
     """The points of some categories together; empty if one is missing or has none."""
     if any(name not in parts or not parts[name].whole for name in names):
         return empty(title, level, unit=POINTS)
     chosen = [parts[name] for name in names]
     effects = [effect for part in chosen for effect in part.effects()]
     value = sum(100 * (part.accuracy + part.plus) for part in chosen)
-    clusters = [questions[0].picture for part in chosen for questions, _ in part.pictures]
+    clusters = [questions[0].draw for part in chosen for questions, _ in part.pictures]
     estimate = linearised(value, effects, clusters, ceiling=MOST * len(names))
     return metric(title, estimate, level, rows=sum(len(part.rows) for part in chosen), unit=POINTS)
 
 
-def accuracy_plus(parts: Mapping[str, Category]) -> Metric:
+def accuracy_plus(parts: Mapping[str, MmePart]) -> Metric:
     """The share of pictures that are right as a whole, over all categories."""
     known = [(rows, pair) for part in parts.values() for rows, pair in part.pictures if pair is not None]
     if not known:
         return empty("accuracy-plus")
-    estimate = mean_over([pair for _, pair in known], [rows[0].picture for rows, _ in known])
+    estimate = mean_over([pair for _, pair in known], [rows[0].draw for rows, _ in known])
     return metric("accuracy-plus", estimate, rows=sum(len(rows) for rows, _ in known))
 
 
@@ -260,11 +243,7 @@ BENCHMARKS = (
             name="MME",
             measures="perception and cognition, two questions a picture",
             family="yes-no",
-            file=DataFile(
-                name="MME.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/MME.tsv",
-                md5=("b36b43c3f09801f5d368627fb92187c3",),
-            ),
+            file=served("MME", "b36b43c3f09801f5d368627fb92187c3"),
             licence="research use, on request to its authors",
             source="MME team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2306.13394",
@@ -272,10 +251,12 @@ BENCHMARKS = (
             groups=1187,
             original="BradyFU/Awesome-Multimodal-Large-Language-Models@dd29509 "
             "tools/eval_tool.zip eval_tool/calculation.py",
-            quoted="perception (LLaVA's tables), with cognition as `1511/348` (XTuner's), or the sum",
+            quoted="perception, at most 2000 (LLaVA's tables); with cognition, at most 800, as `1511/348` "
+            "(XTuner's); or the sum",
             record='{"index": 0, "category": "OCR", "question": "Is the logo that of a bank? '
             'Please answer yes or no.", "answer": "Yes", "image_path": "OCR/0001.jpg", "image": "/9j/4A…"}',
         ),
-        original=Authors(read_mme, headline="perception"),
+        original=MmeEvaluator(read_mme, headline="perception"),
+        headline="perception",
     ),
 )

@@ -1,18 +1,4 @@
-"""MMMU: college questions of thirty subjects, with pictures in the middle of the text.
-
-Measures    subject knowledge and reasoning: charts, diagrams, scores, molecules, paintings
-Source      Yue et al., files as VLMEvalKit serves them
-Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2311.16502
-Splits      dev and validation in one file; test without answers. The authors published those on 12 February
-            2026 (MMMU-Benchmark/MMMU issue 79): `vlmbench score --answers answer_dict_test.json` joins them
-Rows        MMMU_DEV_VAL 1050 (150 dev, 900 validation), MMMU_TEST 10500
-Quoted      accuracy over rows of `validation`, `Overall`
-
-One raw record (up to nine options; none at all where the answer is open):
-
-    index  id                question                A          B     answer  category  split
-    5      validation_Art_5  Who painted <image 1>?  <image 2>  Goya  B       Art       validation
+"""MMMU: college questions with pictures in the middle of the text; up to nine options, or none at all.
 
 `<image N>` says where picture N belongs, in the question and in options. The style `vlmevalkit` puts it
 there and shows no picture that no tag names, unless there is no tag at all. The LLaVA styles show the
@@ -21,6 +7,9 @@ pictures first and leave the tags in the text, as the wrappers they stand for do
 Open questions are part of the figure. Each rule set has its own way with them: `strict` compares what
 the answer claims (`vlmbench/answers/mmmu.py`), the vlmevalkit sets ask for the gold text among two
 options (`vlmbench/answers/mmmu.py`), and xtuner has none, so they are not scored there.
+
+The test file has no answers. The authors published them on 12 February 2026 (MMMU-Benchmark/MMMU issue 79):
+`vlmbench score --answers answer_dict_test.json` joins them.
 """
 
 from __future__ import annotations
@@ -49,9 +38,9 @@ from vlmbench.domain import (
     Score,
 )
 
-from ._choice import LEVELS, MultipleChoice, problem_of
-from ._figures import check
-from ._tables import Unit, figure, tabulate
+from . import served
+from ._choice import LEVELS, MultipleChoice, problem_of, row_units, tabulate
+from ._figures import FigureUnit, by, check, mean_figure
 
 _TAG = re.compile(r"<image (\d{1,2})>")
 _QUOTED_SPLIT = "validation"
@@ -102,7 +91,7 @@ class MMMU(MultipleChoice):
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """Accuracy on `validation` first, with its subjects; then each split."""
-        return quoted_first([Unit(s, score.value) for s, score in zip(samples, scores, strict=True)])
+        return quoted_first(row_units(samples, scores))
 
     def submission(
         self, samples: Sequence[Sample], answers: Mapping[str, str], rules: RuleSet
@@ -115,7 +104,7 @@ class MMMU(MultipleChoice):
 
 
 @dataclass(frozen=True, slots=True)
-class Authors:
+class MmmuEvaluator:
     """Their evaluator: it draws an option where it finds none, so it reads all answers in one go."""
 
     def scores(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Score]:
@@ -124,7 +113,7 @@ class Authors:
 
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score]) -> list[Metric]:
         """Accuracy on `validation`, as printed, and how many rows of it were drawn; then the rest."""
-        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
+        units = row_units(samples, scores)
         headline, *others = quoted_first(units)
         if headline.value is None:
             return [headline]
@@ -135,12 +124,12 @@ class Authors:
         return [headline, printed, count, *others]
 
 
-def quoted(units: Sequence[Unit]) -> Sequence[Unit]:
+def quoted(units: Sequence[FigureUnit]) -> Sequence[FigureUnit]:
     """The rows of `validation`; all of them where there are none."""
     return [u for u in units if u.sample.split == _QUOTED_SPLIT] or units
 
 
-def quoted_first(units: Sequence[Unit]) -> list[Metric]:
+def quoted_first(units: Sequence[FigureUnit]) -> list[Metric]:
     """Accuracy on `validation`, then each split if there are several, then the subjects of `validation`.
 
     Last, how many rows are of no split, where the accuracy on `validation` does not count them.
@@ -149,8 +138,8 @@ def quoted_first(units: Sequence[Unit]) -> list[Metric]:
     headline, *levels = tabulate(rows, LEVELS, headline="accuracy")
     if len(rows) == len(units):
         return [headline, *levels]
-    splits = sorted({u.sample.split for u in units if u.sample.split is not None})
-    by_split = [figure([u for u in units if u.sample.split == s], s, "split") for s in splits]
+    splits = by(units, lambda unit: unit.sample.split)
+    by_split = [mean_figure(part, name, "split") for name, part in splits.items()]
     lost = sum(u.sample.split is None for u in units)
     outside = [check("rows of no split", lost, len(units), "rows")] if lost else []
     return [headline, *by_split * (len(splits) > 1), *levels, *outside]
@@ -191,12 +180,8 @@ def _mmmu(
             name=name,
             measures="college questions of thirty subjects, pictures in the middle of the text",
             family="multiple-choice",
-            file=DataFile(
-                name=f"{name}.tsv",
-                url=f"https://opencompass.openxlab.space/utils/VLMEval/{name}.tsv",
-                md5=md5,
-            ),
-            licence="Apache-2.0 (annotations)",
+            file=served(name, *md5),
+            licence="Apache-2.0 (annotations); the pictures keep the licences of their sources",
             source="Yue et al.; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2311.16502",
             splits=splits,
@@ -213,7 +198,7 @@ def _mmmu(
                 '"l2-category": "Art & Design", "split": "validation", "image": "[\'/9j/4A…\', \'/9j/4A…\']"}'
             ),
         ),
-        original=Authors(),
+        original=MmmuEvaluator(),
     )
 
 

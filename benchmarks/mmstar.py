@@ -1,12 +1,4 @@
-"""MMStar: 1500 questions picked by hand so that none can be answered without its picture.
-
-Measures    coarse and fine perception, instance and logical reasoning, science, mathematics
-Source      Chen et al., file as VLMEvalKit serves it
-Licence     CC BY-NC-SA 4.0
-Paper       arXiv 2403.20330
-Splits      one, without a split column
-Rows        1500, 250 a category
-Quoted      accuracy over rows, `Overall`; beside it multi-modal gain and leakage
+"""MMStar: questions picked by hand so that none can be answered without its picture.
 
 The paper's two measures come from three runs of one model family:
 
@@ -14,12 +6,8 @@ The paper's two measures come from three runs of one model family:
     leakage     max(0, without pictures - the language model alone)
 
 `without pictures` is a `--blind` run here: a grey picture of the same size. The paper leaves the picture
-out, which some models cannot do at all and others were never trained for.
-
-One raw record (the options stand in the question too, so most prompts show them twice):
-
-    index  image   question                                A    B     answer  category
-    9      /9j/4A… What is shown?\\nOptions: A: cat, B: dog  cat  dog   B       coarse perception
+out, which some models cannot do at all and others were never trained for. The options stand in the question
+too, so most prompts show them twice.
 """
 
 from __future__ import annotations
@@ -27,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vlmbench.answers.original.rules import read_mmstar
-from vlmbench.domain import Card, DataFile, Metric
+from vlmbench.domain import Card, Metric
 
+from . import served
 from ._choice import MultipleChoice
 from ._figures import Scored, by, mean_figure, mean_figures
 from ._originals import RowByRow
@@ -57,11 +46,7 @@ BENCHMARKS = (
             name="MMStar",
             measures="six abilities, on questions that cannot be answered without the picture",
             family="multiple-choice",
-            file=DataFile(
-                name="MMStar.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/MMStar.tsv",
-                md5=("e1ecd2140806c1b1bbf54b43372efb9e",),
-            ),
+            file=served("MMStar", "e1ecd2140806c1b1bbf54b43372efb9e"),
             licence="CC BY-NC-SA 4.0",
             source="Chen et al.; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2403.20330",

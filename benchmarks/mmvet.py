@@ -1,40 +1,29 @@
 """MM-Vet: open questions that need several abilities at once, graded from 0 to 1 by a judge.
 
-Measures    recognition, text, knowledge, writing, place and arithmetic, and what they do together
-Source      MM-Vet team, file as VLMEvalKit serves it
-Licence     Apache-2.0 (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2308.02490
-Splits      none
-Rows        218
-Quoted      mean grade times 100; published tables had it graded by GPT-4
-
-One raw record (`<AND>`: all of it is wanted; `<OR>`: any of it is right):
-
-    index  question                     answer            category       image
-    0      What is x in the equation?   -1 <AND> -5       ocr,math       /9j/4A…
-
-A grade is another model's opinion and moves with it: name the judge beside the number. The judge sees
-question, reference and answer, not the picture. Temperature is 0 and a grade is asked once (`strict`) or
-up to three times (the toolkit asks five times, ever warmer). Under the compatible sets a reply without a
-grade is worth 0, as there; under `strict` too, but the row counts as unparsed and shows in the bounds.
-The compatible sets count a row for an ability whose name stands anywhere in `category`; `strict` splits
-the list at its commas. With the six names there are, both agree.
+In an answer, `<AND>` joins parts that are all wanted and `<OR>` alternatives. A grade is another model's
+opinion and moves with it: name the judge beside the number (published tables: GPT-4). The judge sees
+question, reference and answer, not the picture. Temperature is 0 and a grade is asked once (`strict`) or up
+to three times (the toolkit asks five times, ever warmer). Under the compatible sets a reply without a grade
+is worth 0, as there; under `strict` too, but the row counts as unparsed and shows in the bounds. The
+compatible sets count a row for an ability whose name stands anywhere in `category`; `strict` splits the
+list at its commas. With the six names there are, both agree.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vlmbench.answers.judge import AWAITS_JUDGE, judged_score, to_judge
 from vlmbench.answers.original import Verdict
 from vlmbench.answers.original.judged import grades_in, read_mmvet, rounded, totals
 from vlmbench.answers.scores import numpy_mean
-from vlmbench.domain import Card, DataFile, Metric, Request, Response, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
 
-from ._figures import Scored, by, empty, mean_figure, mean_over, metric
-from ._judged import Judged, rows_seen
+from . import served
+from ._figures import Scored, by_category, empty, mean_figure, mean_over, metric
+from ._open import Judged, mean_percent
 from ._originals import FromJudgments
 
 ABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -99,23 +88,15 @@ class MMVet(Judged):
             part = [row for row in rows if needs(row.sample, ability, rules)]
             if part:
                 table.append(mean_figure(part, ability, "ability"))
-        parts = by(rows, lambda row: row.sample.categories.get("category"))
-        return [*table, *(mean_figure(part, name, "category") for name, part in parts.items())]
+        return [*table, *(mean_figure(part, name, "category") for name, part in by_category(rows).items())]
 
-    def vlmevalkit_records(
-        self,
-        samples: Sequence[Sample],
-        scores: Mapping[RuleSet, Sequence[Score]],
-        rules: RuleSet = "vlmevalkit",
-    ) -> dict[str, object]:
+    def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
         """Number of rows and mean grade in percent: each ability, then all."""
-        rows = rows_seen(samples, scores[rules], rules)
         parts = {name: [row for row in rows if needs(row.sample, name, rules)] for name in ABILITIES}
-        parts["Overall"] = rows
         return {
             "records": [
-                {"Category": name, "tot": len(part), "acc": numpy_mean([row.value for row in part]) * 100}
-                for name, part in parts.items()
+                {"Category": name, "tot": len(part), "acc": mean_percent(part)}
+                for name, part in (parts | {"Overall": list(rows)}).items()
             ]
         }
 
@@ -155,7 +136,7 @@ def _of_runs(name: str, value: float, rows: Sequence[Scored]) -> Metric:
 
 
 def _percentage(rows: Sequence[Scored], name: str, level: str) -> Metric:
-    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
+    estimate = mean_over([row.value for row in rows], [row.draw for row in rows])
     figure = metric(name, estimate, level, rows=len(rows), scale=100, unit="points")
     return replace(figure, value=rounded(numpy_mean(totals([_grades_of(row) for row in rows]))))
 
@@ -187,12 +168,8 @@ BENCHMARKS = (
             name="MMVet",
             measures="open questions that need several abilities at once",
             family="judged",
-            file=DataFile(
-                name="MMVet.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/MMVet.tsv",
-                md5=("748aa6d4aa9d4de798306a63718455e3",),
-            ),
-            licence="Apache-2.0 (annotations)",
+            file=served("MMVet", "748aa6d4aa9d4de798306a63718455e3"),
+            licence="Apache-2.0 (annotations); the pictures keep the licences of their sources",
             source="MM-Vet team; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2308.02490",
             rows=218,

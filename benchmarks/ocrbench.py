@@ -1,17 +1,4 @@
-"""OCRBench: a thousand questions that are about nothing but text in pictures.
-
-Measures    recognising text, in scenes, documents, receipts and formulas
-Source      OCRBench team (from 29 data sets), file as VLMEvalKit serves it
-Licence     MIT (annotations); the pictures keep the licences of their sources
-Paper       arXiv 2305.07895
-Splits      none
-Rows        1000
-Quoted      Final Score: right answers of 1000; Final Score Norm is a tenth of it
-
-One raw record (tab separated):
-
-    index  question                           answer       category                 image
-    0      what is written in the image?      ['CENTRE']   Regular Text Recognition /9j/4A…
+"""OCRBench: questions that are about nothing but text in pictures.
 
 The bare question is asked. Right when a reference stands somewhere in the answer; in handwritten formulas
 case counts and blanks do not. Six of the ten categories are reported as one, Text Recognition.
@@ -27,9 +14,10 @@ from vlmbench.answers.original import Verdict
 from vlmbench.answers.original.rules import read_ocrbench
 from vlmbench.answers.scores import score_open
 from vlmbench.answers.short import match_contained
-from vlmbench.domain import Card, DataFile, Metric, Response, Row, RuleSet, Sample, Score
+from vlmbench.domain import Card, Metric, Response, Row, RuleSet, Sample, Score
 
-from ._figures import Scored, by, mean_figure, mean_over, metric
+from . import served
+from ._figures import Scored, by, by_category, mean_figure, mean_over, metric
 from ._open import ShortAnswer
 from ._originals import RowByRow
 
@@ -68,10 +56,9 @@ class OcrBench(ShortAnswer):
         formula = sample.categories.get("category") == FORMULAS
         return score_open(sample, response, rules, _match_formula if formula else self.match)
 
-    def figures(self, rows: Sequence[Scored]) -> list[Metric]:
+    def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
         """The final score, the same as a share, counts by what is reported, shares by category."""
         parts = by(rows, _reported)
-        categories = by(rows, lambda row: row.sample.categories.get("category"))
         return [
             _count(self.headline, rows, "overall"),
             _count("Final Score Norm", rows, "overall", scale=0.1),
@@ -81,10 +68,10 @@ class OcrBench(ShortAnswer):
                 for name in dict.fromkeys(REPORTED.values())
                 if name in parts
             ),
-            *(mean_figure(part, name, "category") for name, part in categories.items()),
+            *(mean_figure(part, name, "category") for name, part in by_category(rows).items()),
         ]
 
-    def records(self, rows: Sequence[Scored]) -> dict[str, object]:
+    def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
         """Counts."""
         parts = by(rows, _reported)
         counts: dict[str, object] = {name: _right(parts.get(name, [])) for name in REPORTED.values()}
@@ -101,7 +88,7 @@ def _right(rows: Sequence[Scored]) -> int:
 
 
 def _count(name: str, rows: Sequence[Scored], level: str, *, scale: float = 1.0) -> Metric:
-    estimate = mean_over([row.value for row in rows], [row.picture for row in rows])
+    estimate = mean_over([row.value for row in rows], [row.draw for row in rows])
     counted = metric(name, estimate, level, rows=len(rows), scale=len(rows) * scale, unit="points")
     return replace(counted, value=_right(rows) * scale)
 
@@ -112,7 +99,7 @@ def _read_as_authors(sample: Sample, answer: str) -> Verdict:
 
 def _counts(rows: Sequence[Scored]) -> list[Metric]:
     """What the authors' script prints of the thousand questions: right answers, of each category too."""
-    parts = by(rows, lambda row: row.sample.categories.get("category"))
+    parts = by_category(rows)
     recognition = [row for name in REPORTED if REPORTED[name] == RECOGNITION for row in parts.get(name, [])]
     return [
         _count("Final Score", rows, "overall"),
@@ -121,15 +108,15 @@ def _counts(rows: Sequence[Scored]) -> list[Metric]:
     ]
 
 
-def _ocrbench(name: str, url: str, *md5: str, rows: int | None = None) -> OcrBench:
+def _ocrbench(name: str, *md5: str, under: str = "VLMEval", rows: int | None = None) -> OcrBench:
     return OcrBench(
         Card(
             name=name,
             measures="recognising text in scenes, documents, receipts and formulas",
             family="short-answer",
-            file=DataFile(name=f"{name}.tsv", url=f"{url}/{name}.tsv", md5=md5),
-            licence="MIT (annotations)",
-            source="OCRBench team; file layout of VLMEvalKit",
+            file=served(name, *md5, under=under),
+            licence="MIT (annotations); the pictures keep the licences of their sources",
+            source="OCRBench team, from 29 data sets; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2305.07895",
             rows=rows,
             original="Yuliang-Liu/MultimodalOCR@794c36d OCRBench/example.py",
@@ -144,10 +131,8 @@ def _ocrbench(name: str, url: str, *md5: str, rows: int | None = None) -> OcrBen
     )
 
 
-_HOST = "https://opencompass.openxlab.space/utils"
-
 BENCHMARKS = (
-    _ocrbench("OCRBench", f"{_HOST}/VLMEval", "e953d98a987cc6e26ef717b61260b778", rows=1000),
+    _ocrbench("OCRBench", "e953d98a987cc6e26ef717b61260b778", rows=1000),
     # A part of it that VLMEvalKit tests itself with.
-    _ocrbench("OCRBench_MINI", f"{_HOST}/TEST"),
+    _ocrbench("OCRBench_MINI", under="TEST"),
 )

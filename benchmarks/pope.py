@@ -1,20 +1,10 @@
 """POPE: is there such a thing in the picture? Half the things asked for are not.
 
-Measures    object hallucination, with absent objects drawn at random, by frequency, or by company kept
-Source      POPE team (COCO val2014 pictures), file as VLMEvalKit serves it
-Licence     MIT (annotations); the pictures keep their Flickr licences
-Paper       arXiv 2305.10355
-Splits      adversarial, popular, random: names in `category`, joined by commas where a question is in several
-Rows        5127 questions, which stand for about 9000 when each is counted in every split it is in
-Quoted      the mean of the three splits' F1 (LLaVA); VLMEvalKit's tables quote F1 over all
-
-One raw record (tab separated):
-
-    index  id  question                         answer  category                    image
-    1      2   Is there a dog in the image?     Yes     adversarial,popular,random  /9j/4A…
-
-Under the compatible rules every figure counts a question once for each split it is in, the overall ones
-too, as that toolkit does. `strict` counts it once in the overall figures. Undecided counts as not Yes.
+Absent objects are drawn at random, by frequency (popular), or by the company they keep (adversarial):
+splits whose names stand in `category`, joined by commas where a question is in several. So 5127 questions
+stand for about 9000. Under the compatible rules every figure counts a question once for each split it is
+in, the overall ones too, as VLMEvalKit does. `strict` counts it once in the overall figures. Undecided
+counts as not Yes.
 """
 
 from __future__ import annotations
@@ -24,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.original.rules import read_pope
 from vlmbench.answers.yes_no import YES
-from vlmbench.domain import Card, DataFile, Metric, RuleSet
+from vlmbench.domain import Card, Metric, RuleSet
 
+from . import served
 from ._figures import Scored, check, empty, linearised, mean_over, metric
+from ._open import YesNo, accuracy_percent
 from ._originals import RowByRow
-from ._yes_no import YesNo, accuracy_percent
 
 SPLITS = ("adversarial", "popular", "random")
 MEAN = "mean F1 of the splits"
@@ -37,11 +28,6 @@ MEAN = "mean F1 of the splits"
 @dataclass(frozen=True, slots=True)
 class Pope(YesNo):
     """Yes/no questions with F1 of Yes, by split and over all."""
-
-    @property
-    def headline(self) -> str:
-        """The figure of POPE's own tables and of LLaVA's."""
-        return MEAN
 
     def figures(self, rows: Sequence[Scored], rules: RuleSet) -> list[Metric]:
         """The mean of the splits' F1, over all, then each split; over all first where papers quote that.
@@ -55,7 +41,7 @@ class Pope(YesNo):
         by_name = [figure for name, part in parts.items() for figure in four_figures(part, "split", name)]
         return [*first, *by_name, *outside(rows, parts)]
 
-    def records(self, rows: Sequence[Scored]) -> dict[str, object]:
+    def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
         """One line over all and one a split, in percent."""
         lines = [record("Overall", exploded(rows))]
         return {"records": lines + [record(name, part) for name, part in by_split(rows).items()]}
@@ -101,7 +87,7 @@ def four_figures(rows: Sequence[Scored], level: str, split: str | None = None) -
 
 
 def f1_effects(rows: Sequence[Scored]) -> tuple[float, list[float]]:
-    """F1 (twice the true ones over those said and those there), and how much each row moves it."""
+    """F1 (twice the true Yes over the answered and the actual Yes), and how much each row moves it."""
     true = [2.0 * (says_yes(row) and is_yes(row)) for row in rows]
     weight = [float(says_yes(row)) + float(is_yes(row)) for row in rows]
     total = sum(weight)
@@ -116,7 +102,7 @@ def mean_of_splits(parts: dict[str, list[Scored]]) -> Metric:
     each = [(parts[split], *f1_effects(parts[split])) for split in SPLITS]
     value = sum(part_value for _, part_value, _ in each) / len(each)
     effects = [effect / len(each) for _, _, part_effects in each for effect in part_effects]
-    clusters = [row.picture for part, _, _ in each for row in part]
+    clusters = [row.draw for part, _, _ in each for row in part]
     return metric(MEAN, linearised(value, effects, clusters), rows=len(clusters))
 
 
@@ -137,10 +123,10 @@ def figures_of_its_authors(rows: Sequence[Scored]) -> list[Metric]:
     table = [empty(MEAN) if stops else mean_of_splits(parts)]
     for name, part in parts.items():
         f1, *others = four_figures(part, "split", name)
-        said = _share(f"{name} yes ratio", [(row, float(says_yes(row))) for row in part], "split", name)
+        ratio = _share(f"{name} yes ratio", [(row, float(says_yes(row))) for row in part], "split", name)
         exact = f1_as_printed(part)
         f1 = empty(f1.name, "split", name) if exact is None else replace(f1, value=exact)
-        table += [f1, *others, said]
+        table += [f1, *others, ratio]
     return [*table, *outside(rows, parts)]
 
 
@@ -156,9 +142,9 @@ def f1_as_printed(rows: Sequence[Scored]) -> float | None:
 def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
     """A line of that toolkit's table. Ratios over nothing are 0 there, and F1 is called Overall."""
     hits = sum(says_yes(row) and is_yes(row) for row in rows)
-    said, there = sum(map(says_yes, rows)), sum(map(is_yes, rows))
-    precision = hits / said if said else 0
-    recall = hits / there if there else 0
+    answered, actual = sum(map(says_yes, rows)), sum(map(is_yes, rows))
+    precision = hits / answered if answered else 0
+    recall = hits / actual if actual else 0
     both = 2 * (precision * recall) / (precision + recall) if hits else 0
     return {
         "split": name,
@@ -173,15 +159,13 @@ def _f1(rows: Sequence[Scored], name: str, level: str, split: str | None) -> Met
     if not any(says_yes(row) or is_yes(row) for row in rows):
         return empty(name, level, split)
     value, effects = f1_effects(rows)
-    return metric(
-        name, linearised(value, effects, [row.picture for row in rows]), level, split, rows=len(rows)
-    )
+    return metric(name, linearised(value, effects, [row.draw for row in rows]), level, split, rows=len(rows))
 
 
 def _share(name: str, pairs: Sequence[tuple[Scored, float]], level: str, split: str | None) -> Metric:
     if not pairs:
         return empty(name, level, split)
-    estimate = mean_over([value for _, value in pairs], [row.picture for row, _ in pairs])
+    estimate = mean_over([value for _, value in pairs], [row.draw for row, _ in pairs])
     return metric(name, estimate, level, split, rows=len(pairs))
 
 
@@ -191,12 +175,8 @@ BENCHMARKS = (
             name="POPE",
             measures="whether a model sees objects that are not there",
             family="yes-no",
-            file=DataFile(
-                name="POPE.tsv",
-                url="https://opencompass.openxlab.space/utils/VLMEval/POPE.tsv",
-                md5=("c12f5acb142f2ef1f85a26ba2fbe41d5",),
-            ),
-            licence="MIT (annotations)",
+            file=served("POPE", "c12f5acb142f2ef1f85a26ba2fbe41d5"),
+            licence="MIT (annotations); the pictures keep their Flickr licences",
             source="POPE team, pictures of COCO val2014; file layout of VLMEvalKit",
             paper="https://arxiv.org/abs/2305.10355",
             splits=SPLITS,
@@ -208,5 +188,6 @@ BENCHMARKS = (
             '"category": "adversarial,popular,random", "image": "/9j/4A…"}',
         ),
         original=RowByRow(read_pope, figures_of_its_authors, MEAN),
+        headline=MEAN,
     ),
 )

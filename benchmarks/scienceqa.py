@@ -1,21 +1,7 @@
 """ScienceQA: school science with a hint to read first; of three files one has questions without a picture.
 
-Measures    knowledge and reasoning in natural, social and language science, grades 1 to 12
-Source      Lu et al., files as VLMEvalKit serves them; ScienceQA_TEST_ALL from the authors' problems.json
-Licence     CC BY-NC-SA 4.0
-Paper       arXiv 2209.09513
-Splits      val and test, a file each
-Rows        VAL 2097 and TEST 2017 (questions with a picture), TEST_ALL 4241 (every test question)
-Quoted      accuracy over rows, `Overall`, of ScienceQA_TEST (IMG-Accuracy, LLaVA-1.5's 71.6), or of
-            ScienceQA_TEST_ALL (the paper's figure, LLaVA-1's 90.9)
-
 Nobody serves ScienceQA_TEST_ALL.tsv; docs/predictions.md shows how to write it. Its index is the authors' own
 number, a row without a picture has an empty `image` or `image_path`.
-
-One raw record (two to five options; the hint is often empty):
-
-    index  question                     hint            A    B     answer  category   l2-category      split
-    4      Which month is the hottest?  Use the graph.  May  July  B       Geography  natural science  test
 """
 
 from __future__ import annotations
@@ -27,16 +13,14 @@ from functools import partial
 from vlmbench.answers.original.rules import read_scienceqa
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
-from ._choice import LEVELS, MultipleChoice
+from . import served
+from ._choice import LEVELS, MultipleChoice, row_units
 from ._figures import Scored, mean_figure, mean_figures
 from ._originals import RowByRow
-from ._tables import Unit, figure
 
 IMG_ACCURACY = "IMG-Accuracy"
 """What LLaVA's script calls the accuracy over questions with a picture."""
 BARE_ACCURACY = "accuracy without a picture"
-
-_HOST = "https://opencompass.openxlab.space/utils/benchmarks/ScienceQA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +30,15 @@ class EveryQuestion(MultipleChoice):
     def metrics(self, samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[Metric]:
         """The headline counts every question; IMG-Accuracy those that have a picture."""
         headline, *others = MultipleChoice.metrics(self, samples, scores, rules)
-        units = [Unit(s, score.value) for s, score in zip(samples, scores, strict=True)]
+        units = row_units(samples, scores)
         shown = [unit for unit in units if has_picture(unit.sample)]
         bare = [unit for unit in units if not has_picture(unit.sample)]
-        parts = [figure(shown, IMG_ACCURACY, "picture"), figure(bare, BARE_ACCURACY, "picture")]
+        parts = [mean_figure(shown, IMG_ACCURACY, "picture"), mean_figure(bare, BARE_ACCURACY, "picture")]
         return [headline, *parts, *others]
 
 
 def has_picture(sample: Sample) -> bool:
-    """Whether a question has one; no file needs to be there to tell."""
+    """Whether a question has one, also where its file is absent."""
     return bool(sample.images or sample.cells.get("image_path"))
 
 
@@ -88,7 +72,7 @@ def _card(name: str, measures: str, file: DataFile, source: str, split: str, row
 
 def _with_picture(split: str, md5: str, rows: int) -> MultipleChoice:
     name = f"ScienceQA_{split.upper()}"
-    file = DataFile(name=f"{name}.tsv", url=f"{_HOST}/{name}.tsv", md5=(md5,))
+    file = served(name, md5, under="benchmarks/ScienceQA")
     source = "Lu et al.; file layout of VLMEvalKit, questions with a picture only"
     quoted = "accuracy over rows (SQA of LLaVA-1.5's and XTuner's tables; `Overall` of VLMEvalKit)"
     return MultipleChoice(

@@ -1,26 +1,20 @@
-"""DocVQA and InfoVQA: questions about scanned documents and infographics.
+"""GQA, ChartQA, DocVQA and InfoVQA: short answers compared by a rule of `vlmbench/answers/` as it stands.
 
-Measures    reading documents; InfoVQA also counting, comparing and reckoning
-Source      DocVQA team (UCSF Industry Documents; infographics from the web), validation; files as
-            VLMEvalKit serves them
-Licence     for research, as the challenge's terms say
-Paper       arXiv 2007.00398 (DocVQA), 2104.12756 (InfoVQA)
-Splits      validation; the test answers are withheld by the challenge
-Rows        DocVQA 5349, InfoVQA 2801
-Quoted      ANLS: 1 less the normalised edit distance to the nearest reference, 0 under a half
-
-One raw record (tab separated):
-
-    index  question                                     answer                          image
-    49153  What is the name of the company?             ['ITC Limited', 'itc limited']  iVBORw…
+ChartQA's authors published no evaluator: their repository compares exactly while it trains and leaves
+relaxed accuracy to the reader. What others use was written for Pix2Struct. Half of ChartQA's questions were
+written by people and half by a machine. The test answers of DocVQA and InfoVQA are withheld by the
+challenge.
 """
 
 from __future__ import annotations
 
-from vlmbench.answers.short import match_anls
-from vlmbench.domain import Card, DataFile
+from vlmbench.answers.original.rules import read_gqa
+from vlmbench.answers.short import match_anls, match_exact, match_relaxed
+from vlmbench.domain import Card
 
+from . import served
 from ._open import ShortAnswer
+from ._originals import RowByRow
 
 
 def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> ShortAnswer:
@@ -29,11 +23,7 @@ def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> Short
             name=name,
             measures=measures,
             family="short-answer",
-            file=DataFile(
-                name=f"{name}.tsv",
-                url=f"https://opencompass.openxlab.space/utils/VLMEval/{name}.tsv",
-                md5=(md5,),
-            ),
+            file=served(name, md5),
             licence="for research, as the challenge's terms say",
             source="DocVQA team; file layout of VLMEvalKit",
             paper=paper,
@@ -48,6 +38,42 @@ def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> Short
 
 
 BENCHMARKS = (
+    ShortAnswer(
+        Card(
+            name="GQA_TestDev_Balanced",
+            measures="compositional questions about scenes",
+            family="short-answer",
+            file=served("GQA_TestDev_Balanced", "99b62f22e224d9b2f32dcbe41359d1c9"),
+            licence="CC BY 4.0",
+            source="GQA team, pictures of Visual Genome; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/1902.09506",
+            rows=12578,
+            original="haotian-liu/LLaVA@c121f04 scripts/convert_gqa_for_eval.py, then GQA's eval.py (v1.2)",
+            quoted="accuracy by exact match (GQA in LLaVA's tables; `Overall` of VLMEvalKit)",
+            record='{"index": 201307251, "question": "Is it overcast?", "answer": "no", "image": "/9j/4A…"}',
+        ),
+        original=RowByRow(read_gqa),
+        match=match_exact,
+    ),
+    ShortAnswer(
+        Card(
+            name="ChartQA_TEST",
+            measures="reading values off charts and reckoning with them",
+            family="short-answer",
+            file=served("ChartQA_TEST", "c902e0aa9be5582a7aad6dcf52734b42"),
+            licence="GPL-3.0",
+            source="ChartQA team; file layout of VLMEvalKit",
+            paper="https://arxiv.org/abs/2203.10244",
+            splits=("test_human", "test_augmented"),
+            rows=2500,
+            quoted="relaxed accuracy over all rows (`Overall` of VLMEvalKit; ChartQA on model cards); "
+            "some papers quote the human half",
+            record='{"index": 0, "question": "How many food items are shown in the bar graph?", '
+            '"answer": "14", "split": "test_human", "image": "iVBORw…"}',
+        ),
+        match=match_relaxed,
+        headline="relaxed accuracy",
+    ),
     _anls(
         "DocVQA_VAL",
         "d5ee77e1926ff10690d469c56b73eabf",

@@ -1,21 +1,8 @@
 """TextVQA: questions that need the text in the picture; ten people answered each.
 
-Measures    reading text in everyday pictures and reasoning about it
-Source      TextVQA team (OpenImages pictures), validation; file as VLMEvalKit serves it
-Licence     CC BY 4.0
-Paper       arXiv 1904.08920
-Splits      none
-Rows        5000
-Quoted      consensus accuracy. LLaVA's own 58.2 has the tokens of an OCR system in its prompt
-
-One raw record (tab separated):
-
-    index  question                            answer                              image
-    34602  what is the brand of this camera?   ['nokia', 'nokia', …, 'dakota']     /9j/4A…
-
-`TextVQA_VAL` asks the bare question. `TextVQA_VAL_OCR` adds LLaVA's line `Reference OCR token: A, B, C`. The
-published file has no such tokens, so it reads a file of its own: the same columns and `ocr_tokens`, a list or
-a text with commas. The two share rules and may share a file.
+`TextVQA_VAL` asks the bare question. `TextVQA_VAL_OCR` adds LLaVA's line `Reference OCR token: A, B, C`
+(LLaVA's own 58.2 has it). The published file has no such tokens, so it reads a file of its own: the same
+columns and `ocr_tokens`, a list or a text with commas. The two share rules and may share a file.
 """
 
 from __future__ import annotations
@@ -28,6 +15,7 @@ from vlmbench.answers.vqa import match_consensus
 from vlmbench.domain import Card, DataFile, Row, Sample
 from vlmbench.errors import DataError
 
+from . import served
 from ._open import ShortAnswer
 from ._originals import RowByRow
 
@@ -56,11 +44,7 @@ _CARD = Card(
     name="TextVQA_VAL",
     measures="reading text in everyday pictures",
     family="short-answer",
-    file=DataFile(
-        name="TextVQA_VAL.tsv",
-        url="https://opencompass.openxlab.space/utils/VLMEval/TextVQA_VAL.tsv",
-        md5=("b233b31f551bbf4056f2f955da3a92cd",),
-    ),
+    file=served("TextVQA_VAL", "b233b31f551bbf4056f2f955da3a92cd"),
     licence="CC BY 4.0",
     source="TextVQA team, pictures of OpenImages; file layout of VLMEvalKit",
     paper="https://arxiv.org/abs/1904.08920",

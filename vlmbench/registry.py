@@ -84,7 +84,7 @@ class Registry:
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Names that users of other toolkits type."""
-        aliases = importlib.import_module("vlmbench.benchmarks._aliases").ALIASES
+        aliases = importlib.import_module("vlmbench.benchmarks.catalogue").aliases()
         return {alias: name for alias, name in aliases.items() if name in self.owners}
 
     def benchmark(self, name: str) -> Benchmark:
@@ -127,8 +127,8 @@ class Registry:
 
 def circular(benchmark: Benchmark) -> Benchmark:
     """A plain multiple-choice benchmark in every rotation of its options."""
-    rotations = importlib.import_module("vlmbench.benchmarks._rotations")
-    rotated: Benchmark = rotations.rotated(benchmark)
+    choice = importlib.import_module("vlmbench.benchmarks._choice")
+    rotated: Benchmark = choice.rotated(benchmark)
     return rotated
 
 

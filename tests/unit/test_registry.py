@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.benchmarks._aliases import ALIASES
-from vlmbench.benchmarks.catalogue import entries, is_circular
+from vlmbench.benchmarks.catalogue import aliases, entries, is_circular
 from vlmbench.cli.main import main
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.registry import Registry
@@ -78,7 +77,7 @@ def test_names_of_other_toolkits_and_rotated_names_are_understood(
 
 
 def test_aliases_are_in_lower_case() -> None:
-    assert all(alias == alias.lower() for alias in ALIASES)
+    assert all(alias == alias.lower() for alias in aliases())
 
 
 def test_two_names_that_differ_by_case_alone_must_be_written_out(registry: Registry) -> None:

@@ -123,7 +123,7 @@ def test_a_file_that_holds_its_rotations_is_scored_by_groups(tmp_path: Path) -> 
         ("circular: maybe", UserError, "true or false"),
         ("prompt: [a]", UserError, "must be a text"),
         ("- a\n- b", UserError, "mapping"),
-        ("a: [", UserError, "no YAML"),
+        ("a: [", UserError, "not YAML"),
     ],
 )
 def test_a_wrong_yaml_is_explained(tmp_path: Path, yaml: str, error: Any, complaint: str) -> None:

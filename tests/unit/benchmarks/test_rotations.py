@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlmbench.benchmarks._choice import MultipleChoice
-from vlmbench.benchmarks._rotations import can_rotate, rotated, rotations
+from vlmbench.benchmarks._choice import MultipleChoice, can_rotate, rotated, rotations
 from vlmbench.domain import Card, DataFile, Row
 from vlmbench.errors import UsageError
 
