@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from vlmbench.leaderboards.board.scores import Units
+from vlmbench.stats.distributions import mcnemar_each, t_beyond_each
 from vlmbench.stats.paired import FEW_CLUSTERS
-from vlmbench.stats.tails import Numbers, mcnemar_each, t_beyond_each
 
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
 _NOTHING = 1e-12
 """What is nearer to 0 than this is an error of rounding."""

@@ -1,5 +1,6 @@
 """Statistics, one door: means with their uncertainty, paired differences, many tests at once."""
 
+from vlmbench.stats.distributions import Z95, t95
 from vlmbench.stats.means import Estimate, clustered_mean, mean_of, wilson
 from vlmbench.stats.paired import (
     Difference,
@@ -11,7 +12,6 @@ from vlmbench.stats.paired import (
     power,
     smallest_difference,
 )
-from vlmbench.stats.points import Z95, t95
 
 __all__ = [
     "Z95",

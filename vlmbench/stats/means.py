@@ -17,7 +17,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vlmbench.stats.points import Z95, t95
+from vlmbench.stats.distributions import Z95, t95
 
 ENOUGH_UNITS = 100
 ENOUGH_OF_EACH = 30

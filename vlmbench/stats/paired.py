@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from vlmbench.stats.points import Z80, Z95, normal_below, t95, t_beyond
+from vlmbench.stats.distributions import Z80, Z95, normal_below, t95, t_beyond
 
 LEVEL = 0.05
 FEW_CLUSTERS = 12

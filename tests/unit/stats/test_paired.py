@@ -25,7 +25,7 @@ from vlmbench.stats import (
     power,
     smallest_difference,
 )
-from vlmbench.stats.points import t_beyond
+from vlmbench.stats.distributions import t_beyond
 
 TRIALS = 4000
 COUNTS = st.integers(0, 60)
