@@ -62,6 +62,10 @@ class UsageError(UserError):
     exit_code = 2
 
 
+_SHOWN = 12
+"""Known names in an error; more would bury what to do."""
+
+
 class UnknownName(UserError):
     """A benchmark, model, rule set or style that nothing answers to."""
 
@@ -74,7 +78,8 @@ class UnknownName(UserError):
         if near:
             hint = f"Did you mean {' or '.join(by_lower[n] for n in near)}?"
         else:
-            hint = f"Known: {', '.join(names) or 'none'}."
+            more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
+            hint = f"Known: {', '.join(names[:_SHOWN]) or 'none'}{more}."
         super().__init__(f"there is no {kind} named `{name}`. {hint}", fix=fix)
 
 

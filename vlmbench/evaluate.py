@@ -41,7 +41,7 @@ def read_samples(
         raise DataError("the file has a header and no rows.", file=table.path)
     if all(s.problem for s in samples):
         raise DataError(
-            f"no row can be {'asked' if to_ask else 'scored'}; the first says: {samples[0].problem}.",
+            f"no row can be {'asked' if to_ask else 'scored'}; the reason here: {samples[0].problem}.",
             file=table.path,
             row=samples[0].id,
         )

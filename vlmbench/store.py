@@ -141,9 +141,10 @@ def read_run(path: Path) -> dict[str, Any]:
     """The run.json of a folder, checked for version and shape."""
     file = path / RUN
     if not file.exists():
-        raise RunFolderError(
-            "this is not a run folder: it has no run.json.", file=path, fix="`vlmbench run` makes one."
+        what = (
+            "this is not a run folder: it has no run.json." if path.is_dir() else "there is no such folder."
         )
+        raise RunFolderError(what, file=path, fix="`vlmbench run` writes runs/MODEL/BENCH.")
     again = "Use `--fresh` to start this run again."
     document = read_object(file, raises=RunFolderError, fix=again)
     for key in ("schema_version", "facts", "spec", "sittings"):
@@ -180,7 +181,7 @@ def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
             if response is None:
                 if end + len(line) < size and lines.read(1):
                     raise RunFolderError(
-                        "this line is no answer; the file was edited or damaged.",
+                        "this line is not an answer; the file was edited or damaged.",
                         file=file,
                         row=number,
                         fix="Remove the line: its question will be asked again.",

@@ -109,7 +109,7 @@ class ColumnScores:
         for number, line in enumerate(data.split(b"\n"), 1):
             row = _row(_parsed(line), self._rules) if self._mark in line else _OTHER
             if row is None:
-                yield number, "this line is no score"
+                yield number, "this line is not a score"
             elif seen.intersection(row[:1]):
                 yield number, "this row is there twice"
             else:

@@ -60,7 +60,7 @@ def test_a_checkpoint_is_gone_on_from_whatever_way_leads_there(
 
     assert command("--work-dir", "other", "--resume", "w1/checkpoint-2") == 1
     told = capfd.readouterr().err
-    assert "w1/checkpoint-2: is no checkpoint of this training, which keeps its own in other" in told
+    assert "w1/checkpoint-2: is not a checkpoint of this training, whose checkpoints are in other" in told
     assert "--work-dir w1 resumes it" in told
     assert not (tmp_path / "other").exists()
 

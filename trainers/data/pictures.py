@@ -75,7 +75,7 @@ def load_image_processor(folder: str | Path) -> Any:
         return auto.from_pretrained(str(folder), backend="pil")
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"there is no image processor to be read here: {' '.join(str(error).split())[:300]}", file=folder
+            f"the image processor cannot be read: {' '.join(str(error).split())[:300]}", file=folder
         ) from error
 
 

@@ -22,7 +22,7 @@ def repeat(file: Path, times: int, out: Path) -> int:
         )
     records = [raw.text for raw in raw_records(file)]
     if not records:
-        raise DataError("there is no record in it.", file=file)
+        raise DataError("the file has no records.", file=file)
     for row, text in enumerate(records, 1):
         read_record(text, row, file)
     aside = out.with_name(f".{out.name}.{os.getpid()}")

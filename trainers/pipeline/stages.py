@@ -210,7 +210,7 @@ def _check_resume(resume: str | None, stages: Sequence[Placed]) -> None:
         return
     folders = ", ".join(str(folder) for _, folder in stages)
     raise UserError(
-        f"is no checkpoint of this training, which keeps its own in {folders}.",
+        f"is not a checkpoint of this training, whose checkpoints are in {folders}.",
         file=resume,
         fix=f"--work-dir {Path(resume).parent} resumes it; --resume alone continues from the last one here.",
     )

@@ -53,7 +53,7 @@ def language_architecture(config: Mapping[str, Any]) -> Architecture:
 
 
 def vision_architecture(config: Mapping[str, Any]) -> Architecture:
-    """An image encoder."""
+    """A vision tower."""
     if config.get("model_type") not in TOWERS or not _has_sizes(config, TOWER_SIZES):
         return _on_meta(config, causal=False)
     return Architecture(SimpleNamespace(**config), tuple(_tower(config)))

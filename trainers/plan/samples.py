@@ -102,7 +102,7 @@ def _planned(source: Source) -> SourcePlan:
                 pictures=pictures / count,
                 problem=problem,
             )
-        problem = problem or str(DataError("there is no record in it.", file=path))
+        problem = problem or str(DataError("the file has no records.", file=path))
     if source.samples is None:
         return SourcePlan(name=name, samples=0, told="unknown", problem=problem)
     samples = min(source.samples, source.most or source.samples)

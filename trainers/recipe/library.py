@@ -104,7 +104,9 @@ def _refuse_twins(node: Any, file: Path, walked: dict[Any, bool]) -> None:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise UserError(f"a list or a mapping is no name of a value (line {line}).", file=file)
+                raise UserError(
+                    f"a list or a mapping cannot be the name of a value (line {line}).", file=file
+                )
             if key.value in seen:
                 raise UserError(f"stands twice in one place, again in line {line}.", file=file, key=key.value)
             seen.add(key.value)

@@ -78,7 +78,7 @@ class LanguageModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisionTower:
-    """The image encoder: CLIP or SigLIP."""
+    """The vision tower: CLIP or SigLIP."""
 
     path: str | None = None
     shape: str | None = None

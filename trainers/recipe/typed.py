@@ -185,7 +185,7 @@ def split(setting: str) -> tuple[list[str], str]:
     """The path and the text of `a.b=c`."""
     path, equals, text = setting.partition("=")
     if not equals or not path.strip():
-        raise UsageError(f"`{setting}` is no `key=value`.", key=PLACE, fix="Write --set schedule.lr=1e-4.")
+        raise UsageError(f"`{setting}` is not `key=value`.", key=PLACE, fix="Write --set schedule.lr=1e-4.")
     return path.strip().split("."), text.strip()
 
 

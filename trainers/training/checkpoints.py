@@ -197,7 +197,7 @@ def _refused(folder: Path, wrong: Sequence[str]) -> UserError:
 def _facts(folder: Path) -> dict[str, Any]:
     file = folder / FACTS
     if not file.is_file():
-        raise UserError("this is no finished checkpoint of vlmbench's.", file=folder, fix="Check the path.")
+        raise UserError("this is not a complete checkpoint of vlmbench.", file=folder, fix="Check the path.")
     held = read_object(file, raises=UserError, fix="Resume another one.")
     if not held.get("values"):
         raise UserError(

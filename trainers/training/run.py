@@ -55,7 +55,7 @@ def export_checkpoint(recipe: Recipe, checkpoint: Path, folder: Path, work_dir: 
     """Write the model of a checkpoint into a new folder."""
     file = checkpoint / TRAINED
     if not file.is_file():
-        raise UserError("this is no checkpoint of vlmbench's.", file=checkpoint, fix="Check the path.")
+        raise UserError("this is not a checkpoint of vlmbench.", file=checkpoint, fix="Check the path.")
     start = read_start(recipe, work_dir.absolute())
     with written_aside(folder) as aside:
         write_model(start.llava, recipe, file, aside)

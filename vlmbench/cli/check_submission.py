@@ -1,6 +1,8 @@
-"""Look a submission file over before a server does: columns, rows, rotations, empty and dangerous cells.
+"""Check a submission file before a server does: columns, rows, rotations, empty and dangerous cells.
 
-vlmbench check-submission mmbench_result.xlsx --bench MMBench_TEST_EN
+    vlmbench check-submission mmbench_result.xlsx --bench MMBench_TEST_EN
+
+The exit code is 1 when an error is found; warnings alone are fine.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `check-submission`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="xlsx or tsv")
-    parser.add_argument("--bench", required=True, metavar="NAME")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the submission, xlsx or tsv")
+    parser.add_argument("--bench", required=True, metavar="NAME", help="the benchmark that it answers")
     add_plugin_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print what was found; exit 1 when an error is among it."""
+    """Print the findings."""
     from vlmbench.evaluate import read_samples
     from vlmbench.report.exports.mmbench import check_submission
 

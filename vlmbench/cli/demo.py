@@ -1,8 +1,8 @@
-"""The whole story on a laptop: a small model looks, meets dusk, is trained for it, and is asked again.
+"""A tour in a few minutes on a laptop: evaluate a small model, train it on harder pictures, compare.
 
     vlmbench demo
 
-What it does is what these commands do:
+It runs these commands:
 
     vlmbench run --model demo --bench Shapes_DEV_EN
     vlmbench run --model demo --bench Shapes_DEV_EN --blind
@@ -11,8 +11,8 @@ What it does is what these commands do:
     vlmbench compare runs/demo/Shapes_DUSK_EN runs/demo/trained/runs/model/Shapes_DUSK_EN
     vlmbench leaderboard build --runs runs/demo --out runs/demo/leaderboard
 
-It can be stopped at any point; the same command goes on from there. What is finished is not done again
-without --fresh.
+It can be stopped at any point, and the same command continues. Finished steps are not repeated without
+--fresh.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ BENCH, RECIPE = "Shapes_DEV_EN", "demo_dusk"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `demo`."""
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
+        "--out",
+        type=Path,
+        default=Path("runs/demo"),
+        metavar="DIR",
+        help="folder for everything (default: runs/demo)",
     )
-    parser.add_argument("--limit", type=positive, metavar="N", help="ask N whole groups only")
-    parser.add_argument("--fresh", action="store_true", help="answer and train again what is finished")
+    parser.add_argument("--limit", type=positive, metavar="N", help="ask only N groups of rows")
+    parser.add_argument("--fresh", action="store_true", help="repeat finished steps")
     parser.add_argument(
-        "--recipe", default=RECIPE, metavar="NAME", help=f"what is trained (default: {RECIPE})"
+        "--recipe", default=RECIPE, metavar="NAME", help=f"recipe to train (default: {RECIPE})"
     )
     add_set_argument(parser)
 
@@ -71,22 +75,22 @@ def _steps(args: argparse.Namespace, trained: Path, dusk: Path) -> list[tuple[st
     after = trained / "runs" / "model" / dusk.stem
     board = args.out / "leaderboard"
     return [
-        ("A small LLaVA looks at shapes and answers.", [*run, "--bench", BENCH, "--out", str(seeing)]),
+        ("A small LLaVA answers questions about shapes.", [*run, "--bench", BENCH, "--out", str(seeing)]),
         (
-            "The same questions with every picture greyed out.",
+            "The same questions, with every picture replaced by a grey one.",
             [*run, "--bench", BENCH, "--blind", "--out", str(args.out / f"{BENCH}-blind")],
         ),
         (
-            "The same pictures at dusk, on grounds that it never saw.",
+            "The same pictures at dusk, on backgrounds that it has never seen.",
             [*run, "--bench", str(dusk), "--out", str(before)],
         ),
-        ("It is trained on other pictures at dusk, for about a minute, and asked again.", train),
+        ("The model is trained on other pictures at dusk, for about a minute, and evaluated again.", train),
         (
-            "Before and after, question by question.",
+            "Before and after training, question by question.",
             ["compare", str(before), str(after), "--flips", "1"],
         ),
         (
-            "All of it on one page.",
+            "All runs on one page.",
             ["leaderboard", "build", "--runs", str(args.out), "--out", str(board), "--no-published"],
         ),
     ]

@@ -1,12 +1,12 @@
-"""Say what is missing here; or ask one model in two ways and show where they first differ.
+"""Check what is missing on this machine; or run one model in two ways and show where they first differ.
 
     vlmbench doctor
-    vlmbench doctor --model PATH                            transformers against vLLM, where it is installed
+    vlmbench doctor --model PATH                            transformers against vLLM, if installed
     vlmbench doctor --model PATH --against dtype=bfloat16
     vlmbench doctor --model PATH --against batch-size=8
     vlmbench doctor --model PATH --against OTHER/PATH       any other model, `openai:NAME@URL` among them
 
-Looked at are the rendered text, token ids, pixel tensor, first-step logits and the answer.
+The two are compared by rendered text, token ids, pixel tensor, first-step logits and answer.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ _COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "optional": "dim"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `doctor`."""
-    parser.add_argument("--model", help="compare two ways of asking this model")
+    parser.add_argument("--model", help="the model to run in two ways (default: check this machine instead)")
     parser.add_argument(
-        "--against", metavar="WAY", help="hf, vllm, dtype=NAME, batch-size=N, or another model"
+        "--against",
+        metavar="WAY",
+        help="the second way: hf, vllm, dtype=NAME, batch-size=N, or another model",
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto", help="of both sides (default: auto)")
@@ -51,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One way of asking."""
+class RunSide:
+    """One way to run the model."""
 
     model: str
     dtype: str
     batch_size: int | Literal["auto"]
 
-    def told(self, other: Side) -> str:
+    def described(self, other: RunSide) -> str:
         """The model, and where it differs from the other side."""
         parts = [self.model]
         parts += [f"dtype {self.dtype}"] if self.dtype != other.dtype else []
@@ -67,7 +69,7 @@ class Side:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Without a model: what is missing. With one: where two ways differ; exit 1 if they do."""
+    """Without a model, check the machine. With one, compare two ways; exit code 1 if they differ."""
     if args.model is None:
         if args.against is not None:
             raise UsageError("--against needs --model.", fix="See `vlmbench doctor --help`.")
@@ -75,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     from vlmbench.doctor.compare import compare
 
     ours, theirs = sides(args)
-    print(f"{ours.told(theirs)}  against  {theirs.told(ours)}", file=sys.stderr)
+    print(f"{ours.described(theirs)}  against  {theirs.described(ours)}", file=sys.stderr)
     asked = _askable(ours, theirs)
     seen, half = zip(*(_look(side, args, asked) for side in (ours, theirs)), strict=True)
     comparison = compare(*seen, half=any(half))
@@ -86,15 +88,17 @@ def execute(args: argparse.Namespace) -> int:
     return int(comparison.first is not None)
 
 
-def sides(args: argparse.Namespace) -> tuple[Side, Side]:
-    """Both ways of asking that the command line means."""
+def sides(args: argparse.Namespace) -> tuple[RunSide, RunSide]:
+    """The two ways that the command line names."""
     ours, theirs = _both(args)
     kind, name = _kind(ours.model), (args.against or "").partition("=")[0]
     if (kind in _WITHOUT_DTYPE and name == "dtype") or (kind == "echo" and name == "batch-size"):
-        raise UsageError(f"`{kind}` models have no {name}.", key="--against", fix="Name another model.")
+        raise UsageError(
+            f"`{kind}` models have no {name}.", key="--against", fix="Compare with another model."
+        )
     if ours == theirs:
         raise UsageError(
-            "both sides are asked in the same way.", key="--against", fix="Name another way or another model."
+            "both sides are the same.", key="--against", fix="Name another way or another model."
         )
     return ours, theirs
 
@@ -103,15 +107,15 @@ def _kind(model: str) -> str:
     return model.partition(":")[0].lower()
 
 
-def _both(args: argparse.Namespace) -> tuple[Side, Side]:
-    ours = Side(model=args.model, dtype=args.dtype, batch_size=args.batch_size or "auto")
+def _both(args: argparse.Namespace) -> tuple[RunSide, RunSide]:
+    ours = RunSide(model=args.model, dtype=args.dtype, batch_size=args.batch_size or "auto")
     against = args.against or _other_backend(args.model)
     name, _, value = against.partition("=")
     if name == "dtype" and value:
         return ours, replace(ours, dtype=value)
     if name == "batch-size" and value:
         if not value.isdigit() or int(value) < 1:
-            raise UsageError(f"`{value}` is no batch size.", fix="Write --against batch-size=8.")
+            raise UsageError(f"`{value}` is not a batch size.", fix="Write --against batch-size=8.")
         first = ours if args.batch_size else replace(ours, batch_size=1)
         return first, replace(ours, batch_size=int(value))
     folder = args.model.removeprefix("vllm:")
@@ -126,8 +130,8 @@ def _other_backend(model: str) -> str:
     return "vllm" if installed("vllm") and _kind(model) not in _WITHOUT_DTYPE else "batch-size=8"
 
 
-def _askable(ours: Side, theirs: Side) -> Questions:
-    """The questions that both sides can be asked."""
+def _askable(ours: RunSide, theirs: RunSide) -> Questions:
+    """The questions that both sides can answer."""
     from vlmbench.doctor.compare import items
 
     requests, pictures = items()
@@ -137,8 +141,8 @@ def _askable(ours: Side, theirs: Side) -> Questions:
     return [request for request in requests if request.image_fit == "native"], pictures
 
 
-def _look(side: Side, args: argparse.Namespace, asked: Questions) -> tuple[list[View], bool]:
-    """What one side sees and says, and whether it computes in a half format."""
+def _look(side: RunSide, args: argparse.Namespace, asked: Questions) -> tuple[list[View], bool]:
+    """The views of one side, and whether it computes in a half-precision type."""
     from vlmbench.doctor.views import close, views
     from vlmbench.models.loading import load_model
 
@@ -159,20 +163,20 @@ def _look(side: Side, args: argparse.Namespace, asked: Questions) -> tuple[list[
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """A line a stage, and the first difference in full."""
+    """One line for each stage, then the first difference in full."""
     from vlmbench.doctor.compare import STAGES
 
     console = stdout()
     for stage in comparison.stages:
         count = f"{len(stage.differing)} of {stage.compared} differ" if stage.differing else "the same"
-        count = count if stage.compared else "not shown by both"
+        count = count if stage.compared else "not available on both sides"
         apart = f", at most {stage.largest:.2g} apart" if stage.largest and not stage.differing else ""
         console.print(f"{STAGES[stage.name]:<18} {count}{apart}", markup=False, soft_wrap=True)
     first = comparison.first
     if first is None:
         console.print("[green]no difference[/green]")
         return
-    console.print(f"\nthey first differ in the {STAGES[first.name]}:", style="bold")
+    console.print(f"\nthe first difference is in the {STAGES[first.name]}:", style="bold")
     for item, how in first.differing[:3]:
         console.print(f"  {item}: {how}", markup=False, soft_wrap=True)
     if len(first.differing) > 3:
@@ -191,7 +195,7 @@ def _examine(args: argparse.Namespace) -> int:
 
 
 def print_checks(found: list[Check]) -> None:
-    """A line a check, and the command that mends it under what is not as it should be."""
+    """One line for each check, and under what is missing the command that mends it."""
     console = stdout()
     width = max(len(check.name) for check in found)
     for check in found:
@@ -201,5 +205,5 @@ def print_checks(found: list[Check]) -> None:
         if check.fix:
             console.print(" " * (11 + width) + check.fix, style="dim", markup=False, soft_wrap=True)
     missing = sum(check.state == "missing" for check in found)
-    many = "1 needed thing is" if missing == 1 else f"{missing or 'no'} needed things are"
+    many = "1 required item is" if missing == 1 else f"{missing or 'no'} required items are"
     console.print(f"\n{many} missing")

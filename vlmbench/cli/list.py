@@ -1,8 +1,10 @@
-"""Benchmarks, suites, plugins, prompt styles and rule sets, and which files are here.
+"""List benchmarks, suites, plugins, prompt styles or rule sets.
 
-vlmbench list
-vlmbench list suites
-vlmbench list plugins --plugin mine.py
+    vlmbench list
+    vlmbench list suites
+    vlmbench list plugins --plugin mine.py
+
+The table of benchmarks shows whether the answers are public and whether the file is on this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `list`."""
-    parser.add_argument("kind", nargs="?", choices=KINDS, default="benchmarks")
+    parser.add_argument(
+        "kind", nargs="?", choices=KINDS, default="benchmarks", help="what to list (default: benchmarks)"
+    )
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
     add_format_argument(parser)
@@ -40,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Every benchmark with what its card says, and the other names it answers to."""
+    """Every benchmark with facts from its card, and its other names."""
     from vlmbench.data.locate import find_file
     from vlmbench.registry import Registry
 
@@ -104,11 +108,12 @@ def style_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
 def rule_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
     """Every rule set with its purpose."""
     purpose = {
-        "strict": "ours, the default: documented case by case in docs/rules.md, never guessing",
-        "original": "the benchmark authors' own evaluators, faults included; empty where there is none",
+        "strict": "ours, the default: documented case by case in docs/rules.md, never guesses",
+        "original": "the benchmark authors' own evaluators, faults included; no value where there is none",
         "vlmevalkit": "bit-compatible with VLMEvalKit since 2026-06-17",
         "vlmevalkit-2025-08": "the same, 2025-08-04 to 2026-06-17",
-        "vlmevalkit-2024": "the same, before 2025-08-04: XTuner's tables, OpenVLM's board of that time",
+        "vlmevalkit-2024": "the same, before 2025-08-04: for XTuner's tables and OpenVLM's board of "
+        "that time",
         "xtuner": "bit-compatible with `xtuner mmbench`",
     }
     return [{"name": name, "what": purpose[name]} for name in RULE_SETS]

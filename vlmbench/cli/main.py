@@ -115,7 +115,7 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror}).", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not YAML: {' '.join(str(error).split())}.", file=path) from None
+        raise UsageError(f"is not YAML: {_yaml_problem(error)}.", file=path) from None
     if not isinstance(options, dict):
         raise UsageError("must be a mapping of option names to values.", file=path)
     actions: dict[str, Any] = {o.lstrip("-"): a for a in parser._actions for o in a.option_strings}
@@ -126,6 +126,14 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
         action = actions[name]
         parser.set_defaults(**{action.dest: _config_value(path, action, name, value)})
         action.required = False
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What the parser says, with the line; without its quotation of the file."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:

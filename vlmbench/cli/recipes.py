@@ -1,4 +1,4 @@
-"""The training recipes: list them, show one with every value, copy one to change it.
+"""List the training recipes, show one with every value, or copy one to change it.
 
     vlmbench recipes list
     vlmbench recipes list llama3 --plan
@@ -6,7 +6,7 @@
     vlmbench recipes show llava_v15_7b_pretrain --set schedule.lr=5e-4 --format json
     vlmbench recipes copy llava_v15_7b_pretrain .
 
-A recipe may be a shipped name or a YAML file of your own; see docs/recipes.md.
+NAME is a shipped recipe or a YAML file of your own; see docs/recipes.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wanted = ", ".join(f"{action} {words}" for action, words in ACTIONS.items())
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("words", nargs="*", metavar="WORD", help=wanted)
-    parser.add_argument("--plan", action="store_true", help="list: each with its steps and its memory")
+    parser.add_argument("--plan", action="store_true", help="with list: the steps and the memory of each")
     add_set_argument(parser)
     add_format_argument(parser)
 
@@ -43,12 +43,12 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def list_recipes(args: argparse.Namespace) -> int:
-    """Every recipe whose name or model has the pattern in it."""
+    """Print the recipes whose name, language model or description matches the pattern."""
     from vlmbench.cli._shared.console import print_rows
     from vlmbench.trainers.recipe.library import recipe_names
 
     if len(args.words) > 1:
-        raise UsageError("`recipes list` takes one pattern.", fix="See `vlmbench recipes --help`.")
+        raise UsageError("`recipes list` takes at most one pattern.", fix="See `vlmbench recipes --help`.")
     pattern = args.words[0] if args.words else "*"
     rows = [row for row in map(_row, recipe_names()) if _matches(row, pattern)]
     if not rows:
@@ -63,7 +63,7 @@ def list_recipes(args: argparse.Namespace) -> int:
 
 
 def _plan_rows(name: str) -> list[dict[str, Any]]:
-    """A recipe's steps and memory in one row; none for a chain, whose recipes have rows of their own."""
+    """A recipe's steps and memory in one row; nothing for a chain, whose recipes have rows of their own."""
     from vlmbench.trainers.plan.plan import Machine, plan_chain
     from vlmbench.trainers.recipe.loading import read
 
@@ -98,14 +98,14 @@ def show(args: argparse.Namespace) -> int:
 
 
 def copy(args: argparse.Namespace) -> int:
-    """A file of one's own with every value of a recipe."""
+    """Write every value of a recipe to a file that the user can change."""
     from vlmbench.trainers.recipe.loading import read, written
 
     name, folder = _words(args, 2)
     chain = read(name, args.set)
     path = Path(folder).expanduser() / f"{chain.name}.yaml"
     if path.exists():
-        raise UserError("is there already.", file=path, fix="Move it away, or copy into another folder.")
+        raise UserError("this file exists.", file=path, fix="Move it away, or copy into another folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(written(chain), "utf-8")
@@ -119,7 +119,7 @@ def copy(args: argparse.Namespace) -> int:
 def _words(args: argparse.Namespace, count: int) -> list[str]:
     if len(args.words) != count:
         raise UsageError(
-            f"`recipes {args.action}` takes {ACTIONS[args.action]}.", fix="See `vlmbench recipes --help`."
+            f"`recipes {args.action}` needs {ACTIONS[args.action]}.", fix="See `vlmbench recipes --help`."
         )
     return [str(word) for word in args.words]
 

@@ -1,12 +1,12 @@
-"""A page for the eye: one self-contained HTML file a run, down to every picture and answer.
+"""Write one self-contained HTML page for a run, down to every picture and answer.
 
     vlmbench report runs/demo/Shapes_DEV_EN
     vlmbench report runs/demo                            a page for each of the model's runs
     vlmbench report runs/base/CCBench runs/tuned/CCBench     both answers to every question
     vlmbench report training/                            the curves of metrics.jsonl
 
-Written as report.html into the run folder; two runs side by side as report-compared.html into the second's.
-The page asks no other host for anything and runs nothing that a model said.
+The page is report.html in the run folder; of two runs side by side, report-compared.html in the second's.
+It loads nothing from the network and never executes text of a model.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _VERDICTS = {"better": "better", "worse": "worse", "cannot be told apart": "same
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `report`."""
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or those of trainings"
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or work folders of trainings"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where one page goes; of several pages, a folder"
+        "--out", type=Path, metavar="FILE", help="the page to write; for several pages, their folder"
     )
-    parser.add_argument("--each", action="store_true", help="a page each, also when two runs are named")
+    parser.add_argument("--each", action="store_true", help="one page for each run, even when two are named")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
     add_plugin_argument(parser)
     add_format_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Write the pages and say where they are."""
+    """Write the pages and print where they are."""
     sets = page_sets(args.runs, apart=args.each)
     places = targets(sets, args.out)
     written = [write_page(folders, place, args) for folders, place in zip(sets, places, strict=True)]
@@ -62,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Write one page; what it is of, how large, and how long that took."""
+    """Write one page; returns its path, size, seconds and runs."""
     from vlmbench.report.page.compose import page_of_runs, page_of_trainings
     from vlmbench.store import make_folder, write_text
 
@@ -93,12 +93,14 @@ def page_sets(paths: Sequence[Path], *, apart: bool = False) -> list[tuple[Path,
         (by_name[folder.name], folder) for folder in second if folder.name in by_name
     ]
     if not shared:
-        raise RunFolderError(f"{paths[0]} and {paths[1]} have no benchmark in common.", fix="Add --each.")
+        raise RunFolderError(
+            f"{paths[0]} and {paths[1]} have no benchmark in common.", fix="Add --each for a page each."
+        )
     return shared
 
 
 def targets(sets: Sequence[tuple[Path, ...]], out: Path | None, *, flag: str = "--out") -> list[Path]:
-    """Where each page goes, by what that flag says."""
+    """The path of each page; `flag` is the option that `out` came from, for errors."""
     if out is not None and len(sets) == 1:
         if out.is_dir():
             raise UsageError("is a folder; name a file.", file=out, key=flag)
@@ -107,7 +109,9 @@ def targets(sets: Sequence[tuple[Path, ...]], out: Path | None, *, flag: str = "
     if out is None:
         return [folders[-1] / name for folders, name in zip(sets, names, strict=True)]
     if out.is_file():
-        raise UsageError(f"is a file, and {len(sets)} pages are to be written.", file=out, key=flag)
+        raise UsageError(
+            f"is a file, but there are {len(sets)} pages to write: name a folder.", file=out, key=flag
+        )
     called = ["-".join((f.resolve().parent.name, f.resolve().name)) for *_, f in sets]
     plain = [re.sub(r"[^\w.=+-]+", "_", name).strip("._") for name in called]
     return [
@@ -129,7 +133,7 @@ def _are_trainings(folders: Sequence[Path]) -> bool:
     kinds = {is_training(folder) for folder in folders}
     if len(kinds) > 1:
         raise RunFolderError(
-            "a training and an evaluation have nothing to put side by side.", fix="Add --each."
+            "a training and an evaluation cannot share a page.", fix="Add --each for a page each."
         )
     return kinds.pop()
 
@@ -147,12 +151,12 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
 
 
 def _warn_what_is_missing(runs: Sequence[FinishedRun]) -> None:
-    """A page without answers, pictures or prompts looks as if there were none."""
+    """Print why a page lacks answers or pictures."""
     from vlmbench.report.page.kept import answers_kept
 
     for run in runs:
         if not answers_kept(run):
-            complain(f"{run.folder}: its answers were not kept: the page has its figures and verdicts alone.")
+            complain(f"{run.folder}: its answers were not kept, so the page has only figures and verdicts.")
     if any(run.questions.images is not None for run in runs):
         return
     why = runs[0].questions.missing

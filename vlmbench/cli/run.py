@@ -2,12 +2,11 @@
 
     vlmbench run --model demo --bench Shapes_DEV_EN
     vlmbench run --model PATH --bench MMBench_DEV_EN CCBench --limit 50
-
     vlmbench run --model PATH --bench all-llava-table
     vlmbench run --model PATH --bench mine.tsv --circular
 
-Answers are written to the run folder as they come. The same command continues where it stopped;
-a changed model, dataset, prompt or decoding setting is refused with what changed.
+Answers are written to the run folder as they come, and the same command continues where it stopped. If the
+model, the dataset, the prompt or the decoding has changed since, the command stops and names what changed.
 """
 
 from __future__ import annotations
@@ -88,13 +87,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="benchmarks, TSV files, suites (`vlmbench list`)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/MODEL/BENCH)")
-    parser.add_argument("--fresh", action="store_true", help="throw earlier answers of this run folder away")
+    parser.add_argument("--fresh", action="store_true", help="delete the earlier answers in the run folder")
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="ask N whole groups, stratified by category"
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="ask only N groups of rows (most are one row), spread over the categories",
     )
     parser.add_argument("--seed", type=seed, default=0, help="for --limit and for sampling (default: 0)")
     parser.add_argument(
-        "--blind", action="store_true", help="grey pictures: what is guessed without looking?"
+        "--blind", action="store_true", help="replace every picture by a grey one: how much can be guessed?"
     )
     parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
     add_decoding_arguments(parser)
@@ -102,7 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_circular_argument(parser)
     add_plugin_argument(parser)
     parser.add_argument(
-        "--llm-base", type=Path, metavar="RUN", help="a run of the language model alone: shows leakage"
+        "--llm-base",
+        type=Path,
+        metavar="RUN",
+        help="a run of the language model alone, to show how much it has memorised",
     )
     add_rules_argument(parser)
     add_data_arguments(parser)
@@ -118,7 +123,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parts_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
-    parser.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help="default: auto")
+    parser.add_argument(
+        "--batch-size",
+        type=batch_size,
+        default="auto",
+        metavar="N",
+        help="questions at a time (default: auto)",
+    )
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that the model folder ships"
     )
@@ -133,15 +144,17 @@ def batch_size(text: str) -> int | str:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Run every benchmark named; a failure of one does not stop the others."""
+    """Run every benchmark; one that fails does not stop the others."""
     from vlmbench.suites import expand
 
     benchmarks = find_benchmarks(args, expand(args.bench))
     args.bench = [benchmark.card.name for benchmark in benchmarks]
     if twice := [name for name, count in Counter(args.bench).items() if count > 1]:
-        raise UsageError(f"two of these benchmarks are called `{twice[0]}`.", key="--bench")
+        raise UsageError(f"`{twice[0]}` is named twice.", key="--bench")
     if args.answers is not None and len(args.bench) > 1:
-        raise UsageError("a file answers one benchmark.", key="--answers", fix="Run them one by one.")
+        raise UsageError(
+            "one file cannot answer several benchmarks.", key="--answers", fix="Run them one by one."
+        )
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
 
@@ -173,7 +186,7 @@ def _run_one(
     models: dict[str, Model],
     progress: Watch,
 ) -> BenchmarkOutcome:
-    """One of several may fail, whatever the reason; a model that does not load fails them all."""
+    """Run one benchmark and print it. A failure ends only this one, unless no model could be loaded."""
     name = benchmark.card.name
     try:
         run, folder = run_benchmark(args, benchmark, models, progress)
@@ -191,7 +204,7 @@ def _run_one(
 def run_benchmark(
     args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], progress: Watch
 ) -> tuple[Run, Path]:
-    """Open the data, load the model unless it is loaded, evaluate. `models` keeps what is loaded."""
+    """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
     from vlmbench.engine.status import StatusFile
     from vlmbench.evaluate import evaluate
     from vlmbench.store import RunFolder
@@ -212,7 +225,7 @@ def run_benchmark(
         cut = write_run_files(run, folder.path)
         if cut:
             complain(
-                f"{len(cut)} cells are longer than Excel allows and were cut in the xlsx files "
+                f"{len(cut)} cells are longer than Excel allows and are cut in the xlsx files "
                 f"(row {cut[0].index} first); responses.jsonl has them whole."
             )
     if args.log:
@@ -231,7 +244,9 @@ def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -
     else:
         complain_of_unscored(document, rows)
     if document["withheld"] and run.card.answers:
-        progress.say("the file has no answers, so nothing is scored; predictions.xlsx is the result")
+        progress.say(
+            "the benchmark's file has no answers, so nothing is scored: the result is predictions.xlsx"
+        )
     if document["withheld"] and (where := where_answers_are(run.card)):
         progress.say(where)
     say_gain(folder, args.llm_base, progress)
@@ -247,7 +262,7 @@ def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -
 
 
 def say_gain(folder: Path, llm_base: Path | None, progress: Watch) -> None:
-    """Where a run with pictures and one without stand side by side: what the pictures are worth."""
+    """Print how much the pictures are worth, where the same run was made blind as well."""
     from vlmbench.report.gain import GAIN, gain_line, gain_of, twins
     from vlmbench.store import write_json
 
@@ -258,7 +273,7 @@ def say_gain(folder: Path, llm_base: Path | None, progress: Watch) -> None:
 
 
 def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
-    """`--out`, or runs/MODEL/BENCH; blind answers never mix with seeing ones."""
+    """`--out`, or runs/MODEL/BENCH; a blind run has a folder of its own."""
     name = f"{benchmark}-blind" if args.blind else benchmark
     if args.out is None:
         return Path("runs") / folder_name(args.model) / name
@@ -266,7 +281,7 @@ def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
 
 
 def folder_name(model: str) -> str:
-    """A model's name as a folder: its last path component, without characters that file systems dislike."""
+    """A model's name as a folder name: its last path component, without special characters."""
     served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
     engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
     last = (served[1] if served else path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
@@ -302,21 +317,21 @@ def _load(args: argparse.Namespace, progress: Watch) -> Model:
     }
     model = open_model(args, options, progress)
     reach = getattr(model, "reach", None)
-    if reach is not None:  # a server that is not there is told of now, and not once for each benchmark
+    if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
         reach(progress.say)
     progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     return model
 
 
 def log_run(tracker: str, folder: Path) -> None:
-    """What results.json says, to an experiment tracker; one that fails costs no answers."""
+    """Send results.json to an experiment tracker. A failure is printed and costs no answers."""
     from vlmbench.report.exports.trackers import log_results
     from vlmbench.report.files import RESULTS
 
     try:
         log_results(tracker, read_object(folder / RESULTS), (folder / RESULTS,))
     except Exception as error:
-        complain(f"{tracker} was not told: {type(error).__name__}: {error}")
+        complain(f"{tracker} did not get the figures: {type(error).__name__}: {error}")
 
 
 def summary_rows(outcomes: Sequence[BenchmarkOutcome]) -> list[dict[str, Any]]:

@@ -1,7 +1,9 @@
-"""One benchmark's card, one sample, and the prompt as a model would see it.
+"""Show a benchmark: its card, one sample, and the prompt as a model gets it.
 
-vlmbench show MMBench_DEV_EN
-vlmbench show Shapes_DEV_EN --model demo --sample 3
+    vlmbench show MMBench_DEV_EN
+    vlmbench show Shapes_DEV_EN --model demo --sample 3
+
+Without the benchmark's file only the card is shown, and how to get the file.
 """
 
 from __future__ import annotations
@@ -21,17 +23,17 @@ HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
 FLAGS = {
     ("circular", True): "in every rotation of the options",
     ("answers", False): "withheld: the run ends in a submission file",
-    ("judge", True): "no figure without one, see --judge and --judgments",
+    ("judge", True): "needed for every figure, see --judge and --judgments",
     ("original", ""): "none: the rule set of that name has no value here",
 }
-"""Said of a card only where it is out of the ordinary."""
+"""Lines of the card that are shown only where a benchmark is unusual."""
 
-APART = "not in its file but published: vlmbench score --answers"
+APART = "published in another file: vlmbench score --answers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `show`."""
-    parser.add_argument("name", metavar="NAME", help="a benchmark")
+    parser.add_argument("name", metavar="NAME", help="a benchmark (`vlmbench list`) or a TSV file")
     parser.add_argument("--sample", metavar="INDEX", help="which row (default: the first)")
     parser.add_argument(
         "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
@@ -88,7 +90,7 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def plain(request: Request) -> str:
-    """The prompt without a chat template: pictures that come first on lines of their own, others in place."""
+    """The prompt without a chat template: leading pictures on lines of their own, others in place."""
     text = ""
     for part in request.parts:
         leading = not text.replace("<image>\n", "")

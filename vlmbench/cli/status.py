@@ -1,10 +1,10 @@
-"""How a run is doing, from another terminal.
+"""Show how far a run is, from another terminal.
 
     vlmbench status runs/demo/Shapes_DEV_EN
     vlmbench status runs/demo/Shapes_DEV_EN --watch
 
-Reads the run folder only; a run is never disturbed. A run whose process died is told from a live one by the
-folder's lock, which dies with its holder.
+This only reads the run folder and never disturbs the run. Whether the run's process is alive is known from
+the folder's lock, which is released when the process ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHOWN_ERRORS = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `status`."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
-    parser.add_argument("--watch", action="store_true", help="again every second, until the run ends")
+    parser.add_argument("--watch", action="store_true", help="update every second until the run ends")
     add_format_argument(parser)
 
 
@@ -48,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
         else:
             _watch_in_pipe(args.run, print_json if args.format == "json" else _print_line)
     except KeyboardInterrupt:
-        return 130  # only the looking has stopped, and whoever stopped it knows
+        return 130  # only the watching was stopped, not the run
     return 0
 
 
@@ -64,7 +64,7 @@ def _watch_on_terminal(run: Path) -> None:
 
 
 def _watch_in_pipe(run: Path, show: Callable[[dict[str, Any]], None]) -> None:
-    """A reader of a pipe gets each sign of life when it is given."""
+    """Flush after each line: the reader of a pipe gets it at once."""
     while True:
         document = status_of(run)
         show(document)
@@ -83,41 +83,41 @@ def _print_line(document: dict[str, Any]) -> None:
 
 
 def status_of(run: Path) -> dict[str, Any]:
-    """What a run folder tells about its run."""
-    told = _told(run)
-    if not told or (run / RUN).exists():
-        read_run(run)  # says what is wrong with a folder that is none, or of another version
+    """The state of a run, from its folder."""
+    status = _status_file(run)
+    if not status or (run / RUN).exists():
+        read_run(run)  # raises where this is not a run folder, or one of another version
     alive = is_locked(run)
     responses = read_responses(run)
     errors = Counter(r.error or "" for r in responses.values() if r.finish == "error")
     done = len(responses) - errors.total()
-    total = told.get("total") or _total_of_results(run)
-    rate = told.get("rows_per_second") if alive else None
-    left = max(total - told.get("done", 0), 0) / rate if rate and total else None
+    total = status.get("total") or _total_of_results(run)
+    rate = status.get("rows_per_second") if alive else None
+    left = max(total - status.get("done", 0), 0) / rate if rate and total else None
     return {
         "run": str(run),
-        "state": _state(told, alive),
+        "state": _state(status, alive),
         "alive": alive,
-        "process": told.get("process"),
-        "host": told.get("host"),
+        "process": status.get("process"),
+        "host": status.get("host"),
         "done": done,
         "total": total or None,
         "errors": errors.total(),
         "reasons": [{"error": e, "rows": n} for e, n in errors.most_common(SHOWN_ERRORS)],
         "rows_per_second": rate,
         "seconds_left": None if left is None else round(left, 1),
-        "last_sign": told.get("written"),
-        "workers": told.get("workers", []) if alive else [],
+        "last_sign": status.get("written"),
+        "workers": status.get("workers", []) if alive else [],
     }
 
 
-def _told(run: Path) -> dict[str, Any]:
-    """The last word of the run's process; empty when there is none."""
+def _status_file(run: Path) -> dict[str, Any]:
+    """The status as the run wrote it last; empty when the file is missing or damaged."""
     return object_or_none(run / STATUS) or {}
 
 
 def _total_of_results(run: Path) -> int:
-    """For a run that finished before there was a status file."""
+    """The number of rows from results.json, for runs without a status file."""
     document = object_or_none(run / "results.json") or {}
     try:
         return int(document["headline"]["rows"])
@@ -125,12 +125,12 @@ def _total_of_results(run: Path) -> int:
         return 0
 
 
-def _state(told: dict[str, Any], alive: bool) -> str:
-    stage = str(told.get("stage", ""))
+def _state(status: dict[str, Any], alive: bool) -> str:
+    stage = str(status.get("stage", ""))
     if alive:
         return stage if stage in ("loading", "answering", "scoring") else "running"
-    if stage == "stopped" and told.get("reason"):
-        return f"stopped: {told['reason']}"
+    if stage == "stopped" and status.get("reason"):
+        return f"stopped: {status['reason']}"
     if stage in ("finished", "stopped", ""):
         return stage or "not running"
     return f"its process died while {stage}; the same command continues"

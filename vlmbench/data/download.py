@@ -164,7 +164,7 @@ def _address(file: DataFile, into: Path) -> str:
         url = endpoint + url.partition(parts.netloc)[2]
     if urlsplit(url).scheme not in ("http", "https"):
         raise DataError(
-            f"{url} is no http address.", file=file.name, fix=f"Put the file into {into} yourself."
+            f"{url} is not an http address.", file=file.name, fix=f"Put the file into {into} yourself."
         )
     return url
 

@@ -47,7 +47,7 @@ def parse_cell(cell: str) -> Reference | tuple[str, ...]:
 def parse_list(text: str) -> tuple[str, ...]:
     """The texts of a list literal, as Python or JSON writes it."""
     if not _LIST.fullmatch(text):
-        raise Unreadable("its image cell starts like a list and is no list of texts")
+        raise Unreadable("its image cell starts like a list but is not a list of texts")
     return tuple(item.group()[1:-1] for item in _ITEM.finditer(text))
 
 
@@ -58,7 +58,7 @@ def decode(text: str) -> bytes:
     try:
         return base64.b64decode(text)
     except (binascii.Error, ValueError) as error:
-        raise Unreadable(f"its image cell is no base64 ({error})") from None
+        raise Unreadable(f"its image cell is not base64 ({error})") from None
 
 
 def measure(data: bytes) -> tuple[int, int]:

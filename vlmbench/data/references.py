@@ -41,11 +41,11 @@ def _follow(first: Link, by_index: Mapping[str, Link]) -> None:
             seen.add(end.index)
     if end is None:
         lost = chain[-1].reference
-        _settle(chain, (), f"its image cell leads to row `{lost}`, which is not in the file")
+        _settle(chain, (), f"its image cell refers to row `{lost}`, which is not in the file")
     elif end.problem is not None:
         _settle(chain, (), f"it shares the picture of row `{end.index}`: {end.problem}")
     elif not end.images:
-        _settle(chain, (), f"its image cell leads to row `{end.index}`, which has no picture")
+        _settle(chain, (), f"its image cell refers to row `{end.index}`, which has no picture")
     else:
         _settle(chain, end.images, None)
 

@@ -80,7 +80,7 @@ class JudgeLog:
                 key, response = _parse(line_object(line) or {})
             except (KeyError, TypeError):
                 raise RunFolderError(
-                    "this line is no reply of a judge; the file was edited or damaged.",
+                    "this line is not a judge's reply; the file was edited or damaged.",
                     file=path,
                     row=number,
                     fix="Remove the line: its question will be asked again.",

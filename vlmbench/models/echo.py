@@ -121,7 +121,7 @@ def _seconds(fault: str, faults: Mapping[str, Sequence[str]]) -> float:
         return float(text)
     except ValueError:
         raise ModelError(
-            f"`!{fault}={text}` is no number of seconds.", fix=f"Write `!{fault}=0.1`."
+            f"`!{fault}={text}` is not a number of seconds.", fix=f"Write `!{fault}=0.1`."
         ) from None
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FILES = (".pth", ".pt")
 """What training tools leave in one file."""
 ACCEPTED = (
-    "A model is `demo`, `echo`, a folder (Hugging Face's, LLaVA's, xtuner's, an adapter), a .pth file, "
+    "A model is `demo`, `echo`, a folder (Hugging Face, LLaVA, xtuner, an adapter), a .pth file, "
     "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, or openai:NAME@URL."
 )
 

@@ -103,7 +103,7 @@ def _scienceqa_result(value: Any) -> bool:
 def _read_scienceqa_result(path: Path, value: Any) -> Iterator[StoredAnswer]:
     outputs = value["outputs"]
     if not isinstance(outputs, dict):
-        raise PredictionsError("this is no object from id to text.", file=path, key="outputs")
+        raise PredictionsError("this is not an object from id to text.", file=path, key="outputs")
     for key in outputs:
         yield StoredAnswer(
             text=text_of(path, f"outputs.{key}", key, outputs), row=key, ids={"question_id": key}

@@ -184,7 +184,9 @@ def _read_archive(path: Path, _value: Any) -> Iterator[StoredAnswer]:
         with zipfile.ZipFile(path) as archive:
             yield from _inspect_answers(path, _members(path, archive))
     except zipfile.BadZipFile:
-        raise PredictionsError("it is no zip file, or was cut off while it was copied.", file=path) from None
+        raise PredictionsError(
+            "this is not a zip file, or it was cut off while it was copied.", file=path
+        ) from None
     except NotImplementedError:
         what = "its members are packed in a way that is not understood."
         raise PredictionsError(what, file=path, fix=_UNPACK) from None

@@ -121,7 +121,7 @@ def objects_in(path: Path, value: Any, what: str) -> list[Mapping[str, Any]]:
     """A list of objects; a PredictionsError for anything else."""
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return value
-    raise PredictionsError(f"{what} is no list of objects.", file=path)
+    raise PredictionsError(f"{what} is not a list of objects.", file=path)
 
 
 def picture_of(record: Mapping[str, Any]) -> str | None:

@@ -74,7 +74,7 @@ def _no_column(table: TextTable, names: Sequence[str]) -> PredictionsError:
         fix = f"Did you mean `{visible(near[0], 60)}`? Then rename it to `{names[0]}`."
     else:
         others = ", ".join(f"`{name}`" for name in names[1:-1]) + f" and `{names[-1]}`"
-        fix = f"Call the one {_PURPOSE[names[0]]} so; {others} are understood too."
+        fix = f"Rename the one {_PURPOSE[names[0]]} to `{names[0]}`; {others} are accepted too."
     if len(table.sheets) > 1:
         fix += f" Sheets after the first are not read: {listed(table.sheets[1:])}."
     return PredictionsError(

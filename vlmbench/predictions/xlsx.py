@@ -73,7 +73,7 @@ def read_sheet(path: Path) -> Sheet:
         with zipfile.ZipFile(path) as archive:
             return _Reader(archive).first_sheet()
     except zipfile.BadZipFile:
-        raise ValueError("it is no xlsx file, or was cut off while it was copied") from None
+        raise ValueError("this is not an xlsx file, or it was cut off while it was copied") from None
     except KeyError as error:
         raise ValueError(f"a part of it is missing: {error.args[0]}") from None
     except ET.ParseError as error:

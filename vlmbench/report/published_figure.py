@@ -64,7 +64,7 @@ def parse_printed(text: str) -> Printed:
     parts = [part.strip() for part in bare.removesuffix("%").split("/")]
     if not all(map(_NUMBER.fullmatch, parts)) or len(parts) > PARTS:
         raise UsageError(
-            f"`{text[:40]}` is no printed figure.",
+            f"`{text[:40]}` is not a printed figure.",
             key="--published",
             fix="Give it as the table prints it: --published 67.7, or --published 1511/348 for two parts.",
         )

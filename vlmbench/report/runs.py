@@ -74,7 +74,7 @@ def read_scores(folder: Path) -> Scores:
         score = _score(line)
         rows = found.get(score.rules) if score else None  # type: ignore[call-overload]
         if score is None or rows is None or score.id in rows:
-            what = "this line is no score" if score is None or rows is None else "this row is there twice"
+            what = "this line is not a score" if score is None or rows is None else "this row is there twice"
             raise RunFolderError(f"{what}; the file was edited or damaged.", file=file, row=number, fix=AGAIN)
         rows[score.id] = score
     return {rules: tuple(rows.values()) for rules, rows in found.items()}
@@ -84,10 +84,10 @@ def _about(folder: Path) -> dict[str, Any]:
     about = read_run(folder)
     sittings = about["sittings"]
     if not isinstance(sittings, list) or not all(isinstance(part, dict) for part in sittings):
-        raise _damaged(folder / RUN, "`sittings` is no list of objects")
+        raise _damaged(folder / RUN, "`sittings` is not a list of objects")
     for key in ("spec", "facts"):
         if not isinstance(about[key], dict):
-            raise _damaged(folder / RUN, f"`{key}` is no object")
+            raise _damaged(folder / RUN, f"`{key}` is not an object")
     return about
 
 

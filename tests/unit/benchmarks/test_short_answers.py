@@ -33,7 +33,7 @@ class TestEveryOpenBenchmark:
                 return [row(1), row(2)]
 
         with pytest.raises(
-            DataError, match=r"no row can be asked; the first says: no answer .* `answer` is empty"
+            DataError, match=r"no row can be asked; the reason here: no answer .* `answer` is empty"
         ):
             read_samples(load_benchmark("GQA_TestDev_Balanced"), Table())  # type: ignore[arg-type]
 

@@ -58,8 +58,8 @@ def test_copy_writes_a_file_that_reads_the_same_and_never_over_another(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["recipes", "show"], "takes NAME"),
-        (["recipes", "copy", PRETRAIN], "takes NAME DIR"),
+        (["recipes", "show"], "needs NAME"),
+        (["recipes", "copy", PRETRAIN], "needs NAME DIR"),
         (["recipes", "list", "a", "b"], "one pattern"),
         (["recipes", "list", "lamma3"], "no recipe named"),
         (["recipes", "show", "llava_v15_7b_pretran"], f"Did you mean {PRETRAIN}"),

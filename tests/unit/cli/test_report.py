@@ -63,7 +63,7 @@ def test_another_dataset_under_the_same_name_is_refused(
     [
         ("results.json", "{", "damaged"),
         ("results.json", '{"schema_version": 99}', "newer version"),
-        ("scores.jsonl", "{}\n", "no score"),
+        ("scores.jsonl", "{}\n", "not a score"),
         ("run.json", "[]", "cannot be read"),
     ],
 )

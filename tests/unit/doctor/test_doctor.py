@@ -54,7 +54,7 @@ def test_a_changed_template_is_found_where_it_changes(
     template.write_text(template.read_text("utf-8").replace("ASSISTANT:", "ASSISTENT:"), "utf-8")
     code, out = doctor(capsys, "--model", str(llava), "--against", str(changed))
     assert code == 1
-    assert "they first differ in the rendered text:" in out
+    assert "the first difference is in the rendered text:" in out
     assert "ASSISTANT:' against" in out
     assert "ASSISTENT:'" in out
 
@@ -69,14 +69,14 @@ def test_other_pixels_are_found_before_what_follows_from_them(
     edit_json(changed / "processor_config.json", image_processor=images | {"image_mean": [0.5, 0.5, 0.5]})
     code, out = doctor(capsys, "--model", str(llava), "--against", str(changed))
     assert code == 1
-    assert "they first differ in the pixel tensor:" in out
+    assert "the first difference is in the pixel tensor:" in out
 
 
 def test_a_model_that_shows_its_answer_alone_is_compared_by_it(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = doctor(capsys, "--model", "echo:A", "--against", "echo:B")
     assert code == 1
-    assert "not shown by both" in out
-    assert "they first differ in the answer:" in out
+    assert "not available on both sides" in out
+    assert "the first difference is in the answer:" in out
 
 
 def test_an_error_is_an_answer_too() -> None:
@@ -119,7 +119,7 @@ def test_a_missing_package_is_named_with_its_command(
     code, out = doctor(capsys)
     assert code == 1
     assert "pip install 'torch>=" in out
-    assert "1 needed thing is missing" in out
+    assert "1 required item is missing" in out
 
 
 def test_a_home_that_cannot_be_written_is_said(

@@ -332,7 +332,7 @@ def test_an_inspect_archive_that_cannot_be_scored_says_why(tmp_path: Path) -> No
     assert "several epochs" in refusal(zipped(tmp_path / "a.eval", a=INSPECT, b=again))
     assert "no member" in refusal(zipped(tmp_path / "b.eval"))
     assert "samples/a.json, row 1: broken JSON" in refusal(zipped(tmp_path / "c.eval", a=b"{"))
-    assert "no zip file" in refusal(written(tmp_path / "d.eval", "PK"))
+    assert "not a zip file" in refusal(written(tmp_path / "d.eval", "PK"))
 
 
 def test_a_member_that_unpacks_to_gigabytes_is_not_unpacked(

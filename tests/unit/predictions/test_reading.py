@@ -172,7 +172,7 @@ def test_csv_gives_back_any_text_that_utf8_can_hold(tmp_path: Path, said: list[s
 def test_wrong_columns_are_answered_with_the_columns_there_are(tmp_path: Path) -> None:
     message = refusal(written(tmp_path, "p.csv", "key,answer\n1,A\n"))
     assert "no column is called `index`; the file has `key`, `answer`." in message
-    assert "`id`, `question_id` and `questionId` are understood too" in message
+    assert "`id`, `question_id` and `questionId` are accepted too" in message
 
 
 @pytest.mark.parametrize(
@@ -233,13 +233,13 @@ def test_the_name_of_the_sheet_does_not_matter(tmp_path: Path) -> None:
         ("p.json", '[{"index": 1, "prediction": "A"}', "it is cut off"),
         ("p.csv", 'index,prediction\n1,A\n2,"never closed\n3,B\n', "row 3: the record that starts here"),
         ("p.csv", "index,prediction\n1,答\n".encode("gb18030"), "row 2: not UTF-8"),
-        ("p.xlsx", b"no zip at all", "no xlsx file"),
+        ("p.xlsx", b"no zip at all", "not an xlsx file"),
         ("p.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "encrypted"),
         ("p.xls", b"", "Save it as `.xlsx`"),
         ("p.pkl", b"", "runs the code inside"),
         ("p.txt", b"", ".jsonl, .json, .xlsx, .tsv, .csv"),
         ("p", b"", ".jsonl"),
-        ("p.eval", b"PK", "no zip file"),
+        ("p.eval", b"PK", "not a zip file"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_read_say_why(

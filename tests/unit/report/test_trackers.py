@@ -79,5 +79,5 @@ def test_a_tracker_that_fails_costs_no_answers(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
     assert main([*ECHO, "--out", str(tmp_path), "--log", "mlflow"]) == 0
-    assert "mlflow was not told" in capsys.readouterr().err
+    assert "mlflow did not get the figures" in capsys.readouterr().err
     assert (tmp_path / "results.json").is_file()

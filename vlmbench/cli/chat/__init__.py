@@ -6,8 +6,8 @@
     printf 'What is it?\\nAnd its colour?\\n' | vlmbench chat --model PATH --image FILE
     vlmbench chat --model PATH --web --against OTHER
 
-In a terminal: Ctrl-C stops an answer, once more leaves; `/help` lists what else can be typed. In a pipe each
-line is a question, and the answers are on stdout.
+In a terminal, Ctrl-C stops an answer and a second one leaves; `/help` lists the commands. In a pipe, each
+line is a question, and stdout has only the answers.
 """
 
 from __future__ import annotations
@@ -29,19 +29,24 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `chat`."""
-    parser.add_argument("--model", required=True, help="a model in any layout, a hub id, or `demo`")
+    parser.add_argument(
+        "--model", required=True, help="a model folder in any layout, a .pth file, a hub id, or `demo`"
+    )
     parser.add_argument(
         "--image",
         action="append",
         default=[],
         metavar="FILE|URL",
-        help="shown with the first question; may be given several times",
+        help="picture to show with the first question; may be given several times",
     )
     _add_model_arguments(parser)
     _add_decoding_arguments(parser)
-    parser.add_argument("--system", metavar="TEXT", help="a system text, or the name of one (`alpaca`, …)")
+    parser.add_argument("--system", metavar="TEXT", help="a system prompt, or the name of one (`alpaca`, …)")
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="json: one line of JSON a turn"
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="json: one line of JSON for each turn (default: text)",
     )
     _add_web_arguments(parser)
 
@@ -50,7 +55,10 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument(
-        "--bits", type=int, choices=(4, 8), help="hold the language model in so many bits (bitsandbytes)"
+        "--bits",
+        type=int,
+        choices=(4, 8),
+        help="load the language model quantised to 4 or 8 bits (needs bitsandbytes)",
     )
     add_parts_arguments(parser)
     parser.add_argument(
@@ -64,30 +72,40 @@ def _add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         type=not_negative,
         default=0.0,
         metavar="T",
-        help="0, the default, takes the likeliest word each time; above it words are drawn",
+        help="0 is greedy decoding; above 0, tokens are sampled (default: 0)",
     )
     parser.add_argument(
-        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest words of this share"
+        "--top-p",
+        type=share,
+        default=1.0,
+        metavar="P",
+        help="sample from the likeliest tokens of this total probability (default: 1)",
     )
-    parser.add_argument("--seed", type=seed, default=0, help="for drawing (default: 0)")
-    parser.add_argument("--max-new-tokens", type=positive, default=1024, metavar="N", help="default: 1024")
+    parser.add_argument("--seed", type=seed, default=0, help="for sampling (default: 0)")
+    parser.add_argument(
+        "--max-new-tokens", type=positive, default=1024, metavar="N", help="longest answer (default: 1024)"
+    )
 
 
 def _add_web_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--web", action="store_true", help="a page in the browser instead")
     parser.add_argument(
-        "--port", type=port, metavar="N", help="of the page (default: 7860, or the next free)"
+        "--web", action="store_true", help="open a page in the browser instead (needs gradio)"
     )
-    parser.add_argument("--against", metavar="MODEL", help="a second model beside the first, on the page")
     parser.add_argument(
-        "--share", action="store_true", help="let anybody with the link in, through Gradio's servers"
+        "--port", type=port, metavar="N", help="port of the page (default: 7860 or the next free one)"
+    )
+    parser.add_argument("--against", metavar="MODEL", help="a second model, beside the first on the page")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="also open the page to anybody with the link, through Gradio's servers",
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Open the model and talk until there is nothing more to say."""
+    """Open the model and talk until the input ends."""
     _check(args)
-    # Between two answers there is nothing to finish: a polite kill ends it like any other program.
+    # Between two answers there is nothing to finish: SIGTERM ends it like any other program.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if args.web:
         with suppress(KeyboardInterrupt):
@@ -101,7 +119,7 @@ def execute(args: argparse.Namespace) -> int:
     pictures = [read_picture(where) for where in args.image]
     talker = open_talker(args, args.model)
     session = Session(talker, decoding_of(args), system=system_of(args))
-    screen.note(f"{talker.name} · {said_of(args)}")
+    screen.note(f"{talker.name} · {decoding_words(args)}")
     for picture in pictures:
         session.show(picture)
         screen.show_picture(picture)
@@ -111,11 +129,11 @@ def execute(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     for flag in ("port", "against", "share"):
         if getattr(args, flag) and not args.web:
-            raise UsageError("this is about the page in the browser.", key=f"--{flag}", fix="Add `--web`.")
+            raise UsageError("is for the page in the browser.", key=f"--{flag}", fix="Add `--web`.")
     if args.web and args.format == "json":
-        raise UsageError("a page has no lines of JSON.", key="--format", fix="Leave out `--web`.")
+        raise UsageError("the page in the browser has no JSON.", key="--format", fix="Leave out `--web`.")
     if args.web and args.image:
-        raise UsageError("on the page pictures are uploaded.", key="--image", fix="Leave it out.")
+        raise UsageError("pictures are uploaded on the page.", key="--image", fix="Leave it out.")
 
 
 def _web(args: argparse.Namespace) -> None:
@@ -130,7 +148,7 @@ def _web(args: argparse.Namespace) -> None:
         if public:
             print(f"open to anybody who has the link: {public}", file=sys.stderr, flush=True)
 
-    # On this machine only, whatever Gradio's own variables say.
+    # On this machine only, whatever the environment variables of Gradio say.
     serve(
         talkers,
         decoding_of(args),
@@ -175,9 +193,9 @@ def system_of(args: argparse.Namespace) -> str | None:
     return SYSTEM_TEXTS.get(text, text) if text else None
 
 
-def said_of(args: argparse.Namespace) -> str:
+def decoding_words(args: argparse.Namespace) -> str:
     """How answers are generated, in words."""
     held = f"{args.bits} bits, " if args.bits else ""
     if args.temperature == 0:
         return f"{held}greedy"
-    return f"{held}drawing at temperature {args.temperature:g}, top-p {args.top_p:g}, seed {args.seed}"
+    return f"{held}sampling at temperature {args.temperature:g}, top-p {args.top_p:g}, seed {args.seed}"

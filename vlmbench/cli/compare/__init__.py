@@ -1,12 +1,12 @@
-"""Two runs or more over the same questions: which is better, and can that be told from chance?
+"""Compare runs over the same questions: which is better, and is the difference significant?
 
     vlmbench compare runs/base/MMBench_DEV_EN runs/tuned/MMBench_DEV_EN
     vlmbench compare runs/base/CCBench runs/tuned/CCBench --html compare.html
     vlmbench compare runs/base runs/tuned --fail-if regression --junit compare.xml
     vlmbench compare runs/a/CCBench runs/b/CCBench runs/c/CCBench --rules vlmevalkit-2024
 
-The first run is what the others are measured against. A folder that holds several runs (`runs/MODEL`) is
-compared benchmark by benchmark. Different datasets, prompts or rule sets are refused with what differs.
+The first run is the baseline. Folders with several runs (`runs/MODEL`) are compared benchmark by benchmark.
+Runs on different datasets, prompts or rule sets are not compared; the reason names what differs.
 """
 
 from __future__ import annotations
@@ -37,36 +37,46 @@ FAILED = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `compare`."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, the baseline first")
-    parser.add_argument("--rules", choices=RULE_SETS, help="rule set (default: that of the runs' headlines)")
+    parser.add_argument(
+        "--rules", choices=RULE_SETS, help="rule set to compare under (default: that of the runs' headlines)"
+    )
     parser.add_argument(
         "--common",
         action="store_true",
-        help="compare only the rows that have a score in both runs (incomplete or partial runs)",
+        help="compare only the rows with a score in both runs, where runs are incomplete or partial",
     )
     parser.add_argument(
         "--fail-if",
         choices=("regression",),
-        help="exit code 3 when a run is significantly worse than the first",
+        help="exit with code 3 when a run is significantly worse than the baseline",
     )
     parser.add_argument(
         "--gate",
         type=not_negative,
         metavar="POINTS",
-        help="also when it is worse by more than this, significant or not; implies --fail-if regression",
+        help="also when it is worse by more than POINTS, significant or not; implies --fail-if regression",
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     parser.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="write Markdown; GITHUB_STEP_SUMMARY gets it too"
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="write Markdown; the file that GITHUB_STEP_SUMMARY names gets it as well",
     )
     parser.add_argument(
         "--html",
         type=Path,
         metavar="FILE",
-        help="write the page of `vlmbench report` too: both answers to every question, with its pictures "
-        "(a folder where there are several)",
+        help="also write the page of `vlmbench report`, with pictures and both answers to every "
+        "question; for "
+        "several pages, their folder",
     )
     parser.add_argument(
-        "--flips", type=from_zero, default=5, metavar="N", help="questions that changed to show, each way"
+        "--flips",
+        type=from_zero,
+        default=5,
+        metavar="N",
+        help="changed questions to print in each direction (default: 5)",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
     add_plugin_argument(parser)
@@ -74,14 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Compare, print, write, and judge."""
+    """Compare, print, write the files, and set the exit code."""
     from vlmbench.cli.compare.text import print_comparisons
     from vlmbench.leaderboards.compare.compare import regressions
     from vlmbench.leaderboards.compare.document import comparison_document
     from vlmbench.leaderboards.compare.text import evidence
 
     if len(args.runs) < 2:
-        raise UsageError("a comparison needs two runs or more.", key="RUN")
+        raise UsageError("a comparison needs at least two runs.", key="RUN", fix="Name the baseline first.")
     comparisons, refused = _compare_or_write_refusal(args)
     gated = args.gate is not None or args.fail_if is not None
     comparisons = with_pages(comparisons, args)
@@ -132,7 +142,7 @@ def compare_all(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequenc
 def _compare_on(
     benchmark: str, sides: Sequence[dict[str, FinishedRun]], args: argparse.Namespace
 ) -> tuple[list[Comparison], list[Refusal]]:
-    """A run that is refused beside the first one is not tried beside the others."""
+    """Every pair on one benchmark; a run that cannot be compared with the first is left out of the rest."""
     from vlmbench.leaderboards.compare.compare import compare
     from vlmbench.leaderboards.compare.nouns import Refusal
 
@@ -195,9 +205,9 @@ def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
         name = f"{run.benchmark} (blind)" if run.results["blind"] else run.benchmark
         if name in runs:
             raise RunFolderError(
-                f"two runs here are of {name}: {runs[name].folder.name} and {folder.name}.",
+                f"this folder has two runs of {name}: {runs[name].folder.name} and {folder.name}.",
                 file=path,
-                fix="Name the one that is meant.",
+                fix="Name one of the two.",
             )
         runs[name] = run
     return runs
@@ -213,7 +223,7 @@ def shared_benchmarks(paths: Sequence[Path], sides: Sequence[dict[str, FinishedR
     shared = [name for name in sides[0] if all(name in side for side in sides)]
     for path, side in zip(paths, sides, strict=True):
         if alone := [name for name in side if name not in shared]:
-            complain(f"not compared, because not every side has them: {', '.join(alone)} of {path}")
+            complain(f"not compared, because not every folder has them: {', '.join(alone)} of {path}")
     if not shared:
         raise RunFolderError(f"no benchmark is in all of {', '.join(map(str, paths))}.")
     return shared

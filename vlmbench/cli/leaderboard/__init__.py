@@ -1,11 +1,11 @@
-"""A leaderboard of finished runs, beside the figures that others have published.
+"""Build a leaderboard page of finished runs, beside published figures.
 
     vlmbench leaderboard build --runs runs --out site
 
-Writes index.html (one file, needs no network), leaderboard.md, .csv and .json, badge.svg and badge.json.
-Whole runs of the same questions are ranked in bands that paired tests cannot tell apart; incomplete,
-partial and blind runs stand apart, and folders that cannot be read are named with the reason.
-With --reports every figure opens into the run's report page, in reports/ beside it.
+This writes index.html (one file, needs no network), leaderboard.md, .csv and .json, badge.svg and badge.json.
+Complete runs on the same questions are ranked in bands: paired tests cannot tell the models of a band apart.
+Incomplete, partial and blind runs are listed separately; folders that cannot be read are listed with the
+reason. With --reports every figure links to the report page of its run, in reports/.
 """
 
 from __future__ import annotations
@@ -45,23 +45,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folders; every run folder below them is read",
+        help="folders to search for run folders",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument(
         "--rules", choices=RULE_SETS, default="strict", help="rule set of every figure (default: strict)"
     )
     parser.add_argument(
-        "--reports", action="store_true", help="also write a report page a run, which its figures open into"
+        "--reports",
+        action="store_true",
+        help="also write the report page of every run and link its figures to it",
     )
-    parser.add_argument("--no-published", action="store_true", help="leave the quoted tables out")
+    parser.add_argument("--no-published", action="store_true", help="leave out the published tables")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
     add_plugin_argument(parser)
     add_format_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Read, rank, write, and say what was refused."""
+    """Read, rank, write; name the folders that could not be read."""
     with _garbage_collection_off():
         board, runs = _build(args)
     files = write_board(replace(board, reports=_reports(board, runs, args)), args.out)
@@ -76,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _garbage_collection_off() -> Iterator[None]:
-    """Thousands of results live until the board is built: garbage collection would scan them in vain."""
+    """Thousands of results live until the board is built: garbage collection would only scan them."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -87,7 +89,7 @@ def _garbage_collection_off() -> Iterator[None]:
 
 
 def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
-    """Run folders below the roots, by a name that does not tell where the roots are."""
+    """Run folders below the roots, by a name without the path of the roots."""
     found: dict[str, Path] = {}
     seen: set[Path] = set()
     for prefix, root in zip(_root_names(roots), roots, strict=True):
@@ -102,10 +104,10 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
                 found[unique_name(name, found)] = folder
     if not found:
         raise RunFolderError(
-            "no run is below this folder.",
+            "there is no run folder in it or below it.",
             file=", ".join(map(str, roots)),
             key="--runs",
-            fix="`vlmbench run` writes runs/MODEL/BENCH; name runs.",
+            fix="`vlmbench run` writes runs/MODEL/BENCH: try `--runs runs`.",
         )
     return found
 
@@ -121,13 +123,13 @@ def _root_names(roots: Sequence[Path]) -> list[Path]:
 
 
 def unique_name(name: str, taken: Container[str]) -> str:
-    """The name, with a number where another one has it."""
+    """The name, numbered where it is taken."""
     again = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(other for other in again if other not in taken)
 
 
 def drawn_names(names: Iterable[str]) -> dict[str, str]:
-    """Each folder's name as it is shown: harmless, and unlike every other one's."""
+    """Each folder's name as it is shown: without control characters, and unique."""
     drawn: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(names, key=lambda name: (visible(name) != name, name)):
@@ -137,7 +139,7 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def write_board(board: Board, out: Path) -> dict[str, int]:
-    """Every file with its size; equal boards give equal bytes."""
+    """Write every file; returns their sizes. Equal boards give equal bytes."""
     from vlmbench.leaderboards.board.badge import badge_svg, shields_json
     from vlmbench.leaderboards.board.exports import board_csv, board_json
     from vlmbench.leaderboards.board.markdown import board_markdown
@@ -177,14 +179,14 @@ def _build(args: argparse.Namespace) -> tuple[Board, dict[str, FinishedRun]]:
 
 
 def _reports(board: Board, runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
-    """Where what is on the board opens into pictures and answers."""
+    """The link from each run on the board to its report page."""
     from vlmbench.cli.leaderboard.reports import found_reports, written_reports
 
     shown = {apart.folder for apart in board.apart}
     shown |= {place.folder for entry in board.entries for place in entry.places.values()}
     here = {name: run for name, run in runs.items() if name in shown}
     links = written_reports(here, args) if args.reports else found_reports(here, args.out)
-    # A run that was kept without its answers opens into those of its copy.
+    # A run that was kept without its answers links to the report of its copy.
     copies = {a.detail: links[a.folder] for a in board.apart if a.why == "copy" and a.folder in links}
     return dict(sorted((copies | links).items()))
 
@@ -204,7 +206,7 @@ def _open(
             _refuse_pipes(folder)
             runs[drawn[name]] = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
         except UserError as error:
-            # The place on this machine is no business of a page that is published.
+            # A published page must not contain paths of this machine.
             reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
             shown = visible(without_places(reason), 500)
             refused.append(Refused(folder=drawn[name], reason=shown))
@@ -212,11 +214,11 @@ def _open(
 
 
 def _refuse_pipes(folder: Path) -> None:
-    """What is no file may never end."""
+    """Raise RunFolderError for a pipe or a device: reading it might never end."""
     for name in _READ:
         with contextlib.suppress(OSError):
             if not stat.S_ISREG((folder / name).stat().st_mode):
-                raise RunFolderError("this is no regular file.", file=folder / name)
+                raise RunFolderError("this is not a regular file.", file=folder / name)
 
 
 def _cards(benchmarks: Iterable[str], plugins: Sequence[Path]) -> dict[str, Card]:
@@ -234,7 +236,7 @@ def _cards(benchmarks: Iterable[str], plugins: Sequence[Path]) -> dict[str, Card
 
 
 def _run_folders(root: Path) -> Iterable[Path]:
-    """Top down and in order; nothing below a run folder, no links."""
+    """Sorted, top down; links are not followed, and nothing below a run folder is searched."""
     for folder, inside, files in os.walk(root):
         inside.sort()
         if _MARKS & set(files):
@@ -257,6 +259,8 @@ def _summary(board: Board, files: Mapping[str, int]) -> dict[str, Any]:
 def _print(board: Board, files: Mapping[str, int]) -> None:
     console = stdout()
     counts = f"{len(board.entries)} models, {len(board.columns)} columns, rules {board.rules}"
-    console.print(f"{counts}; {len(board.apart)} runs apart, {len(board.refused)} refused", markup=False)
+    console.print(
+        f"{counts}; {len(board.apart)} runs listed apart, {len(board.refused)} folders refused", markup=False
+    )
     for name, size in files.items():
         console.print(f"{name}  {size:,} bytes", markup=False)

@@ -1,4 +1,4 @@
-"""What the figures of a leaderboard open into: a report page a run, beside the board or below it."""
+"""The report pages that a leaderboard links to: written beside it, or found in run folders below it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HOST = re.compile(
 
 
 def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -> dict[str, str]:
-    """A page for every run that has answers, and its address from the board, by the name of the folder."""
+    """Write a page for every run that has answers; returns its link by the name of the folder."""
     from vlmbench.report.page.compose import page_of_runs
     from vlmbench.store import RESPONSES, make_folder, write_text
 
@@ -57,16 +57,16 @@ def written_reports(runs: Mapping[str, FinishedRun], args: argparse.Namespace) -
 
 
 def _remove_old_pages(folder: Path, written: set[str]) -> None:
-    """Remove the pages of earlier builds: a run that was taken from the board is not published beside it."""
+    """Remove pages of earlier builds, so that a run removed from the board is not published beside it."""
     for page in folder.glob("*.html"):
         if _OURS.fullmatch(page.name) and page.name not in written:
             page.unlink(missing_ok=True)
 
 
 def found_reports(runs: Mapping[str, FinishedRun], out: Path) -> dict[str, str]:
-    """Pages that `vlmbench report` has left in run folders, where these lie below the board's own folder.
+    """Links to pages that `vlmbench report` wrote into run folders below the board's own folder.
 
-    Those that an earlier build wrote beside the board are removed: nothing leads to them any more.
+    Pages that an earlier build wrote beside the board are removed: nothing links to them any more.
     """
     _remove_old_pages(out / FOLDER, set())
     home = out.resolve()
@@ -79,7 +79,7 @@ def found_reports(runs: Mapping[str, FinishedRun], out: Path) -> dict[str, str]:
 
 
 def page_name(folder: str) -> str:
-    """The same for the same folder, whatever else is on the board, and unlike any other's."""
+    """A unique file name that depends on the folder's name only."""
     plain = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", folder).strip("-.")[:_LONGEST]
     return f"{plain}-{hashlib.sha256(folder.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html"
 

@@ -1,4 +1,4 @@
-"""Train a recipe; or plan it: steps, parameters, memory, time and what is missing, with nothing loaded.
+"""Train a recipe and evaluate the model; or plan it: steps, parameters, memory, time, missing files.
 
     vlmbench train demo_lora
     vlmbench train llava_v15_7b_pretrain --plan
@@ -7,7 +7,7 @@
     vlmbench train mine.yaml --set schedule.batch=8 --resume
     NPROC_PER_NODE=8 NNODES=2 NODE_RANK=0 ADDR=10.0.0.1 PORT=29500 vlmbench train llava_v15_7b
 
-environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT, and what Slurm says of a job
+environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT; under Slurm, its variables
 """
 
 from __future__ import annotations
@@ -41,33 +41,49 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
-    parser.add_argument("recipe", help="a name of `vlmbench recipes list`, or a YAML file")
-    parser.add_argument("--plan", action="store_true", help="say what it costs and what is missing")
+    parser.add_argument("recipe", help="a recipe (`vlmbench recipes list`) or a YAML file")
+    parser.add_argument(
+        "--plan", action="store_true", help="print the plan and train nothing; no model is loaded"
+    )
     add_set_argument(parser)
-    parser.add_argument("--nproc", type=positive, metavar="N", help="processes on each machine")
-    parser.add_argument("--nnodes", type=positive, metavar="M", help="machines")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/RECIPE")
-    parser.add_argument("--seed", type=seed, metavar="N", help="default: the recipe's")
+    parser.add_argument(
+        "--nproc", type=positive, metavar="N", help="processes on each machine (default: the recipe's)"
+    )
+    parser.add_argument("--nnodes", type=positive, metavar="M", help="number of machines (default: 1)")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for checkpoints and models (default: work_dirs/RECIPE)",
+    )
+    parser.add_argument("--seed", type=seed, metavar="N", help="random seed (default: the recipe's)")
     parser.add_argument(
         "--resume",
         nargs="?",
         const="latest",
         metavar="CHECKPOINT",
-        help="go on from a checkpoint; without a name, from the last one of the work folder, if any",
+        help="resume from a checkpoint; without a name, from the latest in the work folder, if there is one",
     )
     parser.add_argument(
-        "--deepspeed", metavar="NAME|FILE", help="deepspeed_zero1, …_zero3_offload, or a file"
+        "--deepspeed",
+        metavar="NAME|FILE",
+        help="deepspeed_zero1, zero2, zero2_offload, zero3, zero3_offload, or a JSON file",
     )
     parser.add_argument(
-        "--gpu-memory", type=above_zero, metavar="GIB", help="say whether it fits, or what to change"
+        "--gpu-memory",
+        type=above_zero,
+        metavar="GIB",
+        help="for --plan: memory of one GPU, to know whether it fits and what to change",
     )
-    parser.add_argument("--rate", type=above_zero, metavar="TOKENS/S", help="of one GPU: says the time")
+    parser.add_argument(
+        "--rate", type=above_zero, metavar="TOKENS/S", help="for --plan: speed of one GPU, to know the hours"
+    )
     add_eval_arguments(parser)
     add_log_argument(parser)
     add_format_argument(parser)
-    # Which stage of a chain this process trains: for those that the command starts itself.
+    # For the processes that this command starts: which stage of a chain to train,
     parser.add_argument("--stage", help=argparse.SUPPRESS)
-    # The step of a checkpoint of that stage, to be made a model.
+    # or the step of a checkpoint of that stage to make a model of.
     parser.add_argument("--candidate", type=positive, help=argparse.SUPPRESS)
 
 
@@ -78,17 +94,17 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="ask the trained model these benchmarks or suites",
+        help="evaluate the trained model on these benchmarks or suites",
     )
     parser.add_argument(
         "--eval-every",
         type=positive,
         metavar="STEPS",
-        help="also checkpoints on the way, so many optimizer steps apart or more",
+        help="also evaluate checkpoints during training, at least STEPS optimizer steps apart",
     )
-    parser.add_argument("--eval-limit", type=positive, metavar="N", help="ask N whole groups only")
+    parser.add_argument("--eval-limit", type=positive, metavar="N", help="evaluate on only N groups of rows")
     parser.add_argument(
-        "--eval-device", default="auto", help="of the process that asks: auto, cpu, cuda:1, … (default: auto)"
+        "--eval-device", default="auto", help="device for evaluation: auto, cpu, cuda:1, … (default: auto)"
     )
 
 
@@ -99,7 +115,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.work_dir is not None:
         args.work_dir = args.work_dir.expanduser()
     if args.resume not in (None, "latest") and not Path(args.resume).expanduser().exists():
-        raise UserError("there is no such checkpoint.", file=args.resume)
+        raise UserError(
+            "there is no such checkpoint.", file=args.resume, fix="`--resume` alone takes the latest one."
+        )
     request = request_of(args)
     chain = read_chain(request)
     return plan(args, request, chain) if args.plan else train(args, request, chain)
@@ -149,7 +167,7 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
         return
     last = list(models.values())[-1]
     print(last)
-    print(f"vlmbench: `vlmbench run --model {last} --bench …` asks it", file=sys.stderr)
+    print(f"vlmbench: evaluate it with `vlmbench run --model {last} --bench …`", file=sys.stderr)
 
 
 def _tell(line: str) -> None:
@@ -199,7 +217,7 @@ def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> in
 
 
 def machine(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> Machine:
-    """The machine that the plan is for; where nothing names one, that which each recipe was published for."""
+    """The machine to plan for; by default the one that each recipe was published for."""
     from vlmbench.trainers.plan.plan import Machine
 
     processes = chain.recipes[-1].parallelism.processes

@@ -18,7 +18,7 @@ Rows = list[tuple[str, ...]]
 
 
 def document(plan: Plan) -> dict[str, Any]:
-    """Everything a plan says, in bytes and whole numbers."""
+    """The whole plan, memory in bytes."""
     counts, memory = plan.counts, plan.memory
     return {
         "recipe": plan.recipe.name,
@@ -47,13 +47,13 @@ def document(plan: Plan) -> dict[str, Any]:
 
 def print_evaluation(stage: Evaluation) -> None:
     """The last line of a chain that ends in an evaluation."""
-    print_line(f"then evaluated on {', '.join(stage.evaluate)}")
+    print_line(f"then evaluation on {', '.join(stage.evaluate)}")
 
 
 def print_plan(plan: Plan) -> None:
-    """Tables: what will happen, what learns, what it takes, what is missing.
+    """Tables: the course of training, its parts, its memory, what is missing.
 
-    What is there to be copied, as settings, commands and paths, is never broken into lines of ours.
+    Settings, commands and paths are never wrapped, so that they can be copied.
     """
     from rich.text import Text
 
@@ -66,20 +66,20 @@ def print_plan(plan: Plan) -> None:
     else:
         _print_columns(plan)
     for note in plan.notes:
-        # It may quote a file of unknown origin.
+        # A note may quote a file of unknown origin.
         console.print(one_line(f"note: {note}"), markup=False, soft_wrap=True)
     console.print()
 
 
 def _print_columns(plan: Plan) -> None:
-    """For a pipe: one table for each matter, however wide."""
+    """For a pipe: tab separated tables."""
     _tabbed(("", ""), list(_course(plan)))
     _tabbed(_PARTS, _parts(plan))
     _tabbed(("a device holds", "GiB"), list(_memory(plan)))
     if plan.advice:
-        _tabbed(("what to change", "GiB", "fits", "at what price"), list(_advice(plan)))
+        _tabbed(("what to change", "GiB", "fits", "what it costs"), list(_advice(plan)))
     if plan.missing:
-        _tabbed(("missing", "what", "what mends it"), [(m.kind, m.what, m.fix) for m in plan.missing])
+        _tabbed(("missing", "what", "how to get it"), [(m.kind, m.what, m.fix) for m in plan.missing])
 
 
 def _print_pages(plan: Plan) -> None:
@@ -101,7 +101,7 @@ def _print_pages(plan: Plan) -> None:
     ]
     _lines("what to change", [line for lines in advised for line in lines])
     missing = [(f"  {m.kind}: {m.what}", f"    {m.fix}") for m in plan.missing]
-    _lines("missing, and what mends it", [line for lines in missing for line in lines])
+    _lines("missing, and how to get it", [line for lines in missing for line in lines])
 
 
 _BYTES = ("weights", "gradients", "optimizer", "activations")
@@ -110,9 +110,9 @@ _PARTS = ("part", "trained as", "parameters", "trained", *_BYTES)
 
 def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
     counts, schedule = plan.counts, plan.recipe.schedule
-    told = " + ".join(dict.fromkeys(_TOLD[source.told] for source in plan.sources))
+    known = " + ".join(dict.fromkeys(_SAMPLES_FROM[source.told] for source in plan.sources))
     rows = "" if counts.rows is None else f", packed into about {counts.rows:,} rows"
-    yield "samples", f"{counts.samples:,} ({told}){rows}"
+    yield "samples", f"{counts.samples:,} ({known}){rows}"
     yield (
         "global batch",
         f"{counts.global_batch} = {schedule.batch} × {schedule.accumulation} accumulated "
@@ -122,7 +122,7 @@ def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
     course = f"{_many(counts.all_steps, 'step')} in {_many(schedule.epochs, 'epoch')}"
     yield "in all", f"{course}, {counts.warmup_steps:,} of warm-up"
     yield "checkpoints", f"every {counts.save_every:,} steps, the last is {plan.work_dir}/{counts.checkpoint}"
-    yield "", f"{counts.published_checkpoint} in the published counting, by micro-batches"
+    yield "", f"{counts.published_checkpoint} where checkpoints are named by micro-batches, as published"
     tokens = plan.tokens
     most = "at most " if tokens.at_most else "about "
     yield (
@@ -133,7 +133,7 @@ def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
         yield "time", f"{most}{plan.hours:,.1f} hours"
 
 
-_TOLD = {"file": "counted", "published": "as published", "drawn": "drawn", "unknown": "unknown"}
+_SAMPLES_FROM = {"file": "counted", "published": "as published", "drawn": "drawn", "unknown": "unknown"}
 
 
 def _parts(plan: Plan) -> Rows:
@@ -189,7 +189,7 @@ def _gib(count: float) -> str:
 
 
 def _width(rows: Rows) -> int:
-    """Of a table whose columns stand two apart."""
+    """Width of a table with two blanks between columns."""
     return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
 
 
@@ -199,7 +199,7 @@ def _tabbed(head: tuple[str, ...], rows: Rows) -> None:
 
 
 def _lines(head: str, lines: list[str]) -> None:
-    """Each as long as it is."""
+    """Lines that are never wrapped."""
     from rich.text import Text
 
     console = stdout()
@@ -212,7 +212,7 @@ def _lines(head: str, lines: list[str]) -> None:
 
 
 def _table(head: tuple[str, ...], rows: Rows) -> None:
-    """Aligned; where it is too narrow words give way, and never numbers."""
+    """An aligned table: on a narrow terminal words are folded, numbers never."""
     from rich.table import Table
     from rich.text import Text
 

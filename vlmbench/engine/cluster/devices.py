@@ -65,7 +65,7 @@ def _indices(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
         raise UsageError(
-            f"`{text}` is no list of different devices.", key="--devices", fix="Write `--devices 0,2,3`."
+            f"`{text}` is not a list of different devices.", key="--devices", fix="Write `--devices 0,2,3`."
         )
     return tuple(map(int, parts))
 

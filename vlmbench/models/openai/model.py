@@ -44,7 +44,7 @@ def read_spec(spec: str) -> tuple[str, str]:
     """Name and base address."""
     found = _SPEC.fullmatch(spec)
     if found is None:
-        raise ModelError("this is no `openai:` model.", fix=_WRITTEN)
+        raise ModelError("an `openai:` model is a name and an address.", fix=_WRITTEN)
     url = found["url"].rstrip("/").removesuffix("/chat/completions")
     authority = url.split("/")[2]
     if "@" in authority or "?" in url or "#" in url:
@@ -72,7 +72,7 @@ def _check_address(url: str) -> None:
     if not host or any(character.isspace() for character in url):
         raise ModelError("the address of this `openai:` model has no host that can be read.", fix=_WRITTEN)
     if port is not None and not 0 < port < 65536:
-        raise ModelError(f"{port} is no port; the highest is 65535.", fix=_WRITTEN)
+        raise ModelError(f"{port} is not a port; the highest is 65535.", fix=_WRITTEN)
 
 
 class OpenAIModel:

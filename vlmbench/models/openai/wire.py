@@ -97,7 +97,7 @@ def read_reply(document: Any) -> Reply:
         choice = document["choices"][0]
         text, reason = choice["message"]["content"], choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise ValueError("the reply is no chat completion") from None
+        raise ValueError("the reply is not a chat completion") from None
     if not isinstance(text, str):
         raise NoText(f"the server gives no text (finish_reason: {reason})")
     ended = str(reason or "").lower()
