@@ -8,6 +8,7 @@ Nothing is drawn before the first `begin` or `update`, so that work which turns 
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 from types import TracebackType
@@ -87,6 +88,7 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], figures=self._text(ended=True))
             self._bar.stop()
             self._bar = None
+            atexit.unregister(self.end)
         elif self._console is None and self._pending:
             self._print(ended=True)
         self._begun = self._pending = False
@@ -100,6 +102,7 @@ class Progress:
         self._bar = Bar(what, BarColumn(bar_width=None), figures, console=console)
         self._bar.add_task(self._what, total=self._total, completed=int(self._done), figures=self._text())
         self._bar.start()
+        atexit.register(self.end)  # a bar that is never stopped leaves the cursor hidden
 
     def _print(self, *, ended: bool = False) -> None:
         self._printed, self._pending = time.monotonic(), False
@@ -111,7 +114,8 @@ class Progress:
         of = f"/{_count(self._total)}" if self._total else ""
         parts = [f"{_count(self._done)}{of} {self._unit}"]
         if rate > 0:
-            parts.append(f"{rate:,.0f} {self._unit}/s" if rate >= 100 else f"{rate:.1f} {self._unit}/s")
+            digits = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+            parts.append(f"{digits} {self._unit}/s")
         if ended:
             parts.append(f"in {clock(seconds)}")
         elif rate > 0 and self._total:

@@ -15,12 +15,11 @@ import argparse
 import gc
 import sys
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.cli._shared.console import print_json, stdout
-from vlmbench.cli._shared.flags import add_format_argument, positive
-from vlmbench.cli._shared.models import add_parts_arguments, parts_of
+from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, positive
+from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,12 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WAY",
         help="the second way: hf, vllm, dtype=NAME, batch-size=N, or another model",
     )
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto", help="of both sides (default: auto)")
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="of both sides (default: auto)")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run code the model folder ships")
-    add_parts_arguments(parser)
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here, too")
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="N", help="batch size of both sides (default: auto)"
+    )
+    add_data_dir_argument(parser)
     add_format_argument(parser)
 
 

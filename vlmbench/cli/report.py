@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import complain, print_json
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UsageError, UserError
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FILE", help="the page to write; for several pages, their folder"
     )
     parser.add_argument("--each", action="store_true", help="one page for each run, even when two are named")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_data_dir_argument(parser)
     add_plugin_argument(parser)
     add_format_argument(parser)
 

@@ -43,7 +43,7 @@ from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging,
 from vlmbench.cli._shared.models import (
     add_decoding_arguments,
     add_devices_arguments,
-    add_parts_arguments,
+    add_model_arguments,
     close_models,
     decoding_of,
     open_model,
@@ -112,17 +112,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_model_arguments(parser)
-    add_devices_arguments(parser)
-    add_judge_arguments(parser)
-    add_log_argument(parser)
-    add_format_argument(parser)
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """How the model is loaded."""
-    add_parts_arguments(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument(
         "--batch-size",
         type=batch_size,
@@ -131,11 +120,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="questions at a time (default: auto)",
     )
     parser.add_argument(
-        "--trust-remote-code", action="store_true", help="run code that the model folder ships"
-    )
-    parser.add_argument(
         "--rpm", type=positive, metavar="N", help="at most N requests a minute (openai: models)"
     )
+    add_devices_arguments(parser)
+    add_judge_arguments(parser)
+    add_log_argument(parser)
+    add_format_argument(parser)
 
 
 def batch_size(text: str) -> int | str:

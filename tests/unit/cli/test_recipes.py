@@ -52,7 +52,7 @@ def test_copy_writes_a_file_that_reads_the_same_and_never_over_another(
     path = capsys.readouterr().out.strip()
     assert read(path) == read(PRETRAIN)
     assert main(["recipes", "copy", PRETRAIN, str(tmp_path / "new")]) == 1
-    assert "there already" in capsys.readouterr().err
+    assert "this file exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

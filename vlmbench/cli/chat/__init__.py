@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vlmbench.cli._shared.flags import not_negative, port, positive, seed, share
-from vlmbench.cli._shared.models import add_parts_arguments, parts_of
+from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.domain import Decoding
 from vlmbench.errors import UsageError
 
@@ -39,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|URL",
         help="picture to show with the first question; may be given several times",
     )
-    _add_model_arguments(parser)
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(4, 8),
+        help="load the language model quantised to 4 or 8 bits (needs bitsandbytes)",
+    )
     _add_decoding_arguments(parser)
     parser.add_argument("--system", metavar="TEXT", help="a system prompt, or the name of one (`alpaca`, …)")
     parser.add_argument(
@@ -49,21 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="json: one line of JSON for each turn (default: text)",
     )
     _add_web_arguments(parser)
-
-
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
-    parser.add_argument(
-        "--bits",
-        type=int,
-        choices=(4, 8),
-        help="load the language model quantised to 4 or 8 bits (needs bitsandbytes)",
-    )
-    add_parts_arguments(parser)
-    parser.add_argument(
-        "--trust-remote-code", action="store_true", help="run code that the model folder ships"
-    )
 
 
 def _add_decoding_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.cli._shared.console import complain, print_json, stdout
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument, from_zero, not_negative
+from vlmbench.cli._shared.flags import (
+    add_data_dir_argument,
+    add_format_argument,
+    add_plugin_argument,
+    from_zero,
+    not_negative,
+)
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import RunFolderError, UsageError, UserError
@@ -78,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="changed questions to print in each direction (default: 5)",
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_data_dir_argument(parser)
     add_plugin_argument(parser)
     add_format_argument(parser)
 

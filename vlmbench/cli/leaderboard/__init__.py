@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import complain, print_json, stdout
-from vlmbench.cli._shared.flags import add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, Card
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
 from vlmbench.plain_text import visible
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write the report page of every run and link its figures to it",
     )
     parser.add_argument("--no-published", action="store_true", help="leave out the published tables")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    add_data_dir_argument(parser)
     add_plugin_argument(parser)
     add_format_argument(parser)
 
