@@ -104,7 +104,7 @@ def _matrix(comparisons: Sequence[Comparison], names: dict[str, str]) -> Iterato
         cells = [f"{markdown(cell.change)}<br>{cell.interval}" if cell else "" for cell in found]
         yield _row([f"**{names[row]}**", figure, *cells])
     yield ""
-    yield "Column less row, in points, with the 95 % interval; \\* can be told from chance, after Holm\\."
+    yield "Column less row, in points, with the 95 % interval; \\* is significant after Holm\\."
 
 
 class _Details:

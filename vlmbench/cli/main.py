@@ -129,7 +129,7 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
 
 
 def _yaml_problem(error: Exception) -> str:
-    """What the parser says, with the line; without its quotation of the file."""
+    """The parser's problem with its line, without its quotation of the file."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
         return " ".join(str(error).split())

@@ -224,7 +224,7 @@ def run_benchmark(
 
 
 def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -> dict[str, Any]:
-    """Print the table of a run and say where its files are; returns the results document."""
+    """Print the table of a run and the paths of its files; returns the results document."""
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
 

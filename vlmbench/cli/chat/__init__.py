@@ -152,7 +152,7 @@ def _web(args: argparse.Namespace) -> None:
 
 
 def open_talker(args: argparse.Namespace, name: str) -> Talker:
-    """The model of that name, as the flags say."""
+    """Open the model of that name with the flags of this command."""
     from vlmbench.chat.opening import open_talker as opened
 
     return opened(

@@ -90,8 +90,8 @@ class Chat:
         before = len(self._session.conversation.exchanges)
         try:
             with closing(self._session.ask(question)) as answer:
-                for said in answer:
-                    self._screen.say(said)
+                for spoken in answer:
+                    self._screen.say(spoken)
         except KeyboardInterrupt:
             if not self._is_typed:
                 raise
@@ -242,11 +242,11 @@ class Screen:
             return False
         return self._answers.is_terminal and self._answers.color_system in ("truecolor", "256")
 
-    def say(self, said: Said) -> None:
+    def say(self, spoken: Said) -> None:
         """Print what is new in the answer so far."""
         if self._as_json:
             return
-        text = printable(said.text.strip())
+        text = printable(spoken.text.strip())
         self._write(text[len(self._shown) :])
         self._shown = text
 

@@ -28,7 +28,7 @@ def print_comparisons(
 ) -> None:
     """Every run against the first in full, more than two as a matrix; several benchmarks as a table."""
     names = words.letters(comparisons)
-    page = _Page(console, names)
+    page = ComparisonPrinter(console, names)
     for name, letter in names.items():
         page.line(f"{letter} {name}", "bold")
     benchmarks = dict.fromkeys(c.benchmark for c in comparisons)
@@ -49,8 +49,8 @@ def print_comparisons(
         page.line(f"{visible(refusal.benchmark, NAME)} was not compared.", "yellow")
 
 
-class _Page:
-    """Lines and tables on one console."""
+class ComparisonPrinter:
+    """Prints comparisons on one console."""
 
     def __init__(self, console: Console, names: dict[str, str]) -> None:
         self.console, self.names = console, names
@@ -113,7 +113,7 @@ class _Page:
         self.console.print(table)
 
     def matrix(self, comparisons: Sequence[Comparison]) -> None:
-        """Each against each, in points; a star where it can be told from chance after Holm."""
+        """Each against each, in points; a star where it is significant after Holm."""
         matrix = matrix_of(comparisons)
         first = comparisons[0]
         self.heading(f"{visible(first.benchmark, NAME)}, {first.rules}, {words.size(first)}")
@@ -126,7 +126,7 @@ class _Page:
             table.add_row(*texts, *(self._lines(cell) for cell in cells))
         self.console.print(table)
         where = "" if whole else "; no room for intervals here"
-        self.line(f"column less row, in points; * can be told from chance, after Holm{where}", "dim")
+        self.line(f"column less row, in points; * is significant after Holm{where}", "dim")
 
     def categories(self, comparison: Comparison) -> Table:
         """Every category; Holm's p decides which are bold."""
@@ -165,8 +165,8 @@ class _Page:
             right = ", ".join(flip.references)
             self.line(f"{flip.row}: {visible(flip.question, 160)} [{right}]", indent=2)
             for side, answer in ((comparison.first, flip.first), (comparison.second, flip.second)):
-                said = visible(answer.text, 120) or "(nothing)"
-                self.line(f"{self.names[side.name]}: {said}", indent=6)
+                shown = visible(answer.text, 120) or "(nothing)"
+                self.line(f"{self.names[side.name]}: {shown}", indent=6)
         if len(changed) > most:
             self.line(f"and {len(changed) - most} more (--flips N, --format json)", "dim", indent=2)
 

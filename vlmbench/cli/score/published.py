@@ -58,9 +58,9 @@ def verdict(published: Document) -> str:
     by_name: dict[str, list[str]] = {}
     for match in published["matches"]:
         by_name.setdefault(match["name"], []).append(match["rules"])
-    said = [f"{name} under {_rule_sets(published, name, rules)}" for name, rules in by_name.items()]
-    if said:
-        return f"published {published['printed']} is reached by {'; '.join(said)}"
+    reached = [f"{name} under {_rule_sets(published, name, rules)}" for name, rules in by_name.items()]
+    if reached:
+        return f"published {published['printed']} is reached by {'; '.join(reached)}"
     if not published["figures"]:
         return f"published {published['printed']}: no rule set has a figure to compare"
     nearest = published["nearest"][0]
