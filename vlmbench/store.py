@@ -142,7 +142,7 @@ def read_run(path: Path) -> dict[str, Any]:
     file = path / RUN
     if not file.exists():
         what = (
-            "this is not a run folder: it has no run.json." if path.is_dir() else "there is no such folder."
+            "this is not a run folder: it has no run.json." if path.exists() else "there is no such folder."
         )
         raise RunFolderError(what, file=path, fix="`vlmbench run` writes runs/MODEL/BENCH.")
     again = "Use `--fresh` to start this run again."

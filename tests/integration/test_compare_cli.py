@@ -159,7 +159,7 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
     assert "Shapes_DEV_CN: " in captured.err
     assert "the prompts differ" in captured.err
     assert "answers are withheld" in captured.err
-    assert "not every side has them: Shapes_DEV_EN (blind)" in captured.err
+    assert "not every folder has them: Shapes_DEV_EN (blind)" in captured.err
     suite = ET.parse(junit).find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("errors")) == ("3", "2")
@@ -168,8 +168,8 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["a"], 2, "two runs or more"),
-        (["a", "nowhere"], 1, "not a run folder"),
+        (["a"], 2, "at least two runs"),
+        (["a", "nowhere"], 1, "no such folder"),
         (["a", "."], 1, "two runs here|no benchmark is in all|there is no run"),
         (["a", "b", "--gate", "-1"], 2, "--gate: `-1` is not a number from 0"),
         (["a", "b", "--gate", "nan"], 2, "--gate: `nan` is not a number from 0"),

@@ -113,9 +113,10 @@ def test_a_finished_run_and_a_failed_one(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    for path in (tmp_path, tmp_path / "file", tmp_path / "missing"):
+    wrong = {tmp_path: "not a run folder", tmp_path / "file": "not a run folder"}
+    for path, reason in {**wrong, tmp_path / "missing": "there is no such folder"}.items():
         assert main(["status", str(path)]) == 1
-        assert "not a run folder" in (said := capsys.readouterr().err)
+        assert reason in (said := capsys.readouterr().err)
         assert "--fresh" not in said
 
 

@@ -150,7 +150,7 @@ def test_a_pipe_where_a_file_should_be_is_refused_and_not_waited_for(tmp_path: P
     (bad / name).unlink()
     os.mkfifo(bad / name)
     (refused,) = build(tmp_path / "runs", tmp_path / "out")["refused"]
-    assert refused == {"folder": "bad", "reason": f"{name}: this is no regular file."}
+    assert refused == {"folder": "bad", "reason": f"{name}: this is not a regular file."}
 
 
 def test_two_models_of_one_name_are_told_apart_by_their_files(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_run_without_scores_is_shown_without_a_band(tmp_path: Path) -> None:
         (lambda run: (run / "results.json").unlink(), "not finished"),
         (lambda run: (run / "run.json").write_text("[" * 9999), "run.json"),
         (lambda run: (run / "run.json").unlink(), ""),
-        (lambda run: (run / "scores.jsonl").write_text('"rules": "strict"\n'), "no score"),
+        (lambda run: (run / "scores.jsonl").write_text('"rules": "strict"\n'), "not a score"),
         (lambda run: (run / "scores.jsonl").write_bytes(b"\xff\x00\n"), "0 rows"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_folder_without_runs_is_the_users_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path / "o")]) == 1
-    assert "no run is below" in capsys.readouterr().err
+    assert "no run folder in it" in capsys.readouterr().err
     assert main(["leaderboard", "build", "--runs", str(tmp_path / "no"), "--out", str(tmp_path / "o")]) == 1
     assert "no such folder" in capsys.readouterr().err
 
