@@ -30,7 +30,7 @@ class Progress:
     ) -> None:
         """`unit` is a plural, such as rows; `total` may be unknown; a quiet one never writes."""
         self._what, self._unit, self._total, self._quiet = what, unit, total, quiet
-        self._begun = False
+        self._begun = self._ended = False
         self._before = self._done = 0.0
         self._started = self._printed = 0.0
         self._figures, self._pending = "", False
@@ -64,7 +64,7 @@ class Progress:
         self._what = self._what if what is None else what
         self._total, self._before, self._done = total, done, done
         self._started = self._printed = time.monotonic()
-        self._begun, self._figures = True, ""
+        self._begun, self._ended, self._figures = True, False, ""
         if self._console is not None:
             self._draw_bar(self._console)
         elif total:
@@ -72,7 +72,9 @@ class Progress:
             self.say(f"{self._what}: {_count(total)} {self._unit}{before}")
 
     def update(self, done: float, figures: str = "", *, total: float | None = None) -> None:
-        """So much is done by now; `figures` stands behind the rate, `total` replaces an earlier estimate."""
+        """So much is done by now; `figures` follow the rate, `total` replaces an earlier estimate."""
+        if self._ended:
+            return
         if not self._begun:
             self.begin(self._total if total is None else total)
         self._done, self._figures, self._pending = done, figures, True
@@ -91,7 +93,7 @@ class Progress:
             atexit.unregister(self.end)
         elif self._console is None and self._pending:
             self._print(ended=True)
-        self._begun = self._pending = False
+        self._ended, self._begun, self._pending = True, False, False
 
     def _draw_bar(self, console: Console) -> None:
         from rich.progress import BarColumn, TextColumn

@@ -40,11 +40,11 @@ from vlmbench.trainers.training import Job
 from vlmbench.trainers.training.dataloader import make_feed
 from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
-from vlmbench.trainers.training.observers import Looking
+from vlmbench.trainers.training.observers import Observers
 from vlmbench.trainers.training.parts import build
-from vlmbench.trainers.training.stage import Stage, trainer_settings
+from vlmbench.trainers.training.stage import StageSetup, trainer_settings
 from vlmbench.trainers.training.start import read_start
-from vlmbench.trainers.training.watching import NoWatch
+from vlmbench.trainers.training.watching import TrainingProgress
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
 
@@ -97,7 +97,7 @@ def seconds(name: str, recipe: Recipe, folder: Path) -> float:
     job.work_dir.mkdir(parents=True, exist_ok=True)
     start = read_start(recipe, job.work_dir)
     made = make_feed(recipe, start, how, job.work_dir, job.home)
-    stage = Stage(job=job, how=how, start=start, feed=made)
+    stage = StageSetup(job=job, how=how, start=start, feed=made)
     model = build(start.llava, recipe, how).model
     trainer: Any
     if name in ("plain", "careful"):
@@ -105,7 +105,9 @@ def seconds(name: str, recipe: Recipe, folder: Path) -> float:
         trainer = Plain(model=model, args=trainer_settings(stage), train_dataset=made.dataset)
         trainer.loader = made.loader
     else:
-        unseen = Looking(metrics=Metrics(job.work_dir, 0, writes=False), watch=NoWatch(), talk=None)
+        unseen = Observers(
+            metrics=Metrics(job.work_dir, 0, writes=False), progress=TrainingProgress(quiet=True), chat=None
+        )
         trainer = Loop(model, trainer_settings(stage), stage, unseen)
     trainer._save_checkpoint = lambda *_: None
     began = time.perf_counter()

@@ -29,7 +29,7 @@ from .fitting import Limit
 from .json_stream import RawRecord, count_records, raw_records
 from .policy import Notes, Policy
 from .pool import cores, outcomes, selected
-from .progress import Pace, Progress, quiet
+from .progress import Pace, ShowPace, quiet
 from .records import Placement
 from .token_file import FACTS, ROWS, TokenFile
 from .tokenise import BAD, Outcome, Rules, schema
@@ -88,7 +88,7 @@ def open_tokens(spec: TokenSpec, home: Path | None = None) -> TokenFile | None:
     try:
         tokens = TokenFile(folder)
         whole = (folder / ROWS).stat().st_size == tokens.facts["bytes"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, OSError, KeyError, TypeError):
         return None
     return tokens if whole else None
 
@@ -98,7 +98,7 @@ def prepare(
     home: Path | None = None,
     *,
     workers: int | None = None,
-    progress: Progress = quiet,
+    progress: ShowPace = quiet,
 ) -> TokenFile:
     """The set, made now if it is not there; one process at a time makes it."""
     if (found := open_tokens(spec, home)) is not None:
@@ -114,7 +114,7 @@ def prepare(
     return TokenFile(folder)
 
 
-def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: Progress) -> None:
+def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: ShowPace) -> None:
     size = spec.file.stat().st_size
     aside = folder.with_name(f".{spec.key}.{os.getpid()}-{time.monotonic_ns()}.part")
     fix = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
@@ -137,7 +137,7 @@ def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: Progress
 class _Maker:
     """Writes what the processes hand back, and keeps count."""
 
-    def __init__(self, spec: TokenSpec, target: Path, size: int, progress: Progress) -> None:
+    def __init__(self, spec: TokenSpec, target: Path, size: int, progress: ShowPace) -> None:
         self._spec, self._target, self._size, self._progress = spec, target, size, progress
         self._notes = Notes()
         self._batches: list[int] = []

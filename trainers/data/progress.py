@@ -1,60 +1,43 @@
-"""Progress on stderr: one line that moves on a terminal, a line every ten seconds elsewhere."""
+"""The progress of tokenising a file of records."""
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import dataclass
 from typing import Protocol
+
+from vlmbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How far the preparation is."""
+    """How far tokenising is."""
 
     records: int
     tokens: int
     share: float
-    """Of the file, from 0 to 1."""
+    """Of the file's bytes, from 0 to 1."""
 
 
-class Progress(Protocol):
-    """Whoever wants to know how far it is."""
+class ShowPace(Protocol):
+    """What `prepare` calls about once a chunk, and with `done` at the end."""
 
     def __call__(self, pace: Pace, *, done: bool = False) -> None:
-        """Called about once a chunk, and at the end."""
+        """Show it."""
 
 
 def quiet(pace: Pace, *, done: bool = False) -> None:
-    """Nobody wants to know."""
+    """Show nothing."""
 
 
 class StderrProgress:
-    """Rate and time left, for people."""
-
-    every = 10.0
+    """Draws the pace on stderr."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._live = sys.stderr.isatty()
-        self._started = self._told = time.monotonic()
+        self._progress = Progress(f"tokenising {name}", "records")
 
     def __call__(self, pace: Pace, *, done: bool = False) -> None:
-        """Say it when it is time."""
-        now = time.monotonic()
-        if not done and now - self._told < (0.2 if self._live else self.every):
-            return
-        self._told = now
-        line = self._line(pace, now - self._started, done)
-        end = "\n" if done or not self._live else ""
-        sys.stderr.write(f"\r{line}\033[K{end}" if self._live else line + end)
-        sys.stderr.flush()
-
-    def _line(self, pace: Pace, seconds: float, done: bool) -> str:
-        rate = pace.records / max(seconds, 1e-9)
-        left = seconds / pace.share - seconds if pace.share > 0 else 0.0
-        ends = f"{seconds:.0f} s" if done else f"{left:.0f} s left"
-        return (
-            f"tokenising {self._name}: {pace.records:,} records, {pace.tokens:,} tokens, "
-            f"{rate:,.0f} records/s, {ends}"
-        )
+        """Draw it. How many records the file has is only known at its end: until then by the bytes read."""
+        total = round(pace.records / pace.share) if pace.share > 0 else None
+        self._progress.update(pace.records, f"{pace.tokens:,} tokens", total=total)
+        if done:
+            self._progress.end()

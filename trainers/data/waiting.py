@@ -16,7 +16,7 @@ from vlmbench.files.heartbeat import Heartbeat, repeatedly, wait_for, write_note
 from vlmbench.files.json_files import line_object
 
 from .prepare import TokenSpec, folder_of, open_tokens, prepare
-from .progress import Progress, quiet
+from .progress import ShowPace, quiet
 from .token_file import TokenFile
 
 BEAT = 1.0
@@ -34,7 +34,7 @@ def shared_tokens(
     leader: bool,
     home: Path | None = None,
     workers: int | None = None,
-    progress: Progress = quiet,
+    progress: ShowPace = quiet,
     patience: float = PATIENCE,
     start_patience: float = START_PATIENCE,
 ) -> TokenFile:

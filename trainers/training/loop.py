@@ -31,7 +31,7 @@ class Loop(CheckpointingTrainer):
         self._records: list[str] = []
         self._skipped = Skipped(stage.recipe.data, stage.job.work_dir / BROKEN)
         self._begun = False
-        super().__init__(model, args, stage, [StepCallback(observers.watch)])
+        super().__init__(model, args, stage, [StepCallback(observers.progress)])
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> Any:

@@ -26,7 +26,7 @@ from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, written
 from vlmbench.trainers.training.stage import StageSetup
 from vlmbench.trainers.training.start import Start
-from vlmbench.trainers.training.watching import Watch, watch
+from vlmbench.trainers.training.watching import TrainingProgress
 
 _SHOWN = 200
 """Characters of an answer in a sample conversation."""
@@ -41,24 +41,24 @@ class Observers:
     """All of them."""
 
     metrics: Metrics
-    watch: Watch
+    progress: TrainingProgress
     chat: SampleChat | None
 
     def record(self, metrics: StepMetrics) -> None:
         """Write them to the file and TensorBoard, and show them."""
         self.metrics.add(metrics)
-        self.watch.read(metrics)
+        self.progress.read(metrics)
 
     def hear(self, work_dir: Path, step: int, answers: list[str]) -> None:
         """Write down and show the answers of the sample conversation."""
         note(work_dir, step, answers)
         for question, answer in zip(QUESTIONS, answers, strict=True):
             # Model text is hostile: it may hold terminal escapes.
-            self.watch.say(f"  {question}  {visible(answer, _SHOWN)}")
+            self.progress.say(f"  {question}  {visible(answer, _SHOWN)}")
 
     def end(self) -> None:
         """Close them."""
-        self.watch.end()
+        self.progress.end()
         self.metrics.close()
 
 
@@ -67,18 +67,18 @@ def observers_of(stage: StageSetup, done: int) -> Observers:
     feed, recipe, first = stage.feed, stage.recipe, stage.how.first
     chat = SampleChat(recipe, stage.start, feed.pictures, feed.features) if recipe.saving.sample else None
     metrics = Metrics(stage.job.work_dir, done, writes=first)
-    return Observers(metrics=metrics, watch=watch(first=first), chat=chat)
+    return Observers(metrics=metrics, progress=TrainingProgress(quiet=not first), chat=chat)
 
 
 class StepCallback(TrainerCallback):
     """Shows each step, and logs the last one."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, progress: TrainingProgress) -> None:
+        self._progress = progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Called after each optimizer step."""
-        self._watch.step(state.global_step)
+        self._progress.step(state.global_step)
         control.should_log = control.should_log or state.global_step >= state.max_steps
 
 

@@ -70,11 +70,11 @@ def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ..
         return done, notes
     dropped = discard_after(stage.job.work_dir, done) if stage.how.first else None
     observers = observers_of(stage, done)
-    observers.watch.begin(stage.recipe.name, stage.steps.all, done)
+    observers.progress.begin(stage.recipe.name, stage.steps.all, done)
     if dropped is not None:
-        observers.watch.say(dropped)
+        observers.progress.say(dropped)
     for note in (*recipe_notes(stage.recipe, stage.how.world), *stage.feed.notes, *notes):
-        observers.watch.say(note)
+        observers.progress.say(note)
     try:
         loop = Loop(built.model, settings, stage, observers)
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))

@@ -30,6 +30,7 @@ def open_talker(
     llm: str | None = None,
     vision: str | None = None,
     template: str | None = None,
+    recipe: str | None = None,
 ) -> Talker:
     """The model of that name, ready to talk; or an error that names what is wrong."""
     kind = spec.partition(":")[0]
@@ -46,7 +47,7 @@ def open_talker(
         )
     from vlmbench.models.hf.any_layout import Parts
 
-    parts = Parts(llm=llm and where(llm), vision=vision and where(vision), template=template)
+    parts = Parts(llm=llm and where(llm), vision=vision and where(vision), template=template, recipe=recipe)
     return _open_hf(spec, parts, device=device, dtype=dtype, bits=bits, trust_remote_code=trust_remote_code)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
+from vlmbench.progress import clock
 from vlmbench.trainers.devices import check_deepspeed_file, deepspeed_settings, rank_settings
 from vlmbench.trainers.fingerprints import identity
 from vlmbench.trainers.recipe.loading import read_recipe
@@ -22,7 +23,6 @@ from vlmbench.trainers.training.launch import launched, needed
 from vlmbench.trainers.training.metrics import METRICS, Metrics, StepMetrics, read_metrics
 from vlmbench.trainers.training.names import stored_name
 from vlmbench.trainers.training.optimizer import curve, rates
-from vlmbench.trainers.training.watching import time_left
 
 DEMO = read_recipe("demo_lora")
 CPU = rank_settings(DEMO.parallelism)
@@ -253,7 +253,7 @@ def test_results_take_the_place_of_those_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(10, "10 s"), (100, "1:40"), (4000, "1:06:40")])
 def test_the_time_that_is_left_is_told_as_people_read_it(seconds: float, text: str) -> None:
-    assert time_left(5, 0, 10, seconds) == text
+    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize(("bos", "begins"), [("each", True), ("once", True), ("none", False)])

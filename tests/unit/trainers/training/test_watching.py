@@ -15,7 +15,7 @@ from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.guard import Skipped, StoppedElsewhere
 from vlmbench.trainers.training.metrics import BOARD, Metrics, StepMetrics, read_metrics
-from vlmbench.trainers.training.watching import NoWatch, PlainWatch, TerminalWatch, watch
+from vlmbench.trainers.training.watching import TrainingProgress
 
 
 def reading(step: int, loss: float = 1.5) -> StepMetrics:
@@ -30,41 +30,47 @@ def test_in_a_pipe_a_run_tells_its_beginning_then_a_line_when_it_is_time_and_its
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("vlmbench.trainers.training.watching.time.monotonic", lambda: clock[0])
-    told = PlainWatch()
-    told.begin("mine", 10, 2)
+    monkeypatch.setattr("vlmbench.progress.time.monotonic", lambda: clock[0])
+    shown = TrainingProgress()
+    shown.begin("mine", 10, 2)
     for step in (3, 4, 5):
         clock[0] += 4.0
-        told.step(step)
-        told.read(reading(step))
-    told.end()
+        shown.step(step)
+        shown.read(reading(step))
+    shown.end()
+    figures = "loss 1.5000, learning rate 1.00e-04, 1,234 tokens/s, 3.0 GiB"
     assert capsys.readouterr().err.splitlines() == [
         "training mine: 10 steps, 2 of them done before",
-        "step 3/10: loss 1.5000, rate 1.00e-04, 1,234 tokens/s, 3.0 GiB, 28 s left",
-        "step 5/10: loss 1.5000, rate 1.00e-04, 1,234 tokens/s, 3.0 GiB, 20 s left",
+        f"training mine: 5/10 steps, 0.25 steps/s, 20 s left, {figures}",
+        f"training mine: 5/10 steps, 0.25 steps/s, in 12 s, {figures}",
     ]
 
 
 def test_on_a_terminal_a_bar_stands_under_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = TerminalWatch()
-    screen = Console(record=True, width=120, force_terminal=True, file=io.StringIO())
-    monkeypatch.setattr(told, "_console", screen)
-    told.begin("mine", 10, 0)
-    told.say("  What?  [red]a bus[/red]")
-    told.step(4)
-    told.read(reading(4))
-    told.end()
-    shown = screen.export_text()
-    assert "training mine" in shown
-    assert "[red]a bus[/red]" in shown
-    assert "4/10 loss 1.5000, rate 1.00e-04" in shown
-    told.step(5)
+    shown = TrainingProgress()
+    screen = Console(record=True, width=160, force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr(shown._progress, "_console", screen)
+    shown.begin("mine", 10, 0)
+    shown.say("  What?  [red]a bus[/red]")
+    shown.step(4)
+    shown.read(reading(4))
+    shown.end()
+    text = screen.export_text()
+    assert "training mine" in text
+    assert "[red]a bus[/red]" in text
+    assert "4/10 steps" in text
+    assert "loss 1.5000, learning rate 1.00e-04" in text
+    shown.step(5)
 
 
-def test_only_the_first_process_is_watched() -> None:
-    silent = watch(first=False)
-    assert isinstance(silent, NoWatch)
-    assert isinstance(watch(first=True), PlainWatch)
+def test_only_the_first_process_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (True, False):
+        shown = TrainingProgress(quiet=quiet)
+        shown.begin("mine", 10, 0)
+        shown.say("a line")
+        shown.read(reading(10))
+        shown.end()
+        assert bool(capsys.readouterr().err) is not quiet
 
 
 def test_scalars_are_on_the_board_and_what_a_killed_run_left_beyond_its_checkpoint_is_not(
