@@ -295,7 +295,7 @@ def test_a_mirror_of_the_hub_is_used_for_hub_addresses_only(
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://example.org/x", "/etc/hostname"])
 def test_only_http_addresses_are_followed(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DataError, match="no http address"):
+    with pytest.raises(DataError, match="not an http address"):
         download(DataFile(name="Set.tsv", url=url), tmp_path / "data")
 
 

@@ -169,12 +169,12 @@ def test_a_list_of_pictures_keeps_its_order(tmp_path: Path, quote: str) -> None:
     [
         ("77", "row `77`, which is not in the file"),
         ("1", "round in a circle: 1 → 1"),
-        ("x" * 65, "no base64"),
+        ("x" * 65, "not base64"),
         (text_of(b"this is no picture, whatever it says, but it is long enough"), "no picture"),
         (text_of(picture(5)[:30] + b"?" * 60), "no picture"),
         (text_of(huge_png(30_000, 30_000)), "900,000,000 pixels; at most 178,956,970"),
-        ("['a', 3]", "no list of texts"),
-        ("[" * 2000, "no list of texts"),
+        ("['a', 3]", "not a list of texts"),
+        ("[" * 2000, "not a list of texts"),
         ("__import__('os').abort()", "not in the file"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_reference_shares_the_fate_of_the_row_it_leads_to(tmp_path: Path) -> N
     )  # fmt: skip
     problems = {index: row.problem or "" for index, row in rows_of(path, tmp_path / "home").items()}
     assert all("circle" in problems[i] for i in "123")
-    assert "shares the picture of row `5`: its image cell is no base64" in problems["4"]
+    assert "shares the picture of row `5`: its image cell is not base64" in problems["4"]
     assert "row `7`, which has no picture" in problems["6"]
     assert problems["7"] == ""
     assert "row `99`" in problems["8"]

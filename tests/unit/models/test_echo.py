@@ -76,7 +76,7 @@ def test_it_renders_pictures_where_they_stand() -> None:
 def test_bad_specs_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no fault `!burn`"):
         load_echo("echo:!burn=1")
-    with pytest.raises(ModelError, match="no number of seconds"):
+    with pytest.raises(ModelError, match="not a number of seconds"):
         load_echo("echo:!sleep=long")
     with pytest.raises(ModelError, match=r"nowhere\.jsonl"):
         load_echo("echo:@nowhere.jsonl")

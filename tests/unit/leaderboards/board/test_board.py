@@ -171,7 +171,7 @@ def test_a_run_without_scores_is_shown_without_a_band(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda run: (run / "results.json").write_text("{"), "damaged"),
+        (lambda run: (run / "results.json").write_text("{"), "cannot be read as JSON"),
         (lambda run: (run / "results.json").write_text('{"schema_version": 99}'), "newer version"),
         (lambda run: (run / "results.json").unlink(), "not finished"),
         (lambda run: (run / "run.json").write_text("[" * 9999), "run.json"),

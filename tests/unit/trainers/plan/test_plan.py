@@ -362,7 +362,7 @@ def test_records_that_cannot_be_used_are_noted_and_the_plan_is_made(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[]", "no record in it"),
+        ("[]", "the file has no records"),
         ("version https://git-lfs.github.com/spec/v1\n", "a pointer of git-lfs"),
         ("<!doctype html>", "`resolve/main`"),
     ],

@@ -165,7 +165,7 @@ def test_set_reaches_into_lists_and_makes_parts_that_were_not_there() -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("schedule.lr", "no `key=value`"),
+        ("schedule.lr", "not `key=value`"),
         ("schedule.l=1", "Did you mean schedule.lr"),
         ("schedule.lr=fast", "must be a number"),
         ("schedule.batch=many", "must be a whole number"),

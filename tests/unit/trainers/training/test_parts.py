@@ -194,7 +194,7 @@ def test_a_run_may_go_on_with_other_batches_of_the_same_sum_and_with_nothing_els
         checkpoints.check(folder, replace(DEMO, seed=5), CPU)
     with pytest.raises(UserError, match="global batch was 8, and is 16 now"):
         checkpoints.check(folder, replace(DEMO, schedule=replace(DEMO.schedule, batch=16)), CPU)
-    with pytest.raises(UserError, match="no finished checkpoint"):
+    with pytest.raises(UserError, match="not a complete checkpoint"):
         checkpoints.check(tmp_path, DEMO, CPU)
 
 
