@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import RunFolderError, SpecChanged
+from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
 
@@ -220,15 +221,10 @@ def _short(value: Any) -> str:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file aside and put it in place at once."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with atomic_file(path, durable=True) as aside:
+            aside.write_bytes(content)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise disk_error(path.parent, error) from error
 
 

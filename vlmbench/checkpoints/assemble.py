@@ -85,7 +85,7 @@ def check_head(language: LanguageModel) -> None:
     if found:
         raise ModelError(
             f"`{config.model_type}` does more with its logits ({', '.join(found)}) than a LLaVA of "
-            "transformers can, which would answer otherwise.",
+            "transformers can, so its answers would change.",
             fix="Use a language model without that, such as Llama, Mistral, Qwen, InternLM or Phi-3.",
         )
 

@@ -19,7 +19,7 @@ from vlmbench.checkpoints.read import open_llava, read_checkpoint
 from vlmbench.checkpoints.verify import ForwardPass, compare, computed_in, forward, forward_of_folder
 from vlmbench.checkpoints.vision import open_vision, write_tower
 from vlmbench.checkpoints.wording import no_template
-from vlmbench.files.atomic import refuse_existing, written_aside
+from vlmbench.files.atomic import new_folder, refuse_existing
 from vlmbench.model_files.weights import SHARD_SIZE, Weights, cast, main_dtype
 
 Target = Literal["huggingface", "official", "xtuner", "gguf"]
@@ -50,7 +50,7 @@ def convert(src: Path, dst: Path, target: Target, supplied: Supplied, options: W
     # xtuner's layout holds only what was trained, and names the models that training began with.
     bases = opened.sources
     trained = open_trained(src, supplied.facts, llm=bases["llm"], vision=bases["vision"])
-    with written_aside(dst) as folder:
+    with new_folder(dst) as folder:
         write_trained(trained, opened.llava, folder, dtype=options.dtype, shard_size=options.shard_size)
         if not options.proof:
             return None
@@ -64,7 +64,7 @@ def write(
     if target in _WITH_TEMPLATE and llava.chat_template is None:
         raise no_template(llava.language)
     named = tower.resolve() if tower is not None and target == "official" else None
-    with written_aside(dst) as folder:
+    with new_folder(dst) as folder:
         _write(llava, folder, target, options, dst.name, named)
         if not options.proof:
             return None
@@ -123,7 +123,7 @@ def merge(base: Path, adapter: Path, dst: Path, options: WriteOptions) -> str | 
     layout = layout_of(base)
     if layout not in ("language", "vision"):
         return write(open_llava(adapter, llm=base), dst, "huggingface", options)
-    with written_aside(dst) as folder:
+    with new_folder(dst) as folder:
         if layout == "language":
             language = merged_language(open_language(base), open_adapter(adapter))
             own = language.tokenizer.chat_template

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vlmbench.errors import UserError
+from vlmbench.files.atomic import atomic_file
 
 T = TypeVar("T")
 
@@ -42,10 +43,8 @@ def repeatedly(act: Callable[[], None], every: float) -> Iterator[None]:
 
 def write_note(file: Path, note: Mapping[str, Any]) -> None:
     """Put a small JSON file in place at once. A full disk is left to the work itself to report."""
-    aside = file.with_name(f"{file.name}.tmp")
-    with suppress(OSError):
+    with suppress(OSError), atomic_file(file) as aside:
         aside.write_text(json.dumps(note), "utf-8")
-        aside.replace(file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from vlmbench.checkpoints.read import open_llava
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.checkpoints.wording import with_bos
 from vlmbench.errors import ModelError
-from vlmbench.files.atomic import written_aside
+from vlmbench.files.atomic import new_folder
 from vlmbench.model_files.weights import in_memory, loaded, open_safetensors, save_safetensors, save_weights
 
 
@@ -32,7 +32,7 @@ def one_thread() -> None:
 
 
 def written(llava: Llava, folder: Path, **options: Any) -> Path:
-    with written_aside(folder) as aside:
+    with new_folder(folder) as aside:
         write_huggingface(llava, aside, **options)
     return folder
 
