@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import read_object
 from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed, plain
 from vlmbench.trainers.recipe.model import Chain, Recipe
@@ -102,9 +103,8 @@ class Stage:
         """Written last, once everything else is on the disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
         document = {"stage": self.name, "digest": self._digest(), "values": self.values, "data": self.data}
-        aside = self.folder / f".{FINISHED}.tmp"
-        aside.write_text(json.dumps(document, indent=2, default=str) + "\n", "utf-8")
-        aside.replace(self.folder / FINISHED)
+        with atomic_file(self.folder / FINISHED) as aside:
+            aside.write_text(json.dumps(document, indent=2, default=str) + "\n", "utf-8")
 
 
 def training(recipe: Recipe, folder: Path, before: Stage | None = None) -> Stage:

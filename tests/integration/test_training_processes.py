@@ -202,7 +202,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_save_goes_on_from_the_checkpoin
     assert resumed.returncode == straight.returncode == 0, resumed.stderr
     a, b = tensors(tmp_path / "killed/checkpoint-6"), tensors(tmp_path / "straight/checkpoint-6")
     assert all(torch.equal(a[name], b[name]) for name in a)
-    assert not list((tmp_path / "killed").glob(".*unfinished"))
+    assert not list((tmp_path / "killed").glob(".*unfinished*"))
 
 
 def test_the_exit_code_is_that_of_the_process_that_failed(

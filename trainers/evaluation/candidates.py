@@ -11,11 +11,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlmbench.files.atomic import atomic_folder
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.job import CANDIDATES, RUNS
 
 _MODEL, _TRAINED = "step-", "trained-"
-_ASIDE = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +86,11 @@ def keep(found: Candidate, checkpoint: Path) -> None:
     """Keep the trained parameters of a checkpoint, which may be removed later."""
     from vlmbench.trainers.training.checkpoints import TRAINED
 
-    aside = found.trained.with_name(f".{found.trained.name}{_ASIDE}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        os.link(checkpoint / TRAINED, aside / TRAINED)
-    except OSError:
-        shutil.copyfile(checkpoint / TRAINED, aside / TRAINED)
-    aside.rename(found.trained)
+    with atomic_folder(found.trained) as aside:
+        try:
+            os.link(checkpoint / TRAINED, aside / TRAINED)
+        except OSError:
+            shutil.copyfile(checkpoint / TRAINED, aside / TRAINED)
 
 
 def make(found: Candidate, recipe: Recipe) -> Path:

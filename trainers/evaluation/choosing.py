@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlmbench.files.atomic import atomic_file
 from vlmbench.model_files.weights import save_json
 from vlmbench.stats import Difference, holm
 from vlmbench.trainers.evaluation.candidates import Candidate, Value
@@ -88,9 +89,8 @@ def log_values(work_dir: Path, values: Iterable[Value]) -> None:
     }  # fmt: skip
     kept = [line for line in whole_lines(file) if (line.get("step"), line.get("benchmark")) not in fresh]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (*kept, *fresh.values()))
-    aside = file.with_name(f".{METRICS}.tmp")
-    aside.write_text(text, "utf-8")
-    aside.replace(file)
+    with atomic_file(file) as aside:
+        aside.write_text(text, "utf-8")
 
 
 def is_logged(work_dir: Path, step: int, benchmarks: Iterable[str]) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import re
 import shutil
 import traceback
@@ -23,6 +22,7 @@ from typing import Any, Literal
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
+from vlmbench.files.atomic import remove_folder, replace_folder, sync_folder
 from vlmbench.files.json_files import read_object
 from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.fingerprints import changed_files, changes, listed, plain
@@ -55,7 +55,7 @@ def aside(work_dir: Path, step: int) -> Path:
 
 def open_aside(work_dir: Path, step: int) -> Path:
     """An empty folder to write into; what a killed process left is removed."""
-    for left in work_dir.glob(f".{_PREFIX}*.unfinished"):
+    for left in work_dir.glob(f".{_PREFIX}*.unfinished*"):
         shutil.rmtree(left, ignore_errors=True)
     folder = aside(work_dir, step)
     folder.mkdir(parents=True)
@@ -87,18 +87,11 @@ def settle(work_dir: Path, step: int, facts: Mapping[str, Any], keep: int) -> Pa
     """Flush it, give it its name, and remove the oldest beyond `keep`, never the one just written."""
     folder, target = aside(work_dir, step), place(work_dir, step)
     (folder / FACTS).write_text(json.dumps(facts, indent=2), "utf-8")
-    for file in (path for path in folder.rglob("*") if path.is_file()):
-        with file.open("rb+") as stream:
-            os.fsync(stream.fileno())
-    if target.exists():
-        shutil.rmtree(target)
-    folder.rename(target)
+    sync_folder(folder)
+    replace_folder(folder, target)
     others = [one for one in whole(work_dir) if one != target]
     for old in others[: max(len(others) + 1 - max(keep, 1), 0)]:
-        # Renamed first: half of a checkpoint is never taken for one.
-        doomed = old.with_name(f".{old.name}.unfinished")
-        old.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove_folder(old)
     return target
 
 
@@ -223,11 +216,7 @@ def discard_after(work_dir: Path, step: int) -> str | None:
     """
     dropped = sorted(_above(work_dir, step))
     for _, folder in dropped:
-        # Renamed first: half of it is never taken for one.
-        doomed = folder.with_name(f".{folder.name}.unfinished")
-        shutil.rmtree(doomed, ignore_errors=True)
-        folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove_folder(folder)
     if not dropped:
         return None
     steps = ", ".join(str(number) for number in sorted({number for number, _ in dropped}))

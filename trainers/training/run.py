@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
-from vlmbench.files.atomic import written_aside
+from vlmbench.files.atomic import new_folder
 from vlmbench.trainers.devices import check_deepspeed_file, rank_settings
 from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.steps import recipe_notes
@@ -57,7 +57,7 @@ def export_checkpoint(recipe: Recipe, checkpoint: Path, folder: Path, work_dir: 
     if not file.is_file():
         raise UserError("this is not a checkpoint of vlmbench.", file=checkpoint, fix="Check the path.")
     start = read_start(recipe, work_dir.absolute())
-    with written_aside(folder) as aside:
+    with new_folder(folder) as aside:
         write_model(start.llava, recipe, file, aside)
 
 
@@ -99,7 +99,7 @@ def _finish(stage: StageSetup, step: int, notes: tuple[str, ...]) -> None:
     metrics = read_metrics(job.work_dir)
     facts = card.facts(job.recipe, stage.how, stage.feed.specs, metrics, job.home, notes, stage.given)
     file = place(job.work_dir, step) / TRAINED
-    with written_aside(job.finished) as aside:
+    with new_folder(job.finished) as aside:
         write_model(llava, job.recipe, file, aside)
         card.write(aside, job.recipe, facts, metrics)
 
