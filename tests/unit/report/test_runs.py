@@ -126,7 +126,11 @@ def test_results_that_cannot_be_trusted_are_refused_by_name(
         ("results.json", b"[]", "the document is array, not object"),
         ("results.json", b'{"schema_version": NaN}', "damaged"),
         ("run.json", b"[" * 200_000, "damaged|cannot be read"),
-        ("run.json", b'{"schema_version": 1, "spec": 1, "facts": {}, "sittings": []}', "`spec` is not an object"),
+        (
+            "run.json",
+            b'{"schema_version": 1, "spec": 1, "facts": {}, "sittings": []}',
+            "`spec` is not an obj",
+        ),
         ("run.json", b'{"schema_version": 1, "spec": {}, "facts": {}, "sittings": 3}', "`sittings`"),
     ],
 )
