@@ -86,7 +86,7 @@ def test_a_models_folder_holds_several_runs(finished: Path) -> None:
 def test_a_folder_without_runs_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="runs/MODEL"):
         run_folders(tmp_path)
-    with pytest.raises(RunFolderError, match="not a run folder"):
+    with pytest.raises(RunFolderError, match="no such folder"):
         open_run(tmp_path / "absent")
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_score_is_refused_with_its_line(folder: Path, line: bytes) -> 
     file = folder / "scores.jsonl"
     lines = file.read_bytes().splitlines()
     file.write_bytes(b"\n".join([lines[0], line, *lines[1:]]) + b"\n")
-    with pytest.raises(RunFolderError, match="row 2: this line is no score"):
+    with pytest.raises(RunFolderError, match="row 2: this line is not a score"):
         _ = open_run(folder).scores
 
 

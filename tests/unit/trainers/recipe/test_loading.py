@@ -99,7 +99,7 @@ def test_a_mistake_is_told_with_its_file_and_key(text: str, said: str, tmp_path:
         ("stages: [{evaluate: [POPE]}]", "nothing yet to evaluate"),
         ("stages: [llava_v15_7b]", "a chain itself"),
         ("[a, b]: 1", r"mine.yaml: a list or a mapping cannot be the name of a value \(line 1\)"),
-        ("? {a: 1}\n: 1", "a list or a mapping is no name"),
+        ("? {a: 1}\n: 1", "a list or a mapping cannot be the name"),
         ("name: x\ndata: &x [*x]", "mine.yaml: what begins in line 2 holds itself"),
         (f"data: {'[' * 2000}{']' * 2000}", "nested too deeply in line 1"),
         (f"{'- ' * 100_000}1", "nested too deeply"),
