@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -33,6 +32,8 @@ def print_line(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """A JSON document on stdout; characters that its encoding lacks are escaped."""
+    import json
+
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
