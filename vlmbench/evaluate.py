@@ -18,7 +18,7 @@ from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpe
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.judgments import Judgments
-from vlmbench.engine.local import BlindImages, answer
+from vlmbench.engine.asking import BlindImages, answer
 from vlmbench.engine.planning import Plan, decoding_facts, make_plan
 from vlmbench.engine.scoring import score_under_all
 from vlmbench.engine.watch import Unwatched, Watch

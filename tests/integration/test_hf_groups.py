@@ -16,7 +16,7 @@ from asking import GREEDY, PICTURES, TinyModel, answers, request
 from tiny_models import ARCHITECTURES, edit_json
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
-from vlmbench.engine.local import answer
+from vlmbench.engine.asking import answer
 from vlmbench.engine.planning import Plan
 from vlmbench.engine.watch import Unwatched
 from vlmbench.models.hf import shared_prefix

@@ -133,7 +133,7 @@ class Bench:
 
     def ours(self) -> Took:
         """The stretch of `vlmbench run` from samples to answers on disk."""
-        from vlmbench.engine.local import answer
+        from vlmbench.engine.asking import answer
         from vlmbench.engine.planning import make_plan
         from vlmbench.engine.watch import Unwatched
         from vlmbench.store import RunFolder

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from vlmbench.domain import Decoding, Request, Response
-from vlmbench.engine.local import answer
+from vlmbench.engine.asking import answer
 from vlmbench.engine.planning import Plan
 from vlmbench.engine.watch import Unwatched
 from vlmbench.models.loading import load_model
