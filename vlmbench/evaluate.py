@@ -15,13 +15,12 @@ from typing import Any
 
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
+from vlmbench.engine.asking import BlindImages, Plan, answer, decoding_facts, make_plan
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.judgments import Judgments
-from vlmbench.engine.asking import BlindImages, answer
-from vlmbench.engine.planning import Plan, decoding_facts, make_plan
 from vlmbench.engine.scoring import score_under_all
-from vlmbench.engine.watch import Unwatched, Watch
+from vlmbench.engine.status import Unwatched, Watch
 from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
 

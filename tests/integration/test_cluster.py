@@ -15,8 +15,8 @@ from clusters import BENCH, answers, finished_files, killing, run
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.engine.cluster import placement, workers
-from vlmbench.engine.cluster.devices import Devices
 from vlmbench.engine.cluster.model import open_cluster
+from vlmbench.engine.cluster.ray_cluster import Devices
 from vlmbench.engine.cluster.worker import Orders, Worker
 from vlmbench.errors import ModelError
 from vlmbench.models.vllm.engine import EngineDied

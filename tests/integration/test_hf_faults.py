@@ -102,7 +102,7 @@ def test_requests_are_read_as_they_are_needed(tiny_model: TinyModel) -> None:
 def test_a_picture_of_several_questions_is_decoded_once(
     tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vlmbench.models.hf import pictures
+    from vlmbench.models.hf import prefetch as pictures
 
     decoded = []
     open_picture = pictures.open_picture

@@ -16,10 +16,9 @@ from asking import GREEDY, PICTURES, TinyModel, answers, request
 from tiny_models import ARCHITECTURES, edit_json
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
-from vlmbench.engine.asking import answer
-from vlmbench.engine.planning import Plan
-from vlmbench.engine.watch import Unwatched
-from vlmbench.models.hf import shared_prefix
+from vlmbench.engine.asking import Plan, answer
+from vlmbench.engine.status import Unwatched
+from vlmbench.models.hf import prefix_tree as shared_prefix
 from vlmbench.models.hf.model import HfModel, load_hf
 from vlmbench.models.hf.prefetch import Ahead
 from vlmbench.models.hf.prefix_tree import plant, stand_together
@@ -158,8 +157,7 @@ def test_in_bfloat16_a_first_difference_is_a_close_call(tiny_model: TinyModel) -
 
 
 def _shared(model: HfModel, asked: list[Request]) -> list[Any]:
-    from vlmbench.models.hf.jobs import Workshop
-    from vlmbench.models.hf.pictures import Pictures
+    from vlmbench.models.hf.prefetch import Pictures, Workshop
 
     workshop = Workshop(Pictures(PICTURES, (0, 0, 0)), model._renderer, model._processor, model._sharer)
     return [job.shared for job in workshop.jobs(asked, 999)]

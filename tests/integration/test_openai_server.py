@@ -26,9 +26,8 @@ from chat_server import (
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import ModelError
-from vlmbench.models.openai.client import ChatClient
+from vlmbench.models.openai.client import ChatClient, Pace, Patience, retry_after
 from vlmbench.models.openai.model import OpenAIModel, load_openai
-from vlmbench.models.openai.retry import Pace, Patience, retry_after
 
 PNG = b"\x89PNG\r\n\x1a\n and pixels"
 JPEG = b"\xff\xd8\xff and pixels"

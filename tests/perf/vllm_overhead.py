@@ -81,7 +81,7 @@ class Bench:
         from vlmbench.data.locate import require_file
         from vlmbench.data.table import open_table
         from vlmbench.domain import Decoding, RunSpec
-        from vlmbench.engine.planning import make_plan
+        from vlmbench.engine.asking import make_plan
         from vlmbench.models.loading import load_model
         from vlmbench.registry import Registry
 
@@ -111,7 +111,7 @@ class Bench:
 
         from vlmbench.doctor.views import digests_of
         from vlmbench.model_files.processor import mean_colour
-        from vlmbench.models.hf.pictures import Pictures
+        from vlmbench.models.hf.prefetch import Pictures
 
         pictures = Pictures(self.table.images, mean_colour(self.model._processor))
         prompts = [
@@ -133,9 +133,8 @@ class Bench:
 
     def ours(self) -> Took:
         """The stretch of `vlmbench run` from samples to answers on disk."""
-        from vlmbench.engine.asking import answer
-        from vlmbench.engine.planning import make_plan
-        from vlmbench.engine.watch import Unwatched
+        from vlmbench.engine.asking import answer, make_plan
+        from vlmbench.engine.status import Unwatched
         from vlmbench.store import RunFolder
 
         self.empty()

@@ -61,7 +61,7 @@ def layouts(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`vllm serve` with the demo model on loopback, as a model string."""
-    from vlmbench.models.bundled import demo_folder
+    from vlmbench.models.loading import demo_folder
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

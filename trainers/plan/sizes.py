@@ -15,7 +15,7 @@ from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName
 from vlmbench.files.json_files import read_object
-from vlmbench.models.bundled import demo_folder
+from vlmbench.models.loading import demo_folder
 from vlmbench.trainers.plan.modules import Module, language_architecture, vision_architecture
 from vlmbench.trainers.recipe.library import load
 from vlmbench.trainers.recipe.model import LanguageModel, Lora, Recipe, VisionTower

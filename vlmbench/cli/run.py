@@ -52,7 +52,7 @@ from vlmbench.cli._shared.models import (
 )
 from vlmbench.cli._shared.progress import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
-from vlmbench.engine.watch import Watch
+from vlmbench.engine.status import Watch
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Model, Request, Response
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.model_files.silence import quiet
-from vlmbench.models.hf.pictures import Pictures
+from vlmbench.models.hf.prefetch import Pictures
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.model import HfModel
@@ -106,7 +106,7 @@ def _likeliest(logits: Any) -> dict[int, float]:
 
 def _vllm_stages(model: VllmModel, requests: Sequence[Request], images: ImageSource) -> Iterator[Stages]:
     """What vLLM's own processor makes of a request, and one step asked for with probabilities."""
-    from vlmbench.models.vllm.sampling import sampling
+    from vlmbench.models.vllm.engine import sampling
 
     pictures = Pictures(images, mean_colour(model._processor))
     one_step = {"max_tokens": 1, "logprobs": LIKELIEST}

@@ -26,7 +26,7 @@ from vlmbench.domain import (
     Score,
 )
 from vlmbench.engine.judge_log import JudgeLog
-from vlmbench.engine.watch import Unwatched, Watch
+from vlmbench.engine.status import Unwatched, Watch
 
 TRIES: dict[RuleSet, int] = {"strict": 1, "vlmevalkit": 3, "vlmevalkit-2025-08": 3, "vlmevalkit-2024": 3}
 """Rule sets that a judge helps, and how many replies each may read for a row. `xtuner` had no judge."""

@@ -1,9 +1,9 @@
-"""How a run is doing, told once a second in a small file beside its answers, for `vlmbench status`.
+"""How a run is doing: progress for whoever draws it, and a file beside the answers for `vlmbench status`.
 
-    status.json   stage, process, done, total, errors, rate, workers; put in place whole
+    status.json   stage, process, done, total, errors, rate, workers; put in place whole, once a second
 
-A thread of its own writes it, so that a run that waits for one long answer still tells so, and a slow disk
-slows nothing down. Nothing is ever read back from it by a run.
+A thread of its own writes the file, so a run that waits for one long answer still shows that it lives, and a
+slow disk slows nothing down. A run never reads it back.
 """
 
 from __future__ import annotations
@@ -16,18 +16,48 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from vlmbench.domain import Response
-from vlmbench.engine.watch import Watch
 from vlmbench.files.heartbeat import repeatedly
 from vlmbench.store import STATUS
 
 EVERY = 1.0
 _RECENT = 60
 """The rate is that of the last so many seconds."""
-
 Workers = Callable[[], list[dict[str, Any]]]
+
+
+class Watch(Protocol):
+    """Someone looking on."""
+
+    def say(self, text: str) -> None:
+        """A passing remark: what is being loaded, what was found."""
+
+    def begin(self, total: int, done: int) -> None:
+        """Answering starts: so many questions, so many of them answered in an earlier sitting."""
+
+    def advance(self, response: Response) -> None:
+        """One more answer."""
+
+    def end(self) -> None:
+        """Answering is over, for whatever reason."""
+
+
+class Unwatched:
+    """Nobody is looking."""
+
+    def say(self, text: str) -> None:
+        """Ignore."""
+
+    def begin(self, total: int, done: int) -> None:
+        """Ignore."""
+
+    def advance(self, response: Response) -> None:
+        """Ignore."""
+
+    def end(self) -> None:
+        """Ignore."""
 
 
 class StatusFile:

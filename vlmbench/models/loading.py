@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,7 +29,6 @@ ACCEPTED = (
     "A model is `demo`, `echo`, a folder (Hugging Face, LLaVA, xtuner, an adapter), a .pth file, "
     "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, or openai:NAME@URL."
 )
-
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -113,7 +113,7 @@ def _refuse_parts(kind: str, given: Mapping[str, str | None]) -> None:
 def where(spec: str) -> str:
     """The folder or hub id that a model string stands for."""
     if spec == "demo":
-        from vlmbench.models.bundled import demo_folder
+        from vlmbench.models.loading import demo_folder
 
         return str(demo_folder())
     path = Path(spec).expanduser()
@@ -126,3 +126,15 @@ def where(spec: str) -> str:
     if _HUB_ID.fullmatch(spec):
         return spec
     raise UnknownName("model", spec, ["demo", "echo"], fix=ACCEPTED)
+
+
+def demo_folder() -> Path:
+    """The folder of the demo model, an ordinary Hugging Face LLaVA of about a million parameters."""
+    folder = Path(str(files("vlmbench.models"))) / "demo"
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            "this installation comes without the demo model.",
+            file=folder,
+            fix="Reinstall vlmbench from its wheel.",
+        )
+    return folder

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from vlmbench.cli._shared.models import requested_devices
-from vlmbench.engine.cluster.devices import Devices, devices_of, visible
+from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.errors import UsageError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vlmbench.domain import Decoding, Request, Response
-from vlmbench.engine.budget import Budget
+from vlmbench.engine.asking import Budget
 from vlmbench.engine.cluster.worker import Remark, Worker
 
 

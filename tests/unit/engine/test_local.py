@@ -6,9 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from vlmbench.domain import Decoding, Request, Response
-from vlmbench.engine.asking import answer
-from vlmbench.engine.planning import Plan
-from vlmbench.engine.watch import Unwatched
+from vlmbench.engine.asking import Plan, answer
+from vlmbench.engine.status import Unwatched
 from vlmbench.models.loading import load_model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from vlmbench.domain import Sample
-from vlmbench.engine.planning import choose_groups
+from vlmbench.engine.asking import choose_groups
 
 
 def questions(per_category: dict[str, int], rotations: int = 3) -> list[Sample]:

@@ -14,8 +14,7 @@ import pytest
 
 from vlmbench.cli.main import main
 from vlmbench.domain import Response, RunSpec
-from vlmbench.engine.status import StatusFile
-from vlmbench.engine.watch import Unwatched
+from vlmbench.engine.status import StatusFile, Unwatched
 from vlmbench.store import STATUS, RunFolder
 
 SPEC = RunSpec(model="echo", benchmark="Shapes_DEV_EN", style="vlmevalkit")

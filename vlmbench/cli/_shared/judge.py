@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.flags import positive
 from vlmbench.domain import Model, Run
-from vlmbench.engine.watch import Watch
+from vlmbench.engine.status import Watch
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:

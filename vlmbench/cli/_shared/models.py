@@ -10,8 +10,8 @@ from typing import Any
 
 from vlmbench.cli._shared.flags import positive
 from vlmbench.domain import Decoding, Model, RunSpec
-from vlmbench.engine.cluster.devices import Devices, devices_of, visible
-from vlmbench.engine.watch import Watch
+from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
+from vlmbench.engine.status import Watch
 from vlmbench.errors import UsageError
 from vlmbench.prompts import prompt_style
 

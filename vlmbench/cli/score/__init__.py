@@ -100,7 +100,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     """The predictions as a run."""
-    from vlmbench.engine.planning import Plan
+    from vlmbench.engine.asking import Plan
     from vlmbench.evaluate import left_out, read_samples, scored_run
 
     card = benchmark.card

@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlmbench.domain import ImageSource, Request, Response
-from vlmbench.engine.cluster.devices import Devices
-from vlmbench.engine.cluster.merge_counts import added
 from vlmbench.engine.cluster.placement import Counted, Died, Event, Over, Said, Seat, digests, pictures_of
-from vlmbench.engine.cluster.queue import Chunk, Work
-from vlmbench.engine.cluster.ray_cluster import connect, import_ray
+from vlmbench.engine.cluster.queue import Chunk, Work, added
+from vlmbench.engine.cluster.ray_cluster import Devices, connect, import_ray
 from vlmbench.engine.cluster.worker import Orders, Ready
 from vlmbench.engine.cluster.workers import Crew
 from vlmbench.errors import ModelError, UserError

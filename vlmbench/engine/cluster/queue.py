@@ -3,6 +3,8 @@
 A chunk is what one worker is asked at a time. Chunks start large, so that batching inside the worker pays,
 and shrink towards the end, so that no worker waits long for the last one.
 
+What replicas count of their chunks is added up to what one model would count of the whole.
+
 A group that dies with its worker three times becomes an error. Who of a chunk is to blame is not known, so
 its groups go out again in smaller chunks (about the square root) and then one by one: whoever gets a third
 death got it alone, and the others are answered.
@@ -12,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from vlmbench.domain import Request, Response
 
@@ -21,6 +24,8 @@ DEATHS = 3
 LEAST = 8
 """Rows of the smallest chunk: a few groups, so that they can share a batch."""
 MOST = 512
+_SMALLEST = ("token_budget",)
+"""Of these the smallest counts; everything else is a count of something."""
 
 
 @dataclass(slots=True, eq=False)
@@ -144,3 +149,20 @@ class Work:
 
 def _alike(groups: Sequence[Group], size: int) -> list[Group]:
     return [group for group in groups if group.deaths == groups[0].deaths][:size]
+
+
+def added(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts added up, name by name; what is no number is that of the first replica."""
+    total: dict[str, Any] = {}
+    for tally in tallies:
+        for name, value in tally.items():
+            total[name] = _both(name, total[name], value) if name in total else value
+    return total
+
+
+def _both(name: str, one: Any, other: Any) -> Any:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return added((one, other))
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return min(one, other) if name in _SMALLEST else one + other
+    return one

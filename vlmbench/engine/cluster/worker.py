@@ -17,7 +17,7 @@ from typing import Any
 
 from vlmbench import __version__
 from vlmbench.domain import ImageSource, Model, Request, Response
-from vlmbench.engine.budget import Budget
+from vlmbench.engine.asking import Budget
 from vlmbench.errors import UserError
 from vlmbench.models.vllm.engine import EngineDied
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vlmbench import __version__
-from vlmbench.engine.cluster.devices import Devices
 from vlmbench.engine.cluster.placement import Counted, Died, Event, Over, Said, Seat
-from vlmbench.engine.cluster.ray_cluster import import_ray, nodes, share_of, share_on, why_dead
+from vlmbench.engine.cluster.ray_cluster import Devices, import_ray, nodes, share_of, share_on, why_dead
 from vlmbench.engine.cluster.worker import Failed, Orders, Place, Ready, Remark, Tally
 from vlmbench.errors import ModelError
 from vlmbench.store import differences

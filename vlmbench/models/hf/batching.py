@@ -1,8 +1,11 @@
-"""Which prompts are asked together: jobs into batches, by a budget of tokens.
+"""Which prompts are asked together: windows of requests, units of one picture, batches by a budget of tokens.
 
-A job is one prompt, or several that share their pictures and the text before and around them. Jobs
-come sorted by length a window at a time, so that a batch has little padding. A batch that does not
-fit on the device halves the budget for good. Greedy answers do not depend on any of this.
+A unit is all questions on the same pictures, or without any, all of one group. A window does not end inside
+a unit if it can help it, and a benchmark of any size needs bounded memory. Within a window the longest units
+come first: little padding in a batch, and one that does not fit shows at once.
+
+A job is one prompt, or several that share their pictures and the text before and around them. A batch that
+does not fit on the device halves the budget for good. Greedy answers do not depend on any of this.
 
 A job over the budget is divided, and what its prompts share is computed once for each part. Where that
 is most of it, as with a picture of thousands of tokens, dividing would cost more than it saves: until a
@@ -12,10 +15,10 @@ batch has really not fit, such a job goes whole.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.domain import ImageRef, Request, Response
 from vlmbench.errors import UserError
@@ -24,7 +27,13 @@ from vlmbench.model_files.silence import first_line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vlmbench.models.hf.shared_prefix import Shared
+    from vlmbench.models.hf.prefix_tree import Shared
+
+MAX_WINDOW_PIXELS = 256_000_000
+"""Decoded pictures of one window take about three quarters of a gigabyte, unless a single one takes more."""
+CPU_TOKENS = 2048
+"""More do not make a processor busier, and what a layer puts out for them no longer stays in its caches."""
+MOST_TOKENS = 65_536
 
 
 class OutOfMemoryError(Exception):
@@ -194,3 +203,98 @@ def failure(request_id: str, error: BaseException) -> Response:
     known = isinstance(error, (UserError, OutOfMemoryError)) or reason == type(error).__name__
     text = reason if known else f"{type(error).__name__}: {reason}"
     return Response(id=request_id, text="", finish="error", error=text)
+
+
+Unit = tuple[Prompt, ...]
+
+
+def windows(prompts: Iterable[Prompt], most: int, pixels: int = MAX_WINDOW_PIXELS) -> Iterator[list[Prompt]]:
+    """Consecutive prompts, about so many and with at most so many pixels of distinct pictures."""
+    window: list[Prompt] = []
+    seen: set[tuple[str, ...]] = set()
+    total = 0
+    for prompt in prompts:
+        new = 0 if prompt.digests in seen else prompt.pixels
+        if window and (_is_full(window, prompt, most) or (new and total + new > pixels)):
+            yield window
+            window, seen, total, new = [], set(), 0, prompt.pixels
+        window.append(prompt)
+        seen.add(prompt.digests)
+        total += new
+    if window:
+        yield window
+
+
+def _is_full(window: Sequence[Prompt], prompt: Prompt, most: int) -> bool:
+    # A unit may run over the end of a window, but one without end must not.
+    over = len(window) >= 2 * most or _together(prompt) != _together(window[-1])
+    return len(window) >= most and over
+
+
+def units(window: Sequence[Prompt]) -> list[Unit]:
+    """The prompts of a window, those that belong together in one, alike ones and long ones first."""
+    found: dict[Hashable, list[Prompt]] = {}
+    for prompt in window:
+        found.setdefault(_together(prompt), []).append(prompt)
+    kinds: dict[Hashable, int] = {}
+    for prompt in window:
+        kinds.setdefault(_kind(prompt), len(kinds))
+    made = [tuple(prompts) for prompts in found.values()]
+    return sorted(made, key=lambda unit: (kinds[_kind(unit[0])], -_length(unit)))
+
+
+def _together(prompt: Prompt) -> Hashable:
+    request = prompt.request
+    return prompt.digests or request.group, request.image_fit, request.decoding
+
+
+def _kind(prompt: Prompt) -> Hashable:
+    return prompt.request.decoding, bool(prompt.digests)
+
+
+def _length(unit: Unit) -> int:
+    """About how many tokens: the longest prompt, and of the others what it does not share with them."""
+    longest = max(unit, key=lambda prompt: prompt.length)
+    letters = zip(*(prompt.text for prompt in unit), strict=False)
+    common = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, letters))
+    return longest.length + sum((len(p.text) - common) // 4 for p in unit if p is not longest)
+
+
+def prompt_length(processor: Any, text: str, sizes: Sequence[tuple[int, int]]) -> int:
+    """About how many tokens: bytes over four for the text, and what the processor says of its pictures."""
+    return len(text.encode("utf-8", "replace")) // 4 + _picture_tokens(processor, sizes)
+
+
+def _picture_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> int:
+    if not sizes:
+        return 0
+    try:
+        counts = processor._get_num_multimodal_tokens(
+            image_sizes=[[height, width] for width, height in sizes]
+        )
+        return int(sum(counts["num_image_tokens"]))
+    # Not every processor can tell, and only the order of the lengths matters.
+    except Exception:
+        return sum(width * height for width, height in sizes) // (28 * 28)
+
+
+def starting_budget(model: Any) -> int:
+    """How many tokens should fit beside the weights."""
+    import torch
+
+    if model.device.type != "cuda":
+        return CPU_TOKENS
+    free, _ = torch.cuda.mem_get_info(model.device)
+    each = bytes_per_token(model.config.get_text_config(decoder=True), model.dtype.itemsize)
+    return max(1, min(MOST_TOKENS, int(0.8 * free) // each))
+
+
+def bytes_per_token(config: Any, itemsize: int) -> int:
+    """Keys and values of every layer, and as much again as one layer's work at its widest."""
+    heads = config.num_attention_heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    cache = 2 * config.num_hidden_layers * key_heads * head
+    width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    work = 4 * (config.hidden_size + width)
+    return int((cache + work) * itemsize)

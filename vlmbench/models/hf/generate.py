@@ -1,4 +1,4 @@
-"""One batch: encode, generate, decode.
+"""One batch the plain way: encode, generate, decode. A picture of several prompts is encoded once.
 
 Greedy decoding is greedy: of a checkpoint's generation_config.json only the token ids are kept
 (where to stop, what to pad with, what never to say), never its sampling or penalty settings.
@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmbench.domain import Decoding, Finish
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.hf.batching import OutOfMemoryError
-from vlmbench.models.hf.features import encode_once
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
-
 STEERING = ("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens")
 """Settings of a checkpoint that change which token is the likeliest."""
 KEPT_SETTINGS = ("bos_token_id", "decoder_start_token_id", *STEERING)
@@ -210,3 +208,34 @@ def _free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def encode_once(
+    model: Any, inputs: MutableMapping[str, Any], few: Any, which: Sequence[int], counts: Sequence[int]
+) -> bool:
+    """Put encoded pictures in the place of pixels, if this model can do with them.
+
+    `few` are the inputs of one prompt for each set of pictures, `which` says whose set each prompt of
+    `inputs` has, and `counts` how many pictures that are.
+    """
+    encode = getattr(model.base_model, "get_image_features", None)
+    takes_them = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
+    if encode is None or not takes_them or model.config.is_encoder_decoder:
+        return False
+    wanted = [name for name in inspect.signature(encode).parameters if name in few]
+    features = encode(**{name: few[name] for name in wanted}, return_dict=True)
+    pieces = features.pooler_output
+    sets = [counts[which.index(place)] for place in range(max(which) + 1)]
+    # Tiles of a picture, or features of several layers: no telling which belong to which.
+    if len(pieces) != sum(sets) or getattr(features, "deepstack_features", None) is not None:
+        return False
+    chosen = [index for place in which for index in range(sum(sets[:place]), sum(sets[: place + 1]))]
+    is_tensor = hasattr(pieces, "index_select")
+    features.pooler_output = pieces[chosen] if is_tensor else [pieces[index] for index in chosen]
+    # What else the tower put out is of the few, and nobody asks for it.
+    features.last_hidden_state = features.hidden_states = features.attentions = None
+    for name in wanted:
+        if name.startswith("pixel"):
+            inputs.pop(name)
+    inputs["mm_encoder_outputs"] = {"image": features}
+    return True

@@ -16,6 +16,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -25,16 +26,12 @@ from vlmbench.model_files.folder import check_folder, described_by, weight_files
 from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
-from vlmbench.models.hf.batching import Batcher, Job
-from vlmbench.models.hf.counters import Tally
+from vlmbench.models.hf.batching import Batcher, Job, starting_budget
 from vlmbench.models.hf.generate import Answer, Generator, end_answers
 from vlmbench.models.hf.grouped import GroupedGenerator
-from vlmbench.models.hf.jobs import Workshop, weigh
-from vlmbench.models.hf.pictures import Pictures
-from vlmbench.models.hf.prefetch import Ahead
+from vlmbench.models.hf.prefetch import Ahead, Pictures, Workshop, weigh
+from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
-from vlmbench.models.hf.shared_prefix import Sharer, takes_trees
-from vlmbench.models.hf.size import starting_budget
 
 WINDOW = 512
 """Requests read at a time where no batch size is told."""
@@ -43,6 +40,9 @@ AHEAD = 512
 NO_PARTS = Parts()
 LLAVA_KINDS = ("llava", "llava_next", "llava_onevision", "vipllava")
 """Families that published numbers ask in the LLaVA wrapper's words."""
+TREES = "shared prefix"
+PICTURES = "shared pictures"
+PLAIN = "plain"
 
 
 def load_hf(
@@ -76,17 +76,6 @@ def load_hf(
         renderer = Renderer(processor, source)
     rows = None if batch_size == "auto" else batch_size
     return HfModel(name_of(path, source), files, weights, processor, renderer, rows)
-
-
-def name_of(path: str, source: Path) -> str:
-    """The last part of a path."""
-    return path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or source.resolve().name
-
-
-def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:
-    """The files that decide an answer, of a folder that holds all it needs."""
-    check_folder(folder, trust_remote_code=trust_remote_code)
-    return sorted({*described_by(folder), *weight_files(folder)})
 
 
 class HfModel:
@@ -197,6 +186,60 @@ class HfModel:
         )
         self._tally.plain(answers, encoded, with_pictures=bool(batch[0].pictures))
         return answers
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one `generate`."""
+
+    paths: dict[str, int] = field(default_factory=dict)
+    prefilled: int = 0
+    saved: int = 0
+    encoded: int = 0
+    halvings_before: int = 0
+    """How often a batch had not fit when this began."""
+
+    def trees(self, batch: Sequence[Job]) -> None:
+        """A batch of trees was answered."""
+        for job in batch:
+            if job.shared is not None:
+                # A tree of one prompt shares nothing.
+                self._came(TREES if len(job.prompts) > 1 else PLAIN, len(job.prompts))
+                self.prefilled += job.shared.tokens
+                self.saved += sum(map(len, job.shared.rows)) - job.shared.tokens
+                self.encoded += bool(job.shared.trunk.pixels)
+
+    def plain(self, answers: Sequence[Answer], encoded: int, *, with_pictures: bool) -> None:
+        """A batch was answered by the model's own `generate`, `encoded` sets of pictures with it."""
+        shared = with_pictures and encoded < len(answers)
+        self._came(PICTURES if shared else PLAIN, len(answers))
+        self.prefilled += sum(answer.prompt_tokens for answer in answers)
+        self.encoded += encoded
+
+    def _came(self, path: str, rows: int) -> None:
+        self.paths[path] = self.paths.get(path, 0) + rows
+
+    def told(self, batcher: Batcher) -> dict[str, Any]:
+        """In words for results.json."""
+        return {
+            "paths": dict(self.paths),
+            "prompt_tokens_computed": self.prefilled,
+            "prompt_tokens_saved": self.saved,
+            "pictures_encoded": self.encoded,
+            "out_of_memory": batcher.halvings - self.halvings_before,
+            "token_budget": batcher.tokens,
+        }
+
+
+def name_of(path: str, source: Path) -> str:
+    """The last part of a path."""
+    return path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or source.resolve().name
+
+
+def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:
+    """The files that decide an answer, of a folder that holds all it needs."""
+    check_folder(folder, trust_remote_code=trust_remote_code)
+    return sorted({*described_by(folder), *weight_files(folder)})
 
 
 def load_config(folder: Path, *, trust_remote_code: bool) -> Any:

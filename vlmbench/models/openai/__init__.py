@@ -1,7 +1,6 @@
 """Models behind an OpenAI-compatible server.
 
-model    the model as the engine asks it
-wire     request to body, completion to answer
-client   one server, with retries; retry holds waits and pace, refusal what a server's errors mean
-stream   many requests at once
+model    the model as the engine asks it, many requests at once
+client   one server, with retries and a rate limit
+wire     request to body, completion to answer, and what a server's errors mean
 """

@@ -7,18 +7,20 @@ The key comes from OPENAI_API_KEY and nowhere else, and is in no error, file or 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import queue
 import re
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.models.openai.client import ChatClient, NoReply
-from vlmbench.models.openai.retry import Pace, Patience
-from vlmbench.models.openai.stream import Ask, as_they_come
+from vlmbench.models.openai.client import ChatClient, NoReply, Pace, Patience
 from vlmbench.models.openai.wire import chat_body, check_askable
 
 _SPEC = re.compile(r"openai:(?P<name>.+?)@(?P<url>https?://.+)", re.IGNORECASE)
@@ -189,3 +191,69 @@ class _FailuresInARow:
                 f"{self._url} has failed {self._count} requests in a row; the last one: {response.error}.",
                 fix="When the server is back, the same command continues.",
             )
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Ask = Callable[[Item], Awaitable[Result]]
+Opening = Callable[[], contextlib.AbstractAsyncContextManager[Ask[Item, Result]]]
+"""Opens what is needed inside the event loop, gives the question, and closes it again."""
+
+
+class _Stream(Generic[Item, Result]):
+    """An event loop in a thread of its own, so that callers may have one themselves (a notebook has)."""
+
+    def __init__(self, opening: Opening[Item, Result], items: Iterable[Item], workers: int) -> None:
+        self._opening, self._items, self._workers = opening, iter(items), workers
+        self._out: queue.Queue[Result | BaseException | None] = queue.Queue()
+        self._loop = asyncio.new_event_loop()
+        self._main: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="openai", daemon=True)
+
+    def results(self) -> Iterator[Result]:
+        """Every result; the first exception ends all."""
+        self._thread.start()
+        try:
+            while (result := self._out.get()) is not None:
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(timeout=5)
+
+    def _cancel(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+
+    def _run(self) -> None:
+        try:
+            self._main = self._loop.create_task(self._all())
+            self._loop.run_until_complete(self._main)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            self._out.put(error)
+        finally:
+            self._out.put(None)
+            self._loop.close()
+
+    async def _all(self) -> None:
+        async with self._opening() as ask:
+            tasks = [asyncio.create_task(self._work(ask)) for _ in range(self._workers)]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, ask: Ask[Item, Result]) -> None:
+        for item in self._items:
+            self._out.put(await ask(item))
+
+
+def as_they_come(opening: Opening[Item, Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Ask for every item, at most `workers` at a time. Closing the iterator stops what is under way."""
+    yield from _Stream(opening, items, workers).results()

@@ -1,6 +1,7 @@
-"""vLLM's engine for one model folder: how it is started, fed, and stopped.
+"""vLLM's engine for one model folder: how it is started, fed and stopped, and a decoding in its words.
 
-The engine lives in processes of its own, so pictures are prepared here while it computes.
+The engine lives in processes of its own, so pictures are prepared here while it computes. Token ids go in and
+come out; of the checkpoint's settings it gets only where to stop.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from vlmbench.domain import Request
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.models.hf.generate import checkpoint_settings, end_answers
 
 _UNLESS_SET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -29,9 +34,10 @@ _UNLESS_SET = {
     "VLLM_CPU_KVCACHE_SPACE": "4",
 }
 """What the environment does not say otherwise."""
-
 _LOOK = 0.5
 """Seconds between two looks at whether the engine lives."""
+_NEVER = -100.0
+_NO_COUNTERPART = ("begin_suppress_tokens", "forced_bos_token_id")
 
 
 class EngineDied(ModelError):
@@ -188,3 +194,57 @@ class Engine:
             if resources.engine_dead:
                 outputs.put(EngineDeadError())
                 return
+
+
+def settings_of(folder: Path, config: Any, tokenizer: Any, stops: Sequence[int] = ()) -> dict[str, Any]:
+    """The checkpoint's token ids for generation, as `hf` reads them once the weights are loaded.
+
+    `stops` end an answer, too.
+    """
+    from transformers import GenerationConfig
+
+    if (folder / "generation_config.json").is_file():
+        told = GenerationConfig.from_pretrained(folder)
+    else:
+        told = GenerationConfig.from_model_config(config)
+    end_answers(told, stops)
+    settings = checkpoint_settings(SimpleNamespace(generation_config=told, config=config), tokenizer)
+    for name in _NO_COUNTERPART:
+        if name in settings:
+            raise ModelError(
+                "vLLM has no counterpart to this setting.",
+                file=folder / "generation_config.json",
+                key=name,
+                fix="Run the model without `vllm:`.",
+            )
+    return settings
+
+
+def check_decoding(request: Request) -> None:
+    """Refuse what vLLM cannot do."""
+    if request.decoding.num_beams > 1:
+        raise ModelError("vLLM cannot search with beams.", fix="Run the model without `vllm:`.")
+
+
+def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
+    """vLLM's SamplingParams for a request."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    decoding = request.decoding
+    how: dict[str, Any] = {"temperature": 0.0}
+    if decoding.do_sample:
+        seed = zlib.crc32(f"{decoding.seed} {request.id}".encode("utf-8", "replace"))
+        how = {"temperature": decoding.temperature, "top_p": decoding.top_p, "seed": seed}
+    never = settings.get("suppress_tokens") or ()
+    told = {
+        "max_tokens": decoding.max_new_tokens,
+        # Every token that ends an answer is in the list; vLLM is not to add any.
+        "stop_token_ids": settings["eos_token_id"],
+        "ignore_eos": True,
+        "logit_bias": dict.fromkeys(never, _NEVER) or None,
+        # Decoded here, as every answer is.
+        "detokenize": False,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+    }
+    return SamplingParams(**how, **(told | more))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Decoding, Request
-from vlmbench.engine.planning import prompts_digest
+from vlmbench.engine.asking import prompts_digest
 from vlmbench.finished import FinishedRun
 
 Note = Literal["no file", "not proven", "other wording"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlmbench.engine.cluster.merge_counts import added
+from vlmbench.engine.cluster.queue import added
 
 
 def test_counts_are_added_name_by_name_and_the_smallest_budget_counts() -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from vlmbench.engine.cluster import ray_cluster
-from vlmbench.engine.cluster.devices import Devices
 from vlmbench.engine.cluster.placement import Seat
-from vlmbench.engine.cluster.ray_cluster import Share, share_of
+from vlmbench.engine.cluster.ray_cluster import Devices, Share, share_of
 from vlmbench.errors import UsageError
 
 

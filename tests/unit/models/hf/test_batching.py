@@ -9,11 +9,17 @@ import pytest
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import DataError
-from vlmbench.models.hf.batching import Batcher, Job, OutOfMemoryError, Prompt, failure
-from vlmbench.models.hf.grouping import units, windows
-from vlmbench.models.hf.prefix_tree import plant
-from vlmbench.models.hf.shared_prefix import Shared, Trunk
-from vlmbench.models.hf.size import bytes_per_token
+from vlmbench.models.hf.batching import (
+    Batcher,
+    Job,
+    OutOfMemoryError,
+    Prompt,
+    bytes_per_token,
+    failure,
+    units,
+    windows,
+)
+from vlmbench.models.hf.prefix_tree import Shared, Trunk, plant
 
 
 def prompt(name: str, length: int = 1, *pictures: str, pixels: int = 0, **decoding: Any) -> Prompt:

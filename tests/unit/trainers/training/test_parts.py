@@ -260,7 +260,7 @@ def test_the_time_that_is_left_is_told_as_people_read_it(seconds: float, text: s
 def test_a_model_is_asked_with_the_beginning_it_was_trained_with(bos: Any, begins: bool) -> None:
     """Also where the tokenizer, as the demo's, has a beginning token and does not put it by itself."""
     from vlmbench.checkpoints.read import open_llava
-    from vlmbench.models.bundled import demo_folder
+    from vlmbench.models.loading import demo_folder
     from vlmbench.trainers.training.start import worded
 
     llava = worded(open_llava(demo_folder(), wording=True), replace(DEMO.wording, bos=bos))
