@@ -150,7 +150,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What a model said. An error stays an error; it is never scored as a wrong answer."""
+    """What a model answered. An error stays an error; it is never scored as a wrong answer."""
 
     id: str
     text: str
@@ -217,7 +217,7 @@ class Judging:
     """Of all replies read, whenever they came."""
     new_tokens: int = 0
     cost: float | None = None
-    """What those tokens cost at the prices told; None when none were."""
+    """What those tokens cost; None where no prices were given."""
 
     @property
     def finished(self) -> bool:
@@ -253,7 +253,7 @@ class StoredJudging:
     """Its name, without the folder."""
     sha256: str
     judge: str | None
-    """Who judged, if the file says."""
+    """Which judge; None where the file does not name one."""
     judgments: int
     """Answers that the file judges."""
     rows: Mapping[RuleSet, int]

@@ -15,16 +15,16 @@ from typing import Any
 
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
-from vlmbench.engine.asking import BlindImages, Plan, answer, decoding_facts, make_plan
+from vlmbench.engine.asking import BlindImages, RunPlan, answer, decoding_facts, make_plan
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.judgments import Judgments
 from vlmbench.engine.scoring import score_under_all
-from vlmbench.engine.status import Unwatched, Watch
+from vlmbench.engine.status import RunProgress, SilentProgress
 from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
 
-_UNWATCHED = Unwatched()
+_UNWATCHED = SilentProgress()
 PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 
 
@@ -53,7 +53,7 @@ def evaluate(
     table: Table,
     model: Model,
     folder: RunFolder,
-    watch: Watch = _UNWATCHED,
+    watch: RunProgress = _UNWATCHED,
     judge: Judge | None = None,
     *,
     rows: Iterable[Row] | None = None,
@@ -87,7 +87,7 @@ def scored_run(
     spec: RunSpec,
     benchmark: Benchmark,
     columns: Sequence[str],
-    plan: Plan,
+    plan: RunPlan,
     responses: Mapping[str, Response],
     *,
     facts: Mapping[str, Any],
@@ -119,7 +119,7 @@ def scored_run(
     )
 
 
-def locked_facts(spec: RunSpec, plan: Plan, table: Table, model: Model) -> dict[str, Any]:
+def locked_facts(spec: RunSpec, plan: RunPlan, table: Table, model: Model) -> dict[str, Any]:
     """What two sittings of one run must share."""
     facts: dict[str, Any] = {
         "benchmark": spec.benchmark,

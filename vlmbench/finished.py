@@ -1,7 +1,7 @@
 """A finished run as a noun: light until its answers, scores or questions are asked for.
 
 `vlmbench.report.runs.open_run` makes one from a folder. What is heavy comes through functions given at
-birth, so that whoever works with runs needs to know neither files nor registry.
+birth, so that code that works with runs needs to know neither files nor registry.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Questions:
     missing: str = ""
     """Why there are no pictures, and what brings them."""
     shown: bool = True
-    """The rows name their pictures; else nobody knows which rows share one."""
+    """The rows name their pictures; without them it is not known which rows share one."""
 
     @property
     def card(self) -> Card | None:
@@ -91,7 +91,7 @@ class FinishedRun:
 
     @cached_property
     def responses(self) -> Mapping[str, Response]:
-        """What was said, by row."""
+        """The answers, by row."""
         return self.read_responses()
 
     @cached_property

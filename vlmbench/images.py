@@ -125,7 +125,7 @@ def _eight_bits(image: Image) -> Image:
 
 @contextmanager
 def _no_half_pictures() -> Iterator[None]:
-    """Refuse cut-off files even where another library told Pillow to fill the rest with grey."""
+    """Refuse cut-off files even where another library has set Pillow to fill the rest with grey."""
     from PIL import ImageFile
 
     before = ImageFile.LOAD_TRUNCATED_IMAGES

@@ -128,7 +128,7 @@ def make_folder(path: Path) -> list[Path]:
 
 
 def disk_error(path: Path, error: OSError) -> RunFolderError:
-    """A failed write, told as what to do about it."""
+    """A failed write as an error that says what to do about it."""
     reason = error.strerror or str(error)
     return RunFolderError(
         f"cannot write here: {reason}.",

@@ -17,7 +17,7 @@ from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.engine.cluster import placement, workers
 from vlmbench.engine.cluster.model import open_cluster
 from vlmbench.engine.cluster.ray_cluster import Devices
-from vlmbench.engine.cluster.worker import Orders, Worker
+from vlmbench.engine.cluster.worker import Worker, WorkerSetup
 from vlmbench.errors import ModelError
 from vlmbench.models.vllm.engine import EngineDied
 from vlmbench.store import RunFolder, read_responses
@@ -222,7 +222,7 @@ def counting_workers(victim: str = "") -> type[Worker]:
                 yield Response(id=request.id, text="B", finish="stop")
 
     class Counting(Worker):
-        def load(self, orders: Orders) -> Any:
+        def load(self, orders: WorkerSetup) -> Any:
             loaded = Worker.load(self, orders)
             self._model = Around(self._model)  # type: ignore[assignment]
             return loaded

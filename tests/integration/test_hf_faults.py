@@ -102,11 +102,11 @@ def test_requests_are_read_as_they_are_needed(tiny_model: TinyModel) -> None:
 def test_a_picture_of_several_questions_is_decoded_once(
     tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vlmbench.models.hf import prefetch as pictures
+    from vlmbench.models.hf import prefetch
 
     decoded = []
-    open_picture = pictures.open_picture
-    monkeypatch.setattr(pictures, "open_picture", lambda data: decoded.append(data) or open_picture(data))
+    open_picture = prefetch.open_picture
+    monkeypatch.setattr(prefetch, "open_picture", lambda data: decoded.append(data) or open_picture(data))
     answers(load_hf(str(tiny_model("llava")), device="cpu", batch_size=2), questions())
     assert sorted(decoded) == sorted(PICTURES.values())
 

@@ -16,12 +16,12 @@ from asking import GREEDY, PICTURES, TinyModel, answers, request
 from tiny_models import ARCHITECTURES, edit_json
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
-from vlmbench.engine.asking import Plan, answer
-from vlmbench.engine.status import Unwatched
-from vlmbench.models.hf import prefix_tree as shared_prefix
+from vlmbench.engine.asking import RunPlan, answer
+from vlmbench.engine.status import SilentProgress
+from vlmbench.models.hf import prefix_tree
 from vlmbench.models.hf.model import HfModel, load_hf
-from vlmbench.models.hf.prefetch import Ahead
-from vlmbench.models.hf.prefix_tree import plant, stand_together
+from vlmbench.models.hf.prefetch import Prefetcher
+from vlmbench.models.hf.prefix_tree import padded, tree_of
 
 OPTIONS = ("red cat", "dog", "the big blue horse", "no")
 COMMONS = ("Which colour is the circle?", "Is there a dog on the left of the tree?")
@@ -70,7 +70,7 @@ def test_answers_are_those_of_asking_one_by_one(architecture: str, tiny_model: T
 def test_other_kinds_of_models_fall_back_and_say_so(
     architecture: str, path: str, tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_prefix, "KINDS", ())
+    monkeypatch.setattr(prefix_tree, "KINDS", ())
     asked = rotations(Decoding(max_new_tokens=4))[:24]
     model = load_hf(str(tiny_model(architecture)), device="cpu", batch_size=12)
     assert answers(model, asked) == one_by_one(tiny_model(architecture), asked)
@@ -157,9 +157,11 @@ def test_in_bfloat16_a_first_difference_is_a_close_call(tiny_model: TinyModel) -
 
 
 def _shared(model: HfModel, asked: list[Request]) -> list[Any]:
-    from vlmbench.models.hf.prefetch import Pictures, Workshop
+    from vlmbench.models.hf.prefetch import DecodedPictures, JobMaker
 
-    workshop = Workshop(Pictures(PICTURES, (0, 0, 0)), model._renderer, model._processor, model._sharer)
+    workshop = JobMaker(
+        DecodedPictures(PICTURES, (0, 0, 0)), model._renderer, model._processor, model._sharer
+    )
     return [job.shared for job in workshop.jobs(asked, 999)]
 
 
@@ -185,28 +187,28 @@ def test_a_run_is_finished_with_another_batch_size_and_its_timing_says_how(tiny_
     kept: dict[str, Response] = {}
     folder: Any = SimpleNamespace(responses=lambda: dict(kept), append=lambda r: kept.update({r.id: r}))
     samples: Any = [SimpleNamespace(id=r.id, problem=None) for r in asked]
-    plan = Plan(samples=tuple(samples), requests=tuple(asked), partial=False, prompts="")
+    plan = RunPlan(samples=tuple(samples), requests=tuple(asked), partial=False, prompts="")
     undisturbed, timing = answer(
-        plan, load_hf(str(tiny_model("llava")), device="cpu"), folder, PICTURES, Unwatched()
+        plan, load_hf(str(tiny_model("llava")), device="cpu"), folder, PICTURES, SilentProgress()
     )
     assert timing["paths"] == {"shared prefix": len(asked)}
     assert timing["asked"] == len(asked)
     for lost in asked[3::2]:
         del kept[lost.id]
     other = load_hf(str(tiny_model("llava")), device="cpu", batch_size=3)
-    finished, timing = answer(plan, other, folder, PICTURES, Unwatched())
+    finished, timing = answer(plan, other, folder, PICTURES, SilentProgress())
     assert {i: r.text for i, r in finished.items()} == {i: r.text for i, r in undisturbed.items()}
     assert sum(timing["paths"].values()) == len(asked[3::2])
-    assert "paths" not in answer(plan, other, folder, PICTURES, Unwatched())[1]
+    assert "paths" not in answer(plan, other, folder, PICTURES, SilentProgress())[1]
 
 
 def test_every_token_of_a_tree_sees_the_tokens_of_its_prompts_before_it() -> None:
     rows = [(1, 2, 3, 9), (1, 2, 4, 9), (1, 2, 3, 5, 9), (7,), (1, 2, 3, 9)]
-    tree = plant(rows)
+    tree = tree_of(rows)
     assert tree.ids.tolist() == [1, 2, 3, 5, 4, *(row[-1] for row in rows)]
-    other = plant([(n, *range(9), n) for n in range(7)])
+    other = tree_of([(n, *range(9), n) for n in range(7)])
     for together in ([tree], [tree, other]):
-        forest = stand_together(together, pad=0)
+        forest = padded(together, pad=0)
         for place, row in enumerate(rows, start=forest.ids.shape[1] - forest.width):
             path = forest.sees[0, place].nonzero()[:, 0]
             assert forest.ids[0, path].tolist() == list(row)
@@ -264,7 +266,7 @@ def test_what_is_read_ahead_is_bounded_and_stops_when_left() -> None:
             taken.append(number)
             yield number
 
-    with Ahead(source(), 5, lambda number: 1) as items:
+    with Prefetcher(source(), 5, lambda number: 1) as items:
         assert list(itertools.islice(items, 10)) == list(range(10))
     assert len(taken) <= 16
     assert not any(thread.name == "vlmbench-ahead" for thread in threading.enumerate())
@@ -275,7 +277,7 @@ def test_what_goes_wrong_ahead_goes_wrong_where_it_is_read() -> None:
         yield 1
         raise ValueError("the file is gone")
 
-    with Ahead(source(), 9, lambda number: 1) as items:
+    with Prefetcher(source(), 9, lambda number: 1) as items:
         assert next(items) == 1
         with pytest.raises(ValueError, match="the file is gone"):
             next(items)

@@ -111,9 +111,9 @@ class Bench:
 
         from vlmbench.doctor.views import digests_of
         from vlmbench.model_files.processor import mean_colour
-        from vlmbench.models.hf.prefetch import Pictures
+        from vlmbench.models.hf.prefetch import DecodedPictures
 
-        pictures = Pictures(self.table.images, mean_colour(self.model._processor))
+        pictures = DecodedPictures(self.table.images, mean_colour(self.model._processor))
         prompts = [
             {
                 "prompt": self.model.render(request),
@@ -134,14 +134,14 @@ class Bench:
     def ours(self) -> Took:
         """The stretch of `vlmbench run` from samples to answers on disk."""
         from vlmbench.engine.asking import answer, make_plan
-        from vlmbench.engine.status import Unwatched
+        from vlmbench.engine.status import SilentProgress
         from vlmbench.store import RunFolder
 
         self.empty()
         with tempfile.TemporaryDirectory() as folder, RunFolder(Path(folder) / "run") as run:
             started = now()
             plan = make_plan(self.spec, self.benchmark, self.samples)
-            responses, _ = answer(plan, self.model, run, self.table.images, Unwatched())
+            responses, _ = answer(plan, self.model, run, self.table.images, SilentProgress())
             run.finish([s.id for s in self.samples], run.responses())
             took = since(started)
         assert not any(r.error for r in responses.values())

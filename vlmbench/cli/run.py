@@ -52,7 +52,7 @@ from vlmbench.cli._shared.models import (
 )
 from vlmbench.cli._shared.progress import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
-from vlmbench.engine.status import Watch
+from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
 
@@ -174,7 +174,7 @@ def _run_one(
     args: argparse.Namespace,
     benchmark: Benchmark,
     models: dict[str, Model],
-    progress: Watch,
+    progress: RunProgress,
 ) -> BenchmarkOutcome:
     """Run one benchmark and print it. A failure ends only this one, unless no model could be loaded."""
     name = benchmark.card.name
@@ -192,7 +192,7 @@ def _run_one(
 
 
 def run_benchmark(
-    args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], progress: Watch
+    args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
 ) -> tuple[Run, Path]:
     """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
     from vlmbench.engine.status import StatusFile
@@ -223,7 +223,7 @@ def run_benchmark(
     return run, folder.path
 
 
-def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -> dict[str, Any]:
+def present(run: Run, folder: Path, args: argparse.Namespace, progress: RunProgress) -> dict[str, Any]:
     """Print the table of a run and the paths of its files; returns the results document."""
     from vlmbench.report.results import results_document
     from vlmbench.report.tables import results_table
@@ -251,7 +251,7 @@ def present(run: Run, folder: Path, args: argparse.Namespace, progress: Watch) -
     return document
 
 
-def say_gain(folder: Path, llm_base: Path | None, progress: Watch) -> None:
+def say_gain(folder: Path, llm_base: Path | None, progress: RunProgress) -> None:
     """Print how much the pictures are worth, where the same run was made blind as well."""
     from vlmbench.report.gain import GAIN, gain_line, gain_of, twins
     from vlmbench.store import write_json
@@ -295,7 +295,7 @@ def spec_of(args: argparse.Namespace, card: Card, model: Model) -> RunSpec:
     )
 
 
-def _load(args: argparse.Namespace, progress: Watch) -> Model:
+def _load(args: argparse.Namespace, progress: RunProgress) -> Model:
     started = time.perf_counter()
     options = {
         "device": args.device,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Model, Request, Response
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.model_files.silence import quiet
-from vlmbench.models.hf.prefetch import Pictures
+from vlmbench.models.hf.prefetch import DecodedPictures
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.model import HfModel
@@ -70,7 +70,7 @@ def _hf_stages(
 ) -> Iterator[Stages]:
     """The plain way: a batch padded on the left, and one step of the model's own `generate`."""
     size = len(requests) if batch_size == "auto" else batch_size
-    pictures = Pictures(images, mean_colour(model._processor))
+    pictures = DecodedPictures(images, mean_colour(model._processor))
     for start in range(0, len(requests), size):
         batch = requests[start : start + size]
         texts = [model.render(request) for request in batch]
@@ -108,7 +108,7 @@ def _vllm_stages(model: VllmModel, requests: Sequence[Request], images: ImageSou
     """What vLLM's own processor makes of a request, and one step asked for with probabilities."""
     from vlmbench.models.vllm.engine import sampling
 
-    pictures = Pictures(images, mean_colour(model._processor))
+    pictures = DecodedPictures(images, mean_colour(model._processor))
     one_step = {"max_tokens": 1, "logprobs": LIKELIEST}
     for place, request in enumerate(requests):
         ready = model.prepared(request, pictures, cached=False)

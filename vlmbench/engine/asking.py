@@ -16,13 +16,13 @@ from typing import Any
 
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Benchmark, ImageRef, ImageSource, Model, Request, Response, RunSpec, Sample
-from vlmbench.engine.status import Watch
+from vlmbench.engine.status import RunProgress
 from vlmbench.images import blank_like
 from vlmbench.store import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RunPlan:
     """The questions of a run and how each is asked."""
 
     samples: tuple[Sample, ...]
@@ -34,7 +34,7 @@ class Plan:
     """Digest of every request of the whole benchmark, so that a part can grow into the whole."""
 
 
-def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) -> Plan:
+def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) -> RunPlan:
     """Word every question and choose those of this run."""
     asked = samples_as_read(samples, spec.rules)
     override = spec.decoding
@@ -44,7 +44,7 @@ def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) ->
     for sample in chosen:
         if sample.id in requests:
             grouped.setdefault(sample.group, []).append(requests[sample.id])
-    return Plan(
+    return RunPlan(
         samples=chosen,
         requests=tuple(request for group in grouped.values() for request in group),
         partial=len(chosen) < len(samples),
@@ -53,7 +53,7 @@ def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) ->
 
 
 def answer(
-    plan: Plan, model: Model, folder: RunFolder, images: ImageSource, watch: Watch
+    plan: RunPlan, model: Model, folder: RunFolder, images: ImageSource, watch: RunProgress
 ) -> tuple[dict[str, Response], Mapping[str, Any]]:
     """All answers of the run by sample id, old and new, and how long the new ones took.
 
@@ -100,14 +100,14 @@ def timing(seconds: float, asked: int, kept: int) -> dict[str, Any]:
 
 
 class Budget:
-    """The tokens a batch may have, of a model that tells them."""
+    """The tokens that a batch may have, of a model that has such a limit."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._last = self._now()
 
     def remark(self) -> str | None:
-        """What to say since the last time asked, if anything."""
+        """A warning where the limit has shrunk since the last call."""
         before, self._last = self._last, self._now()
         if before is None or self._last is None or self._last >= before:
             return None

@@ -85,12 +85,12 @@ def _of_every_row(samples: Sequence[Sample], scores: Sequence[Score], rules: Rul
 
 
 def _is_open(score: Score) -> bool:
-    """Whether what was said, or what it is worth, is not known."""
+    """Whether the answer, or what it is worth, is not known."""
     return score.value is None or score.extracted is None
 
 
 def _wrong(sample: Sample, score: Score) -> Score:
-    """An unparsed answer counts as the rule set counts it; one without a value says the opposite."""
+    """An unparsed answer counts as the rule set counts it; one without a value counts as the opposite."""
     if score.value is not None:
         return replace(score, value=0.0)
     reference = next(iter(sample.references), "").strip().capitalize()

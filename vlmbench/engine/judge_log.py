@@ -41,8 +41,8 @@ class JudgeLog:
     def key(self, request: Request) -> str:
         """The digest under which replies to this request are kept."""
         decoding = request.decoding
-        said = [self._facts, self.prompt(request), decoding.max_new_tokens, decoding.do_sample]
-        return hashlib.sha256(json.dumps(said).encode("utf-8", "surrogatepass")).hexdigest()
+        decides = [self._facts, self.prompt(request), decoding.max_new_tokens, decoding.do_sample]
+        return hashlib.sha256(json.dumps(decides).encode("utf-8", "surrogatepass")).hexdigest()
 
     @staticmethod
     def prompt(request: Request) -> str:
@@ -70,7 +70,7 @@ class JudgeLog:
             raise disk_error(path.parent, error) from error
 
     def _read(self, path: Path) -> None:
-        """Read what is there. A line that a crash cut off is dropped; any other damage is said."""
+        """Read what is there. A line that a crash cut off is dropped; any other damage is an error."""
         data = path.read_bytes() if path.exists() else b""
         whole = data.rfind(b"\n") + 1
         if whole < len(data):

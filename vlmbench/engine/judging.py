@@ -1,6 +1,6 @@
 """The stage between answers and figures where a judge reads what no rule could read. Off unless one is named.
 
-Rules come first, and only rows in which they find nothing are asked about. A reply that says nothing leaves
+Rules come first, and only rows in which they find nothing are asked about. A reply without a verdict leaves
 its row unparsed: nothing is ever picked at random. `strict` asks once about every such row. The vlmevalkit
 sets do as that toolkit does: up to three replies a row, and in circular groups only while the group is
 undecided, in order, up to the first wrong row. Rule sets share replies, so a prompt is sent once.
@@ -26,7 +26,7 @@ from vlmbench.domain import (
     Score,
 )
 from vlmbench.engine.judge_log import JudgeLog
-from vlmbench.engine.status import Unwatched, Watch
+from vlmbench.engine.status import RunProgress, SilentProgress
 
 TRIES: dict[RuleSet, int] = {"strict": 1, "vlmevalkit": 3, "vlmevalkit-2025-08": 3, "vlmevalkit-2024": 3}
 """Rule sets that a judge helps, and how many replies each may read for a row. `xtuner` had no judge."""
@@ -68,10 +68,10 @@ class Judge:
         name: str,
         limit: int | None = None,
         prices: Prices | None = None,
-        watch: Watch | None = None,
+        watch: RunProgress | None = None,
     ) -> None:
         self._model, self._log, self._name = model, log, name
-        self._limit, self._prices, self._watch = limit, prices, watch or Unwatched()
+        self._limit, self._prices, self._watch = limit, prices, watch or SilentProgress()
         self._rows: dict[RuleSet, int] = {}
         self._replies: dict[RuleSet, int] = {}
         self._asked = 0

@@ -1,4 +1,4 @@
-"""The stage between answers and figures where a stored file says what a judge made of the answers.
+"""The stage between answers and figures where a stored file holds what a judge made of the answers.
 
 A sibling of the live judge with the same `settle`. Judgments come first; a live judge reads what they lack.
 Where rules come first, only rows in which they find nothing are looked up; the authors' own evaluators
@@ -22,16 +22,16 @@ _OPPOSITE = {YES: NO, NO: YES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgment:
-    """What a file says of one answer."""
+    """What a file holds about one answer."""
 
     said: str | None = None
     """The judge's words, an extract or a grade: read as a reply of a live judge would be."""
     right: bool | None = None
     """Its verdict, where the file has one."""
     authors: str | None = None
-    """What the authors' own evaluator reads; None: what was said."""
+    """What the authors' own evaluator reads; None: `said`."""
     by_toolkit: bool = False
-    """No judge said so but the toolkit: by its own rules, by a draw, or with 0 for a missing reply. Its rule
+    """The verdict is the toolkit's, not a judge's: by rules, a draw, or 0 for a missing reply. Its rule
     sets count that, `strict` does not."""
 
 
@@ -112,7 +112,7 @@ def _ways(
 
 
 def _verdict(sample: Sample, rules: RuleSet, right: bool) -> Score:
-    """A row that is known to be right or wrong; what it says follows from that as far as it can."""
+    """A row that is known to be right or wrong; its extracted answer follows from that as far as it can."""
     reference = sample.references[0]
     wrong = _OPPOSITE.get(reference.strip().capitalize(), NONE_MEANT)
     return Score(

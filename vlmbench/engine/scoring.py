@@ -34,11 +34,11 @@ def score_under_all(
     metrics: Metrics = {}
     for rules in sorted(RULE_SETS, key=lambda rules: rules != first):
         seen = seen_by(rules, samples, responses)
-        said = responses_as_read(seen, responses, rules)
-        rows = scores_under(benchmark, seen, said, rules)
+        read = responses_as_read(seen, responses, rules)
+        rows = scores_under(benchmark, seen, read, rules)
         for settler in (judgments, judge):
             if settler is not None:
-                rows = settler.settle(benchmark, seen, said, rows, rules)
+                rows = settler.settle(benchmark, seen, read, rows, rules)
         scores[rules] = tuple(rows)
         metrics[rules] = tuple(figures_under(benchmark, seen, rows, rules))
     return {r: scores[r] for r in RULE_SETS}, {r: metrics[r] for r in RULE_SETS}
@@ -63,15 +63,15 @@ def responses_as_read(
     """
     answered = [s.id for s in seen if s.id in responses and responses[s.id].finish != "error"]
     texts = dict(zip(answered, answers_as_read([responses[i].text for i in answered], rules), strict=True))
-    said = []
+    read = []
     for sample in seen:
         response = responses.get(sample.id) or missing(sample.id)
         if rules == "strict" and sample.problem is not None:
             response = replace(response, text="", finish="error", error=sample.problem)
         if sample.id in texts and texts[sample.id] != response.text:
             response = replace(response, text=texts[sample.id])
-        said.append(response)
-    return said
+        read.append(response)
+    return read
 
 
 def missing(sample_id: str) -> Response:

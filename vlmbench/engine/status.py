@@ -28,11 +28,11 @@ _RECENT = 60
 Workers = Callable[[], list[dict[str, Any]]]
 
 
-class Watch(Protocol):
-    """Someone looking on."""
+class RunProgress(Protocol):
+    """Receives what a run does. The engine calls it; the command line draws it."""
 
     def say(self, text: str) -> None:
-        """A passing remark: what is being loaded, what was found."""
+        """A message: what is being loaded, what was found."""
 
     def begin(self, total: int, done: int) -> None:
         """Answering starts: so many questions, so many of them answered in an earlier sitting."""
@@ -44,8 +44,8 @@ class Watch(Protocol):
         """Answering is over, for whatever reason."""
 
 
-class Unwatched:
-    """Nobody is looking."""
+class SilentProgress:
+    """Ignores everything: no progress is shown."""
 
     def say(self, text: str) -> None:
         """Ignore."""
@@ -61,10 +61,10 @@ class Unwatched:
 
 
 class StatusFile:
-    """A watch that passes everything on to another one and keeps the file up to date."""
+    """Passes progress on to another receiver and keeps the file up to date."""
 
-    def __init__(self, folder: Path, onlooker: Watch, *, every: float = EVERY) -> None:
-        self._path, self._onlooker = folder / STATUS, onlooker
+    def __init__(self, folder: Path, progress: RunProgress, *, every: float = EVERY) -> None:
+        self._path, self._progress = folder / STATUS, progress
         self._workers: Workers | None = None
         self._stage, self._reason = "loading", ""
         self._total = self._done = self._new = self._errors = 0
@@ -87,34 +87,34 @@ class StatusFile:
         self._write()
 
     def of(self, model: object) -> None:
-        """Whose workers to tell of, if it has any."""
+        """The model whose workers the file lists, if it has any."""
         self._workers = getattr(model, "workers", None)
 
     def say(self, text: str) -> None:
         """Pass on."""
-        self._onlooker.say(text)
+        self._progress.say(text)
 
     def begin(self, total: int, done: int) -> None:
         """Answering starts."""
         self._total, self._done, self._new, self._errors = total, done, 0, 0
         self._recent.clear()
         self._stage = "answering"
-        self._onlooker.begin(total, done)
+        self._progress.begin(total, done)
 
     def advance(self, response: Response) -> None:
         """One more answer."""
         self._done += 1
         self._new += 1
         self._errors += response.finish == "error"
-        self._onlooker.advance(response)
+        self._progress.advance(response)
 
     def end(self) -> None:
         """Answering is over; scoring follows."""
         self._stage = "scoring"
-        self._onlooker.end()
+        self._progress.end()
 
     def document(self) -> dict[str, Any]:
-        """What the file says now."""
+        """The file's content now."""
         rate = self._rate()
         return {
             "stage": self._stage,
@@ -138,7 +138,7 @@ class StatusFile:
         return (self._new - before) / (now - then) if now > then and self._new > before else None
 
     def _write(self) -> None:
-        """In place at once. A full disk stops no run here, its answers will tell; nor does our mistake."""
+        """In place at once. Neither a full disk nor a mistake of ours stops a run here."""
         aside = self._path.with_name(f".{STATUS}.{os.getpid()}.tmp")
         try:
             aside.write_text(json.dumps(self.document(), indent=1) + "\n", "utf-8")
@@ -148,4 +148,4 @@ class StatusFile:
         except Exception as error:
             if not self._complained:
                 self._complained = True
-                self._onlooker.say(f"{STATUS} cannot be written ({error!r}); the run goes on")
+                self._progress.say(f"{STATUS} cannot be written ({error!r}); the run goes on")

@@ -9,7 +9,7 @@ Faults follow after a comma, as many as wanted (`echo:B,!raise=7,!raise=9,!sleep
     !raise=ID                   fails on that sample; the others are answered
     !crash=ID                   breaks down at that sample, as a killed process would
     !kill=ID                    is killed at that sample, with the process it runs in
-    !hang=ID                    says nothing for an hour at that sample
+    !hang=ID                    hangs for an hour at that sample
     !sleep=SECONDS              waits before each answer
     !load=SECONDS               takes that long to load
 
@@ -40,7 +40,7 @@ _FAULT = re.compile(r"(?:^|,)!(\w+)=([^,]*)(?=,!|$)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Echo:
-    """Says what it was told to say."""
+    """Answers with the text of its name, or with the answers of a file."""
 
     text: str = "A"
     by_id: Mapping[str, str] | None = None
@@ -73,7 +73,7 @@ class Echo:
 
     def _break_down(self, request_id: str) -> None:
         if request_id in self.crashes:
-            raise RuntimeError(f"echo was told to crash at {request_id}")
+            raise RuntimeError(f"echo crashes at {request_id}, as `!crash` asks")
         if request_id in self.kills:
             os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
         if request_id in self.hangs:
@@ -81,7 +81,7 @@ class Echo:
 
     def _answer(self, request: Request) -> str:
         if request.id in self.raises:
-            raise RuntimeError(f"echo was told to fail on {request.id}")
+            raise RuntimeError(f"echo fails on {request.id}, as `!raise` asks")
         if self.by_id is None:
             return self.text
         if request.id not in self.by_id:
@@ -91,18 +91,18 @@ class Echo:
 
 def load_echo(spec: str) -> Echo:
     """The echo model that a model string such as `echo:B,!raise=7` describes."""
-    told = spec.partition(":")[2]
+    text_and_faults = spec.partition(":")[2]
     faults: dict[str, list[str]] = {}
-    for kind, value in _FAULT.findall(told):
+    for kind, value in _FAULT.findall(text_and_faults):
         faults.setdefault(kind, []).append(value)
-    text = _FAULT.sub("", told) or "A"
+    text = _FAULT.sub("", text_and_faults) or "A"
     unknown = faults.keys() - set(FAULTS)
     if unknown:
         known = ", ".join(f"!{name}=" for name in FAULTS)
         raise ModelError(f"echo knows no fault `!{min(unknown)}`.", fix=f"It knows {known}.")
     time.sleep(_seconds("load", faults))
     answers = _read_answers(Path(text[1:])) if text.startswith("@") else None
-    said = text if answers is None else hashlib.sha256(json.dumps(answers).encode()).hexdigest()
+    digest = text if answers is None else hashlib.sha256(json.dumps(answers).encode()).hexdigest()
     return Echo(
         text=text,
         by_id=answers,
@@ -111,7 +111,7 @@ def load_echo(spec: str) -> Echo:
         kills=frozenset(faults.get("kill", ())),
         hangs=frozenset(faults.get("hang", ())),
         sleep=_seconds("sleep", faults),
-        facts={"kind": "echo", "says": said},
+        facts={"kind": "echo", "says": digest},
     )
 
 

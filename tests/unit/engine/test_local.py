@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from vlmbench.domain import Decoding, Request, Response
-from vlmbench.engine.asking import Plan, answer
-from vlmbench.engine.status import Unwatched
+from vlmbench.engine.asking import RunPlan, answer
+from vlmbench.engine.status import SilentProgress
 from vlmbench.models.loading import load_model
 
 
-class Counting(Unwatched):
+class Counting(SilentProgress):
     def __init__(self) -> None:
         self.total, self.seen = 0, list[str]()
 
@@ -27,7 +27,7 @@ def test_a_row_that_cannot_be_asked_is_counted_as_one_that_failed() -> None:
     folder: Any = SimpleNamespace(responses=dict, append=written.append)
     samples: Any = [SimpleNamespace(id="1", problem="no picture"), SimpleNamespace(id="2", problem=None)]
     asked = Request(id="2", group="2", parts=("?",), decoding=Decoding())
-    plan = Plan(samples=tuple(samples), requests=(asked,), partial=False, prompts="")
+    plan = RunPlan(samples=tuple(samples), requests=(asked,), partial=False, prompts="")
     watch = Counting()
     answers, timing = answer(plan, load_model("echo:B"), folder, {}, watch)
     assert watch.seen == ["1", "2"] == list(answers) == [response.id for response in written]

@@ -14,7 +14,7 @@ import pytest
 
 from vlmbench.cli.main import main
 from vlmbench.domain import Response, RunSpec
-from vlmbench.engine.status import StatusFile, Unwatched
+from vlmbench.engine.status import SilentProgress, StatusFile
 from vlmbench.store import STATUS, RunFolder
 
 SPEC = RunSpec(model="echo", benchmark="Shapes_DEV_EN", style="vlmevalkit")
@@ -58,7 +58,7 @@ def wait_until_written(run: Path, done: int) -> None:
 def test_a_live_run_tells_its_progress_errors_and_workers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, Unwatched(), every=0.02) as status:
+    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, SilentProgress(), every=0.02) as status:
         folder.lock_to(SPEC, {}, {})
         status.of(Crew())
         status.begin(10, 0)
@@ -77,13 +77,13 @@ def test_a_live_run_tells_its_progress_errors_and_workers(
 def test_a_run_is_loading_before_it_has_a_run_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with RunFolder(tmp_path), StatusFile(tmp_path, Unwatched(), every=0.02):
+    with RunFolder(tmp_path), StatusFile(tmp_path, SilentProgress(), every=0.02):
         wait_until_written(tmp_path, 0)
         assert shown(tmp_path, capsys)["state"] == "loading"
 
 
 def test_a_run_whose_process_died_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, Unwatched(), every=0.02) as status:
+    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, SilentProgress(), every=0.02) as status:
         folder.lock_to(SPEC, {}, {})
         status.begin(10, 0)
         answer(folder, status, 4)
@@ -105,7 +105,7 @@ def test_a_finished_run_and_a_failed_one(tmp_path: Path, capsys: pytest.CaptureF
     document = shown(tmp_path, capsys)
     assert (document["state"], document["errors"]) == ("finished", 0)
     assert document["done"] == document["total"] > 0
-    with pytest.raises(OSError, match="no space"), StatusFile(tmp_path, Unwatched()):
+    with pytest.raises(OSError, match="no space"), StatusFile(tmp_path, SilentProgress()):
         raise OSError("no space")
     assert shown(tmp_path, capsys)["state"] == "stopped: no space"
 
@@ -158,7 +158,7 @@ def test_a_mistake_in_the_status_file_is_said_once_and_ends_neither_it_nor_the_r
     assert "changed size" in remarks.said[0]
 
 
-class Remarks(Unwatched):
+class Remarks(SilentProgress):
     def __init__(self) -> None:
         self.said: list[str] = []
 
@@ -167,7 +167,7 @@ class Remarks(Unwatched):
 
 
 def test_watching_through_a_pipe_tells_each_second_and_may_be_stopped(tmp_path: Path) -> None:
-    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, Unwatched(), every=0.02) as status:
+    with RunFolder(tmp_path) as folder, StatusFile(tmp_path, SilentProgress(), every=0.02) as status:
         folder.lock_to(SPEC, {}, {})
         status.begin(10, 0)
         answer(folder, status, 4)

@@ -38,7 +38,7 @@ def test_answers_come_from_a_file_by_sample_id(tmp_path: Path) -> None:
     file.write_text('{"index": 1, "prediction": "cat"}\n\n{"index": "2", "prediction": "dog"}\n', "utf-8")
     first, second, third = ask(f"echo:@{file},!raise=2", "1", "2", "3")
     assert first.text == "cat"
-    assert second.error == "echo was told to fail on 2"
+    assert second.error == "echo fails on 2, as `!raise` asks"
     assert third.error == "the file of answers has none for 3"
 
 
@@ -50,7 +50,7 @@ def test_a_crash_leaves_what_was_answered_before() -> None:
     model = load_echo("echo:!crash=2")
     answers = model.generate([Request(id=i, group=i, parts=(), decoding=Decoding()) for i in "123"], {})
     assert next(answers).text == "A"
-    with pytest.raises(RuntimeError, match="crash at 2"):
+    with pytest.raises(RuntimeError, match="crashes at 2"):
         next(answers)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.flags import positive
 from vlmbench.domain import Model, Run
-from vlmbench.engine.status import Watch
+from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def price(text: str) -> Price:
     return Price(sent, received)
 
 
-def open_judge(args: argparse.Namespace, log: Path | None, watch: Watch) -> Judge | None:
+def open_judge(args: argparse.Namespace, log: Path | None, watch: RunProgress) -> Judge | None:
     """The judge with its replies so far; None without `--judge`. `log` is a run folder or a file."""
     if args.judge is None:
         _refuse_lonely_flags(args)

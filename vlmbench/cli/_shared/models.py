@@ -11,7 +11,7 @@ from typing import Any
 from vlmbench.cli._shared.flags import positive
 from vlmbench.domain import Decoding, Model, RunSpec
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
-from vlmbench.engine.status import Watch
+from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
 from vlmbench.prompts import prompt_style
 
@@ -76,7 +76,7 @@ def decoding_of(args: argparse.Namespace, style: str, family: str) -> Decoding |
     return replace(decoding, seed=args.seed) if decoding.do_sample else decoding
 
 
-def say_decoding(args: argparse.Namespace, spec: RunSpec, progress: Watch) -> None:
+def say_decoding(args: argparse.Namespace, spec: RunSpec, progress: RunProgress) -> None:
     """One line where the run samples, or was asked to decode as published."""
     decoding = spec.decoding
     if decoding is not None and decoding.do_sample:
@@ -139,7 +139,7 @@ def requested_devices(args: argparse.Namespace) -> Devices:
     return devices
 
 
-def open_model(args: argparse.Namespace, options: Mapping[str, Any], progress: Watch) -> Model:
+def open_model(args: argparse.Namespace, options: Mapping[str, Any], progress: RunProgress) -> Model:
     """The model in this process, or replicas of it in several; `progress` learns of their workers."""
     devices = requested_devices(args)
     options = dict(options)
@@ -153,7 +153,7 @@ def open_model(args: argparse.Namespace, options: Mapping[str, Any], progress: W
             devices,
             options,
             say=progress.say,
-            tell=getattr(progress, "of", _ignore),
+            opened=getattr(progress, "of", _ignore),
             deadline=float(args.hung_after),
         )
     from vlmbench.models.loading import load_model

@@ -100,7 +100,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     """The predictions as a run."""
-    from vlmbench.engine.asking import Plan
+    from vlmbench.engine.asking import RunPlan
     from vlmbench.evaluate import left_out, read_samples, scored_run
 
     card = benchmark.card
@@ -117,7 +117,7 @@ def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
     predictions = read_predictions(args, card, samples)
     spec = RunSpec(model=name_of(args.predictions), benchmark=card.name, style="unknown", rules=args.rules)
     asked = predictions.samples
-    plan = Plan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="")
+    plan = RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="")
     judgments = stored_judgments(args, card, samples, predictions.texts)
     facts = {"dataset": {"md5": table.md5}, "predictions": predictions.facts(), **left_out(benchmark, table)}
     return scored_run(

@@ -14,11 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlmbench.domain import ImageSource, Request, Response
-from vlmbench.engine.cluster.placement import Counted, Died, Event, Over, Said, Seat, digests, pictures_of
-from vlmbench.engine.cluster.queue import Chunk, Work, added
+from vlmbench.engine.cluster.placement import (
+    ChunkEnded,
+    CountsReported,
+    Event,
+    RowAnswered,
+    WorkerDied,
+    WorkerSlot,
+    digests,
+    pictures_of,
+)
+from vlmbench.engine.cluster.queue import Chunk, GroupQueue, added
 from vlmbench.engine.cluster.ray_cluster import Devices, connect, import_ray
-from vlmbench.engine.cluster.worker import Orders, Ready
-from vlmbench.engine.cluster.workers import Crew
+from vlmbench.engine.cluster.worker import Ready, WorkerSetup
+from vlmbench.engine.cluster.workers import WorkerPool
 from vlmbench.errors import ModelError, UserError
 
 DEADLINE = 900.0
@@ -26,9 +35,9 @@ DEADLINE = 900.0
 HOPELESS = 10
 """Workers that may fail before the first answer, while it is still open which group is to blame."""
 DRAIN = 1.0
-"""How long answers that are on their way are waited for after Ctrl-C."""
+"""Seconds after Ctrl-C in which answers that are on their way still count."""
 COUNTING = 10.0
-"""How long workers are waited for that have answered everything and not yet said so."""
+"""Seconds that the driver waits for the counts of workers that have answered everything."""
 _TICK = 0.25
 
 
@@ -38,49 +47,49 @@ def open_cluster(
     options: Mapping[str, Any],
     *,
     say: Callable[[str], None] = lambda _text: None,
-    tell: Callable[[ClusterModel], None] = lambda _model: None,
+    opened: Callable[[ClusterModel], None] = lambda _model: None,
     deadline: float = DEADLINE,
 ) -> ClusterModel:
     """Replicas of a model on so many devices; returns when the first of them is loaded.
 
-    `tell` gets the model before, for those who want to see its workers load.
+    `opened` gets the model before that, so that a status file can show its workers load.
     """
     device = str(options.get("device", "auto"))
     end = connect(devices, device=device)
-    crew = None
+    pool = None
     try:
-        orders = Orders(model=model, options=dict(options), folder=os.fspath(os.getcwd()))  # noqa: PTH109
-        crew = Crew(devices, device, orders, say, deadline)
-        replicas = ClusterModel(crew, end)
-        tell(replicas)
-        _wait(crew)
+        setup = WorkerSetup(model=model, options=dict(options), folder=os.fspath(os.getcwd()))  # noqa: PTH109
+        pool = WorkerPool(devices, device, setup, say, deadline)
+        replicas = ClusterModel(pool, end)
+        opened(replicas)
+        _wait(pool)
         return replicas
     except BaseException:
-        if crew is not None:
-            crew.close()
+        if pool is not None:
+            pool.close()
         end()
         raise
 
 
-def _wait(crew: Crew) -> None:
+def _wait(pool: WorkerPool) -> None:
     """Until the first replica is loaded."""
-    while crew.hello is None:
-        for event in crew.events(_TICK):
-            if isinstance(event, Died):
-                crew.replace(event.seat, event.reason)
+    while pool.hello is None:
+        for event in pool.events(_TICK):
+            if isinstance(event, WorkerDied):
+                pool.replace(event.slot, event.reason)
 
 
 class ClusterModel:
     """A model of several replicas. Make one with `open_cluster`, and close it."""
 
-    def __init__(self, crew: Crew, end: Callable[[], None]) -> None:
-        self._crew, self._end = crew, end
+    def __init__(self, pool: WorkerPool, end: Callable[[], None]) -> None:
+        self._pool, self._end = pool, end
         self._counts: list[Mapping[str, Any]] = []
 
     @property
     def _hello(self) -> Ready:
-        assert self._crew.hello is not None  # noqa: S101 - it is handed out when the first replica is loaded
-        return self._crew.hello
+        assert self._pool.hello is not None  # noqa: S101 - it is handed out when the first replica is loaded
+        return self._pool.hello
 
     @property
     def name(self) -> str:
@@ -113,22 +122,22 @@ class ClusterModel:
 
     def workers(self) -> list[dict[str, Any]]:
         """What each worker is doing."""
-        return self._crew.states()
+        return self._pool.states()
 
     def render(self, request: Request) -> str:
         """The exact text the model will see."""
         ray = import_ray()
-        asked = self._crew.ready[0].actor.render.remote(request)
+        asked = self._pool.ready[0].actor.render.remote(request)
         try:
-            rendered: str = ray.get(asked, timeout=self._crew.deadline)
+            rendered: str = ray.get(asked, timeout=self._pool.deadline)
         except ray.exceptions.GetTimeoutError:
-            raise ModelError(f"a worker gave no sign of life for {self._crew.deadline:.0f} s.") from None
+            raise ModelError(f"a worker gave no sign of life for {self._pool.deadline:.0f} s.") from None
         return rendered
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in whatever order the workers get there."""
-        self._crew.refill()
-        asking = _Asking(self._crew, list(requests), images)
+        self._pool.refill()
+        asking = _Asking(self._pool, list(requests), images)
         self._counts = asking.counts
         try:
             with _polite_stop() as stop:
@@ -142,23 +151,23 @@ class ClusterModel:
                     raise KeyboardInterrupt
         finally:
             if asking.work.open:
-                self._crew.recall()
+                self._pool.recall()
 
     def close(self) -> None:
         """End the workers, and Ray if it was started for them."""
-        self._crew.close()
+        self._pool.close()
         self._end()
 
 
 class _Asking:
     """One call of `generate`."""
 
-    def __init__(self, crew: Crew, requests: list[Request], images: ImageSource) -> None:
-        self.work = Work(requests)
+    def __init__(self, pool: WorkerPool, requests: list[Request], images: ImageSource) -> None:
+        self.work = GroupQueue(requests)
         self.counts: list[Mapping[str, Any]] = []
-        """What replicas told of the chunks they finished."""
+        """What replicas counted over the chunks they finished."""
         self._chunks: set[Chunk] = set()
-        self._crew, self._images = crew, images
+        self._pool, self._images = pool, images
         self._digest = next(iter(digests(requests)), None)
         self._shared = self._share(images)
         self._answers = self._failures = 0
@@ -172,25 +181,25 @@ class _Asking:
 
     def feed(self) -> None:
         """Give something to every worker that is about to run out of work."""
-        ready = self._crew.ready
-        for seat in ready:
-            if seat.hungry and self._looked(seat):
-                chunk = self.work.take(seat.number, len(ready))
+        ready = self._pool.ready
+        for slot in ready:
+            if slot.wants_work and self._looked(slot):
+                chunk = self.work.take(slot.number, len(ready))
                 if chunk is not None:
                     self._chunks.add(chunk)
-                    sees = self._shared is not None and seat.sees(self._shared)
-                    seat.give(chunk, self._shared if sees else pictures_of(chunk, self._images))
+                    sees = self._shared is not None and slot.sees(self._shared)
+                    slot.give(chunk, self._shared if sees else pictures_of(chunk, self._images))
 
-    def _looked(self, seat: Seat) -> bool:
+    def _looked(self, slot: WorkerSlot) -> bool:
         """Whether it is known if the worker sees the pictures; if not, it is asked."""
-        if self._digest is None or self._shared is None or seat.sees(self._shared) is not None:
+        if self._digest is None or self._shared is None or slot.sees(self._shared) is not None:
             return True
-        seat.look(self._shared, self._digest)
+        slot.look(self._shared, self._digest)
         return False
 
     def hear(self, timeout: float) -> Iterator[Response]:
         """The answers that came."""
-        for event in self._crew.events(timeout):
+        for event in self._pool.events(timeout):
             yield from self._happened(event)
 
     def drain(self) -> Iterator[Response]:
@@ -202,51 +211,51 @@ class _Asking:
     def hear_out(self, stop: Sequence[int]) -> None:
         """Everything is answered; what was counted comes after the last answer."""
         until = time.monotonic() + COUNTING
-        while any(job.chunk in self._chunks for seat in self._crew.seats for job in seat.jobs):
+        while any(job.chunk in self._chunks for slot in self._pool.slots for job in slot.jobs):
             if stop or time.monotonic() > until:
                 return
             for _ in self.hear(_TICK):
                 pass
 
     def _happened(self, event: Event) -> Iterator[Response]:
-        if isinstance(event, Said):
+        if isinstance(event, RowAnswered):
             # What is left of an earlier benchmark may come late, and its rows may have the same names.
             if event.chunk.lacks(event.response.id):
                 self.work.answered(event.response.id)
-                self._count(event.seat, event.response)
+                self._count(event.slot, event.response)
                 yield event.response
-        elif isinstance(event, Counted):
+        elif isinstance(event, CountsReported):
             if event.chunk in self._chunks:
                 self.counts.append(event.counts)
-        elif isinstance(event, Over):
+        elif isinstance(event, ChunkEnded):
             yield from self._over(event)
         else:
             for chunk in event.chunks[1:]:
                 self.work.give_back(chunk)
             if event.chunks:
-                yield from self._failed(event.seat, event.chunks[0], f"the worker died: {event.reason}")
-            self._crew.replace(event.seat, event.reason)
+                yield from self._failed(event.slot, event.chunks[0], f"the worker died: {event.reason}")
+            self._pool.replace(event.slot, event.reason)
 
-    def _over(self, event: Over) -> Iterator[Response]:
+    def _over(self, event: ChunkEnded) -> Iterator[Response]:
         if event.failed is not None and event.failed.user:
             error = UserError(event.failed.reason)
             error.exit_code = event.failed.exit_code
             raise error
         if event.chunk.left:
             reason = event.failed.reason if event.failed else "the model ended without answering"
-            yield from self._failed(event.seat, event.chunk, reason)
+            yield from self._failed(event.slot, event.chunk, reason)
 
-    def _failed(self, seat: Seat, chunk: Any, reason: str) -> Iterator[Response]:
+    def _failed(self, slot: WorkerSlot, chunk: Any, reason: str) -> Iterator[Response]:
         self._failures += 1
-        for response in self.work.died(chunk, seat.number, reason):
-            self._count(seat, response)
+        for response in self.work.died(chunk, slot.number, reason):
+            self._count(slot, response)
             yield response
         if not self._answers and not self.work.condemned and self._failures >= HOPELESS:
             raise ModelError(f"{HOPELESS} workers failed before the first answer; the last: {reason}.")
 
-    def _count(self, seat: Seat, response: Response) -> None:
-        seat.done += 1
-        seat.errors += response.finish == "error"
+    def _count(self, slot: WorkerSlot, response: Response) -> None:
+        slot.done += 1
+        slot.errors += response.finish == "error"
         self._answers += response.finish != "error"
 
 
@@ -265,7 +274,7 @@ def _polite_stop() -> Iterator[list[int]]:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stop)
     except ValueError:
-        pass  # not in the main thread: whoever runs us has the signals
+        pass  # not in the main thread, which has the signals
     try:
         yield asked
     finally:

@@ -1,4 +1,4 @@
-"""A seat is a place for one replica. Its worker may die and be replaced; the seat keeps the count."""
+"""A slot for one replica, on one device. Its worker may die and be replaced; the slot keeps the counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from vlmbench.domain import ImageRef, ImageSource, Response
 from vlmbench.engine.cluster.queue import Chunk
 from vlmbench.engine.cluster.ray_cluster import Share, has_process, import_ray
-from vlmbench.engine.cluster.worker import Failed, Orders, Place, Worker
+from vlmbench.engine.cluster.worker import Failed, Worker, WorkerAddress, WorkerSetup
 
 Step = Literal["waiting", "loading", "looking", "ready", "retired"]
 """For a machine, for its replica, whether it sees the pictures; then ready; retired for good."""
@@ -27,7 +27,7 @@ _STATES: dict[Step, str] = {
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class Assignment:
     """A chunk that was handed over."""
 
     chunk: Chunk
@@ -36,46 +36,46 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RowAnswered:
     """An answer came."""
 
-    seat: Seat
+    slot: WorkerSlot
     chunk: Chunk
     response: Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CountsReported:
     """What the replica counted over a chunk."""
 
-    seat: Seat
+    slot: WorkerSlot
     chunk: Chunk
     counts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
+class ChunkEnded:
     """A chunk ended. `failed`: an exception ended it, and the worker lives."""
 
-    seat: Seat
+    slot: WorkerSlot
     chunk: Chunk
     failed: Failed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Died:
+class WorkerDied:
     """A worker is no more. The first chunk is the one it was working on."""
 
-    seat: Seat
+    slot: WorkerSlot
     chunks: tuple[Chunk, ...]
     reason: str
 
 
-Event = Said | Counted | Over | Died
+Event = RowAnswered | CountsReported | ChunkEnded | WorkerDied
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class WorkerSlot:
     """One replica's place."""
 
     number: int
@@ -86,7 +86,7 @@ class Seat:
     actor: Any = None
     pending: Any = None
     """What the worker was asked that is no chunk."""
-    jobs: deque[Job] = field(default_factory=deque)
+    jobs: deque[Assignment] = field(default_factory=deque)
     asked_of: Any = None
     """The source of pictures it was last asked of."""
     begun: bool = False
@@ -94,8 +94,8 @@ class Seat:
     sight: tuple[Any, bool] | None = None
     """A source of pictures, and whether it opens those itself."""
     blind: bool = False
-    """A worker of this seat hung when it was to open a picture; none is asked again."""
-    place: Place | None = None
+    """A worker of this slot hung when it was to open a picture; none is asked again."""
+    place: WorkerAddress | None = None
     since: float = 0.0
     """When it last gave a sign of life."""
     done: int = 0
@@ -103,7 +103,7 @@ class Seat:
     deaths: int = 0
     strikes: int = 0
     """Deaths in a row without an answer between them."""
-    stillborn: int = 0
+    failed_starts: int = 0
     """Deaths in a row before a replica was loaded."""
     struck: float = 0.0
     """When the first of these was."""
@@ -123,7 +123,7 @@ class Seat:
         return before
 
     @property
-    def hungry(self) -> bool:
+    def wants_work(self) -> bool:
         """It has nothing to do, or soon will have."""
         if not self.ready or len(self.jobs) > 1:
             return False
@@ -134,7 +134,7 @@ class Seat:
         """What to wait for."""
         return self.pending if self.pending is not None else self.jobs[0].stream if self.jobs else None
 
-    def hire(self) -> None:
+    def start(self) -> None:
         """A new worker, wherever Ray finds room."""
         ray = import_ray()
         self.actor = ray.remote(Worker).options(**_options(self)).remote()
@@ -143,10 +143,10 @@ class Seat:
         self.jobs.clear()
         self.pending = self.actor.place.remote()
 
-    def load(self, place: Place, orders: Orders) -> None:
+    def load(self, place: WorkerAddress, setup: WorkerSetup) -> None:
         """It is somewhere; have it load its replica."""
         self.place, self.step, self.since = place, "loading", time.monotonic()
-        self.pending = self.actor.load.remote(replace(orders, threads=self.share.threads))
+        self.pending = self.actor.load.remote(replace(setup, threads=self.share.threads))
 
     def look(self, images: Any, digest: str) -> None:
         """Ask whether it can open the pictures of this source by itself."""
@@ -168,7 +168,7 @@ class Seat:
         if not self.jobs:
             self.since = time.monotonic()
         stream = self.actor.answer.options(num_returns="streaming").remote(chunk.requests, images)
-        self.jobs.append(Job(chunk, stream))
+        self.jobs.append(Assignment(chunk, stream))
 
     def dismiss(self, reason: str, *, retire: bool = False) -> tuple[Chunk, ...]:
         """Its worker is gone or must go; returns what it had been given."""
@@ -187,7 +187,7 @@ class Seat:
             self.actor = None
 
     def state(self) -> dict[str, Any]:
-        """For those who look on."""
+        """Its line in status.json."""
         step = "answering" if self.ready and self.jobs else _STATES[self.step]
         return {
             "worker": self.number,
@@ -203,19 +203,19 @@ class Seat:
         }
 
 
-def _options(seat: Seat) -> dict[str, Any]:
+def _options(slot: WorkerSlot) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "num_cpus": seat.share.cpus,
-        "num_gpus": seat.share.gpus,
+        "num_cpus": slot.share.cpus,
+        "num_gpus": slot.share.gpus,
         # Ray would start the process again and ask it the same; who is to blame is decided here.
         "max_restarts": 0,
         "max_task_retries": 0,
         "scheduling_strategy": "SPREAD",
     }
-    if seat.node is not None:
+    if slot.node is not None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(seat.node, soft=False)
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(slot.node, soft=False)
     return options
 
 
@@ -226,7 +226,7 @@ def pictures_of(chunk: Chunk, images: ImageSource) -> Mapping[str, bytes]:
         if digest not in found:
             try:
                 found[digest] = images[digest]
-            # The worker misses it then, and says so for the rows that show it.
+            # The worker misses it then, and reports that for the rows that show it.
             except Exception:  # noqa: S112
                 continue
     return found

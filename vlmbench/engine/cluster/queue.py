@@ -6,8 +6,8 @@ and shrink towards the end, so that no worker waits long for the last one.
 What replicas count of their chunks is added up to what one model would count of the whole.
 
 A group that dies with its worker three times becomes an error. Who of a chunk is to blame is not known, so
-its groups go out again in smaller chunks (about the square root) and then one by one: whoever gets a third
-death got it alone, and the others are answered.
+its groups go out again in smaller chunks (about the square root) and then one by one: a group
+that dies a third time died alone, and the others are answered.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Group:
     beside: int = 1
     """How many groups were in the chunk that last died, this one included."""
     died_at: int | None = None
-    """The seat of the worker that died last."""
+    """The slot of the worker that died last."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +65,7 @@ class Chunk:
         return [request for group in self.groups for request in group.open.values()]
 
 
-class Work:
+class GroupQueue:
     """Everything to be asked. Knows nothing of processes."""
 
     def __init__(self, requests: Iterable[Request]) -> None:
@@ -84,11 +84,11 @@ class Work:
         self.condemned = 0
         """Groups given up."""
 
-    def take(self, seat: int, workers: int) -> Chunk | None:
-        """What the worker at this seat should do next; None when there is nothing for it now."""
+    def take(self, slot: int, workers: int) -> Chunk | None:
+        """What the worker at this slot should do next; None when there is nothing for it now."""
         if self._fresh or self._back:
             return self._guided(max(workers, 1))
-        return self._suspicious(seat, alone=workers <= 1)
+        return self._suspicious(slot, alone=workers <= 1)
 
     def answered(self, request_id: str) -> bool:
         """Cross a row off; False when it was not open."""
@@ -99,16 +99,16 @@ class Work:
         return True
 
     def give_back(self, chunk: Chunk) -> None:
-        """Nobody began with this chunk: its groups go out again as if nothing had been."""
+        """No worker began with this chunk: its groups go out again, and no death is counted."""
         self._back.extend(group for group in chunk.groups if group.open)
         self._rows += chunk.left
 
-    def died(self, chunk: Chunk, seat: int, reason: str) -> list[Response]:
+    def died(self, chunk: Chunk, slot: int, reason: str) -> list[Response]:
         """A worker died over this chunk; errors for the groups that are given up."""
         hurt = [group for group in chunk.groups if group.open]
         given_up: list[Response] = []
         for group in hurt:
-            group.deaths, group.beside, group.died_at = group.deaths + 1, len(hurt), seat
+            group.deaths, group.beside, group.died_at = group.deaths + 1, len(hurt), slot
             if group.deaths < DEATHS:
                 self._suspects.append(group)
             else:
@@ -135,9 +135,9 @@ class Work:
         self._rows -= rows
         return Chunk(tuple(groups))
 
-    def _suspicious(self, seat: int, *, alone: bool) -> Chunk | None:
+    def _suspicious(self, slot: int, *, alone: bool) -> Chunk | None:
         """Groups a worker died over, with few others, and if it can be not where it died before."""
-        mine = [group for group in self._suspects if alone or group.died_at != seat]
+        mine = [group for group in self._suspects if alone or group.died_at != slot]
         if not mine:
             return None
         size = 1 if mine[0].deaths == DEATHS - 1 else math.ceil(math.sqrt(mine[0].beside))

@@ -44,7 +44,7 @@ class Devices:
 
 
 def devices_of(devices: str | None, nodes: str | None, tensor_parallel: int = 1) -> Devices:
-    """The flags as a value, or a UsageError that says how to write them."""
+    """The flags as a value, or a UsageError with the way to write them."""
     indices = _indices(devices) if devices and "," in devices else ()
     number = len(indices) or _count(devices)
     if number is not None and number % tensor_parallel:
@@ -294,7 +294,7 @@ def nodes() -> list[dict[str, Any]]:
 
 def has_process(actor: Any) -> bool:
     """Whether an actor's process has been started; until then it waits for room."""
-    # Not to be learned in public without a dashboard; if it moves, nobody is ended for it.
+    # Ray shows it in public only with a dashboard; if this moves, no worker is ended for it.
     with contextlib.suppress(Exception):
         from ray._private.state import actors
 
@@ -305,7 +305,7 @@ def has_process(actor: Any) -> bool:
 def why_dead(error: BaseException) -> str:
     """Ray's page about a death in a line."""
     text = " ".join(str(error).split())
-    for mark, said in (
+    for mark, reason in (
         ("node is dead", "its machine is gone"),
         ("node has died", "its machine is gone"),
         ("node died", "its machine is gone"),
@@ -313,6 +313,6 @@ def why_dead(error: BaseException) -> str:
         ("ray.kill", "the process was stopped"),
     ):
         if mark in text.lower():
-            return said
+            return reason
     _, _, detail = text.partition("Worker exit detail: ")
     return (detail or text or type(error).__name__)[:200]

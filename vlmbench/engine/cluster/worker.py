@@ -1,7 +1,7 @@
 """What runs in each worker process: one replica of the model, asked a chunk at a time.
 
 Whatever goes wrong comes back as a value, because an exception's class need not exist, or be picklable,
-where the driver runs. Only death is told by Ray.
+where the driver runs. Only a worker's death is reported by Ray.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vlmbench.models.vllm.engine import EngineDied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class WorkerSetup:
     """How a worker makes its replica."""
 
     model: str
@@ -36,7 +36,7 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class WorkerAddress:
     """Where a worker is."""
 
     host: str
@@ -73,8 +73,8 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What the replica counted over one chunk; the last thing said of it."""
+class ChunkCounts:
+    """What the replica counted over one chunk; the last event of that chunk."""
 
     counts: Mapping[str, Any]
 
@@ -88,20 +88,20 @@ class Worker:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._model: Model | None = None
 
-    def place(self) -> Place:
+    def place(self) -> WorkerAddress:
         """Answered before anything is loaded."""
-        return Place(host=platform.node(), pid=os.getpid())
+        return WorkerAddress(host=platform.node(), pid=os.getpid())
 
-    def load(self, orders: Orders) -> Ready | Failed:
+    def load(self, setup: WorkerSetup) -> Ready | Failed:
         """Load the replica; its facts must equal those of the others."""
         from vlmbench.models.loading import load_model
 
         with contextlib.suppress(OSError):
-            os.chdir(orders.folder)
+            os.chdir(setup.folder)
         try:
-            if orders.threads is not None:
-                use_threads(orders.threads)
-            self._model = load_model(orders.model, **orders.options)
+            if setup.threads is not None:
+                use_threads(setup.threads)
+            self._model = load_model(setup.model, **setup.options)
             facts = dict(self._model.facts)
         except Exception as error:
             return failed(error)
@@ -116,7 +116,7 @@ class Worker:
 
     def answer(
         self, requests: Sequence[Request], images: ImageSource
-    ) -> Iterator[Response | Remark | Tally | Failed]:
+    ) -> Iterator[Response | Remark | ChunkCounts | Failed]:
         """Every answer as it comes, and what was counted."""
         assert self._model is not None  # noqa: S101 - the driver loads before it asks
         budget = Budget(self._model)
@@ -127,7 +127,7 @@ class Worker:
                 if text := budget.remark():
                     yield Remark(text=text)
             if counts := getattr(self._model, "timing", None):
-                yield Tally(counts=dict(counts))
+                yield ChunkCounts(counts=dict(counts))
         except Exception as error:
             yield failed(error)
 

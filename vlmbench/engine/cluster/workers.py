@@ -1,4 +1,4 @@
-"""All seats of a run: filled, listened to, replaced, retired, and joined by new machines."""
+"""All slots of a run: filled, listened to, replaced, retired, and joined by new machines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vlmbench import __version__
-from vlmbench.engine.cluster.placement import Counted, Died, Event, Over, Said, Seat
+from vlmbench.engine.cluster.placement import (
+    ChunkEnded,
+    CountsReported,
+    Event,
+    RowAnswered,
+    WorkerDied,
+    WorkerSlot,
+)
 from vlmbench.engine.cluster.ray_cluster import Devices, import_ray, nodes, share_of, share_on, why_dead
-from vlmbench.engine.cluster.worker import Failed, Orders, Place, Ready, Remark, Tally
+from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Ready, Remark, WorkerAddress, WorkerSetup
 from vlmbench.errors import ModelError
 from vlmbench.store import differences
 
@@ -18,46 +25,46 @@ NO_ROOM = "no machine has room yet"
 LOADING = 3600.0
 """Weights may come from far away."""
 STARTING = 120.0
-"""Seconds that a new process has to say where it is, and to open a first picture, however quick the model."""
+"""Seconds that a new process has to report its address and to open a first picture."""
 LOAD_STRIKES = 3
 ANSWER_STRIKES = 5
 PATIENCE = 10.0
-"""How long a worker may wait for a machine before that is said."""
+"""Seconds that a worker may wait for a machine before a message says so."""
 
 
-class Crew:
+class WorkerPool:
     """The workers of a run, whatever becomes of them."""
 
     def __init__(
-        self, devices: Devices, device: str, orders: Orders, say: Callable[[str], None], deadline: float
+        self, devices: Devices, device: str, setup: WorkerSetup, say: Callable[[str], None], deadline: float
     ) -> None:
-        self._devices, self._device, self._orders = devices, device, orders
+        self._devices, self._device, self._setup = devices, device, setup
         self._say, self.deadline = say, deadline
-        self.seats: list[Seat] = []
+        self.slots: list[WorkerSlot] = []
         self.hello: Ready | None = None
-        """What the first replica said of itself; all others must say the same."""
+        """What the first replica reported of itself; all others must report the same."""
         self._known: set[str] = set()
         self._looked = self._tended = self._answered = time.monotonic()
         self._refused: Failed | None = None
-        self._waiting_said: set[int] = set()
-        self._began, self._roomless_said = time.monotonic(), False
+        self._waiting_reported: set[int] = set()
+        self._began, self._no_room_reported = time.monotonic(), False
         self._everywhere = devices.count is None
         if not self._everywhere:
             share = share_of(devices, device=device)
             for _ in range(devices.count or 1):
-                self._add(Seat(len(self.seats), share))
+                self._add(WorkerSlot(len(self.slots), share))
         else:
             share_of(devices, device=device)
             self._look_around()
 
     @property
-    def ready(self) -> list[Seat]:
-        """Seats with a replica."""
-        return [seat for seat in self.seats if seat.ready]
+    def ready(self) -> list[WorkerSlot]:
+        """Slots with a replica."""
+        return [slot for slot in self.slots if slot.ready]
 
     def states(self) -> list[dict[str, Any]]:
-        """For those who look on: every worker, or the one that there is no room for yet."""
-        nobody = {
+        """For status.json: every worker, or the one that there is no room for yet."""
+        unplaced = {
             "worker": 0,
             "state": NO_ROOM,
             "host": None,
@@ -67,68 +74,68 @@ class Crew:
             "in_hand": 0,
         }
         quiet = round(time.monotonic() - self._began, 1)
-        nobody |= {"errors": 0, "in_hand": 0, "quiet_seconds": quiet, "replaced": 0, "reason": None}
-        return [seat.state() for seat in self.seats] or [nobody]
+        unplaced |= {"errors": 0, "in_hand": 0, "quiet_seconds": quiet, "replaced": 0, "reason": None}
+        return [slot.state() for slot in self.slots] or [unplaced]
 
     def events(self, timeout: float) -> Iterator[Event]:
-        """Wait for something to happen, at most so long, and tell what did."""
+        """Events as they happen; waits at most so many seconds for the first."""
         self._everyone_gone()
         yield from self._tend()
-        handles = {seat.handle: seat for seat in self.seats if seat.handle is not None}
+        handles = {slot.handle: slot for slot in self.slots if slot.handle is not None}
         if not handles:
             time.sleep(min(timeout, 0.05))
             return
         happened, _ = import_ray().wait(list(handles), num_returns=1, timeout=timeout)
         for handle in happened:
-            seat = handles[handle]
-            yield from self._settle(seat) if seat.pending is handle else self._listen(seat)
+            slot = handles[handle]
+            yield from self._settle(slot) if slot.pending is handle else self._listen(slot)
 
-    def replace(self, seat: Seat, reason: str) -> None:
-        """Somebody died at this seat: hire again, unless that is of no use."""
+    def replace(self, slot: WorkerSlot, reason: str) -> None:
+        """The worker of this slot died: start another, unless that is of no use."""
         now = time.monotonic()
-        seat.deaths += 1
-        if not seat.ready:
-            seat.stillborn += 1
-        elif seat.strikes:
-            seat.strikes += 1
+        slot.deaths += 1
+        if not slot.ready:
+            slot.failed_starts += 1
+        elif slot.strikes:
+            slot.strikes += 1
         else:
-            seat.strikes, seat.struck = 1, now
-        gone = seat.node is not None and seat.node not in {node["NodeID"] for node in nodes()}
+            slot.strikes, slot.struck = 1, now
+        gone = slot.node is not None and slot.node not in {node["NodeID"] for node in nodes()}
         # Where others get answers and this one gets none, it is the machine and not the questions.
-        alone_in_this = seat.strikes >= ANSWER_STRIKES and self._answered > seat.struck
-        if gone or alone_in_this or seat.stillborn >= LOAD_STRIKES:
-            self._retire(seat, Failed(reason=reason))
+        alone_in_this = slot.strikes >= ANSWER_STRIKES and self._answered > slot.struck
+        if gone or alone_in_this or slot.failed_starts >= LOAD_STRIKES:
+            self._retire(slot, Failed(reason=reason))
         else:
-            self._say(f"{self.name(seat)} died: {reason}. Another one is being started.")
-            seat.hire()
+            self._say(f"{self.name(slot)} died: {reason}. Another one is being started.")
+            slot.start()
 
-    def name(self, seat: Seat) -> str:
+    def name(self, slot: WorkerSlot) -> str:
         """A worker as people read it."""
-        return f"worker {seat.number}" + (f" (on {seat.place.host})" if seat.place else "")
+        return f"worker {slot.number}" + (f" (on {slot.place.host})" if slot.place else "")
 
     def recall(self) -> None:
-        """Nobody waits for what the workers have in hand; those that have anything are ended."""
-        for seat in self.seats:
-            if seat.jobs:
-                seat.dismiss("its work was no longer wanted")
+        """Kill the workers with outstanding work, after generation was cancelled."""
+        for slot in self.slots:
+            if slot.jobs:
+                slot.dismiss("its work was no longer wanted")
 
     def refill(self) -> None:
-        """Hire where somebody was ended."""
-        for seat in self.seats:
-            if seat.actor is None and seat.step != "retired":
-                seat.hire()
+        """Start a worker in each slot whose worker was ended."""
+        for slot in self.slots:
+            if slot.actor is None and slot.step != "retired":
+                slot.start()
 
     def close(self) -> None:
         """End every worker now."""
-        for seat in self.seats:
-            seat.kill()
+        for slot in self.slots:
+            slot.kill()
 
-    def _add(self, seat: Seat) -> None:
-        self.seats.append(seat)
-        seat.hire()
+    def _add(self, slot: WorkerSlot) -> None:
+        self.slots.append(slot)
+        slot.start()
 
     def _look_around(self) -> None:
-        """A seat for every device of a machine not seen before."""
+        """A slot for every device of a machine not seen before."""
         self._looked = time.monotonic()
         for node in nodes():
             if node["NodeID"] in self._known:
@@ -140,60 +147,60 @@ class Crew:
             if not count:
                 self._say(f"the machine {node['NodeManagerHostname']} has no room for a worker")
             for _ in range(count):
-                self._add(Seat(len(self.seats), share, node["NodeID"]))
+                self._add(WorkerSlot(len(self.slots), share, node["NodeID"]))
 
     def _tend(self) -> Iterator[Event]:
-        """What time alone brings: machines that join, and workers that say nothing for too long."""
+        """What time alone brings: machines that join, and workers that are silent for too long."""
         now = time.monotonic()
-        # Time in which nobody listened (a laptop asleep, a slow disk) is no silence of theirs.
+        # Time in which the driver did not listen (a laptop asleep, a slow disk) is no silence of theirs.
         unheard = max(now - self._tended - 5.0, 0.0)
         self._tended = now
         if self._everywhere and now - self._looked > LOOK_AROUND:
             self._look_around()
-        if not self.seats and not self._roomless_said and now - self._began > PATIENCE:
-            self._roomless_said = True
+        if not self.slots and not self._no_room_reported and now - self._began > PATIENCE:
+            self._no_room_reported = True
             self._say(f"{NO_ROOM}: the run starts when one joins the cluster")
-        for seat in self.seats:
-            seat.since += unheard
-            quiet = now - seat.since
-            if seat.step == "waiting" and quiet > PATIENCE and seat.number not in self._waiting_said:
-                self._waiting_said.add(seat.number)
-                self._say(f"worker {seat.number} waits until Ray has a machine for it")
-            if self._overdue(seat, quiet):
-                seat.blind = seat.blind or seat.step == "looking"
+        for slot in self.slots:
+            slot.since += unheard
+            quiet = now - slot.since
+            if slot.step == "waiting" and quiet > PATIENCE and slot.number not in self._waiting_reported:
+                self._waiting_reported.add(slot.number)
+                self._say(f"worker {slot.number} waits until Ray has a machine for it")
+            if self._overdue(slot, quiet):
+                slot.blind = slot.blind or slot.step == "looking"
                 reason = f"it gave no sign of life for {quiet:.0f} s"
-                yield Died(seat=seat, chunks=seat.dismiss(reason), reason=reason)
+                yield WorkerDied(slot=slot, chunks=slot.dismiss(reason), reason=reason)
 
-    def _overdue(self, seat: Seat, quiet: float) -> bool:
-        """Whether it has said nothing for longer than what it was asked can take."""
-        if seat.step == "loading":
+    def _overdue(self, slot: WorkerSlot, quiet: float) -> bool:
+        """Whether it was silent for longer than what it was asked can take."""
+        if slot.step == "loading":
             return quiet > LOADING
-        if seat.step == "waiting":
+        if slot.step == "waiting":
             # Room may come at any time; only what has a process and does not answer hangs.
-            return quiet > max(self.deadline, STARTING) and seat.has_had_time()
-        if seat.step == "looking":
+            return quiet > max(self.deadline, STARTING) and slot.has_had_time()
+        if slot.step == "looking":
             return quiet > max(self.deadline, STARTING)
-        return bool(seat.jobs) and quiet > self.deadline
+        return bool(slot.jobs) and quiet > self.deadline
 
-    def _settle(self, seat: Seat) -> Iterator[Event]:
+    def _settle(self, slot: WorkerSlot) -> Iterator[Event]:
         """What the worker was asked is answered."""
         ray = import_ray()
         try:
-            reply: Any = ray.get(seat.pending)
+            reply: Any = ray.get(slot.pending)
         except ray.exceptions.RayError as error:
-            yield self._death(seat, error)
+            yield self._death(slot, error)
             return
-        if isinstance(reply, Place):
-            seat.load(reply, self._orders)
+        if isinstance(reply, WorkerAddress):
+            slot.load(reply, self._setup)
         elif isinstance(reply, Failed):
-            self._retire(seat, reply)
+            self._retire(slot, reply)
         elif isinstance(reply, Ready):
-            self._welcome(seat, reply)
+            self._welcome(slot, reply)
         else:
-            seat.sight = (seat.asked_of, bool(reply))
-            seat.settled()
+            slot.sight = (slot.asked_of, bool(reply))
+            slot.settled()
 
-    def _welcome(self, seat: Seat, hello: Ready) -> None:
+    def _welcome(self, slot: WorkerSlot, hello: Ready) -> None:
         """A replica is loaded; it must be the same model as the others."""
         self.hello = self.hello or hello
         ours = {"version": self.hello.version, "model": dict(self.hello.facts)}
@@ -201,55 +208,55 @@ class Crew:
         if hello.version != __version__:
             other = [f"it has vlmbench {hello.version} and this is {__version__}"]
         if other:
-            self._retire(seat, Failed(reason=f"it is another model: {'; '.join(other)}", user=True))
+            self._retire(slot, Failed(reason=f"it is another model: {'; '.join(other)}", user=True))
         else:
-            seat.stillborn = 0
-            seat.settled()
+            slot.failed_starts = 0
+            slot.settled()
 
-    def _listen(self, seat: Seat) -> Iterator[Event]:
-        """Everything the worker has said by now about its first chunk."""
+    def _listen(self, slot: WorkerSlot) -> Iterator[Event]:
+        """Every event so far of the worker's first chunk."""
         ray = import_ray()
-        job = seat.jobs[0]
+        job = slot.jobs[0]
         while True:
             try:
-                said = ray.get(next(job.stream))
+                item = ray.get(next(job.stream))
             except StopIteration:
-                seat.jobs.popleft()
+                slot.jobs.popleft()
                 if not job.failed:
-                    yield Over(seat=seat, chunk=job.chunk)
+                    yield ChunkEnded(slot=slot, chunk=job.chunk)
                 return
             except ray.exceptions.RayError as error:
-                yield self._death(seat, error)
+                yield self._death(slot, error)
                 return
-            seat.since = time.monotonic()
-            if isinstance(said, Remark):
-                self._say(f"{self.name(seat)}: {said.text}")
-            elif isinstance(said, Tally):
-                yield Counted(seat=seat, chunk=job.chunk, counts=said.counts)
-            elif isinstance(said, Failed) and said.dead:
-                yield Died(seat=seat, chunks=seat.dismiss(said.reason), reason=said.reason)
+            slot.since = time.monotonic()
+            if isinstance(item, Remark):
+                self._say(f"{self.name(slot)}: {item.text}")
+            elif isinstance(item, ChunkCounts):
+                yield CountsReported(slot=slot, chunk=job.chunk, counts=item.counts)
+            elif isinstance(item, Failed) and item.dead:
+                yield WorkerDied(slot=slot, chunks=slot.dismiss(item.reason), reason=item.reason)
                 return
-            elif isinstance(said, Failed):
+            elif isinstance(item, Failed):
                 job.failed = True
-                yield Over(seat=seat, chunk=job.chunk, failed=said)
+                yield ChunkEnded(slot=slot, chunk=job.chunk, failed=item)
             else:
-                self._answered, seat.strikes = seat.since, 0
-                yield Said(seat=seat, chunk=job.chunk, response=said)
+                self._answered, slot.strikes = slot.since, 0
+                yield RowAnswered(slot=slot, chunk=job.chunk, response=item)
             if not ray.wait([job.stream], timeout=0)[0]:
                 return
 
-    def _death(self, seat: Seat, error: BaseException) -> Died:
+    def _death(self, slot: WorkerSlot, error: BaseException) -> WorkerDied:
         reason = why_dead(error)
-        return Died(seat=seat, chunks=seat.dismiss(reason), reason=reason)
+        return WorkerDied(slot=slot, chunks=slot.dismiss(reason), reason=reason)
 
-    def _retire(self, seat: Seat, why: Failed) -> None:
+    def _retire(self, slot: WorkerSlot, why: Failed) -> None:
         self._refused = self._refused if self._refused and self._refused.user else why
-        seat.dismiss(why.reason, retire=True)
-        if any(other.step != "retired" for other in self.seats):
-            self._say(f"{self.name(seat)} is left out: {why.reason}")
+        slot.dismiss(why.reason, retire=True)
+        if any(other.step != "retired" for other in self.slots):
+            self._say(f"{self.name(slot)} is left out: {why.reason}")
 
     def _everyone_gone(self) -> None:
-        if self._refused is None or any(seat.step != "retired" for seat in self.seats):
+        if self._refused is None or any(slot.step != "retired" for slot in self.slots):
             return
         what = self._refused.reason
         error = ModelError(what if self._refused.user else f"no worker is left; the last: {what}.")

@@ -1,7 +1,7 @@
 """Checkpoints that are no folder of transformers' own: read in parts and put together here.
 
 Official and xtuner folders, adapters, .pth files and DeepSpeed's folders of training. `--llm`, `--vision`
-and `--template` say what such a checkpoint does not hold itself.
+and `--template` name what such a checkpoint does not hold itself.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def converted(reading: OpenedCheckpoint) -> Path:
     from vlmbench.files.locks import exclusive
 
     llava = reading.llava
-    told = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]
-    decides = json.dumps([digests(files_of(reading)), told], sort_keys=True)
+    also = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]
+    decides = json.dumps([digests(files_of(reading)), also], sort_keys=True)
     folder = home() / "converted" / hashlib.sha256(decides.encode()).hexdigest()[:16]
     with exclusive(folder.with_suffix(".lock")):
         if folder.is_dir():

@@ -27,7 +27,7 @@ from vlmbench.model_files.silence import first_line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vlmbench.models.hf.prefix_tree import Shared
+    from vlmbench.models.hf.prefix_tree import SharedPrompts
 
 MAX_WINDOW_PIXELS = 256_000_000
 """Decoded pictures of one window take about three quarters of a gigabyte, unless a single one takes more."""
@@ -57,18 +57,18 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class DeviceJob:
     """Prompts that are asked as one, with all that the device needs for them."""
 
     prompts: tuple[Prompt, ...]
     tokens: int
     """How many the device is given for it."""
-    shared: Shared | None = None
+    shared: SharedPrompts | None = None
     """The prompts as one tree of tokens; None: a single prompt, asked the plain way."""
     pictures: tuple[Image, ...] = ()
     """Of a prompt asked the plain way."""
 
-    def fits_with(self, other: Job) -> bool:
+    def fits_with(self, other: DeviceJob) -> bool:
         """Whether both can be in one batch: one way of decoding, and pictures in both or in neither."""
         mine, its = self.prompts[0], other.prompts[0]
         return (
@@ -87,26 +87,26 @@ class Job:
         in_common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
         return 2 * in_common >= self.tokens
 
-    def halves(self) -> tuple[Job, ...]:
+    def halves(self) -> tuple[DeviceJob, ...]:
         """The same prompts in two jobs; a job of one prompt is not divided."""
         if self.shared is None or len(self.prompts) == 1:
             return (self,)
         middle = (len(self.prompts) + 1) // 2
         return self._part(0, middle), self._part(middle, len(self.prompts))
 
-    def singles(self) -> Iterator[Job]:
+    def singles(self) -> Iterator[DeviceJob]:
         """Every prompt in a job of its own."""
         for place in range(len(self.prompts)):
             yield self._part(place, place + 1)
 
-    def _part(self, start: int, end: int) -> Job:
+    def _part(self, start: int, end: int) -> DeviceJob:
         if self.shared is None:
             return self
         shared = self.shared.part(start, end)
-        return Job(prompts=self.prompts[start:end], tokens=shared.tokens, shared=shared)
+        return DeviceJob(prompts=self.prompts[start:end], tokens=shared.tokens, shared=shared)
 
 
-Ask = Callable[[Sequence[Job]], list[Response]]
+Ask = Callable[[Sequence[DeviceJob]], list[Response]]
 
 
 class Batcher:
@@ -117,11 +117,11 @@ class Batcher:
         self.halvings = 0
         """How often a batch did not fit."""
 
-    def answer(self, jobs: Iterable[Job | Response], ask: Ask) -> Iterator[Response]:
+    def answer(self, jobs: Iterable[DeviceJob | Response], ask: Ask) -> Iterator[Response]:
         """Every prompt answered once, one that fails alone; what is a response already passes through."""
-        source, waiting = iter(jobs), deque[Job]()
+        source, waiting = iter(jobs), deque[DeviceJob]()
         while True:
-            batch: list[Job] = []
+            batch: list[DeviceJob] = []
             for job in self._batch(source, waiting):
                 if isinstance(job, Response):
                     yield job
@@ -137,8 +137,10 @@ class Batcher:
                 answers = _one_by_one(batch, ask, error)
             yield from answers
 
-    def _batch(self, source: Iterator[Job | Response], waiting: deque[Job]) -> Iterator[Job | Response]:
-        batch: list[Job] = []
+    def _batch(
+        self, source: Iterator[DeviceJob | Response], waiting: deque[DeviceJob]
+    ) -> Iterator[DeviceJob | Response]:
+        batch: list[DeviceJob] = []
         while True:
             job = waiting.popleft() if waiting else next(source, None)
             if job is None:
@@ -154,22 +156,22 @@ class Batcher:
                 batch.append(job)
                 yield job
 
-    def _is_to_be_divided(self, job: Job) -> bool:
+    def _is_to_be_divided(self, job: DeviceJob) -> bool:
         if len(job.prompts) == 1 or self._has_room(job):
             return False
         return not self._has_rows(job) or self.halvings > 0 or not job.is_mostly_shared
 
-    def _has_room(self, *batch: Job) -> bool:
+    def _has_room(self, *batch: DeviceJob) -> bool:
         return _cost(batch) <= self.tokens and self._has_rows(*batch)
 
-    def _has_rows(self, *batch: Job) -> bool:
+    def _has_rows(self, *batch: DeviceJob) -> bool:
         rows = sum(len(job.prompts) for job in batch)
         # Sampling draws its random numbers a batch at a time, so only a batch of one can be repeated.
         most = 1 if batch[0].prompts[0].request.decoding.do_sample else self.rows
         return most is None or rows <= most
 
     def _make_smaller(
-        self, batch: Sequence[Job], waiting: deque[Job], error: OutOfMemoryError
+        self, batch: Sequence[DeviceJob], waiting: deque[DeviceJob], error: OutOfMemoryError
     ) -> list[Response]:
         prompts = [prompt for job in batch for prompt in job.prompts]
         if len(prompts) == 1:
@@ -180,11 +182,11 @@ class Batcher:
         return []
 
 
-def _cost(batch: Sequence[Job]) -> int:
+def _cost(batch: Sequence[DeviceJob]) -> int:
     return len(batch) * max(job.tokens for job in batch)
 
 
-def _one_by_one(batch: Sequence[Job], ask: Ask, error: Exception) -> list[Response]:
+def _one_by_one(batch: Sequence[DeviceJob], ask: Ask, error: Exception) -> list[Response]:
     alone = [single for job in batch for single in job.singles()]
     if len(alone) == 1:
         return [failure(alone[0].prompts[0].request.id, error)]
@@ -261,7 +263,7 @@ def _length(unit: Unit) -> int:
 
 
 def prompt_length(processor: Any, text: str, sizes: Sequence[tuple[int, int]]) -> int:
-    """About how many tokens: bytes over four for the text, and what the processor says of its pictures."""
+    """About how many tokens: bytes over four for the text, and what the processor counts for its pictures."""
     return len(text.encode("utf-8", "replace")) // 4 + _picture_tokens(processor, sizes)
 
 
@@ -273,7 +275,7 @@ def _picture_tokens(processor: Any, sizes: Sequence[tuple[int, int]]) -> int:
             image_sizes=[[height, width] for width, height in sizes]
         )
         return int(sum(counts["num_image_tokens"]))
-    # Not every processor can tell, and only the order of the lengths matters.
+    # Not every processor counts them, and only the order of the lengths matters.
     except Exception:
         return sum(width * height for width, height in sizes) // (28 * 28)
 

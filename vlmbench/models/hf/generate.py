@@ -1,7 +1,7 @@
 """One batch the plain way: encode, generate, decode. A picture of several prompts is encoded once.
 
 Greedy decoding is greedy: of a checkpoint's generation_config.json only the token ids are kept
-(where to stop, what to pad with, what never to say), never its sampling or penalty settings.
+(where to stop, what to pad with, what never to write), never its sampling or penalty settings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEPT_SETTINGS = ("bos_token_id", "decoder_start_token_id", *STEERING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Completion:
     """What came out for one prompt of a batch."""
 
     text: str
@@ -57,7 +57,7 @@ class Generator:
         decoding: Decoding,
         seed: int,
         same: Sequence[Hashable] = (),
-    ) -> tuple[list[Answer], int]:
+    ) -> tuple[list[Completion], int]:
         """One answer a text, in order, and how many sets of pictures were encoded.
 
         All of them have pictures, or none has. Texts with the same name in `same` have the same pictures.
@@ -83,7 +83,7 @@ class Generator:
         decoding: Decoding,
         seed: int,
         same: Sequence[Hashable],
-    ) -> tuple[list[Answer], int]:
+    ) -> tuple[list[Completion], int]:
         import torch
 
         if decoding.do_sample:
@@ -140,38 +140,36 @@ class Generator:
             **(sampling if decoding.do_sample else {}),
         )
 
-    def answer(self, row: list[int], prompt_tokens: int) -> Answer:
+    def answer(self, row: list[int], prompt_tokens: int) -> Completion:
         """The tokens after a prompt as an answer: up to the first that ends it."""
         stops = set(self.settings["eos_token_id"])
         end = next((place for place, token in enumerate(row) if token in stops), None)
-        said = row if end is None else row[: end + 1]
-        text = self._processor.tokenizer.decode(said, skip_special_tokens=True)
-        return Answer(
+        own = row if end is None else row[: end + 1]
+        text = self._processor.tokenizer.decode(own, skip_special_tokens=True)
+        return Completion(
             text=text.strip(),
             finish="length" if end is None else "stop",
             prompt_tokens=prompt_tokens,
-            new_tokens=len(said),
+            new_tokens=len(own),
         )
 
 
 def end_answers(settings: Any, stops: Sequence[int]) -> None:
     """Let these tokens end an answer, too."""
     if stops:
-        told = settings.eos_token_id
-        known = told if isinstance(told, list) else [] if told is None else [told]
-        settings.eos_token_id = list(dict.fromkeys([*known, *stops]))
+        settings.eos_token_id = list(dict.fromkeys([*_ids(settings.eos_token_id), *stops]))
 
 
 def checkpoint_settings(model: Any, tokenizer: Any) -> dict[str, Any]:
     """The checkpoint's token ids for generation, and nothing else of its generation_config.json."""
-    told = model.generation_config
-    settings = {name: getattr(told, name, None) for name in KEPT_SETTINGS}
+    config = model.generation_config
+    settings = {name: getattr(config, name, None) for name in KEPT_SETTINGS}
     settings = {name: value for name, value in settings.items() if value is not None}
     text_config = model.config.get_text_config(decoder=True)
-    stops = _ids(told.eos_token_id) or _ids(getattr(text_config, "eos_token_id", None))
+    stops = _ids(config.eos_token_id) or _ids(getattr(text_config, "eos_token_id", None))
     # A tokenizer's end token ends an answer even where the configuration forgot about it.
     stops = list(dict.fromkeys([*stops, *_ids(tokenizer.eos_token_id)]))
-    pad = told.pad_token_id if told.pad_token_id is not None else tokenizer.pad_token_id
+    pad = config.pad_token_id if config.pad_token_id is not None else tokenizer.pad_token_id
     return settings | {
         "eos_token_id": stops,
         "pad_token_id": pad if pad is not None else next(iter(stops), 0),
@@ -232,7 +230,7 @@ def encode_once(
     chosen = [index for place in which for index in range(sum(sets[:place]), sum(sets[: place + 1]))]
     is_tensor = hasattr(pieces, "index_select")
     features.pooler_output = pieces[chosen] if is_tensor else [pieces[index] for index in chosen]
-    # What else the tower put out is of the few, and nobody asks for it.
+    # What else the tower put out is of the few, and nothing reads it.
     features.last_hidden_state = features.hidden_states = features.attentions = None
     for name in wanted:
         if name.startswith("pixel"):

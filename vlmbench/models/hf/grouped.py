@@ -12,8 +12,8 @@ from typing import Any
 
 from vlmbench.domain import Decoding
 from vlmbench.model_files.silence import quiet
-from vlmbench.models.hf.generate import Answer, Generator
-from vlmbench.models.hf.prefix_tree import Forest, Shared, Trunk, stand_together
+from vlmbench.models.hf.generate import Completion, Generator
+from vlmbench.models.hf.prefix_tree import CommonPrefix, PaddedTrees, SharedPrompts, padded
 
 
 class GroupedGenerator:
@@ -24,27 +24,27 @@ class GroupedGenerator:
         self._stops: Sequence[int] = plain.settings["eos_token_id"]
         self._pad = int(plain.settings["pad_token_id"])
 
-    def answers(self, units: Sequence[Shared], decoding: Decoding) -> list[Answer]:
+    def answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
         """One answer a prompt, unit by unit. All of them have pictures, or none has."""
         return self._plain.guarded(lambda: self._answers(units, decoding))
 
-    def _answers(self, units: Sequence[Shared], decoding: Decoding) -> list[Answer]:
+    def _answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
         import torch
 
         with quiet(), torch.inference_mode():
-            said = self._grow(units, decoding.max_new_tokens)
+            grown = self._grow(units, decoding.max_new_tokens)
         return [
-            self._plain.answer(said[row][place], len(ids))
+            self._plain.answer(grown[row][place], len(ids))
             for row, unit in enumerate(units)
             for place, ids in enumerate(unit.rows)
         ]
 
-    def _grow(self, units: Sequence[Shared], most: int) -> list[list[list[int]]]:
+    def _grow(self, units: Sequence[SharedPrompts], most: int) -> list[list[list[int]]]:
         """The tokens of every answer: [unit][prompt][token], as long as the longest."""
         import torch
 
         device = self._model.device
-        forest = stand_together([unit.tree for unit in units], self._pad)
+        forest = padded([unit.tree for unit in units], self._pad)
         offsets = torch.tensor([unit.trunk.offset for unit in units], device=device)[:, None]
         cache = RoomyCache(extra=min(most, 64) * forest.width)
         mask = _additive(forest.sees[:, None].to(device), self._model.dtype)
@@ -56,7 +56,7 @@ class GroupedGenerator:
             logits_to_keep=forest.width,
             **self._pixels(units),
         )
-        said = [tokens]
+        grown = [tokens]
         mask = mask[:, :, -forest.width :]
         own = _additive(torch.eye(forest.width, dtype=torch.bool, device=device), self._model.dtype)
         own = own.expand(len(units), 1, -1, -1)
@@ -71,8 +71,8 @@ class GroupedGenerator:
             tokens = self._next(
                 input_ids=tokens, position_ids=self._planes(last), attention_mask=mask, past_key_values=cache
             )
-            said.append(tokens)
-        rows: list[list[list[int]]] = torch.stack(said, dim=-1).tolist()
+            grown.append(tokens)
+        rows: list[list[list[int]]] = torch.stack(grown, dim=-1).tolist()
         return rows
 
     def _next(self, **inputs: Any) -> Any:
@@ -82,7 +82,7 @@ class GroupedGenerator:
         """Text has the same position in all three planes of M-RoPE."""
         return positions.expand(3, -1, -1) if hasattr(self._model.base_model, "get_rope_index") else positions
 
-    def _pixels(self, units: Sequence[Shared]) -> dict[str, Any]:
+    def _pixels(self, units: Sequence[SharedPrompts]) -> dict[str, Any]:
         pixels = collate([unit.trunk.pixels for unit in units])
         kind = self._model.dtype
         return {
@@ -91,7 +91,7 @@ class GroupedGenerator:
         }
 
 
-def _positions(units: Sequence[Shared], forest: Forest) -> Any:
+def _positions(units: Sequence[SharedPrompts], forest: PaddedTrees) -> Any:
     """[row, place], or with places in pictures [3, row, place]."""
     import torch
 
@@ -99,7 +99,7 @@ def _positions(units: Sequence[Shared], forest: Forest) -> Any:
         return forest.depth
     positions = forest.depth.expand(3, -1, -1).clone()
     for row, unit in enumerate(units):
-        trunk: Trunk = unit.trunk
+        trunk: CommonPrefix = unit.trunk
         positions[:, row] += trunk.offset
         start = forest.ids.shape[1] - forest.width - (unit.tokens - unit.tree.prompts)
         positions[:, row, :start] = 0

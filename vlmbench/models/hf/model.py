@@ -2,7 +2,7 @@
 
 Greedy answers come from trees: what the questions on a picture share is computed once. Sampling, beams
 and kinds of models not known to allow it are asked the plain way, by the model's own `generate`.
-`timing` says how many went which way.
+`timing` counts how many went which way.
 
 In float32, greedy answers are those of asking one by one, whatever the batch size and wherever a run is
 taken up again. In half precision the same sums are rounded in another order, so where two
@@ -26,15 +26,15 @@ from vlmbench.model_files.folder import check_folder, described_by, weight_files
 from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
-from vlmbench.models.hf.batching import Batcher, Job, starting_budget
-from vlmbench.models.hf.generate import Answer, Generator, end_answers
+from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
+from vlmbench.models.hf.generate import Completion, Generator, end_answers
 from vlmbench.models.hf.grouped import GroupedGenerator
-from vlmbench.models.hf.prefetch import Ahead, Pictures, Workshop, weigh
+from vlmbench.models.hf.prefetch import DecodedPictures, JobMaker, Prefetcher, weigh
 from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
 
 WINDOW = 512
-"""Requests read at a time where no batch size is told."""
+"""Requests read at a time with `--batch-size auto`."""
 AHEAD = 512
 """Prompts, and megabytes of their pictures, made ready before the device wants them."""
 NO_PARTS = Parts()
@@ -97,7 +97,7 @@ class HfModel:
         can_share = takes_trees(weights) and not self._generator.is_steered
         self._sharer = Sharer(weights, processor, renderer.marks) if can_share else None
         self._batcher = Batcher(starting_budget(weights), rows)
-        self._tally = Tally()
+        self._counts = GenerationCounts()
 
     @property
     def name(self) -> str:
@@ -117,7 +117,7 @@ class HfModel:
     @property
     def timing(self) -> Mapping[str, Any]:
         """Which way the answers of the latest `generate` came, and what sharing saved."""
-        return self._tally.told(self._batcher)
+        return self._counts.document(self._batcher)
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
@@ -143,15 +143,15 @@ class HfModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in any order; a failing one becomes an error response."""
-        self._tally = Tally(halvings_before=self._batcher.halvings)
+        self._counts = GenerationCounts(halvings_before=self._batcher.halvings)
         rows = self._batcher.rows
-        pictures = Pictures(images, mean_colour(self._processor))
-        workshop = Workshop(pictures, self._renderer, self._processor, self._sharer)
+        pictures = DecodedPictures(images, mean_colour(self._processor))
+        workshop = JobMaker(pictures, self._renderer, self._processor, self._sharer)
         window, ahead = (WINDOW, AHEAD) if rows is None else (max(32, 4 * rows), min(AHEAD, 4 * rows))
-        with Ahead(workshop.jobs(requests, window), ahead, weigh) as ready:
+        with Prefetcher(workshop.jobs(requests, window), ahead, weigh) as ready:
             yield from self._batcher.answer(ready, self._ask)
 
-    def _ask(self, batch: Sequence[Job]) -> list[Response]:
+    def _ask(self, batch: Sequence[DeviceJob]) -> list[Response]:
         started = time.perf_counter()
         answers = self._as_trees(batch) if batch[0].shared else self._plainly(batch)
         prompts = [prompt for job in batch for prompt in job.prompts]
@@ -168,13 +168,13 @@ class HfModel:
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
-    def _as_trees(self, batch: Sequence[Job]) -> list[Answer]:
+    def _as_trees(self, batch: Sequence[DeviceJob]) -> list[Completion]:
         units = [job.shared for job in batch if job.shared is not None]
         answers = self._grouped.answers(units, batch[0].prompts[0].request.decoding)
-        self._tally.trees(batch)
+        self._counts.trees(batch)
         return answers
 
-    def _plainly(self, batch: Sequence[Job]) -> list[Answer]:
+    def _plainly(self, batch: Sequence[DeviceJob]) -> list[Completion]:
         prompts = [job.prompts[0] for job in batch]
         first = prompts[0].request
         answers, encoded = self._generator.answers(
@@ -184,12 +184,12 @@ class HfModel:
             seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
             same=[(prompt.digests, prompt.request.image_fit) for prompt in prompts],
         )
-        self._tally.plain(answers, encoded, with_pictures=bool(batch[0].pictures))
+        self._counts.plain(answers, encoded, with_pictures=bool(batch[0].pictures))
         return answers
 
 
 @dataclass(slots=True)
-class Tally:
+class GenerationCounts:
     """Counts of one `generate`."""
 
     paths: dict[str, int] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class Tally:
     halvings_before: int = 0
     """How often a batch had not fit when this began."""
 
-    def trees(self, batch: Sequence[Job]) -> None:
+    def trees(self, batch: Sequence[DeviceJob]) -> None:
         """A batch of trees was answered."""
         for job in batch:
             if job.shared is not None:
@@ -209,7 +209,7 @@ class Tally:
                 self.saved += sum(map(len, job.shared.rows)) - job.shared.tokens
                 self.encoded += bool(job.shared.trunk.pixels)
 
-    def plain(self, answers: Sequence[Answer], encoded: int, *, with_pictures: bool) -> None:
+    def plain(self, answers: Sequence[Completion], encoded: int, *, with_pictures: bool) -> None:
         """A batch was answered by the model's own `generate`, `encoded` sets of pictures with it."""
         shared = with_pictures and encoded < len(answers)
         self._came(PICTURES if shared else PLAIN, len(answers))
@@ -219,8 +219,8 @@ class Tally:
     def _came(self, path: str, rows: int) -> None:
         self.paths[path] = self.paths.get(path, 0) + rows
 
-    def told(self, batcher: Batcher) -> dict[str, Any]:
-        """In words for results.json."""
+    def document(self, batcher: Batcher) -> dict[str, Any]:
+        """As `timing` of results.json has them."""
         return {
             "paths": dict(self.paths),
             "prompt_tokens_computed": self.prefilled,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from vlmbench.domain import ImageFit, ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError
 from vlmbench.images import open_picture, pad_to_square, picture_size
-from vlmbench.models.hf.batching import Job, Prompt, Unit, failure, prompt_length, units, windows
+from vlmbench.models.hf.batching import DeviceJob, Prompt, Unit, failure, prompt_length, units, windows
 from vlmbench.models.hf.prefix_tree import Sharer
 from vlmbench.models.hf.render import Renderer
 
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Workshop:
+class JobMaker:
     """Makes jobs of requests. What cannot be made ready comes out as an error response."""
 
-    def __init__(self, pictures: Pictures, renderer: Renderer, processor: Any, sharer: Sharer | None) -> None:
+    def __init__(
+        self, pictures: DecodedPictures, renderer: Renderer, processor: Any, sharer: Sharer | None
+    ) -> None:
         self._pictures, self._renderer = pictures, renderer
         self._processor, self._sharer = processor, sharer
 
-    def jobs(self, requests: Iterable[Request], window: int) -> Iterator[Job | Response]:
+    def jobs(self, requests: Iterable[Request], window: int) -> Iterator[DeviceJob | Response]:
         """In windows of about so many requests, long units first."""
         failed: list[Response] = []
         for prompts in windows(self._prompts(requests, failed), most=window):
@@ -64,7 +66,7 @@ class Workshop:
             pixels=sum(width * height for width, height in sizes),
         )
 
-    def _ready(self, unit: Unit) -> Iterator[Job | Response]:
+    def _ready(self, unit: Unit) -> Iterator[DeviceJob | Response]:
         try:
             if self._sharer is None or not _is_greedy(unit):
                 yield from self._plain(unit)
@@ -78,8 +80,8 @@ class Workshop:
                 for prompt in unit:
                     yield from self._ready((prompt,))
 
-    def _trees(self, sharer: Sharer, unit: Unit) -> Iterator[Job]:
-        made: list[Job] = []
+    def _trees(self, sharer: Sharer, unit: Unit) -> Iterator[DeviceJob]:
+        made: list[DeviceJob] = []
         rest = list(unit)
         while rest:
             found = sharer.share([prompt.text for prompt in rest], self._shown(rest[0]))
@@ -88,20 +90,20 @@ class Workshop:
                 break
             alike, shared = found
             prompts = tuple(rest[place] for place in alike)
-            made.append(Job(prompts=prompts, tokens=shared.tokens, shared=shared))
+            made.append(DeviceJob(prompts=prompts, tokens=shared.tokens, shared=shared))
             rest = [prompt for place, prompt in enumerate(rest) if place not in set(alike)]
         # All or nothing: were one to fail after another was handed on, that one would be asked twice.
         yield from made
 
-    def _plain(self, unit: Unit) -> list[Job]:
-        return [Job(prompts=(p,), tokens=p.length, pictures=self._shown(p)) for p in unit]
+    def _plain(self, unit: Unit) -> list[DeviceJob]:
+        return [DeviceJob(prompts=(p,), tokens=p.length, pictures=self._shown(p)) for p in unit]
 
     def _shown(self, prompt: Prompt) -> tuple[Image, ...]:
         fit = prompt.request.image_fit
         return tuple(self._pictures.image(digest, fit) for digest in prompt.digests)
 
 
-def weigh(job: Job | Response) -> int:
+def weigh(job: DeviceJob | Response) -> int:
     """One a prompt and one a megabyte of processed pictures."""
     if isinstance(job, Response):
         return 1
@@ -119,7 +121,7 @@ def _drained(failed: list[Response]) -> Iterator[Response]:
         yield failed.pop(0)
 
 
-class Pictures:
+class DecodedPictures:
     """Pictures by digest and fit. What is no longer at hand is forgotten, so memory stays bounded."""
 
     def __init__(self, source: ImageSource, colour: tuple[int, int, int]) -> None:
@@ -163,7 +165,7 @@ class Pictures:
             raise DataError(f"the picture {digest[:12]} is not in the data.") from None
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Iterate once, inside `with`; leaving it stops the thread after the item in hand.
 
     The thread rests while what is ready weighs `most` or more.

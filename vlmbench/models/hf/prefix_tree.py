@@ -6,7 +6,7 @@
 Every token stands once, however many prompts it belongs to, and sees the tokens of its own prompts
 before it and nothing else. That is what it sees when its prompt is asked alone, so one pass over the
 tree is a pass over every prompt. The last tokens of the prompts stand at the end, one each: what the
-model says there is how each answer begins.
+model puts out there is how each answer begins.
 
 The processor writes every picture's tokens into the text of the first prompt. The other prompts have
 the same pictures and the same text before and around them; they take that beginning over, and only
@@ -64,7 +64,9 @@ class Sharer:
         ids = processor.tokenizer.convert_tokens_to_ids(sorted(marks))
         self._marks = frozenset(ids)
 
-    def share(self, texts: Sequence[str], pictures: Sequence[Image]) -> tuple[list[int], Shared] | None:
+    def share(
+        self, texts: Sequence[str], pictures: Sequence[Image]
+    ) -> tuple[list[int], SharedPrompts] | None:
         """The first text and those that begin like it, by place; None if the texts cannot share."""
         bos = self._processor.tokenizer.bos_token
         # A template that writes the first token itself must not get a second one.
@@ -73,12 +75,12 @@ class Sharer:
             short = self._processor.tokenizer(list(texts), add_special_tokens=special)["input_ids"]
             head = self._head(short[0])
             alike = [place for place, ids in enumerate(short) if self._begins_like(ids, short[0], head)]
-            trunk = self._trunk(texts[0], pictures, special, short[0][head:]) if pictures else Trunk()
+            trunk = self._trunk(texts[0], pictures, special, short[0][head:]) if pictures else CommonPrefix()
         if trunk is None or any(len(short[place]) == head for place in alike):
             return None
         start = head if pictures else 0
         rows = tuple((*trunk.ids, *short[place][start:]) for place in alike)
-        return alike, Shared(rows=rows, trunk=trunk, tree=plant(rows))
+        return alike, SharedPrompts(rows=rows, trunk=trunk, tree=tree_of(rows))
 
     def _head(self, ids: Sequence[int]) -> int:
         """Where the text after the last picture begins."""
@@ -87,7 +89,9 @@ class Sharer:
     def _begins_like(self, ids: Sequence[int], first: Sequence[int], head: int) -> bool:
         return ids[:head] == first[:head] and self._head(ids) == head
 
-    def _trunk(self, text: str, pictures: Sequence[Image], special: bool, tail: list[int]) -> Trunk | None:
+    def _trunk(
+        self, text: str, pictures: Sequence[Image], special: bool, tail: list[int]
+    ) -> CommonPrefix | None:
         inputs = self._processor(
             text=[text], images=[list(pictures)], return_tensors="pt", add_special_tokens=special
         )
@@ -95,7 +99,7 @@ class Sharer:
         length = len(ids) - len(tail)
         if ids[length:] != tail:
             return None
-        return Trunk(
+        return CommonPrefix(
             ids=tuple(ids[:length]),
             pixels={name: value for name, value in inputs.items() if name not in OF_TEXT},
             positions=self._positions(inputs, length),
@@ -114,27 +118,27 @@ class Sharer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class SharedPrompts:
     """Prompts with a common beginning."""
 
     rows: tuple[tuple[int, ...], ...]
     """The tokens of every prompt."""
-    trunk: Trunk
-    tree: Tree
+    trunk: CommonPrefix
+    tree: PrefixTree
 
     @property
     def tokens(self) -> int:
         """How many the device is given: those of the tree."""
         return len(self.tree.ids)
 
-    def part(self, start: int, end: int) -> Shared:
+    def part(self, start: int, end: int) -> SharedPrompts:
         """The same for some of the prompts."""
         rows = self.rows[start:end]
-        return Shared(rows=rows, trunk=self.trunk, tree=plant(rows))
+        return SharedPrompts(rows=rows, trunk=self.trunk, tree=tree_of(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trunk:
+class CommonPrefix:
     """What all prompts of a unit begin with: everything up to the last token of the last picture."""
 
     ids: tuple[int, ...] = ()
@@ -150,7 +154,7 @@ class Trunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class PrefixTree:
     """The layout: first the tokens shared or not, then the last token of every prompt."""
 
     ids: torch.Tensor
@@ -167,7 +171,7 @@ class Tree:
             sees[start:end, before] = True
 
 
-def plant(rows: Sequence[tuple[int, ...]]) -> Tree:
+def tree_of(rows: Sequence[tuple[int, ...]]) -> PrefixTree:
     """The tree of these prompts, none of them empty."""
     import torch
 
@@ -191,7 +195,9 @@ def plant(rows: Sequence[tuple[int, ...]]) -> Tree:
         branches.append((len(ids), len(ids) + 1, torch.tensor(paths[place], dtype=torch.long)))
         ids.append(row[-1])
         depth.append(len(row) - 1)
-    return Tree(ids=torch.tensor(ids), depth=torch.tensor(depth), branches=tuple(branches), prompts=len(rows))
+    return PrefixTree(
+        ids=torch.tensor(ids), depth=torch.tensor(depth), branches=tuple(branches), prompts=len(rows)
+    )
 
 
 def _shared(one: Sequence[int], other: Sequence[int]) -> int:
@@ -202,7 +208,7 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forest:
+class PaddedTrees:
     """Trees of one batch, padded: the prompts' last tokens stand in the last `width` places of every row."""
 
     ids: torch.Tensor
@@ -212,7 +218,7 @@ class Forest:
     width: int
 
 
-def stand_together(trees: Sequence[Tree], pad: int) -> Forest:
+def padded(trees: Sequence[PrefixTree], pad: int) -> PaddedTrees:
     """Padding stands before a tree and after its last tokens; it sees itself and nothing sees it."""
     import torch
 
@@ -228,4 +234,4 @@ def stand_together(trees: Sequence[Tree], pad: int) -> Forest:
         ids[row, start:end] = tree.ids
         depth[row, start:end] = tree.depth
         tree.show(sees[row, start:end, start:end])
-    return Forest(ids=ids, depth=depth, sees=sees, width=width)
+    return PaddedTrees(ids=ids, depth=depth, sees=sees, width=width)

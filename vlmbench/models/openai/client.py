@@ -1,4 +1,4 @@
-"""One server spoken to: requests retried with patience, refusals told apart, the key kept out of every text.
+"""One server: requests retried with growing waits, refusals sorted, the key kept out of every text.
 
 answered                                   a Reply
 429, 5xx, timeout, closed, no JSON         tried again, then NoReply
@@ -47,9 +47,9 @@ class NoReply(Exception):
 class _Passing(Exception):
     """A failure that may pass."""
 
-    def __init__(self, reason: str, told: float | None = None, *, unreached: bool = False) -> None:
+    def __init__(self, reason: str, asked_wait: float | None = None, *, unreached: bool = False) -> None:
         super().__init__(reason)
-        self.told, self.unreached = told, unreached
+        self.asked_wait, self.unreached = asked_wait, unreached
 
 
 def key_from_environment() -> str | None:
@@ -63,7 +63,7 @@ def key_from_environment() -> str | None:
 
 
 def _timeout(patience: Patience, path: str) -> httpx.Timeout:
-    """Less for a listing: it is written at once, and nobody may be there at all."""
+    """Less for a listing: a server writes it at once, and there may be no server at all."""
     answer, connect = (30.0, 10.0) if path == "models" else (patience.attempt_timeout, 30.0)
     longest = patience.attempt_timeout
     return httpx.Timeout(min(answer, longest), connect=min(connect, longest))
@@ -97,7 +97,7 @@ class ChatClient:
         url: str,
         *,
         patience: Patience,
-        pace: Pace,
+        pace: RateLimit,
         connections: int = 1,
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -130,7 +130,7 @@ class ChatClient:
             raise NoReply(self._shown(str(error))) from None
 
     async def models(self) -> list[dict[str, Any]]:
-        """What the server says it serves; empty when it does not say."""
+        """The models that the server lists; empty where it has no list."""
         try:
             return await self._patiently("GET", "models", None, _entries, knocks=KNOCKS)
         except NoReply as error:
@@ -151,7 +151,7 @@ class ChatClient:
     ) -> Read:
         """Attempts with growing waits, until one succeeds or the deadline comes.
 
-        After `knocks` attempts without a connection nobody is taken to be there.
+        After `knocks` attempts without a connection the server is taken for down.
         """
         patience, loop = self._patience, asyncio.get_running_loop()
         await self._pace.turn()
@@ -166,14 +166,14 @@ class ChatClient:
             except _Passing as error:
                 trouble = error
             failures += 1
-            wait = patience.wait(failures, trouble.told)
-            asked = f", asked to wait {trouble.told:g} s" if trouble.told else ""
+            wait = patience.wait(failures, trouble.asked_wait)
+            asked = f", asked to wait {trouble.asked_wait:g} s" if trouble.asked_wait else ""
             given_up = NoReply(f"{trouble}{asked} ({failures} attempts)", server_down=True)
             most = knocks if knocks and trouble.unreached else patience.attempts
             if failures >= min(most, patience.attempts) or loop.time() + wait > end:
                 raise given_up
-            if trouble.told:
-                self._pace.hold(trouble.told, patience.base)
+            if trouble.asked_wait:
+                self._pace.hold(trouble.asked_wait, patience.base)
             if self._say is not None:
                 self._say(f"{self._url} does not answer yet ({trouble}); asking again in {wait:.0f} s")
             await asyncio.sleep(wait)
@@ -197,40 +197,40 @@ class ChatClient:
             document = response.json()
         except ValueError:
             raise _Passing("the reply is no JSON") from None
-        if (error_told := error_in(document)) is not None:
-            raise self._refusal(response, path, meant(error_told))
+        if (error_sent := error_in(document)) is not None:
+            raise self._refusal(response, path, meant(error_sent))
         try:
             return read(document)
         except ValueError as error:
             raise _Passing(str(error)) from None
 
     def _refusal(self, response: httpx.Response, path: str, status: int) -> Exception:
-        said = self._shown(words_of(response))
+        words = self._shown(words_of(response))
         answers = f"{response.status_code} with an error" if response.status_code == 200 else str(status)
         if status in (401, 403):
             state = "is not accepted" if self._key else "is not set"
             return ModelError(
-                f"{self._url} answers {answers}: {said}. {KEY} {state} there.",
+                f"{self._url} answers {answers}: {words}. {KEY} {state} there.",
                 fix=f"Set {KEY} in the environment to a key of that server.",
             )
-        if status == 429 and "insufficient_quota" in said:
-            return ModelError(f"{self._url}: this key's account is used up ({said}).")
+        if status == 429 and "insufficient_quota" in words:
+            return ModelError(f"{self._url}: this key's account is used up ({words}).")
         if status in _PASSING or status >= 500:
             return _Passing(
-                f"the server answers {answers}: {said}", retry_after(response.headers.get("Retry-After"))
+                f"the server answers {answers}: {words}", retry_after(response.headers.get("Retry-After"))
             )
         if status in (307, 308) or (300 <= status < 400 and path != "models"):
             return self._moved(response, path)
         if status == 404 and path != "models":
             return ModelError(
-                f"{self._url} answers {answers}: {said}.",
+                f"{self._url} answers {answers}: {words}.",
                 fix="Write the name that the server gives the model, and its address up to `/v1`: "
                 "openai:NAME@http://HOST:PORT/v1.",
             )
-        return NoReply(f"the server answers {answers}: {said}")
+        return NoReply(f"the server answers {answers}: {words}")
 
     def _moved(self, response: httpx.Response, path: str) -> ModelError:
-        """Not followed: the key would go to an address that nobody wrote down."""
+        """Not followed: the key would go to an address that the user did not write."""
         try:
             there = response.url.join(response.headers["Location"])
             other = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
@@ -268,14 +268,14 @@ class Patience:
     deadline: float = 900.0
     """Seconds for one request with all its attempts and waits."""
 
-    def wait(self, failures: int, told: float | None = None) -> float:
+    def wait(self, failures: int, asked_wait: float | None = None) -> float:
         """Seconds before the next attempt. What the server asks for is a minimum.
 
         A random part keeps requests that failed together from coming back together.
         """
         jitter: float = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-        if told is not None:
-            return told + self.base * (jitter - 0.5)
+        if asked_wait is not None:
+            return asked_wait + self.base * (jitter - 0.5)
         return jitter * min(self.base * 2.0 ** (failures - 1), self.longest)
 
 
@@ -300,7 +300,7 @@ def _until(date: str) -> float | None:
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-class Pace:
+class RateLimit:
     """Spaces requests: at most so many a minute, and none while the server wants quiet."""
 
     def __init__(self, requests_per_minute: float | None = None) -> None:

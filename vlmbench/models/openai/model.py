@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.models.openai.client import ChatClient, NoReply, Pace, Patience
+from vlmbench.models.openai.client import ChatClient, NoReply, Patience, RateLimit
 from vlmbench.models.openai.wire import chat_body, check_askable
 
 _SPEC = re.compile(r"openai:(?P<name>.+?)@(?P<url>https?://.+)", re.IGNORECASE)
@@ -105,7 +105,7 @@ class OpenAIModel:
         return self._name.rstrip("/").rsplit("/", 1)[-1] or self._name
 
     def reach(self, say: Callable[[str], None]) -> None:
-        """Ask the server what it serves now, before anything else waits for it, and tell of each wait."""
+        """Ask the server what it serves now, before anything else waits for it, and report each wait."""
         self._say = say
         self._listed  # noqa: B018 - asked once, kept for `facts`
 
@@ -115,7 +115,7 @@ class OpenAIModel:
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        """Name and address, and which weights the server says these are."""
+        """Name and address, and the weights that the server names."""
         ours = next((entry for entry in self._listed if entry.get("id") == self._name), {})
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
@@ -133,7 +133,7 @@ class OpenAIModel:
             row.note(response, server_down=server_down)
 
     def _client(self, connections: int, say: Callable[[str], None] | None = None) -> ChatClient:
-        pace = Pace(self._rpm)
+        pace = RateLimit(self._rpm)
         return ChatClient(self._url, patience=self._patience, pace=pace, connections=connections, say=say)
 
     @asynccontextmanager

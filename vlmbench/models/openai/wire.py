@@ -79,7 +79,7 @@ def chat_body(model: str, request: Request, images: ImageSource) -> dict[str, An
 
 
 def sampling(decoding: Decoding) -> dict[str, Any]:
-    """The decoding as this interface says it. Greedy is temperature 0."""
+    """The decoding in this interface's fields. Greedy is temperature 0."""
     limit: dict[str, Any] = {"max_tokens": decoding.max_new_tokens}
     if not decoding.do_sample:
         return limit | {"temperature": 0}
@@ -128,16 +128,16 @@ def _count(value: Any) -> int | None:
 
 
 def words_of(response: httpx.Response) -> str:
-    """The server's own words on one line, whole: whoever shortens them removes the key first."""
+    """The server's own words on one line, whole: the key is removed before they are shortened."""
     try:
         error = error_in(response.json())
     except ValueError:
         error = None
     if isinstance(error, dict):
-        said = f"{error.get('message') or ''} {error.get('code') or ''}"
+        words = f"{error.get('message') or ''} {error.get('code') or ''}"
     else:
-        said = str(error or response.text)
-    return " ".join(said.split()) or response.reason_phrase
+        words = str(error or response.text)
+    return " ".join(words.split()) or response.reason_phrase
 
 
 def error_in(document: Any) -> Any:
@@ -148,7 +148,7 @@ def error_in(document: Any) -> Any:
 
 
 def meant(error: Any) -> int:
-    """The status of an error that came as a success; 400, this request's own fault, where it does not say."""
+    """The status of an error that came as a success; 400, this request's own fault, where it names none."""
     named = [error.get(key) for key in ("code", "status", "type")] if isinstance(error, dict) else [error]
     numbers = [int(name) for name in map(str, named) if name.isascii() and name.isdigit()]
     if stated := [number for number in numbers if 400 <= number < 600]:

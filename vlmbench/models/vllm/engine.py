@@ -26,14 +26,14 @@ _UNLESS_SET = {
     "VLLM_NO_USAGE_STATS": "1",
     # vLLM's processes warn of settings that are ours.
     "TRANSFORMERS_VERBOSITY": "error",
-    # What they leave behind when they are stopped by force is cleaned up, and said to be.
+    # What they leave behind when they are stopped by force is cleaned up, with a warning.
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning,ignore::FutureWarning",
     # The default of five seconds would be all that Ctrl-C has.
     "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "1",
     # In gibibytes and on a CPU only. Left alone, vLLM takes nine tenths of the machine, or fails to.
     "VLLM_CPU_KVCACHE_SPACE": "4",
 }
-"""What the environment does not say otherwise."""
+"""Set unless the environment sets it."""
 _LOOK = 0.5
 """Seconds between two looks at whether the engine lives."""
 _NEVER = -100.0
@@ -45,7 +45,7 @@ class EngineDied(ModelError):
 
     def __init__(self) -> None:
         super().__init__(
-            "vLLM's engine has died (it was killed, ran out of memory, or failed; what it said of that "
+            "vLLM's engine has died (it was killed, ran out of memory, or failed; its own message "
             "stands above).",
             fix="Every answer so far is kept; the same command continues.",
         )
@@ -63,7 +63,7 @@ class Setting:
 
 
 def need_vllm() -> str:
-    """vLLM's version, or an error that says how to get it."""
+    """vLLM's version, or an error with the command that installs it."""
     for name, value in _UNLESS_SET.items():
         os.environ.setdefault(name, value)
     try:
@@ -124,11 +124,11 @@ class Engine:
             raise ModelError(
                 f"vLLM cannot load this model ({first_line(error)}).",
                 file=folder,
-                fix="Its own words stand above, if it said any. Without `vllm:` the same folder runs in "
+                fix="Its own messages stand above, if there are any. Without `vllm:` the same folder runs in "
                 "transformers.",
             ) from error
         self._closed = threading.Event()
-        threading.Thread(target=self._tell_of_death, name="vlmbench-vllm-alive", daemon=True).start()
+        threading.Thread(target=self._report_death, name="vlmbench-vllm-alive", daemon=True).start()
 
     @property
     def capacity(self) -> int:
@@ -182,7 +182,7 @@ class Engine:
         self._engine.renderer.shutdown()
         self._engine.engine_core.shutdown(timeout=patience)
 
-    def _tell_of_death(self) -> None:
+    def _report_death(self) -> None:
         """Wake whoever waits for an answer: vLLM notices a dead process, and lets its own `get` wait on."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -204,11 +204,11 @@ def settings_of(folder: Path, config: Any, tokenizer: Any, stops: Sequence[int] 
     from transformers import GenerationConfig
 
     if (folder / "generation_config.json").is_file():
-        told = GenerationConfig.from_pretrained(folder)
+        generation = GenerationConfig.from_pretrained(folder)
     else:
-        told = GenerationConfig.from_model_config(config)
-    end_answers(told, stops)
-    settings = checkpoint_settings(SimpleNamespace(generation_config=told, config=config), tokenizer)
+        generation = GenerationConfig.from_model_config(config)
+    end_answers(generation, stops)
+    settings = checkpoint_settings(SimpleNamespace(generation_config=generation, config=config), tokenizer)
     for name in _NO_COUNTERPART:
         if name in settings:
             raise ModelError(
@@ -237,7 +237,7 @@ def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
         seed = zlib.crc32(f"{decoding.seed} {request.id}".encode("utf-8", "replace"))
         how = {"temperature": decoding.temperature, "top_p": decoding.top_p, "seed": seed}
     never = settings.get("suppress_tokens") or ()
-    told = {
+    fixed = {
         "max_tokens": decoding.max_new_tokens,
         # Every token that ends an answer is in the list; vLLM is not to add any.
         "stop_token_ids": settings["eos_token_id"],
@@ -247,4 +247,4 @@ def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
         "detokenize": False,
         "output_kind": RequestOutputKind.FINAL_ONLY,
     }
-    return SamplingParams(**how, **(told | more))
+    return SamplingParams(**how, **(fixed | more))

@@ -27,7 +27,7 @@ from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf.any_layout import Parts, converted, digests, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
 from vlmbench.models.hf.model import LLAVA_KINDS, NO_PARTS, checked_files, load_config, name_of
-from vlmbench.models.hf.prefetch import Pictures
+from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.vllm.engine import (
     Engine,
@@ -139,7 +139,7 @@ class VllmModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, as they finish; a failing one becomes an error response."""
-        pictures = Pictures(images, mean_colour(self._processor))
+        pictures = DecodedPictures(images, mean_colour(self._processor))
         waiting = iter(requests)
         inside: dict[str, tuple[str, float]] = {}
         try:
@@ -161,7 +161,7 @@ class VllmModel:
         self._engine.close()
 
     def _fill(
-        self, waiting: Iterator[Request], pictures: Pictures, inside: dict[str, tuple[str, float]]
+        self, waiting: Iterator[Request], pictures: DecodedPictures, inside: dict[str, tuple[str, float]]
     ) -> list[Response]:
         """Hand over requests while there is room; returns the answers of those that fail here."""
         failed = []
@@ -182,7 +182,7 @@ class VllmModel:
                     inside[str(self._asked)] = (request.id, time.perf_counter())
         return failed
 
-    def prepared(self, request: Request, pictures: Pictures, *, cached: bool = True) -> Any:
+    def prepared(self, request: Request, pictures: DecodedPictures, *, cached: bool = True) -> Any:
         """The request as the engine takes it."""
         digests = [part.digest for part in request.parts if isinstance(part, ImageRef)]
         # Questions on one picture follow each other; whatever is older has been handed over.
@@ -239,9 +239,9 @@ def check_names(folder: Path) -> None:
 
 def stored_dtype(folder: Path, config: Any) -> str:
     """The number format the folder stores, which is what `auto` means everywhere in vlmbench."""
-    told = getattr(config, "dtype", None) or getattr(config.get_text_config(decoder=True), "dtype", None)
-    if told is not None:
-        return str(told).removeprefix("torch.")
+    kind = getattr(config, "dtype", None) or getattr(config.get_text_config(decoder=True), "dtype", None)
+    if kind is not None:
+        return str(kind).removeprefix("torch.")
     return next(map(_dtype_in, weight_files(folder)), "float32")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vlmbench.engine.cluster import ray_cluster
-from vlmbench.engine.cluster.placement import Seat
+from vlmbench.engine.cluster.placement import WorkerSlot
 from vlmbench.engine.cluster.ray_cluster import Devices, Share, share_of
 from vlmbench.errors import UsageError
 
@@ -23,7 +23,7 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Any:
     return have
 
 
-def seats(count: int | None, tensor_parallel: int = 1) -> Devices:
+def devices(count: int | None, tensor_parallel: int = 1) -> Devices:
     return Devices(count=count, cluster=True, tensor_parallel=tensor_parallel)
 
 
@@ -44,29 +44,29 @@ def test_no_share_goes_over_a_machines_edge(
     machines: Any, cores: tuple[int, ...], count: int, share: float
 ) -> None:
     machines(*((n, 0) for n in cores))
-    assert share_of(seats(count), device="auto").cpus == share
+    assert share_of(devices(count), device="auto").cpus == share
 
 
 def test_replicas_on_accelerators_find_a_core_each_where_the_accelerators_are(machines: Any) -> None:
     machines((64, 1), (2, 4))
-    assert share_of(seats(5), device="auto") == Share(cpus=0.5, gpus=1, threads=1)
+    assert share_of(devices(5), device="auto") == Share(cpus=0.5, gpus=1, threads=1)
 
 
 def test_a_cluster_that_nobody_has_joined_can_still_be_waited_for(machines: Any) -> None:
     machines()
-    assert share_of(seats(3), device="auto").cpus == 1
+    assert share_of(devices(3), device="auto").cpus == 1
 
 
 @pytest.mark.parametrize(("count", "tensor_parallel"), [(None, 8), (1, 8), (3, 4), (3, 3)])
 def test_what_fits_on_no_machine_is_refused(machines: Any, count: int | None, tensor_parallel: int) -> None:
     machines((16, 4), (16, 4))
     with pytest.raises(UsageError, match=r"on one machine, and the largest has 4|there is room for 2"):
-        share_of(seats(count, tensor_parallel), device="auto")
+        share_of(devices(count, tensor_parallel), device="auto")
 
 
 def test_what_a_worker_said_of_other_pictures_does_not_count() -> None:
-    seat = Seat(0, Share(cpus=1, gpus=0, threads=1))
+    slot = WorkerSlot(0, Share(cpus=1, gpus=0, threads=1))
     before, now = object(), object()
-    seat.sight = (before, True)
-    assert seat.sees(before) is True
-    assert seat.sees(now) is None
+    slot.sight = (before, True)
+    assert slot.sees(before) is True
+    assert slot.sees(now) is None

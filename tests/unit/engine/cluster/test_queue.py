@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlmbench.domain import Decoding, Request
-from vlmbench.engine.cluster.queue import DEATHS, Chunk, Work
+from vlmbench.engine.cluster.queue import DEATHS, Chunk, GroupQueue
 
 
 def requests(groups: int, rotations: int = 4) -> list[Request]:
@@ -14,13 +14,13 @@ def requests(groups: int, rotations: int = 4) -> list[Request]:
     ]
 
 
-def finish(work: Work, chunk: Chunk) -> None:
+def finish(work: GroupQueue, chunk: Chunk) -> None:
     for request in chunk.requests:
         assert work.answered(request.id)
 
 
 def test_every_row_goes_out_once_in_whole_groups_and_chunks_shrink() -> None:
-    work = Work(requests(200))
+    work = GroupQueue(requests(200))
     sizes, seen = [], []
     while (chunk := work.take(0, 2)) is not None:
         ids = [request.id for request in chunk.requests]
@@ -35,7 +35,7 @@ def test_every_row_goes_out_once_in_whole_groups_and_chunks_shrink() -> None:
 
 
 def test_an_answer_counts_once_and_only_if_it_was_asked() -> None:
-    work = Work(requests(1))
+    work = GroupQueue(requests(1))
     assert work.answered("0.0")
     assert not work.answered("0.0")
     assert not work.answered("stranger")
@@ -43,7 +43,7 @@ def test_an_answer_counts_once_and_only_if_it_was_asked() -> None:
 
 
 def test_what_nobody_began_with_goes_out_again_without_blame() -> None:
-    work = Work(requests(3))
+    work = GroupQueue(requests(3))
     for _ in range(2 * DEATHS):
         chunk = work.take(0, 2)
         assert chunk is not None
@@ -54,12 +54,12 @@ def test_what_nobody_began_with_goes_out_again_without_blame() -> None:
 
 
 def test_a_poison_group_is_found_among_hundreds_and_the_others_are_answered() -> None:
-    work = Work(requests(300))
+    work = GroupQueue(requests(300))
     given_up, deaths = [], 0
-    seat = 0
+    slot = 0
     while work.open:
-        seat = 1 - seat
-        chunk = work.take(seat, 2)
+        slot = 1 - slot
+        chunk = work.take(slot, 2)
         if chunk is None:
             continue
         poisoned = False
@@ -70,14 +70,14 @@ def test_a_poison_group_is_found_among_hundreds_and_the_others_are_answered() ->
             work.answered(request.id)
         if poisoned:
             deaths += 1
-            given_up += work.died(chunk, seat, "out of luck")
+            given_up += work.died(chunk, slot, "out of luck")
     assert deaths == DEATHS
     assert [r.id for r in given_up] == [f"77.{row}" for row in range(4)]
     assert all(r.finish == "error" and "out of luck" in (r.error or "") for r in given_up)
 
 
 def test_after_a_death_the_others_of_its_chunk_are_tried_elsewhere_first() -> None:
-    work = Work(requests(1))
+    work = GroupQueue(requests(1))
     chunk = work.take(0, 2)
     assert chunk is not None
     work.died(chunk, 0, "")
@@ -86,7 +86,7 @@ def test_after_a_death_the_others_of_its_chunk_are_tried_elsewhere_first() -> No
 
 
 def test_the_only_worker_left_gets_it_back() -> None:
-    work = Work(requests(1))
+    work = GroupQueue(requests(1))
     chunk = work.take(0, 2)
     assert chunk is not None
     work.died(chunk, 0, "")
@@ -94,7 +94,7 @@ def test_the_only_worker_left_gets_it_back() -> None:
 
 
 def test_rows_answered_before_the_death_are_not_asked_again() -> None:
-    work = Work(requests(2))
+    work = GroupQueue(requests(2))
     chunk = work.take(0, 1)
     assert chunk is not None
     work.answered("0.0")

@@ -11,7 +11,7 @@ from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import DataError
 from vlmbench.models.hf.batching import (
     Batcher,
-    Job,
+    DeviceJob,
     OutOfMemoryError,
     Prompt,
     bytes_per_token,
@@ -19,7 +19,7 @@ from vlmbench.models.hf.batching import (
     units,
     windows,
 )
-from vlmbench.models.hf.prefix_tree import Shared, Trunk, plant
+from vlmbench.models.hf.prefix_tree import CommonPrefix, SharedPrompts, tree_of
 
 
 def prompt(name: str, length: int = 1, *pictures: str, pixels: int = 0, **decoding: Any) -> Prompt:
@@ -28,23 +28,25 @@ def prompt(name: str, length: int = 1, *pictures: str, pixels: int = 0, **decodi
     return Prompt(request=request, text="text", length=length, pixels=pixels)
 
 
-def job(name: str, tokens: int = 1, *pictures: str, **decoding: Any) -> Job:
-    return Job(prompts=(prompt(name, tokens, *pictures, **decoding),), tokens=tokens)
+def job(name: str, tokens: int = 1, *pictures: str, **decoding: Any) -> DeviceJob:
+    return DeviceJob(prompts=(prompt(name, tokens, *pictures, **decoding),), tokens=tokens)
 
 
-def tree(names: str, *pictures: str) -> Job:
+def tree(names: str, *pictures: str) -> DeviceJob:
     """A prompt a letter, of three tokens, the first two shared."""
     rows = tuple((1, 2, 100 + place) for place in range(len(names)))
-    shared = Shared(rows=rows, trunk=Trunk(), tree=plant(rows))
+    shared = SharedPrompts(rows=rows, trunk=CommonPrefix(), tree=tree_of(rows))
     prompts = tuple(prompt(name, 3, *pictures) for name in names)
-    return Job(prompts=prompts, tokens=shared.tokens, shared=shared)
+    return DeviceJob(prompts=prompts, tokens=shared.tokens, shared=shared)
 
 
-def batches(batcher: Batcher, *jobs: Job | Response, capacity: int = 99) -> tuple[list[str], dict[str, str]]:
+def batches(
+    batcher: Batcher, *jobs: DeviceJob | Response, capacity: int = 99
+) -> tuple[list[str], dict[str, str]]:
     """Which prompts were asked together, and what came of each."""
     asked: list[str] = []
 
-    def ask(batch: Sequence[Job]) -> list[Response]:
+    def ask(batch: Sequence[DeviceJob]) -> list[Response]:
         names = [p.request.id for job in batch for p in job.prompts]
         asked.append("".join(names))
         if len(names) > capacity:
