@@ -30,7 +30,7 @@ CIRCULAR = "_circular"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class BenchmarkSource:
     """One place that offers benchmarks."""
 
     origin: str
@@ -50,7 +50,7 @@ class Registry:
         self._files = tuple(plugin_files)
 
     @cached_property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[BenchmarkSource, ...]:
         """Every source, imported once."""
         shipped = [_shipped(name) for name in _module_names()]
         installed = [
@@ -61,14 +61,14 @@ class Registry:
         return (*shipped, *installed, *files)
 
     @property
-    def plugins(self) -> tuple[Source, ...]:
+    def plugins(self) -> tuple[BenchmarkSource, ...]:
         """The sources that do not ship with vlmbench."""
         return tuple(source for source in self.sources if not source.shipped)
 
     @cached_property
-    def owners(self) -> dict[str, list[tuple[Source, Benchmark]]]:
+    def owners(self) -> dict[str, list[tuple[BenchmarkSource, Benchmark]]]:
         """Every name with all who claim it."""
-        found: dict[str, list[tuple[Source, Benchmark]]] = {}
+        found: dict[str, list[tuple[BenchmarkSource, Benchmark]]] = {}
         for source in sorted(self.sources, key=lambda s: (not s.shipped, s.fallback)):
             for benchmark in source.benchmarks:
                 claims = found.setdefault(benchmark.card.name, [])
@@ -142,9 +142,9 @@ def _module_names() -> list[str]:
     return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
 
 
-def _shipped(name: str) -> Source:
+def _shipped(name: str) -> BenchmarkSource:
     module = importlib.import_module(f"vlmbench.benchmarks.{name}")
-    return Source(
+    return BenchmarkSource(
         origin=f"vlmbench.benchmarks.{name}",
         benchmarks=tuple(module.BENCHMARKS),
         shipped=True,
@@ -152,7 +152,7 @@ def _shipped(name: str) -> Source:
     )
 
 
-def _load(origin: str, load: Callable[[], Any]) -> Source:
+def _load(origin: str, load: Callable[[], Any]) -> BenchmarkSource:
     """What a stranger's code offers, or why it offers nothing. It may raise whatever it likes."""
     try:
         offered = load()
@@ -161,10 +161,10 @@ def _load(origin: str, load: Callable[[], Any]) -> Source:
             if not isinstance(benchmark.card.name, str):
                 raise TypeError(f"{benchmark!r} has no card with a name")
     except UserError as error:
-        return Source(origin=origin, error=str(error))
+        return BenchmarkSource(origin=origin, error=str(error))
     except (Exception, SystemExit) as error:
-        return Source(origin=origin, error=f"{type(error).__name__}: {error}")
-    return Source(origin=origin, benchmarks=benchmarks)
+        return BenchmarkSource(origin=origin, error=f"{type(error).__name__}: {error}")
+    return BenchmarkSource(origin=origin, benchmarks=benchmarks)
 
 
 def _offered_by(path: Path) -> Benchmark | Iterable[Benchmark]:

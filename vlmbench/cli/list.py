@@ -17,7 +17,7 @@ from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argumen
 from vlmbench.domain import RULE_SETS
 
 if TYPE_CHECKING:
-    from vlmbench.registry import Source
+    from vlmbench.registry import BenchmarkSource
 
 KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
 
@@ -81,7 +81,7 @@ def plugin_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
     return [plugin_row(source) for source in Registry(args.plugin).plugins]
 
 
-def plugin_row(source: Source) -> dict[str, Any]:
+def plugin_row(source: BenchmarkSource) -> dict[str, Any]:
     """One plugin."""
     return {
         "plugin": source.origin,

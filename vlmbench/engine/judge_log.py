@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -90,27 +91,14 @@ class JudgeLog:
 
 
 def _line(response: Response) -> dict[str, Any]:
-    return {
-        "sample": response.id,
-        "reply": response.text,
-        "finish": response.finish,
-        "error": response.error,
-        "prompt_tokens": response.prompt_tokens,
-        "new_tokens": response.new_tokens,
-        "seconds": response.seconds,
-    }
+    line = asdict(response)
+    return {"sample": line.pop("id"), "reply": line.pop("text"), **line}
 
 
 def _parse(line: Mapping[str, Any]) -> tuple[str, Response]:
-    response = Response(
-        id=str(line["sample"]),
-        text=line["reply"],
-        finish=line["finish"],
-        error=line["error"],
-        prompt_tokens=line["prompt_tokens"],
-        new_tokens=line["new_tokens"],
-        seconds=line["seconds"],
-    )
+    names = ("finish", "error", "prompt_tokens", "new_tokens", "seconds")
+    kept = {name: line[name] for name in names}
+    response = Response(id=str(line["sample"]), text=line["reply"], **kept)
     if not isinstance(response.text, str) or not isinstance(line["key"], str):
         raise TypeError
     return line["key"], response

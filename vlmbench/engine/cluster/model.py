@@ -15,10 +15,7 @@ from typing import Any
 
 from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.engine.cluster.placement import (
-    ChunkEnded,
-    CountsReported,
     Event,
-    RowAnswered,
     WorkerDied,
     WorkerSlot,
     digests,
@@ -26,7 +23,7 @@ from vlmbench.engine.cluster.placement import (
 )
 from vlmbench.engine.cluster.queue import Chunk, GroupQueue, added
 from vlmbench.engine.cluster.ray_cluster import Devices, connect, import_ray
-from vlmbench.engine.cluster.worker import Ready, WorkerSetup
+from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Ready, WorkerSetup
 from vlmbench.engine.cluster.workers import WorkerPool
 from vlmbench.errors import ModelError, UserError
 
@@ -218,32 +215,32 @@ class _Asking:
                 pass
 
     def _happened(self, event: Event) -> Iterator[Response]:
-        if isinstance(event, RowAnswered):
-            # What is left of an earlier benchmark may come late, and its rows may have the same names.
-            if event.chunk.lacks(event.response.id):
-                self.work.answered(event.response.id)
-                self._count(event.slot, event.response)
-                yield event.response
-        elif isinstance(event, CountsReported):
-            if event.chunk in self._chunks:
-                self.counts.append(event.counts)
-        elif isinstance(event, ChunkEnded):
-            yield from self._over(event)
-        else:
+        if isinstance(event, WorkerDied):
             for chunk in event.chunks[1:]:
                 self.work.give_back(chunk)
             if event.chunks:
                 yield from self._failed(event.slot, event.chunks[0], f"the worker died: {event.reason}")
             self._pool.replace(event.slot, event.reason)
+        elif isinstance(event.item, Response):
+            # What is left of an earlier benchmark may come late, and its rows may have the same names.
+            if event.chunk.lacks(event.item.id):
+                self.work.answered(event.item.id)
+                self._count(event.slot, event.item)
+                yield event.item
+        elif isinstance(event.item, ChunkCounts):
+            if event.chunk in self._chunks:
+                self.counts.append(event.item.counts)
+        else:
+            yield from self._ended(event.slot, event.chunk, event.item)
 
-    def _over(self, event: ChunkEnded) -> Iterator[Response]:
-        if event.failed is not None and event.failed.user:
-            error = UserError(event.failed.reason)
-            error.exit_code = event.failed.exit_code
+    def _ended(self, slot: WorkerSlot, chunk: Chunk, failed: Failed | None) -> Iterator[Response]:
+        if failed is not None and failed.user:
+            error = UserError(failed.reason)
+            error.exit_code = failed.exit_code
             raise error
-        if event.chunk.left:
-            reason = event.failed.reason if event.failed else "the model ended without answering"
-            yield from self._failed(event.slot, event.chunk, reason)
+        if chunk.left:
+            reason = failed.reason if failed else "the model ended without answering"
+            yield from self._failed(slot, chunk, reason)
 
     def _failed(self, slot: WorkerSlot, chunk: Any, reason: str) -> Iterator[Response]:
         self._failures += 1

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from vlmbench.domain import ImageRef, ImageSource, Response
 from vlmbench.engine.cluster.queue import Chunk
 from vlmbench.engine.cluster.ray_cluster import Share, has_process, import_ray
-from vlmbench.engine.cluster.worker import Failed, Worker, WorkerAddress, WorkerSetup
+from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Worker, WorkerAddress, WorkerSetup
 
 Step = Literal["waiting", "loading", "looking", "ready", "retired"]
 """For a machine, for its replica, whether it sees the pictures; then ready; retired for good."""
@@ -36,30 +36,13 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowAnswered:
-    """An answer came."""
+class ChunkEvent:
+    """What came of a chunk: an answer, what the replica counted, or its end."""
 
     slot: WorkerSlot
     chunk: Chunk
-    response: Response
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountsReported:
-    """What the replica counted over a chunk."""
-
-    slot: WorkerSlot
-    chunk: Chunk
-    counts: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkEnded:
-    """A chunk ended. `failed`: an exception ended it, and the worker lives."""
-
-    slot: WorkerSlot
-    chunk: Chunk
-    failed: Failed | None = None
+    item: Response | ChunkCounts | Failed | None
+    """Failed: an exception ended the chunk, and the worker lives. None: the chunk ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +54,7 @@ class WorkerDied:
     reason: str
 
 
-Event = RowAnswered | CountsReported | ChunkEnded | WorkerDied
+Event = ChunkEvent | WorkerDied
 
 
 @dataclass(slots=True, eq=False)

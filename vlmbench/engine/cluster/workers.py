@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vlmbench import __version__
+from vlmbench.domain import Response
 from vlmbench.engine.cluster.placement import (
-    ChunkEnded,
-    CountsReported,
+    ChunkEvent,
     Event,
-    RowAnswered,
     WorkerDied,
     WorkerSlot,
 )
 from vlmbench.engine.cluster.ray_cluster import Devices, import_ray, nodes, share_of, share_on, why_dead
-from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Ready, Remark, WorkerAddress, WorkerSetup
+from vlmbench.engine.cluster.worker import Failed, Ready, Remark, WorkerAddress, WorkerSetup
 from vlmbench.errors import ModelError
 from vlmbench.store import differences
 
@@ -223,7 +222,7 @@ class WorkerPool:
             except StopIteration:
                 slot.jobs.popleft()
                 if not job.failed:
-                    yield ChunkEnded(slot=slot, chunk=job.chunk)
+                    yield ChunkEvent(slot=slot, chunk=job.chunk, item=None)
                 return
             except ray.exceptions.RayError as error:
                 yield self._death(slot, error)
@@ -231,17 +230,14 @@ class WorkerPool:
             slot.since = time.monotonic()
             if isinstance(item, Remark):
                 self._say(f"{self.name(slot)}: {item.text}")
-            elif isinstance(item, ChunkCounts):
-                yield CountsReported(slot=slot, chunk=job.chunk, counts=item.counts)
             elif isinstance(item, Failed) and item.dead:
                 yield WorkerDied(slot=slot, chunks=slot.dismiss(item.reason), reason=item.reason)
                 return
-            elif isinstance(item, Failed):
-                job.failed = True
-                yield ChunkEnded(slot=slot, chunk=job.chunk, failed=item)
             else:
-                self._answered, slot.strikes = slot.since, 0
-                yield RowAnswered(slot=slot, chunk=job.chunk, response=item)
+                job.failed = job.failed or isinstance(item, Failed)
+                if isinstance(item, Response):
+                    self._answered, slot.strikes = slot.since, 0
+                yield ChunkEvent(slot=slot, chunk=job.chunk, item=item)
             if not ray.wait([job.stream], timeout=0)[0]:
                 return
 

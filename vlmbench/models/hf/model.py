@@ -122,20 +122,14 @@ class HfModel:
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """Digests of every file that decides an answer, and what is read from them."""
-        from transformers import __version__
-
-        template = json.dumps(self._processor.chat_template, sort_keys=True)
-        return {
-            "kind": "hf",
-            "architecture": type(self._weights).__name__,
-            "dtype": str(self._weights.dtype).removeprefix("torch."),
-            "files": digests(self._files),
-            "processor": type(self._processor).__name__,
-            "image processor": type(self._processor.image_processor).__name__,
-            "chat template": hashlib.sha256(template.encode()).hexdigest(),
-            "generation": self._generator.settings,
-            "transformers": __version__,
-        }
+        return facts_of(
+            "hf",
+            type(self._weights).__name__,
+            str(self._weights.dtype).removeprefix("torch."),
+            self._files,
+            self._processor,
+            self._generator.settings,
+        )
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""
@@ -240,6 +234,26 @@ def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:
     """The files that decide an answer, of a folder that holds all it needs."""
     check_folder(folder, trust_remote_code=trust_remote_code)
     return sorted({*described_by(folder), *weight_files(folder)})
+
+
+def facts_of(
+    kind: str, architecture: str, dtype: str, files: Mapping[str, Path], processor: Any, generation: Any
+) -> dict[str, Any]:
+    """Digests of every file that decides an answer, and what is read from them."""
+    from transformers import __version__
+
+    template = json.dumps(processor.chat_template, sort_keys=True)
+    return {
+        "kind": kind,
+        "architecture": architecture,
+        "dtype": dtype,
+        "files": digests(files),
+        "processor": type(processor).__name__,
+        "image processor": type(processor.image_processor).__name__,
+        "chat template": hashlib.sha256(template.encode()).hexdigest(),
+        "generation": generation,
+        "transformers": __version__,
+    }
 
 
 def load_config(folder: Path, *, trust_remote_code: bool) -> Any:

@@ -8,8 +8,6 @@ ids and pictures and gives back token ids. Requests stream in while answers stre
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -24,9 +22,9 @@ from vlmbench.model_files.folder import weight_files
 from vlmbench.model_files.loading import choose_dtype
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.silence import quiet
-from vlmbench.models.hf.any_layout import Parts, converted, digests, in_parts, read_here, source_of
+from vlmbench.models.hf.any_layout import Parts, converted, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
-from vlmbench.models.hf.model import LLAVA_KINDS, NO_PARTS, checked_files, load_config, name_of
+from vlmbench.models.hf.model import LLAVA_KINDS, NO_PARTS, checked_files, facts_of, load_config, name_of
 from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.vllm.engine import (
@@ -117,21 +115,9 @@ class VllmModel:
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
-        from transformers import __version__
-
-        template = json.dumps(self._processor.chat_template, sort_keys=True)
-        return {
-            "kind": "vllm",
-            "architecture": next(iter(self._config.architectures or ()), self._config.model_type),
-            "dtype": self._dtype,
-            "files": digests(self._files),
-            "processor": type(self._processor).__name__,
-            "image processor": type(self._processor.image_processor).__name__,
-            "chat template": hashlib.sha256(template.encode()).hexdigest(),
-            "generation": self._settings,
-            "transformers": __version__,
-            "vllm": need_vllm(),
-        }
+        architecture = next(iter(self._config.architectures or ()), self._config.model_type)
+        facts = facts_of("vllm", architecture, self._dtype, self._files, self._processor, self._settings)
+        return {**facts, "vllm": need_vllm()}
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""
