@@ -45,19 +45,12 @@ class RunProgress(Protocol):
 
 
 class SilentProgress:
-    """Ignores everything: no progress is shown."""
+    """Shows nothing."""
 
-    def say(self, text: str) -> None:
-        """Ignore."""
+    def _ignore(self, *_: object, **__: object) -> None:
+        pass
 
-    def begin(self, total: int, done: int) -> None:
-        """Ignore."""
-
-    def advance(self, response: Response) -> None:
-        """Ignore."""
-
-    def end(self) -> None:
-        """Ignore."""
+    say = begin = advance = end = _ignore
 
 
 class StatusFile:

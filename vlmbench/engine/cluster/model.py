@@ -69,7 +69,6 @@ def open_cluster(
 
 
 def _wait(pool: WorkerPool) -> None:
-    """Until the first replica is loaded."""
     while pool.hello is None:
         for event in pool.events(_TICK):
             if isinstance(event, WorkerDied):
@@ -157,7 +156,7 @@ class ClusterModel:
 
 
 class _Asking:
-    """One call of `generate`."""
+    """One call of `generate`: its queue, its answers, its counts."""
 
     def __init__(self, pool: WorkerPool, requests: list[Request], images: ImageSource) -> None:
         self.work = GroupQueue(requests)

@@ -28,7 +28,7 @@ _STATES: dict[Step, str] = {
 
 @dataclass(slots=True, eq=False)
 class Assignment:
-    """A chunk that was handed over."""
+    """A chunk that a worker was given, and the stream of its answers."""
 
     chunk: Chunk
     stream: Any
@@ -59,7 +59,7 @@ Event = ChunkEvent | WorkerDied
 
 @dataclass(slots=True, eq=False)
 class WorkerSlot:
-    """One replica's place."""
+    """One replica of the model: where it is, what it was given, what it has done."""
 
     number: int
     share: Share
@@ -114,7 +114,7 @@ class WorkerSlot:
 
     @property
     def handle(self) -> Any:
-        """What to wait for."""
+        """The Ray object that its next event comes with; None where nothing is asked of it."""
         return self.pending if self.pending is not None else self.jobs[0].stream if self.jobs else None
 
     def start(self) -> None:

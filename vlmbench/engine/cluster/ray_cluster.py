@@ -108,7 +108,7 @@ class Share:
 
 
 def import_ray() -> ModuleType:
-    """Ray, or what to install."""
+    """The module ray, or a UserError with the command that installs it."""
     if importlib.util.find_spec("ray") is None:
         raise UserError(
             "more than one device needs Ray, which is not installed.",

@@ -67,7 +67,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """Something the user should hear of."""
+    """A message for the user."""
 
     text: str
 
@@ -89,7 +89,7 @@ class Worker:
         self._model: Model | None = None
 
     def place(self) -> WorkerAddress:
-        """Answered before anything is loaded."""
+        """Host and process, before anything is loaded."""
         return WorkerAddress(host=platform.node(), pid=os.getpid())
 
     def load(self, setup: WorkerSetup) -> Ready | Failed:

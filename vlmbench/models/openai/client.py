@@ -45,7 +45,7 @@ class NoReply(Exception):
 
 
 class _Passing(Exception):
-    """A failure that may pass."""
+    """A failure after which the same request may succeed."""
 
     def __init__(self, reason: str, asked_wait: float | None = None, *, unreached: bool = False) -> None:
         super().__init__(reason)
