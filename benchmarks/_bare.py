@@ -23,6 +23,7 @@ from vlmbench.answers.short import match_anls, match_any, match_contained, match
 from vlmbench.answers.vqa import match_consensus, match_equal
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
 from vlmbench.errors import DataError, UnknownName, UserError
+from vlmbench.files.json_files import read_yaml
 from vlmbench.prompts import SHORT
 
 from ._choice import MultipleChoice
@@ -166,12 +167,7 @@ def yaml_beside(path: Path) -> dict[str, Any]:
     beside = _yaml(path)
     if not beside.is_file():
         return {}
-    import yaml
-
-    try:
-        settings = yaml.safe_load(beside.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"is not YAML: {' '.join(str(error).split())}.", file=beside) from None
+    settings = read_yaml(beside) or {}
     if not isinstance(settings, dict):
         raise UserError(f"must be a mapping with some of {', '.join(KEYS)}.", file=beside)
     return {str(key): _checked(beside, str(key), value) for key, value in settings.items()}

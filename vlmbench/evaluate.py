@@ -24,7 +24,7 @@ from vlmbench.engine.status import RunProgress, SilentProgress
 from vlmbench.errors import DataError
 from vlmbench.store import RunFolder
 
-_UNWATCHED = SilentProgress()
+_SILENT = SilentProgress()
 PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
 
 
@@ -53,7 +53,7 @@ def evaluate(
     table: Table,
     model: Model,
     folder: RunFolder,
-    watch: RunProgress = _UNWATCHED,
+    progress: RunProgress = _SILENT,
     judge: Judge | None = None,
     *,
     rows: Iterable[Row] | None = None,
@@ -68,7 +68,7 @@ def evaluate(
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     folder.lock_to(spec, facts, sitting())
     images = BlindImages(table.images) if spec.blind else table.images
-    responses, timing = answer(plan, model, folder, images, watch)
+    responses, timing = answer(plan, model, folder, images, progress)
     folder.finish([s.id for s in samples], folder.responses())
     return scored_run(
         spec,

@@ -85,7 +85,7 @@ def _open(data: bytes) -> Image:
     except Pillow.DecompressionBombError as error:
         raise _too_large(_first_number(str(error))) from None
     except UnidentifiedImageError:
-        raise DataError(f"these {len(data)} bytes are no picture in any known format.") from None
+        raise DataError(f"these {len(data)} bytes are not a picture in any known format.") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(f"the picture is cut off or damaged ({error}).") from error
     # Pillow's own check can be switched off by any library that dislikes it.

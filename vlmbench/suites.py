@@ -14,6 +14,7 @@ from typing import Any
 
 from vlmbench.data.home import home
 from vlmbench.errors import UserError
+from vlmbench.files.json_files import read_yaml
 
 FILE = "suites.yaml"
 
@@ -39,14 +40,14 @@ def expand(names: Iterable[str]) -> list[str]:
 
 
 def _named(path: Path) -> dict[str, tuple[str, ...]]:
-    document = _read(path)
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise UserError("must be a mapping from names to lists of benchmarks.", file=path)
     return {str(name): _names(path, members, str(name)) for name, members in document.items()}
 
 
 def _listed(path: Path) -> tuple[str, ...]:
-    document = _read(path)
+    document = read_yaml(path)
     if isinstance(document, dict):
         table = path.with_suffix(".tsv")
         fix = f"Run the benchmark beside it with `--bench {table}`." if table.is_file() else None
@@ -58,14 +59,3 @@ def _names(path: Path, members: Any, key: str | None = None) -> tuple[str, ...]:
     if not isinstance(members, list) or not members or not all(isinstance(m, str) for m in members):
         raise UserError("must be a list of benchmark names, one at least.", file=path, key=key)
     return tuple(str(path.parent / m) if m.endswith(".tsv") else m for m in members)
-
-
-def _read(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror}).", file=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"is no YAML: {' '.join(str(error).split())}.", file=path) from None

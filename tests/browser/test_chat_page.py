@@ -204,7 +204,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(
     seen.page.wait_for_selector("#question textarea", timeout=WAIT)
     seen.page.set_input_files("#question input[type=file]", str(file))
     ask(seen, "What is it?")
-    seen.page.wait_for_selector("text=no picture in any known format", timeout=WAIT)
+    seen.page.wait_for_selector("text=not a picture in any known format", timeout=WAIT)
     seen.see("no-picture")
     assert seen.page.locator("#chat-0 [data-testid=bot]").count() == 0
 

@@ -132,7 +132,7 @@ def test_four_and_eight_bits_on_a_processor(piped: Piped, shapes: str) -> None:
     ("flags", "code", "why"),
     [
         (("--model", "echo", "--image", "/none.png"), 1, "no such picture"),
-        (("--model", "echo", "--image", __file__), 1, "no picture in any known format"),
+        (("--model", "echo", "--image", __file__), 1, "not a picture in any known format"),
         (("--model", "echo", "--image", "ftp://host/a.png"), 1, "http or https"),
         (("--model", "openai:gpt@http://host"), 2, "hold no conversation"),
         (("--model", "no-such-model"), 2, "no model named"),

@@ -20,7 +20,7 @@ def test_a_request_that_cannot_be_asked_fails_alone(tiny_model: TinyModel) -> No
     model = load_hf(str(tiny_model("idefics3")), device="cpu", batch_size=8)
     mixed = answers(model, [*odd, *questions()], images)
     assert {name for name, r in mixed.items() if r.finish == "error"} == {"broken", "cut", "absent"}
-    assert "no picture in any known format" in (mixed["broken"].error or "")
+    assert "not a picture in any known format" in (mixed["broken"].error or "")
     assert "cut off" in (mixed["cut"].error or "")
     assert "not in the data" in (mixed["absent"].error or "")
     assert {name: mixed[name] for name in answers(model, questions())} == answers(model, questions())

@@ -63,7 +63,7 @@ def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch
 def test_what_is_no_model_at_all(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"")
-    with pytest.raises(ModelError, match="this is another"):
+    with pytest.raises(ModelError, match="this is neither"):
         load_model(str(file))
     with pytest.raises(ModelError, match="no such folder"):
         load_model(str(tmp_path / "nowhere"))

@@ -49,7 +49,7 @@ def test_the_users_own_suites_have_names(home: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("[]", "one at least"), ("- 3", "benchmark names"), ("a: [", "no YAML"), ("family: yes-no", "mapping")],
+    [("[]", "one at least"), ("- 3", "benchmark names"), ("a: [", "not YAML"), ("family: yes-no", "mapping")],
 )
 def test_a_wrong_file_is_explained(home: Path, text: str, complaint: str) -> None:
     (home / "bad.yaml").write_text(text, "utf-8")

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol, cast
 from vlmbench import __version__
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
+from vlmbench.files.json_files import read_yaml
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",
@@ -108,14 +109,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespac
 
 
 def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
-    import yaml
-
-    try:
-        options = yaml.safe_load(path.read_text("utf-8")) or {}
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror}).", file=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not YAML: {_yaml_problem(error)}.", file=path) from None
+    options = read_yaml(path, raises=UsageError) or {}
     if not isinstance(options, dict):
         raise UsageError("must be a mapping of option names to values.", file=path)
     actions: dict[str, Any] = {o.lstrip("-"): a for a in parser._actions for o in a.option_strings}
@@ -126,14 +120,6 @@ def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
         action = actions[name]
         parser.set_defaults(**{action.dest: _config_value(path, action, name, value)})
         action.required = False
-
-
-def _yaml_problem(error: Exception) -> str:
-    """The parser's problem with its line, without its quotation of the file."""
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    if mark is None or problem is None:
-        return " ".join(str(error).split())
-    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:

@@ -53,7 +53,7 @@ def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) ->
 
 
 def answer(
-    plan: RunPlan, model: Model, folder: RunFolder, images: ImageSource, watch: RunProgress
+    plan: RunPlan, model: Model, folder: RunFolder, images: ImageSource, progress: RunProgress
 ) -> tuple[dict[str, Response], Mapping[str, Any]]:
     """All answers of the run by sample id, old and new, and how long the new ones took.
 
@@ -70,19 +70,19 @@ def answer(
     answers |= {response.id: response for response in problems}
     open_requests = [r for r in plan.requests if r.id not in answers]
     budget, started = Budget(model), time.perf_counter()
-    watch.begin(len(plan.samples), len(kept))
+    progress.begin(len(plan.samples), len(kept))
     try:
         for response in problems:
             folder.append(response)
-            watch.advance(response)
+            progress.advance(response)
         for response in model.generate(open_requests, images) if open_requests else ():
             folder.append(response)
             answers[response.id] = response
-            watch.advance(response)
+            progress.advance(response)
             if remark := budget.remark():
-                watch.say(remark)
+                progress.say(remark)
     finally:
-        watch.end()
+        progress.end()
     took = timing(time.perf_counter() - started, len(open_requests), len(kept))
     # A model may know more: which way its answers came, what was shared.
     return answers, {**took, **(getattr(model, "timing", {}) if open_requests else {})}

@@ -18,7 +18,7 @@ from typing import Any
 
 from vlmbench.domain import Request, Response
 from vlmbench.errors import RunFolderError
-from vlmbench.files.json_files import as_line, line_object
+from vlmbench.files.json_files import append_line, line_object
 from vlmbench.store import disk_error, make_folder
 
 JUDGE = "judge.jsonl"
@@ -65,8 +65,7 @@ class JudgeLog:
 
     def _append(self, path: Path, line: Mapping[str, Any]) -> None:
         try:
-            with path.open("ab") as file:
-                file.write(as_line(line))
+            append_line(path, line)
         except OSError as error:
             raise disk_error(path.parent, error) from error
 

@@ -68,10 +68,10 @@ class Judge:
         name: str,
         limit: int | None = None,
         prices: Prices | None = None,
-        watch: RunProgress | None = None,
+        progress: RunProgress | None = None,
     ) -> None:
         self._model, self._log, self._name = model, log, name
-        self._limit, self._prices, self._watch = limit, prices, watch or SilentProgress()
+        self._limit, self._prices, self._progress = limit, prices, progress or SilentProgress()
         self._rows: dict[RuleSet, int] = {}
         self._replies: dict[RuleSet, int] = {}
         self._asked = 0
@@ -155,8 +155,8 @@ class Judge:
         self._asked += len(batch)
         bar = len(batch) >= _WORTH_A_BAR
         if bar:
-            self._watch.say(f"asking the judge {self._name} about {len(batch)} answers")
-            self._watch.begin(len(batch), 0)
+            self._progress.say(f"asking the judge {self._name} about {len(batch)} answers")
+            self._progress.begin(len(batch), 0)
         try:
             for response in self._model.generate(list(batch.values()), {}):
                 key = keys[response.id]
@@ -165,10 +165,10 @@ class Judge:
                 if response.finish == "error":
                     self._failed.add(key)
                 if bar:
-                    self._watch.advance(response)
+                    self._progress.advance(response)
         finally:
             if bar:
-                self._watch.end()
+                self._progress.end()
 
     def _move(
         self,

@@ -1,4 +1,4 @@
-"""JSON from files: what cannot be read is refused with the file, the line and what was expected there.
+"""JSON and YAML from files: what cannot be read is refused with the file, the line and the reason.
 
 `read_object` is for files that must be whole. `object_or_none` is for notes that vlmbench writes for itself
 and can do without. `line_object` and `as_line` are for JSON Lines, where a killed process may leave half
@@ -74,6 +74,33 @@ def line_object(line: bytes | str) -> dict[str, Any] | None:
 def as_line(document: Mapping[str, Any]) -> bytes:
     """One line of JSON Lines; half a character, as a model may write one, stays what it is."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def append_line(file: Path, document: Mapping[str, Any]) -> None:
+    """Add one line to a file of JSON Lines; the file is closed again, so that the line is with the system."""
+    with file.open("ab") as lines:
+        lines.write(as_line(document))
+
+
+def read_yaml(file: Path, *, raises: type[UserError] = UserError) -> Any:
+    """The value in a YAML file; None where it is empty."""
+    import yaml
+
+    try:
+        return yaml.safe_load(file.read_text("utf-8"))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}."
+    except (yaml.YAMLError, ValueError) as error:
+        what = f"is not YAML: {_yaml_problem(error)}."
+    raise raises(what, file=file)
+
+
+def _yaml_problem(error: Exception) -> str:
+    """The parser's problem with its line, without its quotation of the file."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def kind_of(value: Any) -> str:

@@ -120,7 +120,7 @@ def where(spec: str) -> str:
     if path.is_dir() or (path.is_file() and path.suffix in FILES):
         return str(path)
     if path.exists():
-        raise ModelError("a model is a folder or a .pth file, and this is another.", file=path, fix=ACCEPTED)
+        raise ModelError("a model is a folder or a .pth file, and this is neither.", file=path, fix=ACCEPTED)
     if path.is_absolute() or spec.startswith((".", "~")):
         raise ModelError("there is no such folder.", file=path, fix=ACCEPTED)
     if _HUB_ID.fullmatch(spec):

@@ -89,7 +89,7 @@ def open_judge(args: argparse.Namespace, log: Path | None, watch: RunProgress) -
         log = log / JUDGE
     replies = JudgeLog(log, args.judge, facts, fresh=getattr(args, "fresh", False))
     return Judge(
-        model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, watch=watch
+        model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, progress=watch
     )
 
 

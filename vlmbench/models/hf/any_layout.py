@@ -1,4 +1,4 @@
-"""Checkpoints that are no folder of transformers' own: read in parts and put together here.
+"""Checkpoints in another layout than transformers' own folders: read in parts and put together here.
 
 Official and xtuner folders, adapters, .pth files and DeepSpeed's folders of training. `--llm`, `--vision`
 and `--template` name what such a checkpoint does not hold itself.

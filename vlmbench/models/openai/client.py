@@ -1,7 +1,7 @@
 """One server: requests retried with growing waits, refusals sorted, the key kept out of every text.
 
 answered                                   a Reply
-429, 5xx, timeout, closed, no JSON         tried again, then NoReply
+429, 5xx, timeout, closed, not JSON        tried again, then NoReply
 any other refusal                          NoReply: this request's own fault
 401, 403, 404, moved, an empty account     ModelError: no request would fare better
 
@@ -196,7 +196,7 @@ class ChatClient:
         try:
             document = response.json()
         except ValueError:
-            raise _Passing("the reply is no JSON") from None
+            raise _Passing("the reply is not JSON") from None
         if (error_sent := error_in(document)) is not None:
             raise self._refusal(response, path, meant(error_sent))
         try:
