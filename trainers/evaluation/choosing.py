@@ -7,17 +7,17 @@ the highest, and of them the earliest is taken: it cost least and had least time
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlmbench.files.atomic import atomic_file
+from vlmbench.files.json_files import as_line, whole_lines
 from vlmbench.model_files.weights import save_json
 from vlmbench.stats import Difference, holm
 from vlmbench.trainers.evaluation.candidates import Candidate, Value
-from vlmbench.trainers.training.metrics import METRICS, whole_lines
+from vlmbench.trainers.training.metrics import METRICS
 
 LEVEL = 0.05
 RULE = (
@@ -88,9 +88,8 @@ def log_values(work_dir: Path, values: Iterable[Value]) -> None:
         for value in values
     }  # fmt: skip
     kept = [line for line in whole_lines(file) if (line.get("step"), line.get("benchmark")) not in fresh]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (*kept, *fresh.values()))
     with atomic_file(file) as aside:
-        aside.write_text(text, "utf-8")
+        aside.write_bytes(b"".join(map(as_line, (*kept, *fresh.values()))))
 
 
 def is_logged(work_dir: Path, step: int, benchmarks: Iterable[str]) -> bool:

@@ -6,7 +6,6 @@ WORK_DIR/stopped-at-step-N.jsonl     a line for each rank: its loss and the ids 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vlmbench.errors import DataError, UserError
+from vlmbench.files.json_files import as_line
 from vlmbench.plain_text import visible
 from vlmbench.trainers.recipe.model import Data
 
@@ -95,7 +95,7 @@ def batch_kept(work_dir: Path, step: int, rank: int, loss: float, records: Seque
         file = work_dir / f"stopped-at-step-{step}.jsonl"
         with contextlib.suppress(OSError):
             if rank == 0:
-                file.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in every), "utf-8")
+                file.write_bytes(b"".join(map(as_line, every)))
         if isinstance(stopped, StoppedElsewhere):
             raise
         what = f"{stopped.what} All {sum(len(one['records']) for one in every)} ids: {file}."

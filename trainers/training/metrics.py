@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import writing
-from vlmbench.files.json_files import line_object
+from vlmbench.files.json_files import append_line, as_line, whole_lines
 
 METRICS, TALKS, BOARD = "metrics.jsonl", "samples.jsonl", "tensorboard"
 
@@ -60,8 +59,7 @@ class Metrics:
     def add(self, reading: StepMetrics) -> None:
         """One line, flushed."""
         with written(self._file):
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(reading)) + "\n")
+            append_line(self._file, asdict(reading))
             if self._board is not None:
                 for name, value in _scalars(reading).items():
                     self._board.add_scalar(name, value, reading.step)
@@ -103,16 +101,8 @@ def _board(folder: Path, after: int) -> Any:
 
 def _cut(file: Path, after: int) -> None:
     if file.is_file():
-        kept = [
-            json.dumps(line, ensure_ascii=False) + "\n" for line in whole_lines(file) if line["step"] <= after
-        ]
-        file.write_text("".join(kept), "utf-8")
-
-
-def whole_lines(file: Path) -> list[dict[str, Any]]:
-    """Its whole lines: a killed process may have left half a line at the end."""
-    lines = file.read_bytes().split(b"\n") if file.is_file() else []
-    return [line for text in lines if (line := line_object(text)) is not None]
+        kept = [as_line(line) for line in whole_lines(file) if line["step"] <= after]
+        file.write_bytes(b"".join(kept))
 
 
 class Throughput:

@@ -5,7 +5,6 @@ In the sample conversation the model is shown a drawn picture and asked what it 
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from vlmbench.files.json_files import append_line
 from vlmbench.images import pad_to_square
 from vlmbench.plain_text import visible
 from vlmbench.shapes import picture
@@ -122,8 +122,8 @@ def note(work_dir: Path, step: int, answers: list[str]) -> None:
     """Append a line to samples.jsonl."""
     line = {"step": step, "said": dict(zip(QUESTIONS, answers, strict=True))}
     talks = work_dir / TALKS
-    with written(talks), talks.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with written(talks):
+        append_line(talks, line)
 
 
 def _input(question: str, recipe: Recipe, start: Start, features: int) -> Any:

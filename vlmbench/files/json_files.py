@@ -82,6 +82,12 @@ def append_line(file: Path, document: Mapping[str, Any]) -> None:
         lines.write(as_line(document))
 
 
+def whole_lines(file: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON Lines, damaged lines left out; none where there is no file."""
+    lines = file.read_bytes().split(b"\n") if file.is_file() else []
+    return [document for line in lines if (document := line_object(line)) is not None]
+
+
 def read_yaml(file: Path, *, raises: type[UserError] = UserError) -> Any:
     """The value in a YAML file; None where it is empty."""
     import yaml
