@@ -8,7 +8,6 @@ slow disk slows nothing down. A run never reads it back.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from vlmbench.domain import Response
-from vlmbench.files.heartbeat import repeatedly
+from vlmbench.files.heartbeat import repeatedly, write_note
 from vlmbench.store import STATUS
 
 EVERY = 1.0
@@ -132,12 +131,8 @@ class StatusFile:
 
     def _write(self) -> None:
         """In place at once. Neither a full disk nor a mistake of ours stops a run here."""
-        aside = self._path.with_name(f".{STATUS}.{os.getpid()}.tmp")
         try:
-            aside.write_text(json.dumps(self.document(), indent=1) + "\n", "utf-8")
-            aside.replace(self._path)
-        except OSError:
-            pass
+            write_note(self._path, self.document(), indent=1)
         except Exception as error:
             if not self._complained:
                 self._complained = True

@@ -41,10 +41,10 @@ def repeatedly(act: Callable[[], None], every: float) -> Iterator[None]:
         thread.join()
 
 
-def write_note(file: Path, note: Mapping[str, Any]) -> None:
+def write_note(file: Path, note: Mapping[str, Any], indent: int | None = None) -> None:
     """Put a small JSON file in place at once. A full disk is left to the work itself to report."""
     with suppress(OSError), atomic_file(file) as aside:
-        aside.write_text(json.dumps(note), "utf-8")
+        aside.write_text(json.dumps(note, indent=indent) + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
