@@ -7,7 +7,7 @@ from vlmbench.progress import Progress
 
 
 class AnswerProgress:
-    """Draws what the engine tells its `Watch`: rows answered, and how many of them are errors."""
+    """Draws what the engine reports as `RunProgress`: rows answered, and how many of them are errors."""
 
     def __init__(self) -> None:
         self._progress = Progress("answering", "rows")
