@@ -1,7 +1,8 @@
-"""Which runs may be ranked, and why the others stand apart.
+"""Which runs are ranked, and why the others are shown apart.
 
-Ranked are whole runs with a figure under the board's rule set, of the one dataset that counts under a
-benchmark's name, one run of a model each.
+A ranked run is complete, has a figure under the board's rule set, and used the dataset that counts for its
+benchmark's name; each model has one. Runs decoded differently share a column; the settings are shown beside
+each figure.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from vlmbench.domain import Card, RuleSet
+from vlmbench.domain import Card, Decoding, RuleSet
 from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.leaderboards.board.names import shown
-from vlmbench.leaderboards.board.nouns import Apart, Figure, Why
+from vlmbench.leaderboards.board.nouns import Apart, BoardFigure, Why
 from vlmbench.leaderboards.board.scores import ColumnScores
 
 Asked = tuple[str, str, str | None]
-"""Benchmark, prompts, judge: what a column is."""
+"""Benchmark, digest of the prompts, judge: the runs of one column agree in all three."""
+
+
+_DEFAULTS = asdict(Decoding())
+_SIZED = {"max_new_tokens", "num_beams", "seed"}
+"""Whole numbers; the other settings are numbers or booleans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +37,8 @@ class Entrant:
     run: FinishedRun
     folder: str
     model: tuple[str, str]
-    """Name, and a digest: of the model's files, and of a name that cannot be shown whole."""
-    figure: Figure
+    """Name, and a digest of the model's files."""
+    figure: BoardFigure
     asked: Asked
     dataset: str
 
@@ -39,7 +46,7 @@ class Entrant:
 def entrants_of(
     runs: Mapping[str, FinishedRun], rules: RuleSet, cards: Mapping[str, Card]
 ) -> tuple[list[Entrant], list[Apart]]:
-    """What may be ranked of the runs by the name of their folder, and every other run with the reason."""
+    """The runs that are ranked, and every other run with the reason; `runs` is by folder."""
     whole, apart = _sorted_out(runs, rules)
     alike, other_data = _of_one_dataset(whole, cards)
     entrants, doubles = _without_doubles(alike, rules)
@@ -91,7 +98,9 @@ def _why_apart(run: FinishedRun, rules: RuleSet) -> tuple[Why, str, tuple[int, .
     return next(((why, detail, numbers) for why, true, detail, numbers in checks if true), None)
 
 
-def _apart(run: FinishedRun, folder: str, why: Why, detail: str = "", figure: Figure | None = None) -> Apart:
+def _apart(
+    run: FinishedRun, folder: str, why: Why, detail: str = "", figure: BoardFigure | None = None
+) -> Apart:
     return Apart(
         model=shown(run.model),
         benchmark=shown(run.benchmark),
@@ -102,12 +111,12 @@ def _apart(run: FinishedRun, folder: str, why: Why, detail: str = "", figure: Fi
     )
 
 
-def _figure(run: FinishedRun, rules: RuleSet) -> Figure | None:
+def _figure(run: FinishedRun, rules: RuleSet) -> BoardFigure | None:
     headline = run.results["by_rules"].get(rules, {}).get("headline")
     if headline is None or headline["value"] is None:
         return None
     interval = headline["ci95"]
-    return Figure(
+    return BoardFigure(
         value=headline["value"],
         unit=shown(headline["unit"]),
         ci95=(interval[0], interval[1]) if interval else None,
@@ -121,21 +130,21 @@ def _judge(run: FinishedRun) -> str | None:
 
 
 def _digest(run: FinishedRun) -> str:
-    """What the model's files are; versions of libraries may change without making it another model.
+    """A short digest of the model's files, not of library versions, which do not make it another model.
 
-    Names that only differ in what is not shown, like their ends after many characters, are told apart by it.
+    A name too long to be shown whole is part of it, so that two such models stay two.
     """
     facts = run.facts.get("model")
     files = facts.get("files", facts) if isinstance(facts, Mapping) else facts
-    told = files if shown(run.model) == run.model else [run.model, files]
-    text = json.dumps(told, sort_keys=True, ensure_ascii=True, default=str)
+    identity = files if shown(run.model) == run.model else [run.model, files]
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def _of_one_dataset(
     entrants: Sequence[Entrant], cards: Mapping[str, Card]
 ) -> tuple[list[Entrant], list[Apart]]:
-    """The published file where it is known and was asked; else the one that most runs were asked."""
+    """Keep the runs of the published file where there are any, else those of the file that most runs used."""
     counts: dict[str, Counter[str]] = {}
     for entrant in entrants:
         counts.setdefault(entrant.run.benchmark, Counter())[entrant.dataset] += 1
@@ -153,7 +162,7 @@ def _of_one_dataset(
 
 
 def _without_doubles(entrants: Sequence[Entrant], rules: RuleSet) -> tuple[list[Entrant], list[Apart]]:
-    """Of a model's equal runs the soundest; of runs that differ none."""
+    """Keep one of a model's equal runs, the one with the best scores file; of runs that differ none."""
     alike: dict[Hashable, list[Entrant]] = {}
     for entrant in entrants:
         alike.setdefault((entrant.model, entrant.asked), []).append(entrant)
@@ -170,9 +179,47 @@ def _without_doubles(entrants: Sequence[Entrant], rules: RuleSet) -> tuple[list[
 
 
 def _soundness(entrant: Entrant, rules: RuleSet) -> int:
-    """Scores to test by are better than none, and none are better than damaged ones."""
+    """2 with scores that can be tested, 1 without, 0 with damaged ones."""
     try:
         units = ColumnScores(rules, {}).units(entrant.run)
     except UserError:
         return 0
     return 2 if units is not None and units.keys else 1
+
+
+def decodings_of(run: FinishedRun) -> tuple[Decoding, ...]:
+    """The settings locked in run.json; empty where it has none or they are malformed."""
+    facts = run.facts.get("decoding")
+    if not isinstance(facts, list) or not facts or len(facts) > 9:
+        return ()
+    return tuple(_decoding(setting) for setting in facts) if all(map(_sound, facts)) else ()
+
+
+def decoded(settings: Iterable[Decoding]) -> str:
+    """The settings as text; runs count as decoded alike where this text is equal."""
+    return "; ".join(map(_in_words, settings))
+
+
+def _sound(setting: Any) -> bool:
+    if not isinstance(setting, Mapping) or "max_new_tokens" not in setting:
+        return False
+    return all(
+        isinstance(value, bool)
+        if name == "do_sample"
+        else isinstance(value, int if name in _SIZED else int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e9
+        for name, value in setting.items()
+        if name in _DEFAULTS
+    )
+
+
+def _decoding(setting: Mapping[str, Any]) -> Decoding:
+    return Decoding(**{name: setting[name] for name in _DEFAULTS if name in setting})
+
+
+def _in_words(setting: Decoding) -> str:
+    way = f"sampling at {setting.temperature}" if setting.do_sample else "greedy"
+    top = f" from the top {setting.top_p}" if setting.do_sample and setting.top_p != 1 else ""
+    beams = f", {setting.num_beams} beams" if setting.num_beams != 1 else ""
+    return f"{way}{top}{beams}, at most {setting.max_new_tokens} tokens"

@@ -1,15 +1,22 @@
-"""What a name says: a model's family and size, a benchmark's suite and languages."""
+"""Names of models and benchmarks: family, size, suite and language, and how they may be published.
+
+The page is public, so that names and reasons lose the paths of the machine that made the runs.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import dropwhile, takewhile
 
+from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
 
 LONGEST = 80
-"""Names are cut after so many characters."""
+"""Characters after which a name is cut."""
 
 _FAMILIES = (
     "LLaVA",
@@ -30,13 +37,32 @@ _FAMILIES = (
 _SIZE = re.compile(r"(?<![\d.A-Za-z])(\d{1,4}(?:[._]\d{1,3})?)([bBmM])(?![A-Za-z])")
 
 
+_TYPED = re.compile(r"(?P<engine>(?:echo|vllm|openai):)?(?P<at>@?)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_SERVER = re.compile(r"@(?:\w+://)(?:[^/@]*@)?(?P<host>[^/]*).*", re.DOTALL)
+_LOCAL = re.compile(
+    r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]"  # how a path begins
+    r"|.*\\|[^/<>|*?]+/[^/<>|*?]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
+    re.DOTALL,
+)
+# Names that every training gives its result; the folder above identifies the model (`demo_dusk/model`).
+_NAMELESS = re.compile(
+    r"(?:vllm:)?(?:model|hf|merged|best|last|latest|final|output"
+    r"|(?:checkpoint|iter|epoch|step)[-_]?\d+(?:_hf|_xtuner|_official)?(?:\.pth?)?)",
+    re.IGNORECASE,
+)
+_PATH = re.compile(
+    r"(?<![\w/.:<])(?:[A-Za-z]:[/\\]|~/|\.{0,2}/)(?:[^/\\`'\"<>|\s]+[/\\])+(?P<last>[^/\\`'\"<>|\s]+)"
+    r"|(?<=[@:])/(?:[^/\\`'\"<>|\s]+/)+(?P<file>[^/\\`'\"<>|\s]+)"
+)
+
+
 def shown(name: str) -> str:
-    """A stranger's name on one line, not endless."""
+    """The name on one line, cut where it is too long."""
     return visible(name, LONGEST) or "�"
 
 
 def family_of(model: str) -> str:
-    """The family whose name stands first in the model's, else its first word."""
+    """The first known family in the model's name, else its first word."""
     text = model.casefold()
     found = [(text.find(family.casefold()), family) for family in _FAMILIES if family.casefold() in text]
     if found:
@@ -46,12 +72,12 @@ def family_of(model: str) -> str:
 
 
 def _in_words(character: str) -> bool:
-    """Letters of every script, and the marks that some of them carry."""
+    """Whether it is a letter of any script or a mark on one."""
     return unicodedata.category(character)[0] in "LM"
 
 
 def billions_in(model: str) -> float | None:
-    """Parameters in billions, where the name states them: `7B`, `1_8b`, `500M`."""
+    """Parameters in billions if the name states them: `7B`, `1_8b`, `500M`."""
     found = _SIZE.search(model)
     if found is None:
         return None
@@ -60,12 +86,56 @@ def billions_in(model: str) -> float | None:
 
 
 def suite_of(benchmark: str) -> tuple[str, str]:
-    """The heading a column stands under, and what is left of its name."""
+    """The heading of a column, and the rest of its name."""
     head, _, rest = benchmark.partition("_")
     return head, rest.replace("_", " ") or head
 
 
 def languages_of(benchmark: str) -> tuple[str, ...]:
-    """The language that a name ends in; English where it says none."""
+    """The benchmark's languages by its name; English where it names none."""
     words = re.split(r"[ _()-]", benchmark.upper())
     return ("zh",) if "CN" in words or benchmark.startswith("CCBench") else ("en",)
+
+
+def public_names(models: Iterable[str]) -> dict[str, str]:
+    """Each model's name without its folder; with the last one where names would be equal or generic."""
+    models = sorted(set(models))
+    short = {model: _named(model, 1) for model in models}
+    often = Counter(short.values())
+    return {
+        model: name if often[name] == 1 and not _NAMELESS.fullmatch(name) else _named(model, 2)
+        for model, name in short.items()
+    }
+
+
+def with_public_names(runs: Mapping[str, FinishedRun]) -> dict[str, FinishedRun]:
+    """The runs with public names of models and judges."""
+    judges = {folder: str(run.results["judged"]["model"] or "") for folder, run in runs.items()}
+    names = public_names([run.model for run in runs.values()])
+    called = public_names(judges.values())
+    return {folder: _called(run, names[run.model], called[judges[folder]]) for folder, run in runs.items()}
+
+
+def without_folders(text: str) -> str:
+    """The text with every path cut to its last part."""
+    return _PATH.sub(lambda found: found["last"] or found["file"], text)
+
+
+def _called(run: FinishedRun, model: str, judge: str) -> FinishedRun:
+    judged = run.results["judged"]
+    if (model, judge or None) == (run.model, judged["model"]):
+        return run
+    return replace(run, results={**run.results, "model": model, "judged": {**judged, "model": judge or None}})
+
+
+def _named(model: str, parts: int) -> str:
+    typed = _TYPED.fullmatch(model)
+    engine, at, rest = typed.group("engine", "at", "rest") if typed else (None, "", model)
+    kind = (engine or "").lower()
+    server = ""
+    if kind == "openai:" and (found := _SERVER.search(rest)):
+        rest, server = rest[: found.start()], f"@{found['host']}" if parts > 1 else ""
+    # After `echo:` comes its answer, or @ and a file.
+    if at or (kind != "echo:" and _LOCAL.match(rest)):
+        rest = "/".join([part for part in re.split(r"[/\\]+", rest) if part][-parts:]) or rest
+    return f"{engine or ''}{at}{rest}{server}"

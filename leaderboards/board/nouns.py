@@ -1,4 +1,4 @@
-"""The nouns of a leaderboard: columns, models, what stands apart, what was refused, what is quoted."""
+"""The data of a leaderboard: columns, models, runs shown apart, refused folders, quoted tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Why = Literal[
     "copy",
     "twice",
 ]
-"""Why a run stands apart. The page has a sentence for each in every language."""
+"""Why a run is shown apart. The page has a sentence for each in both languages."""
 
 DATE_UNKNOWN = "date not known"
 UNKNOWN = "not known"
@@ -31,19 +31,19 @@ REASONS: Mapping[Why, str] = {
     "incomplete": "incomplete: rows have no answer, or an error",
     "partial": "partial: only some of the questions were asked",
     "withheld": "the benchmark's answers are withheld",
-    "judge": "waits for a judge",
+    "judge": "not scored yet: needs a judge",
     "rules": "was not scored under this rule set",
     "empty": "nothing could be scored",
-    "unlocked": "run.json does not say which dataset and prompts were asked",
+    "unlocked": "run.json does not record the dataset and the prompts",
     "dataset": "another dataset under the same name",
     "copy": "the same run again, already counted",
-    "twice": "two runs of this model that differ; which one counts is not ours to choose",
+    "twice": "two different runs of this model; vlmbench does not choose which one counts",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One number with what it rests on."""
+class BoardFigure:
+    """A headline with its unit, interval and number of questions or rows."""
 
     value: float
     unit: str
@@ -52,38 +52,38 @@ class Figure:
 
     @property
     def scale(self) -> int:
-        """What turns it into the number that people speak of: percent for fractions."""
+        """The factor to the number that is shown: percent for fractions."""
         return 100 if self.unit == "fraction" else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A model's figure in one column, and where that puts it."""
+class ColumnResult:
+    """A model's figure in one column, with its band and places."""
 
-    figure: Figure
+    figure: BoardFigure
     folder: str
     band: int | None = None
-    """From 1, the best; None where the run has no scores to test by."""
+    """From 1, the best; None where the run could not be tested."""
     ranks: tuple[int, int] | None = None
     """The first and last place that its own paired tests leave open."""
     leader: str | None = None
-    """The best model of the band, which this one cannot be told apart from; None: it is that model."""
+    """The best model of the band, from which this one cannot be told apart; None: it is that model."""
     p: float | None = None
     """Of the paired test against the leader, by Holm's method over all tests of the leader."""
     untested: str | None = None
     """Why there is no band."""
     decoding: tuple[Decoding, ...] = ()
-    """How its answers were made, as far as the run says."""
+    """The decoding settings, where run.json has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class BoardColumn:
     """Runs that answered the same questions in the same words, under one rule set."""
 
     key: str
     benchmark: str
     group: str
-    """Columns of one group stand under one heading."""
+    """The heading that columns of one suite share."""
     title: str
     measure: str
     """Name of the headline figure."""
@@ -94,14 +94,14 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class BoardEntry:
     """A model, told from others of its name by its files."""
 
     name: str
     family: str
     billions: float | None
     """Parameters, as the name states them."""
-    places: Mapping[str, Place]
+    places: Mapping[str, ColumnResult]
     """By column key."""
 
 
@@ -114,9 +114,9 @@ class Apart:
     folder: str
     why: Why
     detail: str = ""
-    figure: Figure | None = None
+    figure: BoardFigure | None = None
     numbers: tuple[int, ...] = ()
-    """What the detail counts, for languages that say it in other words."""
+    """The numbers in `detail`, for the page's Chinese sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,23 +136,23 @@ class QuotedRow:
     billions: float | None
     figures: tuple[str | None, ...]
     notes: Mapping[int, str]
-    """By place of the figure: that another source prints another one."""
+    """By number of the figure: another source that prints another figure."""
     rule_sets: tuple[RuleSet | None, ...] = ()
     """Of each figure, the rule set here that scores as its source did; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotedTable:
-    """One published table with where, when and under which rules it was printed."""
+    """One published table with its source, date and rules."""
 
     title: str
     source: str
     date: str | None
-    """When the source first had all of it; None where that is not known."""
+    """When the source first had the whole table; None where that is not known."""
     dated: str
     """How that is known, or why not."""
     rules: str
-    """What the source says of its rules."""
+    """The source's own words about its rules."""
     benchmarks: tuple[str, ...]
     languages: tuple[tuple[str, ...], ...]
     rows: tuple[QuotedRow, ...]
@@ -164,13 +164,13 @@ class QuotedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Everything that a page shows."""
+    """Everything that the page shows."""
 
     rules: RuleSet
-    columns: tuple[Column, ...]
-    entries: tuple[Entry, ...]
+    columns: tuple[BoardColumn, ...]
+    entries: tuple[BoardEntry, ...]
     apart: tuple[Apart, ...]
     refused: tuple[Refused, ...]
     quoted: tuple[QuotedTable, ...]
     reports: Mapping[str, str] = field(default_factory=dict)
-    """Addresses from the page, by folder, of what shows a run's pictures and answers."""
+    """Relative addresses of the runs' report pages, by folder."""

@@ -1,23 +1,20 @@
-"""The board as one HTML file that asks nobody for anything.
-
-What came from models is data in a script tag that no browser runs; the page's own script draws it as text.
-The policy in the head lets that script and style run, by their digests, and nothing else.
-"""
+"""The board as one HTML file (see `vlmbench.html_page`), and as a badge for a README."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from vlmbench.domain import Decoding
-from vlmbench.leaderboards.board.columns import DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
-from vlmbench.leaderboards.board.headlines import NO_MEAN
-from vlmbench.leaderboards.board.nouns import Board, Figure, Place
+from vlmbench.html_page import content_policy, filled, json_for_html, read_script
+from vlmbench.leaderboards.board.bands import NO_MEAN
+from vlmbench.leaderboards.board.build import DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
+from vlmbench.leaderboards.board.names import shown
+from vlmbench.leaderboards.board.nouns import Board, BoardFigure, ColumnResult
 
 FOLDER = Path(__file__).parents[1] / "page"
 SCRIPTS = (
@@ -39,38 +36,31 @@ KEYS = {
     INDEPENDENT: "independent",
     DECODED: "decoded_otherwise",
 }
-"""Sentences that the page says in its own languages."""
+"""Keys in words.json of the sentences that the page has in both languages."""
+
+
+COLOUR = "0b6e99"
+NOTHING = "9a9a9a"
+_NARROW = frozenset("fijlrt.,:;!|'()[]– 1I")
+_WIDE = frozenset("mwMWO%@#")
 
 
 def board_page(board: Board) -> str:
-    """The whole file."""
+    """The whole page."""
     style = _read("board.css")
-    script = f'"use strict";\n(() => {{\n{"".join(map(_read, SCRIPTS))}}})();\n'
-    policy = (
-        "default-src 'none'; "
-        f"script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    script = read_script(FOLDER, SCRIPTS)
     parts = {
-        "policy": policy,
+        "policy": content_policy(script, style),
         "style": style,
-        "words": _data(json.loads(_read("words.json"))),
-        "data": _data(page_data(board)),
+        "words": json_for_html(json.loads(_read("words.json")), sort_keys=True),
+        "data": json_for_html(page_data(board), sort_keys=True),
         "script": script,
     }
-    page = _read("board.html")
-    # One pass: what is put in is never looked through for further places.
-    for number, (name, text) in enumerate(parts.items()):
-        head, mark, tail = page.partition(f"{{{{{name}}}}}")
-        if not mark:
-            raise ValueError(f"board.html has no place {number} for {name}")
-        parts[name] = head + text
-        page = tail
-    return "".join(parts.values()) + page
+    return filled(_read("board.html"), parts)
 
 
 def page_data(board: Board) -> dict[str, Any]:
-    """What the script draws, as short as 2,600 figures need it."""
+    """The data for the script, compact: a board has up to 2,600 figures."""
     keys = [column.key for column in board.columns]
     every = [place for entry in board.entries for place in entry.places.values()]
     ways = list(dict.fromkeys(place.decoding for place in every if place.decoding))
@@ -128,15 +118,15 @@ def _unit(board: Board, key: str) -> str:
     return next(e.places[key].figure.unit for e in board.entries if key in e.places)
 
 
-def _figure(figure: Figure) -> list[Any]:
-    """The page rounds to one digit: of a number cut to two, that would be another one now and then."""
+def _figure(figure: BoardFigure) -> list[Any]:
+    """Six digits, as the page rounds to one: rounding twice would now and then give another digit."""
     low, high = figure.ci95 or (None, None)
     ends = [None if end is None else round(end * figure.scale, 6) for end in (low, high)]
     return [round(figure.value * figure.scale, 6), *ends, figure.n]
 
 
 def _place(
-    place: Place | None, ways: Mapping[tuple[Decoding, ...], int], reports: Mapping[str, str]
+    place: ColumnResult | None, ways: Mapping[tuple[Decoding, ...], int], reports: Mapping[str, str]
 ) -> list[Any] | None:
     if place is None:
         return None
@@ -147,17 +137,53 @@ def _place(
     return [*cell, reports[place.folder]] if place.folder in reports else cell
 
 
-def _data(value: Any) -> str:
-    """JSON in which nothing can end the tag it stands in."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
-    for mark in "<>&\u2028\u2029":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
 def _read(name: str) -> str:
     return (FOLDER / name).read_text("utf-8")
+
+
+def badge_words(board: Board) -> tuple[str, str]:
+    """Label and message: the best of the first column that was tested, and how many share its place."""
+    for column in board.columns:
+        placed = [(e.name, e.places[column.key]) for e in board.entries if column.key in e.places]
+        # A model that could not be tested may be the best, too.
+        best = [(name, place) for name, place in placed if place.ranks is None or place.ranks[0] == 1]
+        if not any(place.ranks for _, place in best):
+            continue
+        name, place = max(best, key=lambda item: item[1].figure.value)
+        figure = place.figure
+        unit = "%" if figure.unit == "fraction" else ""
+        score = f"{figure.value * figure.scale:.1f}{unit and f' {unit}'}"
+        shared = f" (tied: {len(best)})" if len(best) > 1 else ""
+        return column.key, f"{shown(name)[:40]} {score}{shared}"
+    return "leaderboard", "no ranked run"
+
+
+def shields_json(board: Board) -> str:
+    """The badge as JSON for https://img.shields.io/endpoint?url=…"""
+    label, message = badge_words(board)
+    colour = COLOUR if board.entries else NOTHING
+    document = {"schemaVersion": 1, "label": label, "message": message, "color": colour}
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def badge_svg(board: Board) -> str:
+    """The badge as an SVG that needs no server."""
+    label, message = badge_words(board)
+    left, right = _width(label) + 14, _width(message) + 14
+    colour = COLOUR if board.entries else NOTHING
+    title = quoteattr(f"{label}: {message}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" '
+        f"aria-label={title}>\n"
+        f'<clipPath id="r"><rect width="{left + right}" height="20" rx="3"/></clipPath>\n'
+        f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#3d4451"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="#{colour}"/></g>\n'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
+        f'<text x="{left / 2:g}" y="14">{escape(label)}</text>'
+        f'<text x="{left + right / 2:g}" y="14">{escape(message)}</text></g>\n</svg>\n'
+    )
+
+
+def _width(text: str) -> int:
+    """The width in 11 px Verdana, estimated."""
+    return round(sum(4 if c in _NARROW else 10 if c in _WIDE or ord(c) > 0x2E7F else 7 for c in text))

@@ -16,13 +16,13 @@ from vlmbench.stats.paired import FEW_CLUSTERS
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
 _NOTHING = 1e-12
-"""What is nearer to 0 than this is an error of rounding."""
+"""Values closer to 0 are rounding errors."""
 
 
 def pair_tests(units: Sequence[Units]) -> tuple[Numbers, Numbers]:
-    """Of each pair the difference, second less first, and its p; nan where there is no test.
+    """For each pair the difference, second minus first, and its p; nan where there is no test.
 
-    All have the same keys; the first one's clusters count.
+    All have the same keys and use the clusters of the first.
     """
     count = len(units)
     rows, columns = np.triu_indices(count, 1)
@@ -56,7 +56,7 @@ def holm_each(p: Numbers) -> Numbers:
 
 
 def _only_second_right(units: Sequence[Units]) -> Numbers:
-    """How many questions only the column's model has right, by row's model."""
+    """[i, j]: how many questions model j answers right and model i does not."""
     size = len(units[0].keys)
     none = bytes(size)
     right = np.array(
@@ -72,14 +72,14 @@ def _only_second_right(units: Sequence[Units]) -> Numbers:
 
 
 def _clustered(units: Sequence[Units], rows: Places, columns: Places) -> tuple[Numbers, Numbers]:
-    """Student's t on clusters' sums, and the sign flips where few clusters differ."""
+    """Student's t on the sums of clusters, or exact sign flips where few clusters differ."""
     sums, sizes = _by_cluster(units)
     groups, n = len(sizes), len(units[0].keys)
     means = sums.sum(axis=1) / n
     centred = sums - means[:, None] * sizes
     value, spread, flips = np.zeros(rows.shape), np.zeros(rows.shape), np.zeros(rows.shape)
     end = 0
-    # Differences first and squares then: the squares' own differences would be lost in rounding.
+    # Subtract first, then square: a difference of squares would be lost in rounding.
     for first in range(len(units) - 1):
         start, end = end, end + len(units) - 1 - first
         apart = centred[first + 1 :] - centred[first]
@@ -105,7 +105,7 @@ def _by_cluster(units: Sequence[Units]) -> tuple[Numbers, Numbers]:
 
 
 def _flips(sums: Numbers) -> Numbers:
-    """Of all ways to flip each row's signs, the share that is as far from 0; 0 where there are many."""
+    """Per row, the share of all sign flips whose sum is as far from 0; 0 where too many clusters differ."""
     shares = np.zeros(len(sums))
     moved = np.abs(sums) > _NOTHING
     few = np.flatnonzero(moved.sum(axis=1) <= FEW_CLUSTERS)
@@ -118,5 +118,5 @@ def _flips(sums: Numbers) -> Numbers:
 
 @cache
 def _signs(count: int) -> Numbers:
-    """Every way to sign so many numbers; the first stays, as turning all round changes no distance."""
+    """Every combination of signs; the first sign is fixed, as flipping all changes no distance."""
     return np.array([(1.0, *rest)[:count] for rest in product((1.0, -1.0), repeat=max(count - 1, 0))])

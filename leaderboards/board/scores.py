@@ -1,7 +1,7 @@
-"""What runs' questions are worth, read fast for tests between many runs: one rule set of the five.
+"""The scores of many runs under one rule set, read fast.
 
-Models of one column answer the same rows, so most of their lines are the same bytes: what a line says is
-remembered, and the lines of the other rule sets are passed over without being looked at.
+The runs of one column answer the same rows, so that most of their lines are the same bytes: each distinct
+line is parsed once, and lines of other rule sets are skipped unparsed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OTHER: tuple[()] = ()
 """A line of another rule set."""
 _AGAIN = "The same `vlmbench run` writes it again; answers that are there are kept."
 _MOST_LINES, _LONGEST_LINE = 1 << 16, 400
-"""What is remembered of a column; free text is hardly ever said twice, and can be long."""
+"""Limits of the cache of parsed lines; long free text hardly ever repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class Units:
     values: tuple[float, ...]
     clusters: tuple[Hashable, ...]
     bits: int | None
-    """Where every unit is its own cluster and is right or wrong: a byte each, for fast counting."""
+    """A byte for each unit, 1 if right, where every unit is its own cluster and right or wrong; else None."""
 
 
 class ColumnScores:
-    """Reads the runs of one column, one after the other."""
+    """Reads the scores of one column's runs, one after the other."""
 
     def __init__(self, rules: RuleSet, clusters: Mapping[str, Hashable]) -> None:
-        """`clusters` names what rows share, where that is known."""
+        """`clusters` maps a row to its cluster; rows that are not in it cluster by group."""
         self._rules = rules
         self._clusters = clusters
         self._mark = json.dumps(rules).encode()
         self._known: dict[bytes, _Row | tuple[()]] = {}
 
     def units(self, run: FinishedRun) -> Units | None:
-        """Questions for circular runs, else rows; None where the run was kept without its scores.
+        """Questions for circular runs, else rows; None where the run folder has no scores.jsonl.
 
         Raises a RunFolderError for a damaged file.
         """
@@ -85,39 +85,39 @@ class ColumnScores:
             )
         if len(rows) != run.results["rows"]["asked"]:
             raise RunFolderError(
-                f"it has {len(rows)} rows under {self._rules}, results.json tells of "
-                f"{run.results['rows']['asked']}; one of them was edited, or is of another run.",
+                f"it has {len(rows)} rows under {self._rules}, results.json has "
+                f"{run.results['rows']['asked']}; one of them was edited or belongs to another run.",
                 file=file,
                 fix=_AGAIN,
             )
         return rows
 
     def _read(self, lines: Sequence[bytes]) -> list[_Row | tuple[()] | None]:
-        """What each line says, None for one that is no score; the new ones parsed in one go."""
+        """Each line parsed, None where it is not a score; new lines are parsed all at once."""
         new = [line for line in dict.fromkeys(lines) if line not in self._known]
         whole = _parsed(b"[%s]" % b",".join(new))
         scores = whole if isinstance(whole, list) and len(whole) == len(new) else map(_parsed, new)
-        said = dict(zip(new, (_row(score, self._rules) for score in scores), strict=True))
+        parsed = dict(zip(new, (_row(score, self._rules) for score in scores), strict=True))
         room = _MOST_LINES - len(self._known)
-        short = ((line, row) for line, row in said.items() if row is not None and len(line) < _LONGEST_LINE)
+        short = ((line, row) for line, row in parsed.items() if row is not None and len(line) < _LONGEST_LINE)
         self._known.update(pair for _, pair in zip(range(room), short, strict=False))
-        return [self._known.get(line, said.get(line)) for line in lines]
+        return [self._known.get(line, parsed.get(line)) for line in lines]
 
     def _problems(self, data: bytes) -> Iterator[tuple[int, str]]:
-        """The lines that are no score, or say again what one before them said."""
+        """Line number and reason of each line that is not a score or repeats a row."""
         seen: set[str] = set()
         for number, line in enumerate(data.split(b"\n"), 1):
             row = _row(_parsed(line), self._rules) if self._mark in line else _OTHER
             if row is None:
                 yield number, "this line is not a score"
             elif seen.intersection(row[:1]):
-                yield number, "this row is there twice"
+                yield number, "this row occurs twice"
             else:
                 seen.update(row[:1])
 
 
 def _exactly(run: FinishedRun, rules: RuleSet) -> Units:
-    """By the counting that made the headline, which needs the questions themselves."""
+    """Units counted as for the headline, which needs the questions themselves."""
     try:
         samples = run.questions.samples
     except UserError:
@@ -138,7 +138,7 @@ def _questions(rows: Sequence[_Row], rules: RuleSet) -> Units:
 
 
 def _lines_with(mark: bytes, data: bytes) -> list[bytes]:
-    """A writer puts the lines of one rule set together, so what is before and after them is cut off first."""
+    """The lines that contain `mark`. Those of one rule set are written together: cut off the rest first."""
     first, last = data.find(mark), data.rfind(mark)
     if first < 0:
         return []
@@ -155,7 +155,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _row(score: Any, rules: RuleSet) -> _Row | tuple[()] | None:
-    """Id, group and value; None for what is no score."""
+    """Id, group and value; None where `score` is not a score."""
     if isinstance(score, dict) and score.get("rules") != rules:
         return _OTHER
     try:

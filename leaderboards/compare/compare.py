@@ -1,9 +1,9 @@
-"""Runs over the same questions, compared question by question.
+"""Compare runs over the same questions, question by question.
 
     compare(first, second)      two runs of one benchmark
     with_holm(comparisons)      many comparisons at once, their p-values adjusted
 
-The first run is what the second is measured against: a positive difference means the second is better.
+The first run is the baseline: a positive difference means the second is better.
 """
 
 from __future__ import annotations
@@ -12,14 +12,26 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from vlmbench.domain import RuleSet
+from vlmbench.domain import RuleSet, Sample
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare.facts import remarks, why_incomparable
-from vlmbench.leaderboards.compare.flips import flips_of
-from vlmbench.leaderboards.compare.nouns import ByRow, Category, Comparison, Side
-from vlmbench.leaderboards.compare.tested import difference_of, fractions, instead, tested_of
-from vlmbench.leaderboards.compare.units import Unit, units_of
+from vlmbench.leaderboards.compare.nouns import (
+    ByRow,
+    CategoryDifference,
+    ComparedRun,
+    Comparison,
+    Flip,
+    FlippedAnswer,
+)
+from vlmbench.leaderboards.compare.units import (
+    ScoredUnit,
+    difference_of,
+    fractions,
+    instead,
+    tested_of,
+    units_of,
+)
 from vlmbench.stats import clustered_difference, holm
 
 
@@ -33,8 +45,8 @@ def compare(
 ) -> Comparison:
     """Two runs side by side; a RunFolderError names what makes them incomparable.
 
-    With `common`, only rows that have a score in both are compared, and the result says so. `names` is
-    what the runs are called; their folders by default.
+    With `common`, only rows that have a score in both are compared, and a note gives the number of others.
+    `names` are the names shown for the runs, by default their folders.
     """
     if reason := why_incomparable(first, second, rules):
         raise _refused(first, second, reason)
@@ -47,7 +59,7 @@ def compare(
     one, two = ({unit.key: unit for unit in units_of(r, chosen, samples, only)} for r in (first, second))
     keys = [key for key in one if key in two and one[key].rows == two[key].rows]
     if not keys:
-        raise _refused(first, second, "there is no question that has a score in both runs")
+        raise _refused(first, second, "no question has a score in both runs")
     pairs = [(one[key], two[key]) for key in keys]
     tested = tested_of(pairs, first, second, chosen, questions, only)
     asked = {score.id for run in (first, second) for score in run.scores[chosen]}
@@ -81,10 +93,10 @@ def compare(
 
 
 def with_holm(comparisons: Iterable[Comparison], *, base: str | None = None) -> tuple[Comparison, ...]:
-    """The same comparisons, their p-values adjusted for being several.
+    """The same comparisons, their p-values adjusted by Holm's method.
 
-    Those with the run named `base` are one family, those among the other runs another: what a gate asks
-    of the first run does not depend on how many others are shown beside it.
+    Comparisons with the run named `base` are one family, those among the other runs another: a gate on the
+    baseline must not depend on how many other pairs are shown.
     """
     several = tuple(comparisons)
     adjusted: dict[int, float | None] = {}
@@ -96,12 +108,12 @@ def with_holm(comparisons: Iterable[Comparison], *, base: str | None = None) -> 
 
 
 def regressions(comparisons: Iterable[Comparison], gate: float | None = None) -> tuple[Comparison, ...]:
-    """Those whose second run is worse: by the test, or by more than `gate` points whatever the test says."""
+    """Those whose second run is significantly worse, or worse by more than `gate` points."""
     return tuple(c for c in comparisons if c.verdict == "worse" or _beyond(c, gate))
 
 
 def points(comparison: Comparison, value: float) -> float:
-    """A difference in the points that people speak of: percent where values are fractions."""
+    """A difference in points: percentage points where values are fractions."""
     return value * 100 if comparison.fraction else value
 
 
@@ -115,7 +127,7 @@ def _refused(first: FinishedRun, second: FinishedRun, reason: str, fix: str | No
 
 
 def _must_be_the_same_rows(first: FinishedRun, second: FinishedRun) -> None:
-    """Refuses runs that were not asked the same rows, or have not answered them all."""
+    """Raise a RunFolderError where a run is incomplete or the rows of the two differ."""
     fix = "Finish the run, or add --common to compare the rows that both have answered."
     for run in (first, second):
         if not run.whole:
@@ -142,7 +154,7 @@ def _common_rows(first: FinishedRun, second: FinishedRun, rules: RuleSet) -> Col
 
 
 def _questions(first: FinishedRun, second: FinishedRun) -> tuple[Questions | None, tuple[str, ...]]:
-    """The questions, from whichever run tells most of them; None, and a note, where they are not at hand."""
+    """The questions from the run that can read most of them; None, and a note, where neither can."""
     found: list[Questions] = []
     problem = ""
     for run in (first, second):
@@ -151,7 +163,7 @@ def _questions(first: FinishedRun, second: FinishedRun) -> tuple[Questions | Non
         except UserError as error:
             problem = problem or str(error)
     best = max(found, key=lambda q: (len(q.samples), q.shown, q.images is not None), default=None)
-    independent = ("rows that share a picture are taken for independent",) * (not first.circular)
+    independent = ("rows that share a picture are treated as independent",) * (not first.circular)
     if best is None:
         return None, (f"without categories and questions: {problem}", *independent)
     return best, () if best.shown else tuple(f"{what}: {best.missing}" for what in independent)
@@ -167,9 +179,9 @@ def _statements(first: FinishedRun, second: FinishedRun, left_out: int, *, commo
         yield "blind: every picture was grey"
 
 
-def _side(run: FinishedRun, name: str, rules: RuleSet, value: float) -> Side:
+def _side(run: FinishedRun, name: str, rules: RuleSet, value: float) -> ComparedRun:
     headline = run.results["by_rules"][rules]["headline"]
-    return Side(
+    return ComparedRun(
         model=run.model,
         folder=str(run.folder),
         name=name,
@@ -181,9 +193,9 @@ def _side(run: FinishedRun, name: str, rules: RuleSet, value: float) -> Side:
 
 
 def _by_row(
-    pairs: Sequence[tuple[Unit, Unit]], first: FinishedRun, second: FinishedRun, rules: RuleSet
+    pairs: Sequence[tuple[ScoredUnit, ScoredUnit]], first: FinishedRun, second: FinishedRun, rules: RuleSet
 ) -> ByRow | None:
-    """A second look at the same questions, finer and with no say in the verdict."""
+    """The same comparison row by row; it does not enter the verdict."""
     worth = [{score.id: score.value for score in run.scores[rules]} for run in (first, second)]
     found = [(worth[0][row], worth[1][row], unit.cluster) for unit, _ in pairs for row in unit.rows]
     scored = [(a, b, key) for a, b, key in found if a is not None and b is not None]
@@ -198,10 +210,10 @@ def _by_row(
     )
 
 
-def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:
+def _categories(pairs: Sequence[tuple[ScoredUnit, ScoredUnit]]) -> Iterable[CategoryDifference]:
     levels = dict.fromkeys(level for unit, _ in pairs for level in unit.categories)
     for level in levels:
-        parts: dict[str, list[tuple[Unit, Unit]]] = {}
+        parts: dict[str, list[tuple[ScoredUnit, ScoredUnit]]] = {}
         for pair in pairs:
             if name := pair[0].categories.get(level):
                 parts.setdefault(name, []).append(pair)
@@ -209,7 +221,7 @@ def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:
         adjusted = holm([difference.p for difference in differences.values()])
         for (name, difference), p in zip(differences.items(), adjusted, strict=True):
             first, second = (sum(pair[side].value for pair in parts[name]) for side in (0, 1))
-            yield Category(
+            yield CategoryDifference(
                 level=level,
                 name=name,
                 first=first / len(parts[name]),
@@ -218,3 +230,45 @@ def _categories(pairs: Sequence[tuple[Unit, Unit]]) -> Iterable[Category]:
                 difference=difference,
                 adjusted_p=p,
             )
+
+
+def flips_of(
+    pairs: Sequence[tuple[ScoredUnit, ScoredUnit]],
+    first: FinishedRun,
+    second: FinishedRun,
+    rules: RuleSet,
+    samples: Sequence[Sample],
+) -> list[Flip]:
+    """Every unit whose score changed, the largest change first, then in file order."""
+    asked = {sample.id: sample for sample in samples}
+    answers = [_answers(run, rules) for run in (first, second)]
+    flips = []
+    for one, two in pairs:
+        if one.value == two.value:
+            continue
+        row = next((i for i in one.rows if answers[0][i].value != answers[1][i].value), one.rows[0])
+        sample = asked.get(row)
+        flips.append(
+            Flip(
+                key=one.key,
+                row=row,
+                change=two.value - one.value,
+                question=sample.question if sample else "",
+                choices=sample.choices if sample else {},
+                references=sample.references if sample else (),
+                pictures=sample.images if sample else (),
+                first=answers[0][row],
+                second=answers[1][row],
+            )
+        )
+    return sorted(flips, key=lambda flip: -abs(flip.change))
+
+
+def _answers(run: FinishedRun, rules: RuleSet) -> dict[str, FlippedAnswer]:
+    answers = run.responses
+    return {
+        s.id: FlippedAnswer(
+            extracted=s.extracted, text=answers[s.id].text if s.id in answers else "", value=s.value
+        )
+        for s in run.scores[rules]
+    }

@@ -1,4 +1,4 @@
-"""Whether two runs answer the same questions in the same words; if not, which fact differs."""
+"""Whether two runs answer the same prompts; if not, which fact differs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vlmbench.plain_text import visible
 
 
 def why_incomparable(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> str | None:
-    """The first fact that differs and makes every difference of scores meaningless; None if there is none."""
+    """The first difference that makes the scores incomparable; None if there is none."""
     return next(_reasons(first, second, rules), None)
 
 
 def remarks(first: FinishedRun, second: FinishedRun) -> tuple[str, ...]:
-    """What differs too and may explain a difference, though the questions are the same."""
+    """Other facts that differ and may explain a difference of scores."""
     return tuple(_remarks(first, second))
 
 
@@ -31,7 +31,7 @@ def _reasons(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> 
     if datasets[0] != datasets[1]:
         yield f"the datasets differ: {' and '.join(_dataset_in_words(run.facts) for run in pair)}"
     if None in datasets:
-        yield "run.json does not say which dataset was asked"
+        yield "run.json does not name its dataset"
     if first.results["blind"] != second.results["blind"]:
         yield "the pictures differ: one run is blind"
     prompts = [run.facts.get("prompts") for run in pair]
@@ -57,7 +57,7 @@ def _unscored(run: FinishedRun, rules: RuleSet) -> str | None:
     if run.results["withheld"]:
         return "has no scores: the benchmark's answers are withheld"
     if run.results["needs_judge"]:
-        return "has no scores yet: it waits for a judge"
+        return "has no scores yet: it needs a judge"
     if rules not in run.results["by_rules"]:
         return f"was not scored under {rules}"
     return None
@@ -82,7 +82,7 @@ def _dataset(facts: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _dataset_in_words(facts: Mapping[str, Any]) -> str:
-    """`Shapes.tsv (MD5 3f2a41…)`; pictures that lie beside it have a digest of their own."""
+    """`Shapes.tsv (MD5 3f2a41…)`; pictures in files beside it have a digest of their own."""
     if (found := _dataset(facts)) is None:
         return "unknown"
     md5, with_pictures = (f"{digest[:12]}…" if len(digest) > 12 else digest for digest in found)
@@ -96,7 +96,7 @@ def _version(run: FinishedRun) -> str:
 
 
 def _changes(before: Any, after: Any) -> str:
-    """Only the settings that are not the same, where both are one setting."""
+    """The differing settings, where both are one setting; else both values."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
         before, after = before[0], after[0]
     if isinstance(before, Mapping) and isinstance(after, Mapping):

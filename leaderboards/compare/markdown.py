@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from vlmbench.leaderboards.compare.matrix import matrix_of
-from vlmbench.leaderboards.compare.nouns import Category, Comparison, Flip, Refusal
+from vlmbench.leaderboards.compare.nouns import CategoryDifference, Comparison, Flip, Refusal
 from vlmbench.leaderboards.compare.text import (
     OF_CATEGORIES,
     adjustment,
@@ -21,6 +20,7 @@ from vlmbench.leaderboards.compare.text import (
     headline,
     interval,
     letters,
+    matrix_of,
     place,
     reach,
     score,
@@ -30,7 +30,7 @@ from vlmbench.leaderboards.compare.text import (
 from vlmbench.plain_text import markdown
 
 NAME = 60
-"""Of a category or a benchmark."""
+"""Most characters of the name of a category or a benchmark."""
 
 
 def comparison_markdown(
@@ -42,7 +42,7 @@ def comparison_markdown(
 ) -> str:
     """A table of all, a matrix where there are more than two runs, then every run against the first in full.
 
-    `folder` is where the text will lie: links to pages are relative to it.
+    `folder` is where the text will be written: links to pages are relative to it.
     """
     names = letters(comparisons)
     lines = ["## vlmbench compare", ""]
@@ -62,7 +62,7 @@ def comparison_markdown(
 
 
 def _table(*columns: str, texts: int = 1) -> Iterator[str]:
-    """The head of a table whose first columns are texts and the others numbers."""
+    """The head of a table; the first `texts` columns are text, the others numbers."""
     yield _row(columns)
     yield f"|{'---|' * texts}{'---:|' * (len(columns) - texts)}"
 
@@ -104,7 +104,7 @@ def _matrix(comparisons: Sequence[Comparison], names: dict[str, str]) -> Iterato
         cells = [f"{markdown(cell.change)}<br>{cell.interval}" if cell else "" for cell in found]
         yield _row([f"**{names[row]}**", figure, *cells])
     yield ""
-    yield "Column less row, in points, with the 95 % interval; \\* is significant after Holm\\."
+    yield "Column minus row, in points, with the 95 % interval; \\* is significant after Holm\\."
 
 
 class _Details:
@@ -121,8 +121,8 @@ class _Details:
         if self.several:
             yield f"#### {' against '.join(reversed(self.letters))}"
             yield ""
-        said = f"{verdict(comparison, *self.letters)} {evidence(comparison)}; {size(comparison)}."
-        yield f"{said} {reach(comparison)}"
+        text = f"{verdict(comparison, *self.letters)} {evidence(comparison)}; {size(comparison)}."
+        yield f"{text} {reach(comparison)}"
         if comparison.by_row:
             yield ""
             yield by_row(comparison)
@@ -139,7 +139,7 @@ class _Details:
                 yield from self.flips(title, changed, flips)
         yield from self.where()
 
-    def categories(self, parts: Sequence[Category]) -> Iterator[str]:
+    def categories(self, parts: Sequence[CategoryDifference]) -> Iterator[str]:
         """Every category, Holm's p among those of its level."""
         if not parts:
             return
@@ -163,11 +163,11 @@ class _Details:
         yield f"{markdown(OF_CATEGORIES)}."
 
     def flips(self, title: str, changed: Sequence[Flip], most: int) -> Iterator[str]:
-        """What was said to the questions that changed; each opens on the page, where one was written."""
+        """The answers to the questions that changed; each row links to the page, where there is one."""
         yield ""
         yield f"<details><summary>{len(changed)} {title}</summary>"
         yield ""
-        yield from _table("row", "question", "answer", *(f"{x} said" for x in self.letters), texts=5)
+        yield from _table("row", "question", "reference", *(f"answer of {x}" for x in self.letters), texts=5)
         for flip in changed[:most]:
             texts = (flip.question, ", ".join(flip.references), flip.first.text, flip.second.text)
             yield _row([self.link(flip.row), *map(markdown, texts)])
@@ -177,7 +177,7 @@ class _Details:
         yield "</details>"
 
     def link(self, row: str) -> str:
-        """The name of a row, which leads to its pictures."""
+        """The name of a row, linked to its pictures."""
         page = self.comparison.page
         if page is None or page.command is not None:
             return markdown(row)
@@ -186,7 +186,7 @@ class _Details:
         return f"[{markdown(row)}](<{address}#{anchor(row)}>)"
 
     def where(self) -> Iterator[str]:
-        """Where the pictures are, if no link leads there yet."""
+        """The command that writes the page with the pictures, where there is no page yet."""
         page, changed = self.comparison.page, (*self.comparison.worse, *self.comparison.better)
         if page is None or page.command is None or not changed:
             return

@@ -1,4 +1,4 @@
-"""The nouns of a comparison: what two runs of one benchmark look like side by side."""
+"""The data of a comparison of two runs of one benchmark."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Verdict = Literal["better", "worse", "cannot be told apart"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ComparedRun:
     """One of the two runs."""
 
     model: str
     folder: str
     name: str
-    """What tells this run from the others in one report."""
+    """The run's name in the report."""
     value: float
-    """What is tested, over the units compared."""
+    """The tested quantity, over the units compared."""
     headline: float | None
-    """As results.json has it; another figure than `value` where not all rows are compared."""
+    """As in results.json; differs from `value` where not all rows are compared."""
     headline_name: str
     headline_unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByRow:
-    """Rows, counted one by one; those of one question, or about one picture, are one cluster."""
+    """The comparison row by row; rows of one question, or about one picture, are one cluster."""
 
     first: float
     second: float
@@ -40,8 +40,8 @@ class ByRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Category:
-    """The same within one category."""
+class CategoryDifference:
+    """The comparison within one category."""
 
     level: str
     name: str
@@ -55,8 +55,8 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What one run said to a row."""
+class FlippedAnswer:
+    """One run's answer to a row."""
 
     extracted: str | None
     text: str
@@ -65,7 +65,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """A unit whose worth is not the same in both runs, told by the first row that makes the difference."""
+    """A unit whose score differs between the runs, with its first row that differs."""
 
     key: str
     row: str
@@ -75,17 +75,17 @@ class Flip:
     references: tuple[str, ...]
     pictures: tuple[str, ...]
     """Digests."""
-    first: Answer
-    second: Answer
+    first: FlippedAnswer
+    second: FlippedAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Where both answers to every question stand side by side with the pictures."""
+    """The page with both answers to every question side by side, and the pictures."""
 
     path: str
     command: str | None
-    """What writes it; None once it has been written."""
+    """The command that writes it; None once it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,24 +97,24 @@ class Comparison:
     unit: Literal["question", "row"]
     """`question`: right only in every rotation of its options."""
     measure: str | None
-    """The headline that is tested where it is no mean of units, as F1 is none; None: their mean is tested."""
+    """Name of the tested headline where it is not a mean of units, such as F1; None: their mean is tested."""
     fraction: bool
-    """What is tested lies between 0 and 1 and is shown in percent."""
+    """Whether the tested quantity lies between 0 and 1 and is shown in percent."""
     unit_fraction: bool
-    """So do the values of units, which rows and categories are means of."""
-    first: Side
-    second: Side
+    """Whether the values of units do, whose means are shown by row and by category."""
+    first: ComparedRun
+    second: ComparedRun
     difference: Difference
     adjusted_p: float | None
-    """By Holm's method over everything compared at once; the test's own p where that is one thing."""
+    """By Holm's method over all comparisons made at once; the test's own p for a single one."""
     by_row: ByRow | None
-    """None where rows are what is tested anyway."""
-    categories: tuple[Category, ...]
+    """None where the units are rows."""
+    categories: tuple[CategoryDifference, ...]
     better: tuple[Flip, ...]
     """Units that the second run does better."""
     worse: tuple[Flip, ...]
     alike: int
-    """Units worth the same in both."""
+    """Units with the same score in both."""
     left_out: int
     """Rows asked of either run that are not compared."""
     notes: tuple[str, ...]
@@ -127,7 +127,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What may be said of the second run."""
+        """The second run against the first, at the 5 % level of the adjusted p."""
         if self.adjusted_p is None or self.adjusted_p >= LEVEL:
             return "cannot be told apart"
         return "better" if self.difference.value > 0 else "worse"
@@ -135,7 +135,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A benchmark that could not be compared, and why."""
+    """A benchmark whose runs could not be compared, and why."""
 
     benchmark: str
     runs: str

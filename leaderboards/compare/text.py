@@ -1,26 +1,46 @@
-"""A comparison in words and numbers, the same on the terminal, in Markdown and in JUnit."""
+"""A comparison in words and numbers, the same on the terminal, in Markdown and in JUnit; runs as a matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from vlmbench.leaderboards.compare.nouns import Comparison, Page, Side
+from vlmbench.leaderboards.compare.nouns import ComparedRun, Comparison, Page
 from vlmbench.plain_text import visible
 from vlmbench.stats import Difference
 
 OF_CATEGORIES = "p by Holm's method over the categories of one level; intervals are not adjusted"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The run of the column minus the run of the row."""
+
+    change: str
+    """In points, with a star where it is significant."""
+    interval: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Every run of one benchmark against every other."""
+
+    scores: Mapping[str, str]
+    """By name, in the order of the command line."""
+    cells: Mapping[tuple[str, str], Cell]
+    """By row and column; refused pairs are absent."""
+
+
 def score(fraction: bool, value: float | None) -> str:
-    """`92.5 %`, or the bare figure where scores are no fractions."""
+    """`92.5 %`, or the number where scores are not fractions."""
     if value is None:
         return "none"
     return f"{value * 100:.1f} %" if fraction else f"{value:.2f}"
 
 
-def headline(side: Side) -> str:
-    """The figure that tables quote of the whole run, where it is another one than what is tested."""
+def headline(side: ComparedRun) -> str:
+    """The headline of the whole run where it differs from the tested value; else empty."""
     if side.headline is None or abs(side.headline - side.value) < 1e-9:
         return ""
     fraction = side.headline_unit == "fraction"
@@ -29,13 +49,13 @@ def headline(side: Side) -> str:
 
 
 def change(fraction: bool, value: float) -> str:
-    """`+1.2`: a difference in points; nothing has no sign."""
+    """`+1.2`: a difference in points; zero has no sign."""
     text = f"{value * 100:+.1f}" if fraction else f"{value:+.2f}"
     return text if text.strip("+-0.") else text[1:]
 
 
 def interval(fraction: bool, difference: Difference) -> str:
-    """`-3.1 … +0.4`, empty where there is none."""
+    """`-3.1 … +0.4`; empty without an interval."""
     if difference.ci95 is None:
         return ""
     return " … ".join(change(fraction, end) for end in difference.ci95)
@@ -49,7 +69,7 @@ def chance(p: float | None) -> str:
 
 
 def verdict(comparison: Comparison, first: str = "the first run", second: str = "the second run") -> str:
-    """The one sentence that may be quoted."""
+    """The verdict in one sentence."""
     if comparison.verdict == "cannot be told apart":
         text = f"{first} and {second} cannot be told apart on these {size(comparison)}."
     else:
@@ -65,7 +85,7 @@ def size(comparison: Comparison) -> str:
 
 
 def evidence(comparison: Comparison) -> str:
-    """The difference with everything that belongs to it, in one line."""
+    """The difference with its interval, p-value and test, in one line."""
     of = f" of {comparison.measure}" if comparison.measure else ""
     text = _tested(comparison.fraction, comparison.difference, of)
     if comparison.adjusted_p != comparison.difference.p:
@@ -74,7 +94,7 @@ def evidence(comparison: Comparison) -> str:
 
 
 def by_row(comparison: Comparison) -> str:
-    """The same row by row; empty where there is no such second look."""
+    """The comparison row by row; empty where there is none."""
     found = comparison.by_row
     if found is None:
         return ""
@@ -89,16 +109,16 @@ def _tested(fraction: bool, difference: Difference, of: str = "") -> str:
     if difference.ci95 is not None:
         text += f" (95 %: {interval(fraction, difference)})"
     if difference.p is None:
-        return f"{text}, one cluster alone, which no test can judge"
+        return f"{text}; a single cluster, so there is no test"
     return f"{text}, p {chance(difference.p)} by {difference.test}"
 
 
 def reach(comparison: Comparison) -> str:
-    """What this set could have shown."""
+    """The smallest difference that this set detects with 80 % power."""
     if comparison.difference.smallest is None:
-        return "How small a difference this set could show cannot be told: nothing varies."
+        return "The smallest difference this set can detect is unknown: the scores do not vary."
     least = change(comparison.fraction, comparison.difference.smallest).lstrip("+")
-    return f"The smallest difference this set would show four times of five: {least} points."
+    return f"The smallest difference this set detects with 80 % power: {least} points."
 
 
 def flipped(comparison: Comparison) -> str:
@@ -107,7 +127,7 @@ def flipped(comparison: Comparison) -> str:
 
 
 def adjustment(comparisons: Sequence[Comparison]) -> str:
-    """What the p-values of several comparisons are adjusted for; empty where there is one alone."""
+    """How the p-values of several comparisons are adjusted; empty for a single one."""
     if len(comparisons) < 2:
         return ""
     first = comparisons[0].first.name
@@ -117,17 +137,17 @@ def adjustment(comparisons: Sequence[Comparison]) -> str:
     return (
         f"p-values are adjusted by Holm's method, the {with_first} "
         f"comparison{'s' * (with_first != 1)} with the first run as one family{others}. "
-        "Intervals are not adjusted: one may exclude 0 where the adjusted p does not tell the two apart."
+        "Intervals are not adjusted: one may exclude 0 although the adjusted p is not significant."
     )
 
 
 def place(page: Page, row: str) -> str:
-    """Where a row stands on the page that shows both runs side by side."""
+    """The address of a row on the page that shows both runs side by side."""
     return f"{page.path}#{anchor(row)}"
 
 
 def anchor(row: str) -> str:
-    """As the page itself names its rows, with every character escaped that an address may not hold."""
+    """The id of a row on that page, escaped for an address."""
     return f"row-{quote(visible(row), safe='')}"
 
 
@@ -139,3 +159,25 @@ def letters(comparisons: Sequence[Comparison]) -> dict[str, str]:
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"R{number + 1}"
+
+
+def matrix_of(comparisons: Sequence[Comparison]) -> Matrix:
+    """The matrix of one benchmark's pairs; each pair was compared in one direction."""
+    scores: dict[str, str] = {}
+    cells: dict[tuple[str, str], Cell] = {}
+    for comparison in comparisons:
+        first, second = comparison.first, comparison.second
+        for side in (first, second):
+            scores.setdefault(side.name, score(comparison.fraction, side.value))
+        cells[first.name, second.name] = _cell(comparison, 1)
+        cells[second.name, first.name] = _cell(comparison, -1)
+    return Matrix(scores=scores, cells=cells)
+
+
+def _cell(comparison: Comparison, sign: int) -> Cell:
+    star = "*" * (comparison.verdict != "cannot be told apart")
+    ends = sorted(sign * end for end in comparison.difference.ci95 or ())
+    return Cell(
+        change=change(comparison.fraction, sign * comparison.difference.value) + star,
+        interval=" … ".join(change(comparison.fraction, end) for end in ends),
+    )

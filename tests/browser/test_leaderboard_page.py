@@ -320,10 +320,10 @@ def test_the_note_of_a_figure_says_how_its_answers_were_decoded(
     said = seen.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.ariaLabel)")
     assert "greedy, at most 512 tokens" in said[0]
     assert "sampling at 1.5, at most 3 tokens" in said[1]
-    assert "decoded in different ways" in seen.page.inner_text("#column-notes")
+    assert "decoded differently share this column" in seen.page.inner_text("#column-notes")
     seen.page.click("#language")
     said = seen.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.ariaLabel)")
-    assert "采样（温度 1.5），最多 3 个词元" in said[1]
+    assert "采样（温度 1.5），最多 3 个 token" in said[1]
     assert "循环准确率" in said[1]
     assert "解码方式不同" in seen.page.inner_text("#column-notes")
 

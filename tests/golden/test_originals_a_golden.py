@@ -17,7 +17,7 @@ from golden_cases import GOLDEN, read_json
 from vlmbench.answers.original import figures_under, original_of, scores_under
 from vlmbench.domain import Benchmark, Metric, Response, Row, Sample, Score
 from vlmbench.registry import load_benchmark
-from vlmbench.report.page.chinese import reasons_in_chinese
+from vlmbench.report.page.texts import reasons_in_chinese
 
 NAMES = ("mmmu", "mme", "scienceqa", "pope", "mmstar", "hallusionbench", "seedbench")
 

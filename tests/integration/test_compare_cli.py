@@ -41,7 +41,7 @@ def test_two_that_cannot_be_told_apart(runs: Path, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert "A and B cannot be told apart on these 12 questions." in shown
     assert "by McNemar exact" in shown
-    assert "smallest difference this set would show" in shown
+    assert "smallest difference this set detects with 80 % power" in shown
 
 
 def test_a_regression_ends_with_3_and_is_written_down(
@@ -170,7 +170,7 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
     [
         (["a"], 2, "at least two runs"),
         (["a", "nowhere"], 1, "no such folder"),
-        (["a", "."], 1, "two runs here|no benchmark is in all|there is no run"),
+        (["a", "."], 1, "two runs here|no benchmark is in all|neither a run.json"),
         (["a", "b", "--gate", "-1"], 2, "--gate: `-1` is not a number from 0"),
         (["a", "b", "--gate", "nan"], 2, "--gate: `nan` is not a number from 0"),
         (["a", "b", "--flips", "-1"], 2, "--flips: `-1` is not a whole number from 0"),
@@ -228,5 +228,5 @@ def test_rows_of_a_bare_file_are_clustered_by_picture_wherever_they_are_compared
     assert compare(bare / "A", bare / "B") == 0
     # The width of the console breaks the line.
     shown = " ".join(capsys.readouterr().out.split())
-    assert "rows that share a picture are taken for independent: mine.tsv, which" in shown
+    assert "rows that share a picture are treated as independent: mine.tsv, which" in shown
     assert "--data-dir DIR" in shown

@@ -76,7 +76,7 @@ def export_sheet(
     from vlmbench.cli.check_submission import print_findings
     from vlmbench.report.exports.mmbench import check_submission, write_mmbench_result
     from vlmbench.report.exports.sheets import write_predictions_xlsx
-    from vlmbench.report.files import PREDICTIONS, SUBMISSION
+    from vlmbench.report.results import PREDICTIONS, SUBMISSION
 
     if form == "predictions":
         out = args.out or args.run / PREDICTIONS

@@ -152,7 +152,7 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
 
 def _warn_what_is_missing(runs: Sequence[FinishedRun]) -> None:
     """Print why a page lacks answers or pictures."""
-    from vlmbench.report.page.kept import answers_kept
+    from vlmbench.report.page.questions import answers_kept
 
     for run in runs:
         if not answers_kept(run):

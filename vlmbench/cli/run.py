@@ -210,7 +210,7 @@ def run_benchmark(
         spec = spec_of(args, benchmark.card, model)
         say_decoding(args, spec, progress)
         run = evaluate(spec, benchmark, table, model, folder, status, judge, rows=rows, joined=joined)
-        from vlmbench.report.files import write_run_files
+        from vlmbench.report.results import write_run_files
 
         cut = write_run_files(run, folder.path)
         if cut:
@@ -316,7 +316,7 @@ def _load(args: argparse.Namespace, progress: RunProgress) -> Model:
 def log_run(tracker: str, folder: Path) -> None:
     """Send results.json to an experiment tracker. A failure is printed and costs no answers."""
     from vlmbench.report.exports.trackers import log_results
-    from vlmbench.report.files import RESULTS
+    from vlmbench.report.results import RESULTS
 
     try:
         log_results(tracker, read_object(folder / RESULTS), (folder / RESULTS,))

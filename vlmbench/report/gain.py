@@ -1,10 +1,9 @@
-"""How much the pictures matter: a run beside its blind twin, and the language model alone.
+"""How much the pictures matter: a run compared with its `--blind` run, and with the language model alone.
 
     gain        with pictures - without
     leakage     max(0, without pictures - the language model alone)
 
-After MMStar (arXiv 2403.20330), for any benchmark. `Without pictures` is a `--blind` run, whose folder
-stands beside the seeing one and is named `…-blind`.
+After MMStar (arXiv 2403.20330), for any benchmark. The `--blind` run is in the next folder, named `…-blind`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def twins(folder: Path) -> tuple[Path, Path]:
 
 
 def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None:
-    """Gain, and leakage where a run of the language model is named; None unless both twins are whole."""
+    """Gain, and leakage where `llm_base` is given; None unless both runs are complete and comparable."""
     seeing, blind = map(_results, twins(folder))
     if seeing is None or blind is None or not _comparable(seeing, blind):
         return None
@@ -47,7 +46,7 @@ def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None
 
 
 def gain_line(gain: Mapping[str, Any]) -> str:
-    """The same in one line."""
+    """The gain in one line of text."""
     text = f"multi-modal gain {_number(gain, 'gain')} ({_number(gain, 'seeing')} seeing, "
     text += f"{_number(gain, 'blind')} blind, {gain['rules']})"
     if "leakage" not in gain:
@@ -64,10 +63,10 @@ def _leakage(blind: float, seeing: Mapping[str, Any], llm_base: Path | None) -> 
         return {}
     base = _results(llm_base)
     if base is None:
-        raise RunFolderError("holds no results of a finished run.", file=llm_base, fix="See `--llm-base`.")
+        raise RunFolderError("it has no results of a finished run.", file=llm_base, fix="See `--llm-base`.")
     if base["benchmark"] != seeing["benchmark"] or base["headline"]["value"] is None:
         raise RunFolderError(
-            f"is a run of {base['benchmark']}, not a scored one of {seeing['benchmark']}.", file=llm_base
+            f"it is a run of {base['benchmark']}, not a scored run of {seeing['benchmark']}.", file=llm_base
         )
     value = base["by_rules"][seeing["rules"]]["headline"]["value"]
     return {"llm base": value, "leakage": max(0.0, blind - value)}
@@ -78,14 +77,14 @@ def _results(folder: Path) -> dict[str, Any] | None:
 
 
 def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:
-    """Whether the two are the same questions, all answered, under one rule set; only the sight differs."""
+    """Whether both answered the same questions under one rule set, one with pictures and one without."""
     same = all(seeing[key] == blind[key] for key in ("benchmark", "model", "rules", "style", "rows", "limit"))
     scored = all(run["complete"] and run["headline"]["value"] is not None for run in (seeing, blind))
     return same and scored and blind["blind"] and not seeing["blind"]
 
 
 def _paired(folder: Path, rules: str) -> dict[str, float | None]:
-    """The gain of the same rows asked twice, whose difference has less spread than either figure."""
+    """The mean gain over the same rows: a paired difference varies less than either figure."""
     from vlmbench.stats import clustered_mean
 
     seeing, blind = (_values(path / "scores.jsonl", rules) for path in twins(folder))
@@ -97,7 +96,7 @@ def _paired(folder: Path, rules: str) -> dict[str, float | None]:
 
 
 def _values(path: Path, rules: str) -> dict[str, tuple[float, str]]:
-    """By row: what it was worth, and the question it is a rotation of."""
+    """By row: its score and its group."""
     lines = map(json.loads, path.read_text("utf-8").splitlines())
     return {
         line["id"]: (line["value"], line["group"])

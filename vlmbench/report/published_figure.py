@@ -1,8 +1,8 @@
 """Which figures round to a published one: every rule set's figures beside a number that somebody printed.
 
-A printed number is taken as it stands: `67.7` is percent of a fraction or points, `0.677` may be a fraction,
-`1511/348` are several figures of one benchmark in their order. A figure rounds to it when it does so at the
-printed number of decimals, half up or half to even; authors use both.
+`67.7` is percent of a fraction, or points; `0.677` may be a fraction; `1511/348` are several figures of one
+benchmark in order. A figure matches when it rounds to the printed number at its number of decimals, half up
+or half to even: authors use both.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from vlmbench.domain import Metric, RuleSet
 from vlmbench.errors import UsageError
 
 LEVELS = ("overall", "split", "base", "row")
-"""Of the figures that tables quote. Categories are left out: with dozens of them, one always fits."""
+"""Levels of the figures that tables quote; not categories: of dozens, one always matches by chance."""
 PARTS = 3
 """A printed figure has at most this many parts."""
 BOTH, UP, EVEN = "half up and half even", "half up only", "half even only"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _NOISE = 9
-"""Decimals that a float of this size holds for certain; the rest would decide a tie by chance."""
+"""Decimals kept: further digits of a float are noise and would decide ties by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,27 @@ class Printed:
     text: str
     parts: tuple[Decimal, ...]
     percent: bool
-    """Whether a percent sign stands behind it."""
+    """Whether a percent sign follows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ComparedFigure:
     """One figure of one rule set in the unit of the printed number; several where that has several parts."""
 
     rules: RuleSet
     metrics: tuple[Metric, ...]
     shown: tuple[float, ...]
-    """In the printed unit: percent, or points as they are."""
+    """In the printed unit: percent, or points."""
     rounds: str | None
-    """Which way of rounding gives the printed number; None where neither does."""
+    """The rounding that gives the printed number; None where neither does."""
     place: int
-    """Among the figures of its rule set: 0 is the headline."""
+    """Its number among the figures of its rule set: 0 is the headline."""
     distance: float
-    """How far `shown` is from the printed number, in that number's unit; of several parts the farthest."""
+    """Between `shown` and the printed number, in its unit; the largest of several parts."""
 
     @property
     def name(self) -> str:
-        """As the results call it; several with a stroke between them."""
+        """As in results.json; several joined by a slash."""
         return "/".join(metric.name for metric in self.metrics)
 
 
@@ -72,7 +72,7 @@ def parse_printed(text: str) -> Printed:
 
 
 def rounding_of(value: float, printed: Decimal) -> str | None:
-    """Which ways of rounding turn the value into the printed number, at its number of decimals."""
+    """The rounding that turns the value into the printed number; None where neither does."""
     exact = Decimal(repr(round(value, _NOISE)))
     up, even = (exact.quantize(printed, way) == printed for way in (ROUND_HALF_UP, ROUND_HALF_EVEN))
     if up and even:
@@ -80,8 +80,8 @@ def rounding_of(value: float, printed: Decimal) -> str | None:
     return UP if up else EVEN if even else None
 
 
-def figures_beside(metrics: Mapping[RuleSet, Sequence[Metric]], printed: Printed) -> list[Figure]:
-    """Every quotable figure of every rule set that has a value, in the order of the results."""
+def figures_beside(metrics: Mapping[RuleSet, Sequence[Metric]], printed: Printed) -> list[ComparedFigure]:
+    """Every figure with a value that a table would quote, of every rule set, in the order of the results."""
     return [
         min(_in_printed_unit(rules, place, chosen, printed), key=_order)
         for rules, table in metrics.items()
@@ -89,20 +89,20 @@ def figures_beside(metrics: Mapping[RuleSet, Sequence[Metric]], printed: Printed
     ]
 
 
-def ranked(figures: Sequence[Figure]) -> list[Figure]:
+def ranked(figures: Sequence[ComparedFigure]) -> list[ComparedFigure]:
     """Those that round to the printed number, the headline first; then the others, the nearest first."""
     return sorted(figures, key=_order)
 
 
-def _order(figure: Figure) -> tuple[bool, float, int]:
+def _order(figure: ComparedFigure) -> tuple[bool, float, int]:
     return figure.rounds is None, 0.0 if figure.rounds else figure.distance, figure.place
 
 
-def nearest_two(figures: Sequence[Figure]) -> tuple[Figure, Figure | None] | None:
-    """The nearest figure, and the nearest to it that another rule set computes differently.
+def nearest_two(figures: Sequence[ComparedFigure]) -> tuple[ComparedFigure, ComparedFigure | None] | None:
+    """The nearest figure, and the nearest one of another rule set with a different value.
 
-    The second has the same name wherever another rule set has a figure of that name, and is None where all of
-    those come to the same. None altogether where nothing has a value.
+    The second has the same name where another rule set has a figure of that name; it is None where all those
+    have the same value. None altogether where no figure has a value.
     """
     order = ranked(figures)
     if not order:
@@ -118,7 +118,7 @@ def _differs(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def _quotable(table: Sequence[Metric], parts: int) -> Iterator[tuple[Metric, ...]]:
-    """Single figures, or combinations in their order of those over all that share a unit."""
+    """Single figures; for several parts, combinations of overall figures that share a unit."""
     known = [m for m in table if m.value is not None and m.level in LEVELS]
     if parts == 1:
         yield from ((metric,) for metric in known)
@@ -130,14 +130,14 @@ def _quotable(table: Sequence[Metric], parts: int) -> Iterator[tuple[Metric, ...
 
 def _in_printed_unit(
     rules: RuleSet, place: int, metrics: tuple[Metric, ...], printed: Printed
-) -> Iterator[Figure]:
-    """Points as they are; a fraction as percent, and as itself where the printed number may be one."""
+) -> Iterator[ComparedFigure]:
+    """Points unchanged; a fraction as percent, and unchanged where the printed number may be one."""
     fraction = metrics[0].unit == "fraction"
     small = not printed.percent and all(part <= 1 for part in printed.parts)
     for scale in ((1, 100) if small else (100,)) if fraction else (1,):
         shown = tuple((metric.value or 0.0) * scale for metric in metrics)
         pairs = list(zip(shown, printed.parts, strict=True))
-        yield Figure(
+        yield ComparedFigure(
             rules=rules,
             metrics=metrics,
             shown=shown,
@@ -148,7 +148,7 @@ def _in_printed_unit(
 
 
 def _together(ways: Sequence[str | None]) -> str | None:
-    """One way of rounding for all parts."""
+    """The one rounding that fits all parts."""
     if None in ways or (UP in ways and EVEN in ways):
         return None
     return UP if UP in ways else EVEN if EVEN in ways else BOTH

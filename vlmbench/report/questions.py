@@ -1,4 +1,4 @@
-"""What a finished run was asked: from the benchmark's own file, else from what the run folder keeps of it."""
+"""The questions of a finished run: from the benchmark's file, else from the tables in the run folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlmbench.domain import Benchmark, DataFile, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.files.json_files import line_object
 from vlmbench.finished import Questions
-from vlmbench.report.files import AGAIN, PICTURES, PREDICTIONS
+from vlmbench.report.results import AGAIN, PICTURES, PREDICTIONS
 
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LEVELS = ("l2-category", "category")
@@ -26,9 +26,9 @@ def read_questions(
     data_dir: Path | None,
     plugins: Sequence[Path],
 ) -> Questions:
-    """The rows in `asked`, which gives their groups; with pictures where the file is the one that was asked.
+    """The rows whose ids are in `asked`, with pictures where the benchmark's file is here unchanged.
 
-    `about` is the folder's run.json.
+    `about` is the folder's run.json; `asked` maps a row to its group.
     """
     try:
         return _from_data(folder, about, asked, data_dir, plugins)
@@ -36,7 +36,7 @@ def read_questions(
         missing = str(error)
     table = folder / PREDICTIONS
     if not table.exists():
-        raise RunFolderError(f"the questions are not at hand: {missing}", file=folder)
+        raise RunFolderError(f"the questions cannot be read: {missing}", file=folder)
     shown = _pictures(folder / PICTURES)
     samples = tuple(_from_table(table, asked))
     if shown is not None:
@@ -48,7 +48,7 @@ def read_questions(
 
 
 def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
-    """The digests of each row; None for a run of a version that did not write them down."""
+    """Picture digests by row; None for a run of a version that did not write pictures.jsonl."""
     if not file.exists():
         return None
     found: dict[str, tuple[str, ...]] = {}
@@ -56,7 +56,7 @@ def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
         row: dict[str, Any] = line_object(line) or {}
         index, digests = row.get("id"), row.get("pictures")
         if not isinstance(index, str) or not _are_texts(digests) or index in found:
-            what = "this line names no pictures of a row; the file was edited or damaged."
+            what = "this line does not give the pictures of a row; the file was edited or damaged."
             raise RunFolderError(what, file=file, row=number, fix=AGAIN)
         found[index] = tuple(digests)
     return found
@@ -77,19 +77,19 @@ def _from_data(
 
     locked = _locked(about)
     benchmark = _benchmark(folder, about, data_dir, plugins)
-    # The published file if it is here; else whatever lies under its name, for runs with --accept-local-data.
+    # The published file if it is here; else any file of its name, for runs with --accept-local-data.
     for path in _files(benchmark.card.file, data_dir):
         table = open_table(path, need_integer_index=benchmark.card.circular)
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, benchmark=benchmark, images=table.images)
-    raise RunFolderError(f"{benchmark.card.file.name} here is not the one this run was asked from.")
+    raise RunFolderError(f"{benchmark.card.file.name} here is not the file that this run used.")
 
 
 def _locked(about: Mapping[str, Any]) -> dict[str, Any]:
     locked = about["facts"].get("dataset")
     if not isinstance(locked, dict):
-        raise RunFolderError("run.json names no dataset.")
+        raise RunFolderError("run.json does not name its dataset.")
     return locked
 
 
@@ -118,7 +118,7 @@ def _files(file: DataFile, data_dir: Path | None) -> Iterator[Path]:
 
 def _nowhere(name: str, file: str) -> DataError:
     if not file.endswith(".tsv"):
-        return DataError(f"no benchmark is called `{name}` here.", fix="Name its file with --plugin FILE.py.")
+        return DataError(f"there is no benchmark `{name}` here.", fix="Name its file with --plugin FILE.py.")
     return DataError(
         f"{file}, which the questions of {name} come from, is not found.",
         fix="Name its folder with --data-dir DIR, or the benchmark's code with --plugin FILE.py.",
@@ -128,9 +128,9 @@ def _nowhere(name: str, file: str) -> DataError:
 def _bare_file(
     folder: Path, about: Mapping[str, Any], locked: Mapping[str, Any], data_dir: Path | None
 ) -> Path | None:
-    """A benchmark without code is known by its file, whose path the command line of the run named.
+    """The file of a benchmark without code: its path stands in the run's command line.
 
-    That path may be relative to where the run was started, which as a rule is above its folder.
+    A relative path starts where the run was started, usually above the run folder.
     """
     from vlmbench.data.digests import file_digest
 
@@ -146,7 +146,7 @@ def _bare_file(
 
 
 def _from_table(path: Path, groups: Mapping[str, str]) -> Iterator[Sample]:
-    """The columns that multiple choice shares with every VLMEvalKit table."""
+    """Samples from the run's own predictions.xlsx, by the columns of VLMEvalKit's tables."""
     from vlmbench.predictions.files import read_table
     from vlmbench.predictions.tables import index_of
 

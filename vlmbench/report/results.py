@@ -1,25 +1,63 @@
-"""results.json: the figures of a run, for programs. Its schema is `results.schema.json`, beside this file."""
+"""The files of a finished run, written beside its answers; above all results.json, its figures for programs.
+
+The schema of results.json is `results.schema.json`, beside this module.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vlmbench.answers.scores import NO_RULE
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
 from vlmbench.files.json_files import read_object
+from vlmbench.report.exports.mmbench import write_mmbench_result
+from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
+from vlmbench.store import write_json, write_text
+
+RESULTS = "results.json"
+SCORES = "scores.jsonl"
+PREDICTIONS = "predictions.xlsx"
+PICTURES = "pictures.jsonl"
+SUBMISSION = "mmbench_result.xlsx"
+AGAIN = "The same `vlmbench run` writes it again; answers that are there are kept."
+"""The fix for a damaged one of these files."""
 
 SCHEMA_VERSION = 1
-_REASONS, _NAMED = 5, 20
-"""Reasons and questions named of those that have no value; scores.jsonl has them all."""
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
+_REASONS, _NAMED = 5, 20
+"""How many reasons and questions without a score results.json lists; scores.jsonl has them all."""
+
+
+def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
+    """Figures, scores, picture digests, every row and, for circular multiple choice, the submission.
+
+    Returns the cells cut at Excel's limit; responses.jsonl has their whole texts.
+    """
+    write_json(folder / RESULTS, results_document(run))
+    scores = (asdict(score) for rules in run.scores.values() for score in rules)
+    write_text(folder / SCORES, _json_lines(scores))
+    # Rows that show the same picture are one cluster in every test.
+    shown = ({"id": sample.id, "pictures": sample.images} for sample in run.samples if sample.images)
+    write_text(folder / PICTURES, _json_lines(shown))
+    texts = [run.responses[s.id].text if s.id in run.responses else "" for s in run.samples]
+    cut = write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, texts)
+    if run.card.family == "multiple-choice" and run.card.circular:
+        write_mmbench_result(folder / SUBMISSION, run.samples, texts)
+    return cut
+
+
+def _json_lines(lines: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def results_document(run: Run) -> dict[str, Any]:
-    """The document, keys in a fixed order, with nothing in it that JSON cannot hold."""
+    """results.json: keys in a fixed order, NaN and infinity as null."""
     spec = run.spec
     by_rules = {rules: _under(run, rules) for rules in RULE_SETS if rules in run.metrics}
     chosen = by_rules[spec.rules]
@@ -53,12 +91,12 @@ def results_document(run: Run) -> dict[str, Any]:
 
 
 def results_schema() -> dict[str, Any]:
-    """The JSON Schema of the document."""
+    """The JSON Schema of results.json."""
     return read_object(SCHEMA_FILE)
 
 
 def finite(value: Any) -> Any:
-    """The value with every NaN and infinity, which JSON does not know, as None; tuples as lists."""
+    """The value with None for NaN and infinity, which JSON does not have, and lists for tuples."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -69,13 +107,13 @@ def finite(value: Any) -> Any:
 
 
 def _predictions(run: Run) -> dict[str, Any]:
-    """Which file the answers were read from; nothing for answers of our own."""
+    """Which file the answers were read from; empty where vlmbench asked the model itself."""
     facts = run.facts.get("predictions")
     return {} if facts is None else {"predictions": finite(facts)}
 
 
 def _joined(run: Run) -> dict[str, Any] | None:
-    """Where the answers come from that the benchmark's own file has not, and how many; usually none do."""
+    """Reference answers from another file than the benchmark's own; None where there is no such file."""
     joined = run.joined
     if joined is None:
         return None
@@ -92,7 +130,7 @@ def _joined(run: Run) -> dict[str, Any] | None:
 
 
 def _judged(run: Run) -> dict[str, Any]:
-    """How many rows rest on a judge's reply, and what asking took."""
+    """How many rows a judge scored, and what asking it took."""
     count = sum(score.judged for score in run.scores.get(run.spec.rules, ()))
     judging = run.judging
     stored = _stored(run)
@@ -114,7 +152,7 @@ def _judged(run: Run) -> dict[str, Any]:
 
 
 def _stored(run: Run) -> dict[str, Any]:
-    """Whose judgments a file brought, and how many rows rest on them."""
+    """Judgments read from a file: whose, and how many rows they score."""
     stored = run.judgments
     if stored is None:
         return {}
@@ -131,7 +169,6 @@ def _stored(run: Run) -> dict[str, Any]:
 
 
 def _under(run: Run, rules: RuleSet) -> dict[str, Any]:
-    """The figures under one rule set."""
     figures = [_figure(metric) for metric in run.metrics[rules]]
     return {
         "headline": figures[0],
@@ -142,7 +179,7 @@ def _under(run: Run, rules: RuleSet) -> dict[str, Any]:
 
 
 def _unscored(run: Run, rules: RuleSet) -> dict[str, Any]:
-    """How many questions no figure counts, the reasons from the most frequent on, and the first of them."""
+    """How many questions have no score, their most frequent reasons, and the first of them."""
     questions = run.unscored.get(rules, {})
     reasons = Counter(questions.values()).most_common(_REASONS)
     return {"count": len(questions), "reasons": dict(reasons), "first": list(questions)[:_NAMED]}
@@ -164,7 +201,7 @@ def _figure(metric: Metric) -> dict[str, Any]:
 
 
 def _answered(run: Run) -> set[str]:
-    """The rows that have an answer. A failed request has none, so it cannot be unparsed either."""
+    """The rows with an answer. A failed request has none, so it does not count as unparsed."""
     asked = {sample.id for sample in run.samples}
     return {i for i, response in run.responses.items() if response.finish != "error" and i in asked}
 

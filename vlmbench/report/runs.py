@@ -1,11 +1,11 @@
-"""The one door to finished run folders: read, checked, and refused with a reason.
+"""Open a finished run folder: read it, check it, or refuse it with the reason.
 
     run = open_run(Path("runs/demo/Shapes_DEV_EN"))
     run.results["headline"]["value"], run.scores["strict"], run.questions.samples
 
-Opening reads run.json and results.json; scores, answers and questions are read when asked for. Questions
-come from the benchmark's file where it lies here unchanged, else from the run's own predictions.xlsx and
-pictures.jsonl, which says which rows share a picture.
+`open_run` reads run.json and results.json; scores, answers and questions are read when first used. Questions
+come from the benchmark's file where it is here unchanged, else from the run's predictions.xlsx and
+pictures.jsonl.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import line_object, read_json
 from vlmbench.finished import FinishedRun, Questions, Scores
-from vlmbench.report.files import AGAIN, RESULTS, SCORES
 from vlmbench.report.questions import read_questions
-from vlmbench.report.results import SCHEMA_VERSION, results_schema
+from vlmbench.report.results import AGAIN, RESULTS, SCHEMA_VERSION, SCORES, results_schema
 from vlmbench.report.schema_check import compiled
 from vlmbench.store import RUN, read_responses, read_run
 
 
 def open_run(folder: Path, *, data_dir: Path | None = None, plugins: Sequence[Path] = ()) -> FinishedRun:
-    """A finished run, or a RunFolderError that says why the folder is none."""
+    """A finished run; a RunFolderError says why the folder is not one."""
     about = _about(folder)
     results = _results(folder / RESULTS)
     for key in ("benchmark", "model"):
         if about["spec"].get(key) != results[key]:
             raise RunFolderError(
-                f"it tells of {key} `{results[key]}`, run.json of `{about['spec'].get(key)}`; "
-                "they are of two runs.",
+                f"its {key} is `{results[key]}`, that of run.json `{about['spec'].get(key)}`: "
+                "they belong to two runs.",
                 file=folder / RESULTS,
                 fix=AGAIN,
             )
@@ -53,13 +52,13 @@ def open_run(folder: Path, *, data_dir: Path | None = None, plugins: Sequence[Pa
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The folder itself if it is a run, else the runs right inside it (`runs/MODEL`), by name."""
+    """The folder itself if it is a run, else the runs directly inside it (`runs/MODEL`), by name."""
     if (folder / RUN).exists() or not folder.is_dir():
         return [folder]
     found = sorted(path.parent for path in folder.glob(f"*/{RUN}"))
     if not found:
         raise RunFolderError(
-            "there is no run in this folder: neither a run.json nor folders with one.",
+            "this folder has neither a run.json nor folders with one.",
             file=folder,
             fix="Name a run folder such as runs/MODEL/BENCH, or runs/MODEL for all of a model's.",
         )
@@ -67,14 +66,14 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def read_scores(folder: Path) -> Scores:
-    """What each row is worth under each rule set, in file order."""
+    """The scores under each rule set, in file order."""
     file = folder / SCORES
     found: dict[RuleSet, dict[str, Score]] = {rules: {} for rules in RULE_SETS}
     for number, line in enumerate(_lines(file), 1):
         score = _score(line)
         rows = found.get(score.rules) if score else None  # type: ignore[call-overload]
         if score is None or rows is None or score.id in rows:
-            what = "this line is not a score" if score is None or rows is None else "this row is there twice"
+            what = "this line is not a score" if score is None or rows is None else "this row occurs twice"
             raise RunFolderError(f"{what}; the file was edited or damaged.", file=file, row=number, fix=AGAIN)
         rows[score.id] = score
     return {rules: tuple(rows.values()) for rules, rows in found.items()}
@@ -112,7 +111,7 @@ def _results(file: Path) -> dict[str, Any]:
 
 
 def _outside(document: Mapping[str, Any]) -> str | None:
-    """A figure that its own interval leaves out was written by nobody."""
+    """What is wrong where a figure lies outside its own interval, which vlmbench never writes."""
     for rules, under in document["by_rules"].items():
         for figure in under["metrics"]:
             value, ends = figure["value"], figure["ci95"]

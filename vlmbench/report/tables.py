@@ -1,6 +1,6 @@
-"""Results for the eye: the headline with its interval, every rule set, the categories with bars.
+"""Results on the console: the headline with its interval, every rule set, the categories with bars.
 
-Fits the console's width whatever it is, and needs neither colours nor more than ASCII.
+The tables fit any width and need neither colours nor more than ASCII.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Figure = Mapping[str, Any]
+FigureDict = Mapping[str, Any]
 
 BAR_FROM = 76
-"""From this width on there is room for bars, from the next for intervals."""
+"""Columns from which bars are shown; below, from which intervals are."""
 INTERVAL_FROM = 48
 NAME = 60
-"""Of a category."""
+"""Most characters of a category's name."""
 _NAMED, _REASON = 3, 120
-"""Questions named of those without a value, and characters of the reason."""
+"""How many unscored questions are named, and most characters of the reason."""
 _JOINED = ("rows", "questions")
 _CATEGORY_LEVELS = ("split", "l2-category", "category")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -34,7 +34,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """What a bar and an interval are made of."""
+    """The characters of bars and intervals."""
 
     plus_minus: str = "±"
     dash: str = "–"
@@ -50,10 +50,10 @@ ASCII = Glyphs("+/-", "-", "|", "=", "[", "-", "+", "]")
 
 
 def results_table(document: Mapping[str, Any], *, console: Console, rows: str = "scores.jsonl") -> None:
-    """Print a results document; `rows` says where what each row is worth can be read."""
+    """Print a results document; `rows` is the file that has the score of each row."""
     from rich.text import Text
 
-    page = _Page(document, console)
+    page = _ResultsTables(document, console)
     console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {document['model']}"), "bold"))
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
@@ -69,7 +69,7 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
 
 
 def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
-    """What makes these figures not those of the benchmark."""
+    """Why these figures are not comparable with others of the benchmark."""
     if document["partial"]:
         limit = f" (--limit {document['limit']})" if document["limit"] is not None else ""
         yield f"partial: only some of the questions were asked{limit}"
@@ -92,14 +92,14 @@ def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
 
 
 def unscored_line(document: Mapping[str, Any], rows: str) -> str | None:
-    """The questions that no figure counts, the first by name; None where a judge is what they wait for."""
+    """The questions without a score, the first by name; None where they only wait for a judge."""
     unscored = document.get("unscored", {"count": 0})
     if not unscored["count"] or document.get("needs_judge"):
         return None
     return f"unscored: {_count(unscored['count'], 'question')}, see {rows}: {_named(unscored)}"
 
 
-class _Page:
+class _ResultsTables:
     """One document on one console."""
 
     def __init__(self, document: Mapping[str, Any], console: Console) -> None:
@@ -109,12 +109,12 @@ class _Page:
         self.glyphs = Glyphs() if _can_write("".join(_all_glyphs()), self.encoding) else ASCII
 
     def clean(self, text: str) -> str:
-        """The text without what would move the cursor, turn the line round, or fail to be written."""
+        """The text without characters that move the cursor, reverse the line or cannot be encoded."""
         plain = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
         return plain.encode(self.encoding, "replace").decode(self.encoding)
 
     def headline(self) -> str:
-        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`; without the middle part where the two sides differ."""
+        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`; without `± 2.8` where the interval is not symmetric."""
         figure = self.document["headline"]
         if figure["value"] is None or figure["ci95"] is None:
             return self.value(figure)
@@ -123,7 +123,7 @@ class _Page:
         half = "" if lopsided else f" {self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}"
         return f"{self.value(figure)}{half} (95 %: {self.interval(figure)})"
 
-    def value(self, figure: Figure) -> str:
+    def value(self, figure: FigureDict) -> str:
         """A figure, or why there is none."""
         if figure["value"] is None:
             unread = "needs a judge" if self.document.get("needs_judge") else "not scored"
@@ -131,7 +131,7 @@ class _Page:
         percent = " %" if figure["unit"] == "fraction" else ""
         return f"{_number(figure['value'], figure['unit'])}{percent}"
 
-    def interval(self, figure: Figure) -> str:
+    def interval(self, figure: FigureDict) -> str:
         """Both ends, in the unit of the figure."""
         if figure["ci95"] is None:
             return ""
@@ -139,7 +139,7 @@ class _Page:
         return f"{low} {self.glyphs.dash} {high}"
 
     def counts(self) -> str:
-        """What the headline rests on."""
+        """How many groups, rows, unparsed answers and errors the headline counts."""
         headline, rows = self.document["headline"], self.document["rows"]["asked"]
         parts = [_count(rows, "row"), _unparsed(self.document["unparsed"])]
         parts.append(_count(self.document["errors"], "error"))
@@ -150,7 +150,7 @@ class _Page:
         return f" {self.glyphs.dot} ".join(parts)
 
     def joined(self) -> Iterator[str]:
-        """How many answers came from another file, and why the others did not."""
+        """How many reference answers came from another file, and why the others did not."""
         joined = self.document.get("joined")
         if joined is None:
             return
@@ -158,12 +158,12 @@ class _Page:
         yield self.clean(f"answers of {visible(joined['file'])}: {rows}, {questions}")
         if joined["contradicted"]:
             own = _count(joined["own"], "row")
-            yield f"{own} had answers already, which stay; the file contradicts {joined['contradicted']}"
+            yield f"{own} had answers already, which were kept; the file contradicts {joined['contradicted']}"
         for why, count in joined["not_joined"].items():
             yield self.clean(f"not joined: {_count(count, 'row')}, {why}")
 
     def judge(self) -> Iterator[str]:
-        """Who judged and what it took; what the unparsed rows that are left could change."""
+        """The judge and what it took; how far the unparsed rows could move the headline."""
         judged, bounds = self.document["judged"], self.document.get("bounds")
         if (stored := judged.get("judgments")) is not None:
             by = "" if stored["judge"] is None else f" ({stored['judge']})"
@@ -171,7 +171,7 @@ class _Page:
         if judged["model"] is not None:
             price = "" if judged["cost"] is None else f", cost {judged['cost']:.4f}"
             yield self.clean(
-                f"judge {judged['model']}: {judged['asked']} asked, {judged['reused']} replies from before, "
+                f"judge {judged['model']}: {judged['asked']} asked, {judged['reused']} replies reused, "
                 f"{judged['prompt_tokens']} + {judged['new_tokens']} tokens{price}"
             )
         if bounds is not None:
@@ -196,7 +196,7 @@ class _Page:
             table.add_row(rules, *cells, *[str(unscored[rules] or "")] * counted, style=chosen)
         return table
 
-    def figures(self, metrics: Iterable[Figure]) -> Table:
+    def figures(self, metrics: Iterable[FigureDict]) -> Table:
         """Every other figure, by level, with a bar where there is room."""
         from rich.text import Text
 
@@ -212,7 +212,7 @@ class _Page:
                 table.add_row(Text(name), *cells, *[Text(self.bar(figure))] * bars)
         return table
 
-    def bar(self, figure: Figure) -> str:
+    def bar(self, figure: FigureDict) -> str:
         """0 to 100 % on a line: filled up to the interval, a whisker over it."""
         cells = 20 if self.width < 110 else 30
         if figure["value"] is None or figure["unit"] != "fraction":
@@ -237,7 +237,7 @@ class _Page:
 
 
 def _section(level: str) -> str:
-    """The heading that a figure stands under; none for those that have a name of their own."""
+    """The heading above a figure; empty for figures that need none."""
     return level if level in _CATEGORY_LEVELS else ""
 
 

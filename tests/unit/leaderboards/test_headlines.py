@@ -15,8 +15,8 @@ from tiny_models import picture
 from vlmbench.benchmarks.mme import PERCEPTION
 from vlmbench.cli.main import main
 from vlmbench.domain import Benchmark, Metric, Sample, Score
-from vlmbench.leaderboards.board.headlines import NO_MEAN
-from vlmbench.leaderboards.compare.headlines import draws_of, shares
+from vlmbench.leaderboards.board.bands import NO_MEAN
+from vlmbench.leaderboards.compare.units import draws_of, shares
 from vlmbench.registry import load_benchmark
 from vlmbench.stats import clustered_difference
 

@@ -11,8 +11,7 @@ from board_runs import skilled, write_run
 from vlmbench.cli.main import main
 from vlmbench.domain import RuleSet
 from vlmbench.errors import UserError
-from vlmbench.leaderboards.board.published import published_tables
-from vlmbench.leaderboards.published_figures import figures_printed, is_column_of
+from vlmbench.leaderboards.board.published import figures_printed, is_column_of, published_tables
 
 
 def test_every_table_says_where_when_and_under_which_rules() -> None:
@@ -128,16 +127,16 @@ _TABLE = (
     ("text", "said"),
     [
         ("a: [", "cannot be read"),
-        ("a: 1", "no list"),
+        ("a: 1", "not a list"),
         ("- {title: x}", "keys"),
         (_TABLE.replace("https", "http") % "['1']", "https"),
         (_TABLE % "[]", "1 figures, not 0"),
         (_TABLE % "[1.0]", "as printed"),
         (_TABLE.replace("'*': strict", "A: strict") % "['1']", r"`\*` for the others"),
-        (_TABLE.replace("'*': strict", "'*': strict, B: strict") % "['1']", "by benchmark of the table"),
+        (_TABLE.replace("'*': strict", "'*': strict, B: strict") % "['1']", "are benchmarks of the table"),
         (_TABLE.replace("strict", "loose") % "['1']", "one of strict, original"),
         (_TABLE.replace("{'*': null}", "greedy") % "['1']", "decoding"),
-        (_TABLE.replace("model: m", "model: m, rule_sets: {B: strict}") % "['1']", "by benchmark"),
+        (_TABLE.replace("model: m", "model: m, rule_sets: {B: strict}") % "['1']", "are benchmarks"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -15,7 +15,7 @@ from vlmbench.errors import PredictionsError
 from vlmbench.predictions import FORMATS, read_answers
 from vlmbench.predictions.harness_logs import MOST_MEMBER
 from vlmbench.predictions.nouns import Answers
-from vlmbench.report.exports.xlsx_writer import NewSheet, write_workbook
+from vlmbench.report.exports.sheets import NewSheet, write_workbook
 
 
 def written(path: Path, value: Any) -> Path:

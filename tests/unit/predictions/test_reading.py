@@ -17,7 +17,7 @@ from openpyxl import Workbook
 
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions import read_answers
-from vlmbench.report.exports.xlsx_writer import NewSheet, write_workbook
+from vlmbench.report.exports.sheets import NewSheet, write_workbook
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

@@ -13,7 +13,7 @@ from vlmbench.report.published_figure import (
     BOTH,
     EVEN,
     UP,
-    Figure,
+    ComparedFigure,
     figures_beside,
     nearest_two,
     parse_printed,
@@ -22,7 +22,7 @@ from vlmbench.report.published_figure import (
 )
 
 
-def beside(printed: str, **by_rules: list[Metric]) -> list[Figure]:
+def beside(printed: str, **by_rules: list[Metric]) -> list[ComparedFigure]:
     metrics: dict[RuleSet, list[Metric]] = dict(by_rules)  # type: ignore[arg-type]
     return figures_beside(metrics, parse_printed(printed))
 

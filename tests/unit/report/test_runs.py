@@ -19,7 +19,7 @@ from tiny_models import picture
 
 from vlmbench.cli.main import main
 from vlmbench.errors import RunFolderError
-from vlmbench.report.page.prompts import prompts_of
+from vlmbench.report.page.questions import prompts_of
 from vlmbench.report.results import results_document, results_schema
 from vlmbench.report.runs import open_run, run_folders
 from vlmbench.report.schema_check import first_problem
@@ -60,7 +60,7 @@ def test_without_the_same_data_the_questions_come_from_the_runs_own_table(folder
     for name in ("id", "group", "question", "choices", "references", "categories"):
         assert [getattr(s, name) for s in found.samples] == [getattr(s, name) for s in whole]
     (folder / "predictions.xlsx").unlink()
-    with pytest.raises(RunFolderError, match="not the one this run was asked from"):
+    with pytest.raises(RunFolderError, match="not the file that this run used"):
         _ = open_run(folder).questions
 
 
@@ -70,9 +70,9 @@ def test_without_the_data_rows_still_name_their_pictures(folder: Path) -> None:
     found = open_run(folder).questions
     assert [s.images for s in found.samples] == [s.images for s in whole.samples]
     assert (found.shown, whole.shown, whole.missing) == (True, True, "")
-    assert "not the one this run was asked from" in found.missing
+    assert "not the file that this run used" in found.missing
     (folder / "pictures.jsonl").write_text('{"id": 1}\n')
-    with pytest.raises(RunFolderError, match="row 1: this line names no pictures"):
+    with pytest.raises(RunFolderError, match="row 1: this line does not give the pictures"):
         _ = open_run(folder).questions
     (folder / "pictures.jsonl").unlink()
     assert not open_run(folder).questions.shown
@@ -106,7 +106,7 @@ def edit(file: Path, change: Callable[[Any], object]) -> None:
         (lambda d: d["headline"].update(n=-1), "headline.n is -1"),
         (lambda d: d.update(rules="loose"), "rules is none of strict"),
         (lambda d: d.update(script="<script>"), "script does not belong there"),
-        (lambda d: d.update(model="another"), "they are of two runs"),
+        (lambda d: d.update(model="another"), "they belong to two runs"),
     ],
 )
 def test_results_that_cannot_be_trusted_are_refused_by_name(
@@ -129,7 +129,7 @@ def test_results_that_cannot_be_trusted_are_refused_by_name(
         (
             "run.json",
             b'{"schema_version": 1, "spec": 1, "facts": {}, "sittings": []}',
-            "`spec` is not an obj",
+            "`spec` is not an object",
         ),
         ("run.json", b'{"schema_version": 1, "spec": {}, "facts": {}, "sittings": 3}', "`sittings`"),
     ],
@@ -170,7 +170,7 @@ def test_a_row_scored_twice_is_refused(folder: Path) -> None:
     file = folder / "scores.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(lines[0] + b"".join(lines))
-    with pytest.raises(RunFolderError, match="row 2: this row is there twice"):
+    with pytest.raises(RunFolderError, match="row 2: this row occurs twice"):
         _ = open_run(folder).scores
 
 

@@ -20,8 +20,7 @@ from samples import COLUMNS, rotated, sample
 
 from vlmbench.errors import RunFolderError
 from vlmbench.predictions.xlsx import MOST_CHARACTERS, excel_length, fitting, read_sheet, unescape
-from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
-from vlmbench.report.exports.xlsx_writer import column_letters
+from vlmbench.report.exports.sheets import CutCell, column_letters, write_predictions_xlsx
 
 HOSTILE = [
     "=1+1", '=cmd|"/c calc"!A1', "+5", "-", "@SUM(A1)", "\t=1", "\r=1", "007", "1e5", "TRUE", "#N/A", "None",

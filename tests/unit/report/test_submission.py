@@ -13,8 +13,8 @@ from samples import rotated, sample
 from vlmbench.domain import Sample
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions.xlsx import MOST_CHARACTERS, read_sheet
-from vlmbench.report.exports.mmbench import Finding, check_submission, export_mmbench, write_mmbench_result
-from vlmbench.report.exports.xlsx_writer import Cell, NewSheet, write_workbook
+from vlmbench.report.exports.mmbench import Finding, check_submission, write_mmbench_result
+from vlmbench.report.exports.sheets import Cell, NewSheet, write_workbook
 
 SAMPLES = rotated(3, category="colour")
 
@@ -43,7 +43,7 @@ def changed(path: Path, place: str, value: object) -> list[Finding]:
 
 
 def test_a_complete_file_has_no_findings(tmp_path: Path) -> None:
-    assert export_mmbench(tmp_path / "r.xlsx", SAMPLES, ["B"] * 6) == []
+    assert check_submission(export(tmp_path / "r.xlsx", SAMPLES, ["B"] * 6), SAMPLES) == []
 
 
 def test_every_row_is_in_the_file_in_order_even_without_an_answer(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_foreign_and_repeated_rows_are_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_prediction_is_found(tmp_path: Path, text: str) -> None:
-    finding = only(export_mmbench(tmp_path / "r.xlsx", SAMPLES, ["A", text, *"AAAA"]))
+    finding = only(check_submission(export(tmp_path / "r.xlsx", SAMPLES, ["A", text, *"AAAA"]), SAMPLES))
     assert (finding.level, finding.row, finding.key) == ("error", "1", "prediction")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1 of them", "-A", "@A"])
 def test_text_that_looks_like_a_formula_is_fine_as_we_write_it(tmp_path: Path, text: str) -> None:
-    assert export_mmbench(tmp_path / "r.xlsx", SAMPLES, [text] * 6) == []
+    assert check_submission(export(tmp_path / "r.xlsx", SAMPLES, [text] * 6), SAMPLES) == []
 
 
 def test_a_formula_is_found(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_formula_is_found(tmp_path: Path) -> None:
 
 
 def test_a_text_that_was_cut_is_found(tmp_path: Path) -> None:
-    finding = only(export_mmbench(tmp_path / "r.xlsx", SAMPLES, ["x" * 40_000, *"AAAAA"]))
+    finding = only(check_submission(export(tmp_path / "r.xlsx", SAMPLES, ["x" * 40_000, *"AAAAA"]), SAMPLES))
     assert (finding.level, finding.row) == ("warning", "0")
     assert "responses.jsonl" in (finding.fix or "")
 

@@ -247,7 +247,7 @@ def _write(
     refused: Sequence[Refusal],
     regressed: Sequence[Comparison],
 ) -> None:
-    from vlmbench.leaderboards.compare.junit import junit_xml
+    from vlmbench.leaderboards.compare.document import junit_xml
     from vlmbench.leaderboards.compare.markdown import comparison_markdown
     from vlmbench.store import make_folder, write_text
 

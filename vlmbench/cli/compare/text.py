@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vlmbench.leaderboards.compare import text as words
-from vlmbench.leaderboards.compare.matrix import matrix_of
 from vlmbench.leaderboards.compare.nouns import Comparison, Flip, Refusal
+from vlmbench.leaderboards.compare.text import matrix_of
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:

@@ -140,10 +140,8 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
 
 def write_board(board: Board, out: Path) -> dict[str, int]:
     """Write every file; returns their sizes. Equal boards give equal bytes."""
-    from vlmbench.leaderboards.board.badge import badge_svg, shields_json
-    from vlmbench.leaderboards.board.exports import board_csv, board_json
-    from vlmbench.leaderboards.board.markdown import board_markdown
-    from vlmbench.leaderboards.board.page import board_page
+    from vlmbench.leaderboards.board.exports import board_csv, board_json, board_markdown
+    from vlmbench.leaderboards.board.page import badge_svg, board_page, shields_json
 
     texts = {
         "index.html": board_page(board),
@@ -194,7 +192,7 @@ def _reports(board: Board, runs: Mapping[str, FinishedRun], args: argparse.Names
 def _open(
     folders: Mapping[str, Path], args: argparse.Namespace
 ) -> tuple[dict[str, FinishedRun], list[Refused]]:
-    from vlmbench.leaderboards.board.anonymise import published, without_places
+    from vlmbench.leaderboards.board.names import with_public_names, without_folders
     from vlmbench.leaderboards.board.nouns import Refused
     from vlmbench.report.runs import open_run
 
@@ -208,9 +206,9 @@ def _open(
         except UserError as error:
             # A published page must not contain paths of this machine.
             reason = f"{Path(error.file).name}: {error.what}" if error.file else error.what
-            shown = visible(without_places(reason), 500)
+            shown = visible(without_folders(reason), 500)
             refused.append(Refused(folder=drawn[name], reason=shown))
-    return published(runs), refused
+    return with_public_names(runs), refused
 
 
 def _refuse_pipes(folder: Path) -> None:

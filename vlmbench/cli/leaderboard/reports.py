@@ -86,7 +86,7 @@ def page_name(folder: str) -> str:
 
 def _anonymised(run: FinishedRun) -> FinishedRun:
     """The run with servers and folders cut out of its errors; the model's answers stay as they are."""
-    from vlmbench.leaderboards.board.anonymise import without_places
+    from vlmbench.leaderboards.board.names import without_folders
 
     hosts = sorted(set(_hosts(run.spec)), key=len, reverse=True)
 
@@ -95,7 +95,7 @@ def _anonymised(run: FinishedRun) -> FinishedRun:
         shown = _HOST.sub(_HIDDEN, _ADDRESS.sub(_HIDDEN, text))
         for host in hosts:
             shown = re.sub(rf"(?<![\w.-]){re.escape(host)}(?:\.[\w.-]*\w)?(?::\d+)?(?![\w-])", _HIDDEN, shown)
-        return without_places(shown)
+        return without_folders(shown)
 
     def questions() -> Questions:
         samples = (replace(s, problem=clean(s.problem)) if s.problem else s for s in run.questions.samples)

@@ -47,8 +47,7 @@ def print_published(published: Document, console: Console) -> None:
 
 def stored_figures(printed: str, benchmark: str) -> list[dict[str, Any]]:
     """Where the published tables print this figure of this benchmark, with its rule set and decoding."""
-    from vlmbench.leaderboards.board.published import published_tables
-    from vlmbench.leaderboards.published_figures import figures_printed
+    from vlmbench.leaderboards.board.published import figures_printed, published_tables
 
     return [asdict(found) for found in figures_printed(printed, benchmark, published_tables())]
 

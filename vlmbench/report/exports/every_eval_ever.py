@@ -1,4 +1,4 @@
-"""Every Eval Ever (schema 0.3.0): one JSON of figures and one line a row, named as its datastore wants them.
+"""Every Eval Ever (schema 0.3.0): figures as JSON and rows as JSONL, in its datastore's layout.
 
 data/BENCHMARK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,19 +22,21 @@ from vlmbench.report.exports.facts import (
     library_version,
     model_facts,
     must_be_scored,
+    question_text,
     setup_line,
     stable_id,
     started,
+    token_usage,
 )
 
 VERSION = "0.3.0"
 _PART = re.compile(r"[A-Za-z0-9][\w.+=-]*")
 _ROWS = ("row accuracy", "accuracy", "aAcc")
-"""Figures that are means of rows: what single rows belong to, where the headline is none."""
+"""Figures that are means of rows: single rows are filed under the first of them, else under the headline."""
 
 
 def default_model_id(name: str) -> str:
-    """The name itself where it is a Hub id; of a local folder its last part, by the developer `local`."""
+    """The name where it is a Hub id; for a local folder `local/` and its last part."""
     if name.count("/") == 1 and all(map(_PART.fullmatch, name.split("/"))):
         return name
     served = re.fullmatch(r"openai:(.+?)@https?://.*", name, re.IGNORECASE)
@@ -45,11 +47,11 @@ def default_model_id(name: str) -> str:
 def every_eval_ever(
     run: FinishedRun, *, model_id: str | None = None, organization: str = "unknown"
 ) -> dict[PurePosixPath, str]:
-    """Both files by path."""
+    """Both files by path; a UsageError where `model_id` is not DEVELOPER/MODEL."""
     must_be_scored(run)
     model = model_id or default_model_id(run.model)
     if model.count("/") != 1 or not all(map(_PART.fullmatch, model.split("/"))):
-        raise UsageError(f"`{model}` is no DEVELOPER/MODEL.", key="--model-id")
+        raise UsageError(f"`{model}` is not of the form DEVELOPER/MODEL.", key="--model-id")
     folder = PurePosixPath("data", _safe(run.benchmark) or "benchmark", model)
     moment = str(int(started(run).timestamp()))
     uuid = stable_id(run.benchmark, model, moment, run.rules)
@@ -86,7 +88,7 @@ def every_eval_ever(
 
 
 def _safe(text: str) -> str:
-    """A text as part of a path."""
+    """The text as one part of a path."""
     return re.sub(r"[^A-Za-z0-9_.+=-]+", "_", text).strip("._")
 
 
@@ -124,6 +126,7 @@ def _model(run: FinishedRun, model_id: str) -> dict[str, Any]:
 
 def _result(run: FinishedRun, figure: Mapping[str, Any], key: str) -> dict[str, Any]:
     fraction = figure["unit"] == "fraction"
+    name = run.benchmark if figure["level"] == "overall" else f"{run.benchmark}/{figure['name']}"
     decoding = decoding_of(run)
     sampled = decoding.get("temperature") if decoding.get("do_sample") else 0.0
     arguments = {
@@ -132,7 +135,7 @@ def _result(run: FinishedRun, figure: Mapping[str, Any], key: str) -> dict[str, 
     }
     return {
         "evaluation_result_id": key,
-        "evaluation_name": encodable(run.benchmark if figure["level"] == "overall" else _named(run, figure)),
+        "evaluation_name": encodable(name),
         "source_data": {
             "dataset_name": encodable(run.benchmark),
             "source_type": "other",
@@ -156,10 +159,6 @@ def _result(run: FinishedRun, figure: Mapping[str, Any], key: str) -> dict[str, 
     }
 
 
-def _named(run: FinishedRun, figure: Mapping[str, Any]) -> str:
-    return f"{run.benchmark}/{figure['name']}"
-
-
 def _uncertainty(figure: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"num_samples": figure["n"]}
     if figure["stderr"] is not None:
@@ -171,12 +170,11 @@ def _uncertainty(figure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(run: FinishedRun, name: str) -> Iterator[dict[str, Any]]:
-    """Every row that has a score, as it was asked and answered."""
     asked = {sample.id: sample for sample in run.questions.samples}
-    said = run.responses
+    answers = run.responses
     for score in run.scores[run.rules]:
-        if score.value is not None and score.id in asked and score.id in said:
-            yield _row(score, asked[score.id], said[score.id], encodable(f"{run.benchmark}/{name}"))
+        if score.value is not None and score.id in asked and score.id in answers:
+            yield _row(score, asked[score.id], answers[score.id], encodable(f"{run.benchmark}/{name}"))
 
 
 def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[str, Any]:
@@ -196,7 +194,7 @@ def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[st
         "messages": None,
         "answer_attribution": _attribution(score),
         "evaluation": {"score": score.value, "is_correct": score.value == 1},
-        "token_usage": _tokens(response),
+        "token_usage": token_usage(response),
         "performance": None if response.seconds is None else {"latency_ms": response.seconds * 1000},
         "metadata": {
             "group": encodable(score.group),
@@ -207,23 +205,9 @@ def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[st
     }
 
 
-def question_text(sample: Sample) -> str:
-    """Hint, question and options, a line each."""
-    options = [f"{letter}. {text}" for letter, text in sample.choices.items()]
-    parts: Sequence[str] = [*([sample.hint] if sample.hint else []), sample.question, *options]
-    return "\n".join(parts)
-
-
 def _attribution(score: Score) -> list[dict[str, Any]]:
     if score.extracted is None:
         return []
     found = {"turn_idx": 0, "source": "output.raw", "extracted_value": encodable(score.extracted)}
     method = "llm_judge" if score.judged else encodable(f"vlmbench {score.rules}: {score.reason}")
     return [{**found, "extraction_method": method, "is_terminal": True}]
-
-
-def _tokens(response: Response) -> dict[str, int] | None:
-    if response.prompt_tokens is None or response.new_tokens is None:
-        return None
-    read, written = response.prompt_tokens, response.new_tokens
-    return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}

@@ -1,4 +1,4 @@
-"""What every result file for other tools says of a run: when, with what, and whether it may be published."""
+"""Facts of a run that result files for other tools share, and whether its figure may be published."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vlmbench import __version__
+from vlmbench.domain import Response, Sample
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
 
 
 def must_be_whole(run: FinishedRun) -> None:
-    """Refuses a run whose figure is not that of the benchmark."""
+    """Raise a RunFolderError unless the run is complete, with pictures and over the whole benchmark."""
     results = run.results
     marks = [mark for mark in ("partial", "blind") if results[mark]] + ["incomplete"] * (not run.whole)
     if marks:
         raise RunFolderError(
-            f"this run is {' and '.join(marks)}; its figure is not that of {run.benchmark}.", file=run.folder
+            f"this run is {' and '.join(marks)}; its figure is not one of the whole {run.benchmark}.",
+            file=run.folder,
         )
     must_be_scored(run)
 
 
 def must_be_scored(run: FinishedRun) -> None:
-    """Refuses a run without a figure."""
+    """Raise a RunFolderError for a run without a figure."""
     if run.results["headline"]["value"] is None:
         why = "the answers are withheld" if run.results["withheld"] else "nothing was scored"
         raise RunFolderError(f"this run has no figure: {why}.", file=run.folder)
@@ -37,7 +39,7 @@ def started(run: FinishedRun) -> datetime:
         moment = datetime.fromisoformat(str(run.sittings[-1]["started"]))
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (IndexError, KeyError, ValueError):
-        raise RunFolderError("run.json does not say when it ran.", file=run.folder) from None
+        raise RunFolderError("run.json has no time at which the run started.", file=run.folder) from None
 
 
 def library_version(run: FinishedRun) -> str:
@@ -47,7 +49,7 @@ def library_version(run: FinishedRun) -> str:
 
 
 def setup_line(run: FinishedRun) -> str:
-    """How the headline came about, in one line."""
+    """Rule set, prompt style, n, interval and judge of the headline, in one line."""
     headline, facts = run.results["headline"], [run.results["headline"]["name"]]
     facts += [f"rules {run.rules}", f"prompt {run.results['style']}", f"n {headline['n']}"]
     if headline["ci95"] is not None:
@@ -59,7 +61,7 @@ def setup_line(run: FinishedRun) -> str:
 
 
 def shown_value(value: float, unit: str) -> float:
-    """As tables print it: a fraction in percent."""
+    """As tables print it: a fraction in percent, rounded."""
     return round(value * 100, 2) if unit == "fraction" else round(value, 4)
 
 
@@ -71,21 +73,35 @@ def decoding_of(run: FinishedRun) -> Mapping[str, Any]:
 
 
 def model_facts(run: FinishedRun) -> Mapping[str, Any]:
-    """What identifies the model."""
+    """The model's locked facts, such as its files' digests; empty where run.json has none."""
     facts = run.facts.get("model")
     return facts if isinstance(facts, Mapping) else {}
 
 
 def dataset_md5(run: FinishedRun) -> str:
-    """The digest of the benchmark's file."""
+    """The MD5 of the benchmark's file; empty where run.json has none."""
     dataset = run.facts.get("dataset")
     return str(dataset.get("md5", "")) if isinstance(dataset, Mapping) else ""
 
 
 def stable_id(*parts: str) -> str:
-    """A UUID of version 4 in form, the same for the same run: files are equal for equal input."""
+    """A UUID, version 4 in form, derived from `parts`: equal runs give equal files."""
     digest = bytearray(hashlib.sha256("\0".join(map(encodable, parts)).encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x40
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def question_text(sample: Sample) -> str:
+    """Hint, question and options, a line each."""
+    options = [f"{letter}. {text}" for letter, text in sample.choices.items()]
+    return "\n".join([*([sample.hint] if sample.hint else []), sample.question, *options])
+
+
+def token_usage(response: Response) -> dict[str, int] | None:
+    """Tokens of prompt and answer; None where the model did not report them."""
+    if response.prompt_tokens is None or response.new_tokens is None:
+        return None
+    prompt, new = response.prompt_tokens, response.new_tokens
+    return {"input_tokens": prompt, "output_tokens": new, "total_tokens": prompt + new}

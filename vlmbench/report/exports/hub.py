@@ -1,6 +1,6 @@
 """Result files for the Hub: a model card's front matter, and `.eval_results/*.yaml`.
 
-Both are made by huggingface_hub's own classes, so their form is theirs.
+huggingface_hub's own classes write both, so the Hub can read them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def model_card(run: FinishedRun, *, model_name: str, dataset: str | None = None)
 def eval_results(
     run: FinishedRun, *, dataset: str, task: str = "default", source_url: str | None = None
 ) -> str:
-    """One entry for `.eval_results/NAME.yaml` of a model's repository; the value as tables print it."""
+    """One entry for `.eval_results/NAME.yaml` in a model's repository; the value as tables print it."""
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
@@ -62,7 +62,7 @@ def eval_results(
 
 
 def _args(figure: dict[str, Any], rules: str) -> dict[str, Any]:
-    """What a reader must know of a figure; the interval in the unit of the value."""
+    """Rule set, n, level and interval of a figure, the interval in the unit of the value."""
     args: dict[str, Any] = {"rules": rules, "n": figure["n"], "level": figure["level"]}
     if figure["ci95"] is not None:
         args["ci95"] = [shown_value(end, figure["unit"]) for end in figure["ci95"]]

@@ -1,6 +1,6 @@
 """A run as a log that inspect_ai reads (`read_eval_log`, `inspect view`): JSON, log version 2.
 
-Pictures stay out of it: a sample names them by digest.
+It has no pictures: a sample names them by digest.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from typing import Any
 from vlmbench.domain import Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
-from vlmbench.report.exports.every_eval_ever import question_text
 from vlmbench.report.exports.facts import (
     dataset_md5,
     decoding_of,
     library_version,
+    question_text,
     stable_id,
     started,
+    token_usage,
 )
 
 _STOP = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
 
 
 def inspect_log(run: FinishedRun) -> dict[str, Any]:
-    """The whole log, every rule set a scorer of its own."""
+    """The whole log, with a scorer for each rule set."""
     moment = started(run).isoformat()
     uuid = stable_id(run.benchmark, run.model, moment)
     samples = run.questions.samples
@@ -88,7 +89,7 @@ def _results(run: FinishedRun) -> dict[str, Any]:
 
 
 def _metrics(figures: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """By name; a category that is called as another figure is has its level in front."""
+    """Figures by name; where two have one name, the later is called `LEVEL: NAME`."""
     found: dict[str, Any] = {}
     for figure in figures:
         name = encodable(figure["name"])
@@ -120,22 +121,17 @@ def _sample(run: FinishedRun, sample: Sample, scores: Mapping[str, Score], uuid:
     if response is None or response.finish == "error":
         why = encodable((response.error if response else sample.problem) or "not answered")
         return document | {"error": {"message": why, "traceback": why, "traceback_ansi": why}}
-    said = {"role": "assistant", "content": encodable(response.text), "source": "generate"}
-    output = _output(run, response, said)
-    return document | {"messages": [*document["messages"], said], "output": output}
+    answer = {"role": "assistant", "content": encodable(response.text), "source": "generate"}
+    output = _output(run, response, answer)
+    return document | {"messages": [*document["messages"], answer], "output": output}
 
 
-def _output(run: FinishedRun, response: Response, said: Mapping[str, Any]) -> dict[str, Any]:
-    usage = None
-    if response.prompt_tokens is not None and response.new_tokens is not None:
-        total = response.prompt_tokens + response.new_tokens
-        usage = {"input_tokens": response.prompt_tokens, "output_tokens": response.new_tokens}
-        usage["total_tokens"] = total
+def _output(run: FinishedRun, response: Response, answer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": encodable(run.model),
-        "choices": [{"message": said, "stop_reason": _STOP[response.finish]}],
-        "completion": said["content"],
-        "usage": usage,
+        "choices": [{"message": answer, "stop_reason": _STOP[response.finish]}],
+        "completion": answer["content"],
+        "usage": token_usage(response),
         "time": response.seconds,
     }
 

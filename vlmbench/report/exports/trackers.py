@@ -1,9 +1,9 @@
-"""The figures of a run in an experiment tracker: Weights & Biases or MLflow, whichever is installed.
+"""The figures of a run in an experiment tracker: MLflow or Weights & Biases.
 
-    vlmbench run … --log mlflow      as MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say
-    vlmbench run … --log wandb       as WANDB_PROJECT, WANDB_MODE and WANDB_DIR say
+    vlmbench run … --log mlflow      uses MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME
+    vlmbench run … --log wandb       uses WANDB_PROJECT, WANDB_MODE and WANDB_DIR
 
-Neither package is imported unless asked for by name.
+A package is imported only when `--log` names it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
 
 TRACKERS: Mapping[str, str] = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
-"""The name of the module, and of what to install for it."""
+"""Module name, and the package to install for it."""
 
 PROJECT = "vlmbench"
 _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
@@ -28,7 +28,7 @@ _LONGEST_VALUE = 400
 
 
 def require_tracker(name: str) -> None:
-    """Stops before anything is asked when the tracker is not there."""
+    """Raise a UsageError, before the model is asked, where the tracker's package is missing."""
     try:
         importlib.import_module(name)
     except ImportError as error:
@@ -38,18 +38,18 @@ def require_tracker(name: str) -> None:
 
 
 def log_results(name: str, results: Mapping[str, Any], files: tuple[Path, ...]) -> None:
-    """One run of the tracker for one results document, with the files that tell more."""
+    """Log one results document as one run of the tracker, with those of `files` that exist."""
     log = {"mlflow": _log_mlflow, "wandb": _log_wandb}[name]
     log(importlib.import_module(name), results, tuple(file for file in files if file.is_file()))
 
 
 def metrics_of(results: Mapping[str, Any]) -> dict[str, float]:
-    """Every figure that is a number, by a name that every tracker takes."""
+    """Every figure that is a number, by a name that both trackers accept."""
     return dict(_metrics(results))
 
 
 def settings_of(results: Mapping[str, Any]) -> dict[str, str]:
-    """What decided the figures."""
+    """The settings that the figures depend on."""
     names = ("benchmark", "model", "rules", "style", "limit", "seed", "blind", "partial", "complete")
     return {name: visible(str(results[name]), _LONGEST_VALUE) for name in names}
 
@@ -69,7 +69,7 @@ def _metrics(results: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _key(text: str) -> str:
-    """Both trackers take letters, digits, `-`, `_`, `.`, blanks and `/`; a path may not climb."""
+    """Both trackers accept letters, digits, `-`, `_`, `.`, blanks and `/`, and no `..`."""
     key = re.sub(r"\.{2,}", "_", _FORBIDDEN.sub("_", text))
     return re.sub(r"/+", "/", key).strip("/ .")[:_LONGEST_KEY] or "figure"
 

@@ -1,28 +1,34 @@
-"""The upper part of the page: what a run amounts to under each rule set, and where it comes from."""
+"""The upper part of the page: a run's figures under each rule set, its settings, options and seconds."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median, quantiles
 from typing import Any
 
-from vlmbench.domain import RULE_SETS
+from vlmbench.domain import RULE_SETS, Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
-from vlmbench.report.page.chinese import decoding_in_both, in_both, note_in_both
-from vlmbench.report.page.kept import answers_kept
-from vlmbench.report.page.tallies import answered_labels, latency
-from vlmbench.report.page.texts import NAME
+from vlmbench.report.page.questions import answers_kept
+from vlmbench.report.page.texts import NAME, decoding_in_both, measures_in_both, note_in_both
 from vlmbench.report.results import finite
+
+MOST_LABELS = 12
+"""With more kinds of answers than this, the page has no table of them."""
+BINS = 24
+"""Bars of the chart of seconds."""
 
 
 def figures(runs: Sequence[FinishedRun], difference: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The document behind everything above the list of questions."""
+    """The data of everything above the list of questions."""
     first = runs[0]
     card = first.questions.card
     return {
         "kind": "runs",
         "benchmark": visible(first.benchmark),
-        "measures": in_both(visible(card.measures if card else "", 400)),
+        "measures": measures_in_both(visible(card.measures if card else "", 400)),
         "circular": first.circular,
         "rules": first.rules,
         "rule_sets": [rules for rules in RULE_SETS if all(rules in r.results["by_rules"] for r in runs)],
@@ -33,7 +39,7 @@ def figures(runs: Sequence[FinishedRun], difference: Mapping[str, Any] | None) -
 
 
 def _differences(by_rules: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Between two runs, under each rule set; categories named as in the table of figures."""
+    """The difference of two runs under each rule set; categories are named as in the table of figures."""
     return {
         rules: finite({**found, "categories": _by_category(found), "notes": _notes(found)})
         for rules, found in by_rules.items()
@@ -93,7 +99,7 @@ def _named(figure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _facts(run: FinishedRun) -> list[list[str]]:
-    """What must be known to run it again: what it is called, and its value in English and Chinese."""
+    """The settings needed to repeat the run: a key each, with the value in English and Chinese."""
     last = run.sittings[-1] if run.sittings else {}
     versions = last.get("versions")
     released = versions if isinstance(versions, Mapping) else {}
@@ -118,3 +124,56 @@ def _facts(run: FinishedRun) -> list[list[str]]:
     both = {key: value if isinstance(value, list) else [value] * 2 for key, value in pairs.items()}
     known = {key: values for key, values in both.items() if values[0] not in (None, "")}
     return [[key, *(visible(str(value), 300) for value in values)] for key, values in known.items()]
+
+
+def answered_labels(
+    samples: Sequence[Sample], scores: Sequence[Score], responses: Mapping[str, Response]
+) -> dict[str, Any] | None:
+    """For each right answer, how often each option was answered; None where answers are free text."""
+    truths = {s.id: s.references[0] for s in samples if len(s.references) == 1}
+    labels = sorted(set(truths.values()))
+    # An option that is offered and never right shows a bias when it is answered.
+    labels = sorted({*labels, *(letter for s in samples if s.id in truths for letter in s.choices)})
+    if not 2 <= len(labels) <= MOST_LABELS or len(truths) < len(labels):
+        return None
+    place = {label.casefold(): number for number, label in enumerate(labels)}
+    table = [[0] * (len(labels) + 2) for _ in labels]
+    other, none = len(labels), len(labels) + 1
+    for score in scores:
+        response = responses.get(score.id)
+        if score.id not in truths or response is None or response.finish == "error":
+            continue
+        found = none if score.extracted is None else place.get(score.extracted.casefold(), other)
+        table[place[truths[score.id].casefold()]][found] += 1
+    return {"labels": [visible(label) for label in labels], "table": table}
+
+
+def latency(responses: Sequence[Response]) -> dict[str, Any] | None:
+    """Seconds per answer: median, 95th percentile, longest and distribution; None below two measurements."""
+    seconds = sorted(s for r in responses if (s := _measured(r.seconds)) is not None)
+    if len(seconds) < 2:
+        return None
+    tokens = [r.new_tokens for r in responses if isinstance(r.new_tokens, int)]
+    return {
+        "n": len(seconds),
+        "median": median(seconds),
+        "p95": quantiles(seconds, n=20, method="inclusive")[-1],
+        "most": seconds[-1],
+        "tokens": median(tokens) if tokens else None,
+        "bins": _log_bins(seconds),
+    }
+
+
+def _measured(seconds: Any) -> float | None:
+    known = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0
+    return float(seconds) if known else None
+
+
+def _log_bins(values: Sequence[float]) -> list[list[float]]:
+    """`[from, to, count]`, equally wide on a logarithmic scale."""
+    low, high = math.log10(values[0]), math.log10(values[-1])
+    if high - low < 0.3:
+        low, high = (low + high) / 2 - 0.15, (low + high) / 2 + 0.15
+    width = (high - low) / BINS
+    counts = Counter(min(BINS - 1, int((math.log10(v) - low) / width)) for v in values)
+    return [[10 ** (low + i * width), 10 ** (low + (i + 1) * width), counts[i]] for i in range(BINS)]

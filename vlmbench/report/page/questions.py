@@ -1,41 +1,57 @@
-"""Every row as the page lists it: the question once, what each run said to it, and how that was read."""
+"""Every row as the page lists it: the question once, its prompt, and each run's answer with its scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from vlmbench.domain import RULE_SETS, Response, Sample, Score
+from vlmbench.answers.toolkits import samples_as_read
+from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
+from vlmbench.engine.asking import prompts_digest
+from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
-from vlmbench.report.page.chinese import reasons_in_chinese
-from vlmbench.report.page.kept import answers_kept
-from vlmbench.report.page.prompts import Prompts
-from vlmbench.report.page.texts import NAME, limit_for, shown
+from vlmbench.report.page.texts import NAME, limit_for, reasons_in_chinese, shown
+from vlmbench.store import RESPONSES
 
 TEXT = 4_000
-"""Of a question, a hint or an option; the prompt has them too."""
+"""Most characters of a question, a hint or an option; the prompt has them too."""
+
+
+Note = Literal["no file", "not proven", "other wording"]
+"""Why prompts are missing or not verified; words.js has the sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """The prompts of a run."""
+
+    texts: Mapping[str, str]
+    """By row; empty where they are unknown."""
+    note: Note | None = None
+    """Why they are unknown or not verified."""
 
 
 class Pool:
-    """Values that occur again and again, each written once and named by its number."""
+    """Repeated values: the page's data has each once and refers to it by number."""
 
     def __init__(self) -> None:
         self._places: dict[Any, int] = {}
 
     def number(self, value: Any) -> int:
-        """Where the value stands in the list."""
+        """The value's index in `values()`; a new value is appended."""
         return self._places.setdefault(value, len(self._places))
 
     def values(self) -> list[Any]:
-        """The list."""
+        """All values, by number."""
         return list(self._places)
 
 
 def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> dict[str, Any]:
-    """Rows in file order but groups together; verdicts, pictures and categories are named by number."""
+    """Rows in file order, but groups together; verdicts, pictures and categories are numbers of pools."""
     verdicts, pictures, categories = Pool(), Pool(), Pool()
-    said = [_answers(run, verdicts) for run in runs]
+    answers_of = [_answers(run, verdicts) for run in runs]
     most = limit_for(len(p) for one in prompts for p in one.texts.values())
     rows = []
     samples = _together(_samples(runs))
@@ -43,7 +59,7 @@ def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> di
     for sample in samples:
         row = _question(sample, pictures)
         row["c"] = [categories.number(pair) for pair in _categories(sample, several)]
-        row["a"] = [answers.get(sample.id) for answers in said]
+        row["a"] = [answers.get(sample.id) for answers in answers_of]
         texts = [one.texts.get(sample.id) for one in prompts]
         row["m"] = [None if t is None else shown(t, most) for t in dict.fromkeys(texts)]
         rows.append(row)
@@ -57,7 +73,7 @@ def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> di
 
 
 def _samples(runs: Sequence[FinishedRun]) -> list[Sample]:
-    """Every question that any run was asked, pictures from the run that has them."""
+    """Every question of any run, with pictures from the run that has them."""
     ranked = sorted(runs, key=lambda run: run.questions.images is not None)
     found: dict[str, Sample] = {s.id: s for run in ranked for s in run.questions.samples}
     return list(found.values())
@@ -84,7 +100,7 @@ def _question(sample: Sample, pictures: Pool) -> dict[str, Any]:
 
 
 def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str]]:
-    """Level and name, worded as the figures are, so that a figure can be led back to its rows."""
+    """Level and name, spelled as in the figures, so that a figure links to its rows."""
     if several_splits and sample.split is not None:
         yield "split", visible(sample.split, NAME)
     for level, name in sample.categories.items():
@@ -92,7 +108,7 @@ def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str
 
 
 def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:
-    """By row: the text, why there is none, seconds, tokens, and by rule set the verdict, if there is one."""
+    """By row: the text or why it is missing, seconds, tokens, and each rule set's verdict or None."""
     most = limit_for(len(r.text) for r in run.responses.values())
     scores: dict[str, dict[str, Score]] = {}
     for rules in RULE_SETS:
@@ -105,7 +121,7 @@ def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:
 def _answer(
     response: Response | None, scores: Mapping[str, Score], most: int, verdicts: Pool, *, kept: bool
 ) -> dict[str, Any]:
-    # What was answered and not kept is no error, and whether a row was one cannot be known any more.
+    # Of a run kept without its answers nobody knows any more which rows were errors.
     failed = kept and (response is None or response.finish == "error")
     return {
         "t": shown(response.text, most) if response else "",
@@ -118,6 +134,56 @@ def _answer(
 
 
 def _verdict(score: Score) -> tuple[Any, ...]:
-    """What was found, what it is worth, why, and whether a judge said so."""
+    """The answer found, its score, the reason, and whether a judge decided."""
     found = None if score.extracted is None else visible(score.extracted)
     return (found, score.value, visible(score.reason), score.judged)
+
+
+def prompts_of(run: FinishedRun) -> Prompts:
+    """Each prompt, worded again and verified by the digest in run.json; a picture is `<image>`.
+
+    The model's chat template is not applied.
+    """
+    benchmark = run.questions.benchmark
+    if benchmark is None or run.questions.images is None:
+        return Prompts(texts={}, note="no file")
+    samples = samples_as_read(run.questions.samples, run.rules)
+    style, decoding = str(run.results["style"]), _decoding(run)
+    requests = [benchmark.request(s, style, decoding) for s in samples if s.problem is None]
+    texts = {request.id: _plain(request) for request in requests}
+    if run.results["partial"]:
+        return Prompts(texts=texts, note="not proven")
+    if prompts_digest(requests) != run.facts.get("prompts"):
+        return Prompts(texts={}, note="other wording")
+    return Prompts(texts=texts)
+
+
+def _plain(request: Request) -> str:
+    return "".join(part if isinstance(part, str) else "<image>\n" for part in request.parts)
+
+
+def _decoding(run: FinishedRun) -> Decoding | None:
+    given = run.spec.get("decoding")
+    try:
+        return Decoding(**given) if isinstance(given, Mapping) else None
+    except TypeError:
+        return None
+
+
+def answers_kept(run: FinishedRun) -> bool:
+    """Whether responses.jsonl has the answers; False for a run kept without them, as the page must not call
+    every row an error then. Raises a RunFolderError where only some of the answers are missing.
+    """
+    asked = {score.id for score in run.scores["strict"]}
+    here = sum(r.finish != "error" and i in asked for i, r in run.responses.items())
+    answered = run.results["rows"]["answered"]
+    if here >= answered and (run.responses or not run.results["errors"]):
+        return True
+    file = run.folder / RESPONSES
+    if not (file.exists() or run.responses):
+        return False
+    raise RunFolderError(
+        f"it holds {here} answers, and results.json counts {answered}; the file was edited or damaged.",
+        file=file,
+        fix="The same `vlmbench run` asks again what is missing.",
+    )

@@ -1,39 +1,98 @@
-"""Texts of strangers for the page: whole where that is bearable, else cut with their full length said."""
+"""Texts on the page: of models and files, cut where they are too long; our own, in English and Chinese."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
 
 LIMITS = (20_000, 5_000, 1_000, 300)
+"""Characters shown of each text; the first limit that keeps all texts within `BEARABLE` is taken."""
 BEARABLE = 6_000_000
 """Characters of one kind (answers, prompts) that a page of a few tens of megabytes can carry."""
 
 NAME = 1_000
-"""Characters of a category's name; the page draws fewer and has the whole to point at."""
+"""Most characters of a category's name; the page draws fewer and shows the whole name on hover."""
 
 Shown = str | list[Any]
-"""The text, or `[its beginning, how long it was]`."""
+"""The text, or `[its beginning, its length]`."""
 
 
 def limit_for(lengths: Iterable[int]) -> int:
-    """How much of each text is shown, so that all together stay bearable."""
+    """How many characters of each text are shown."""
     known = list(lengths)
     fitting = (limit for limit in LIMITS if sum(min(n, limit) for n in known) <= BEARABLE)
     return next(fitting, LIMITS[-1])
 
 
 def shown(text: str, limit: int) -> Shown:
-    """The text as the page gets it."""
+    """The text as it goes into the page's JSON."""
     return encodable(text) if len(text) <= limit else [encodable(text[:limit]), len(text)]
 
 
-def json_for_html(value: Any) -> str:
-    """JSON that stands inside a script element: nothing in it can end the element or open a comment."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
+def _words(name: str) -> Mapping[str, str]:
+    words: Mapping[str, str] = read_object(Path(__file__).with_name(name))
+    return words
+
+
+SENTENCES = _words("sentences.json")
+"""What benchmarks measure, in the words of their cards, with the Chinese."""
+REASONS = _words("reasons.json")
+"""Why a rule set reads an answer as it does; `{}` stands for a letter or a number."""
+NOTES = _words("notes.json")
+"""Notes on a comparison of two runs."""
+_OF_A_FILE = re.compile(r"what (.+) asks")
+
+
+def measures_in_both(sentence: str) -> list[str]:
+    """What a benchmark measures, in English and Chinese; a plugin's sentence twice, as it is."""
+    of_a_file = _OF_A_FILE.fullmatch(sentence)
+    other = f"{of_a_file[1]} 中的题目" if of_a_file else SENTENCES.get(sentence, sentence)
+    return [sentence, other]
+
+
+def reasons_in_chinese(reasons: Iterable[str]) -> dict[str, str]:
+    """The Chinese of the rule sets' own reasons; texts of servers and plugins are left out."""
+    found = ((reason, _in_chinese(reason, "reasons")) for reason in set(reasons))
+    return {reason: chinese for reason, chinese in sorted(found) if chinese != reason}
+
+
+def note_in_both(note: str) -> list[str]:
+    """A note on a comparison, in English and Chinese; the English twice where there is no Chinese."""
+    return [note, _in_chinese(note, "notes")]
+
+
+def _in_chinese(text: str, kind: str) -> str:
+    for pattern, chinese in _patterns(kind):
+        if found := pattern.fullmatch(text):
+            for part in found.groups():
+                chinese = chinese.replace("{}", part, 1)
+            return chinese
     return text
+
+
+@functools.cache
+def _patterns(kind: str) -> list[tuple[re.Pattern[str], str]]:
+    """Whole phrases before those with gaps, so that no gap swallows the words of another phrase."""
+    known = {"reasons": REASONS, "notes": NOTES}[kind]
+    ordered = sorted(known.items(), key=lambda pair: (pair[0].count("{}"), -len(pair[0])))
+    return [(re.compile("([^:：]{1,300})".join(map(re.escape, e.split("{}")))), c) for e, c in ordered]
+
+
+def decoding_in_both(settings: Any) -> list[str]:
+    """How answers were generated, in English and Chinese; two empty texts where run.json does not say."""
+    if not isinstance(settings, list):
+        return ["", ""]
+    known = [setting for setting in settings if isinstance(setting, Mapping)]
+    english, chinese = [], []
+    for setting in known:
+        sampled, heat = setting.get("do_sample"), setting.get("temperature")
+        most = setting.get("max_new_tokens")
+        english.append(f"{f'sampling at {heat}' if sampled else 'greedy'}, at most {most} tokens")
+        chinese.append(f"{f'采样（温度 {heat}）' if sampled else '贪心解码'}，最多 {most} 个 token")
+    return ["; ".join(english), "；".join(chinese)]

@@ -1,6 +1,6 @@
-"""The curves of a training: metrics.jsonl, one object a line with `step` and figures, thinned for drawing.
+"""The curves of a training and the scores of its checkpoints, from its metrics.jsonl.
 
-Scores of its checkpoints stand in the same file and are no curves: see `scores`.
+Each line is an object with `step`: with figures of the training, or with a `benchmark` and its score.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from typing import Any
 from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import line_object
 from vlmbench.plain_text import visible
-from vlmbench.report.page.scores import is_score, read_scores
 from vlmbench.report.page.texts import LIMITS
 
 METRICS = "metrics.jsonl"
 POINTS = 1_500
-"""More than a screen is wide shows nothing more."""
+"""Points of a curve, about as many as a screen has columns."""
 MOST_FIGURES = 40
 CLOCKS = ("at", "seconds", "epoch")
-"""When a line was written; a curve of it is a straight line."""
+"""Keys that only say when a line was written; they get no curve."""
 FIRST = ("loss", "learning_rate", "lr", "tokens_per_second", "tokens/s", "grad_norm")
-"""What is looked for first; the rest follows as it stands in the file."""
+"""Curves in this order first; the others follow in the order of the file."""
 LONGEST = LIMITS[0]
+"""Characters of a line; longer ones are not read."""
+MOST_BENCHMARKS = 40
+MOST_STEPS = 1_500
 
 Point = tuple[float, float | None]
 
@@ -35,7 +37,7 @@ def is_training(folder: Path) -> bool:
 
 
 def training_figures(folders: Sequence[Path]) -> dict[str, Any]:
-    """The document of a page of curves, one set of lines a folder."""
+    """The data of a page of curves; each folder is one run."""
     return {"kind": "training", "runs": [_training(folder) for folder in folders]}
 
 
@@ -44,7 +46,7 @@ def _training(folder: Path) -> dict[str, Any]:
     scores = read_scores(folder / METRICS)
     if not (series or scores):
         raise RunFolderError(
-            "it holds no figures: no line has a number `step` and another one beside it.",
+            "it has no figures: no line has a number `step` and another number.",
             file=folder / METRICS,
         )
     curves = [
@@ -67,10 +69,9 @@ def _training(folder: Path) -> dict[str, Any]:
 
 
 def read_metrics(file: Path) -> tuple[dict[str, list[Point]], int]:
-    """Every figure of the training by name, in order of steps, and how many lines could not be read.
+    """Each figure's points by name, in order of steps, and the number of unreadable lines.
 
-    A figure that is not finite is a gap. Where a step occurs twice (a training that was resumed), the
-    later line counts.
+    A figure that is not finite is None. Of two lines for one step (a resumed training) the later counts.
     """
     found: dict[str, dict[float, float | None]] = {}
     unread = 0
@@ -109,7 +110,7 @@ def _values(line: bytes) -> Mapping[str, float] | None:
 
 
 def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Figures by part (a learning rate each) get the part's name added."""
+    """Keys and values; a figure that is an object by part (a learning rate each) becomes `NAME: PART`."""
     for name, value in document.items():
         if isinstance(value, dict):
             yield from ((f"{name}: {part}", figure) for part, figure in value.items())
@@ -118,7 +119,7 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:
-    """The lowest and highest point of each stretch, so that no spike is lost; gaps stay."""
+    """The lowest and highest point of each stretch, so that spikes and gaps remain."""
     if len(points) <= most:
         return list(points)
     kept: list[Point] = [points[0]]
@@ -131,3 +132,63 @@ def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:
         else:
             kept.append(stretch[0])
     return [*kept, points[-1]] if kept[-1] != points[-1] else kept
+
+
+def is_score(document: Any) -> bool:
+    """Whether a line is a checkpoint's score."""
+    return isinstance(document, dict) and isinstance(document.get("benchmark"), str)
+
+
+def read_scores(file: Path) -> list[dict[str, Any]]:
+    """Each benchmark's figure; its points are [step, value, low, high, questions].
+
+    Of two lines for one step the later counts; a line without a score adds no point.
+    """
+    found: dict[tuple[str, str, str], dict[float, list[float | None]]] = {}
+    with file.open("rb") as lines:
+        for document in _scores(lines):
+            if (point := _point(document)) is None:
+                continue
+            figure, unit = str(document.get("name", "")), str(document.get("unit", "fraction"))
+            name = (document["benchmark"], figure, unit)
+            if name in found or len(found) < MOST_BENCHMARKS:
+                found.setdefault(name, {})[point[0]] = point[1]
+    return [
+        {
+            "name": visible(benchmark, 80),
+            "figure": visible(figure, 80),
+            "unit": visible(unit, 20),
+            "points": [[step, *points[step]] for step in sorted(points)][-MOST_STEPS:],
+        }
+        for (benchmark, figure, unit), points in found.items()
+    ]
+
+
+def _scores(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        if len(line) > LONGEST or b'"benchmark"' not in line:
+            continue
+        document = line_object(line)
+        if document is not None and is_score(document):
+            yield document
+
+
+def _point(document: dict[str, Any]) -> tuple[float, list[float | None]] | None:
+    """The step, and [value, low, high, questions]."""
+    step, value = _number(document.get("step")), _number(document.get("value"))
+    if step is None or value is None:
+        return None
+    ends = document.get("ci95")
+    low, high = map(_number, ends) if isinstance(ends, list) and len(ends) == 2 else (None, None)
+    whole = low is not None and high is not None
+    return step, [value, low if whole else None, high if whole else None, _number(document.get("n"))]
+
+
+def _number(value: Any) -> float | None:
+    """A finite number."""
+    if type(value) not in (int, float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

@@ -1,27 +1,27 @@
 // Every word of the page, in both languages. Names of benchmarks, categories and models are data and stay.
 const WORDS = {
   skip: ["Skip to the answers", "跳到回答"],
-  report: ["Run report", "评测报告"], sideBySide: ["Two runs side by side", "两次评测对照"],
+  report: ["Run report", "评测报告"], sideBySide: ["Two runs side by side", "两次运行对照"],
   training: ["Training curves", "训练曲线"],
   figures: ["Figures", "指标"], answers: ["Answers", "回答"],
   rules: ["Rule set", "评分规则"], theme: ["Theme", "主题"], language: ["中文", "English"],
   auto: ["system", "跟随系统"], light: ["light", "浅色"], dark: ["dark", "深色"],
   interval: ["95 % interval", "95 % 置信区间"], noInterval: ["no interval", "无置信区间"],
   question: ["questions", "题"], row: ["rows", "行"], of: ["of", "/"],
-  complete: ["complete", "完整"], incomplete: ["incomplete", "未完成"], partial: ["only some questions asked", "仅抽取部分题目"],
+  complete: ["complete", "完整"], incomplete: ["incomplete", "未完成"], partial: ["only some questions asked", "只问了部分题目"],
   blind: ["blind: the model saw grey pictures", "盲测：模型只看到灰色图片"], withheld: ["answers withheld, nothing scored", "答案未公开，未评分"],
-  needsJudge: ["waits for a judge", "等待裁判模型评分"],
+  needsJudge: ["needs a judge", "待裁判模型评分"],
   none: ["none", "无"], categories: ["By category", "按类别"], category: ["Category", "类别"], score: ["Score", "得分"], n: ["n", "n"],
-  noCategories: ["This benchmark has no categories.", "此基准没有类别。"],
+  noCategories: ["This benchmark has no categories.", "此评测集没有类别。"],
   bias: ["Option bias", "选项偏好"],
   biasWhy: ["How often each option was answered (bar) and how often it is right (line).", "各选项被回答的比例（条形）与其为正确答案的比例（竖线）。"],
   option: ["Option", "选项"], answered: ["Answered", "回答"], truth: ["Right answer", "正确答案"], share: ["Truth", "实际"],
-  confusion: ["Confusion", "混淆矩阵"], confusionWhy: ["Rows: the right answer. Columns: what was answered.", "行：正确答案；列：模型的回答。"],
+  confusion: ["Confusion", "混淆矩阵"], confusionWhy: ["Rows: the right answer. Columns: the model's answer.", "行：正确答案；列：模型的回答。"],
   other: ["other", "其他"], noneFound: ["none found", "未识别"], noAnswer: ["no answer found", "未识别到答案"],
-  latency: ["Time per answer", "每条回答耗时"], median: ["median", "中位数"], p95: ["95 % below", "95 % 低于"], most: ["longest", "最长"],
-  newTokens: ["tokens an answer, median", "每条回答的词元数（中位数）"], rate: ["rows per second", "每秒行数"],
+  latency: ["Time per answer", "每条回答耗时"], median: ["median", "中位数"], p95: ["95th percentile", "第 95 百分位"], most: ["longest", "最长"],
+  newTokens: ["tokens per answer, median", "每条回答的 token 数（中位数）"], rate: ["rows per second", "每秒行数"],
   unreadTitle: ["No answer found", "未识别到答案"], errorTitle: ["Errors", "请求错误"],
-  nothing: ["None.", "没有。"], showAll: ["Show all in the list", "在列表中显示全部"], about: ["About this run", "关于本次评测"],
+  nothing: ["None.", "没有。"], showAll: ["Show all in the list", "在列表中显示全部"], about: ["About this run", "关于本次运行"],
   freeText: ["The answers are free text; there are no options to count.", "答案为自由文本，没有可统计的选项。"],
   notMeasured: ["Not measured.", "未测量。"],
   search: ["Search questions, answers, ids", "搜索题目、回答、编号"], allCategories: ["All categories", "所有类别"],
@@ -29,28 +29,28 @@ const WORDS = {
   disagree: ["Rule sets disagree", "评分规则不一致"], flipped: ["Flipped", "结果翻转"], gained: ["Only B right", "仅 B 答对"], lost: ["Only A right", "仅 A 答对"],
   unscored: ["not scored", "未评分"], partly: ["partly right", "部分答对"],
   shown: ["rows shown", "行"], noRows: ["No row matches.", "没有匹配的行。"], list: ["Rows", "行"],
-  pick: ["Choose a row to see it whole.", "选择一行以查看全部内容。"], hint: ["Hint", "提示"],
-  options: ["Options", "选项"], prompt: ["Prompt as sent", "发送的提示词"],
+  pick: ["Choose a row to see all of it.", "选择一行，查看完整内容。"], hint: ["Hint", "提示"],
+  options: ["Options", "选项"], prompt: ["Prompt as sent", "实际发送的提示词"],
   promptWhy: ["before the model's chat template", "未套用模型的对话模板"], raw: ["Raw answer", "原始回答"],
-  readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Worth", "得分"], reason: ["Reason", "依据"],
+  readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Score", "得分"], reason: ["Reason", "依据"],
   group: ["The same question in every rotation", "同一题的所有轮换"], groupRows: ["Rows of the same group", "同组的行"],
   groupRight: ["right in every rotation", "所有轮换均答对"], groupWrong: ["not right in every rotation", "并非所有轮换均答对"],
-  picture: ["Picture", "图片"], noPicture: ["picture not at hand", "无图片"], cut: ["cut here; the whole text has", "此处截断；全文共"], characters: ["characters", "个字符"],
-  tooLong: ["stopped at the token limit", "达到词元上限而停止"], judged: ["by the judge", "由裁判模型判定"], emptyAnswer: ["an empty answer", "空回答"],
-  seconds: ["s", "秒"], tokens: ["tokens", "词元"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
+  picture: ["Picture", "图片"], noPicture: ["picture not available", "没有图片"], cut: ["cut here; the whole text has", "此处截断；全文共"], characters: ["characters", "个字符"],
+  tooLong: ["stopped at the token limit", "达到 token 上限而截断"], judged: ["by the judge", "由裁判模型判定"], emptyAnswer: ["an empty answer", "空回答"],
+  seconds: ["s", "秒"], tokens: ["tokens", "token"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
   keyNext: ["next and previous row", "下一行和上一行"], keyEnds: ["first and last row (in the list)", "第一行和最后一行（列表中）"], keySearch: ["search", "搜索"],
   keyWrong: ["wrong only, and back", "仅看答错，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
-  better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 劣于 A"], same: ["A and B cannot be told apart", "A 与 B 无法区分"],
+  better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 不如 A"], same: ["A and B cannot be told apart", "A 与 B 分不出高下"],
   percentPoints: ["percentage points", "个百分点"], points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
   rowMean: ["the rows' mean score", "各行平均得分"], inClusters: ["in", "归为"], clusters: ["clusters", "组"],
-  smallest: ["The smallest difference this set would show four times of five", "此题集五次中有四次能显出的最小差异"],
-  smallestNone: ["How small a difference this set could show cannot be told: nothing varies.", "没有任何变化，无法判断此题集能显出多小的差异。"], untested: ["not tested", "未检验"], noVerdict: ["no verdict", "无判定"], otherRows: ["other rows", "行不相同"],
+  smallest: ["The smallest difference this set detects with 80 % power", "该评测集以 80 % 的检验功效能检出的最小差异"],
+  smallestNone: ["The smallest difference this set can detect is unknown: the scores do not vary.", "得分没有波动，无法计算该评测集能检出的最小差异。"], untested: ["not tested", "未检验"], noVerdict: ["no verdict", "无判定"], otherRows: ["other rows", "行不相同"],
   notKept: ["answers were not kept", "回答未保留"],
-  noVerdicts: ["Row by row, nothing was kept of this rule set; its figures above are whole.", "此评分规则的逐行判定未保留；上方的指标仍是完整的。"],
-  notKeptWhy: ["The answers of this run were not kept: its figures and verdicts are here; what was said, errors, times and the counts of options are not.", "本次评测的回答未保留：此处有得分与判定，没有回答原文、请求错误、耗时与选项统计。"],
+  noVerdicts: ["The verdicts of this rule set were not kept by row; its figures above are complete.", "未保留该评分规则的逐行判定；上方的指标仍是完整的。"],
+  notKeptWhy: ["This run was kept without its answers: figures and verdicts are shown; answers, errors, times and option counts are not.", "本次运行没有保留回答：这里有得分和判定，没有回答原文、请求错误、耗时和选项统计。"],
   step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
-  picked: ["What a figure above chose", "由上方数字选定的条件"], takeAway: ["take this filter away", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "评测"], atLeast: ["at least", "至少"],
-  byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别校正（Holm）。"],
+  picked: ["Chosen by a figure above", "在上方图表中选定的条件"], takeAway: ["remove this filter", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "运行"], atLeast: ["at least", "至少"],
+  byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别做 Holm 校正。"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
 const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
@@ -59,9 +59,9 @@ const FACTS = {
   data: ["data", "数据"], md5: ["MD5", "MD5"], limit: ["limit", "题数上限"], seed: ["seed", "随机种子"], judge: ["judge", "裁判模型"], started: ["started", "开始时间"], vlmbench: ["vlmbench", "vlmbench"],
 };
 const NOTES = {
-  "no file": ["The benchmark's file is not at hand, so prompts and pictures cannot be shown.", "基准数据文件不在本机，无法显示提示词和图片。"],
-  "not proven": ["Prompts are worded by this version; of a partial run they cannot be proven by their digest.", "提示词由当前版本生成；仅抽取部分题目时无法用摘要验证。"],
-  "other wording": ["This version words prompts otherwise than the run did, so they cannot be shown.", "当前版本生成的提示词与评测时不同，因此不显示。"],
+  "no file": ["The benchmark's file is not here, so prompts and pictures cannot be shown.", "本机没有该评测集的数据文件，无法显示提示词和图片。"],
+  "not proven": ["Prompts are worded by this version of vlmbench; for a partial run their digest cannot verify them.", "提示词由当前版本的 vlmbench 生成；只问了部分题目时，无法用摘要核对。"],
+  "other wording": ["This version words prompts differently from the run, so they are not shown.", "当前版本生成的提示词与运行时不同，因此不显示。"],
 };
 // Names of measures and tests are words; names at these levels are data.
 const NAMED = ["category", "l2-category", "task", "skill"];
@@ -73,7 +73,7 @@ const MEASURES = {
   "Final Score": ["Final Score", "总得分"], "Final Score Norm": ["Final Score Norm", "归一化总得分"], "pictures with one question": ["pictures with one question", "仅有一题的图片"],
 };
 // Figures of a training as most trainings name them; any other name is data.
-const CURVES = { loss: "损失", learning_rate: "学习率", lr: "学习率", tokens_per_second: "每秒词元数", "tokens/s": "每秒词元数", grad_norm: "梯度范数" };
+const CURVES = { loss: "损失", learning_rate: "学习率", lr: "学习率", tokens_per_second: "每秒 token 数", "tokens/s": "每秒 token 数", grad_norm: "梯度范数" };
 function curveName(name) {
   const [head, ...part] = name.split(":");
   return state.language && Object.hasOwn(CURVES, head) ? [CURVES[head], ...part].join(":") : name;

@@ -9,7 +9,7 @@ import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
-from vlmbench.leaderboards.board.anonymise import public_names, without_places
+from vlmbench.leaderboards.board.names import public_names, without_folders
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_two_parts_where_one_would_make_them_equal() -> None:
 
 
 def test_reasons_keep_of_paths_the_last_part() -> None:
-    assert without_places("it tells of `/home/me/a`, not `echo:@/tmp/b/c.jsonl`") == (
+    assert without_folders("it tells of `/home/me/a`, not `echo:@/tmp/b/c.jsonl`") == (
         "it tells of `a`, not `echo:@c.jsonl`"
     )
-    assert without_places("see https://example.org/a/b and 3/4/5") == "see https://example.org/a/b and 3/4/5"
+    assert without_folders("see https://example.org/a/b and 3/4/5") == "see https://example.org/a/b and 3/4/5"
 
 
 def test_no_file_of_the_board_tells_a_path_of_the_machine(tmp_path: Path) -> None:

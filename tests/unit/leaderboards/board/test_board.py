@@ -22,7 +22,7 @@ from vlmbench.cli.main import main
 from vlmbench.domain import Sample
 from vlmbench.finished import Questions
 from vlmbench.leaderboards.board.bands import bands
-from vlmbench.leaderboards.board.columns import _clusters
+from vlmbench.leaderboards.board.build import _clusters
 from vlmbench.leaderboards.board.names import billions_in, family_of, languages_of, suite_of
 from vlmbench.leaderboards.board.page import FOLDER, SCRIPTS
 from vlmbench.leaderboards.board.scores import Units

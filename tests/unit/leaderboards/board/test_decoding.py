@@ -13,7 +13,7 @@ from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding
-from vlmbench.leaderboards.board.decoding import decoded, decodings_of
+from vlmbench.leaderboards.board.entrants import decoded, decodings_of
 
 GREEDY = {"max_new_tokens": 512, "do_sample": False}
 SAMPLED = {"max_new_tokens": 3, "do_sample": True, "temperature": 1.5}
@@ -30,7 +30,7 @@ def test_a_column_of_several_ways_says_so_and_every_figure_says_its_own(tmp_path
     out = board_of(tmp_path, one=[GREEDY], two=[SAMPLED], three=None)
     board = json.loads((out / "leaderboard.json").read_text("utf-8"))
     assert board["columns"][0]["notes"] == [
-        "answers were decoded in different ways; every figure says in which"
+        "runs decoded differently share this column; each figure shows its settings"
     ]
     found = {entry["name"]: entry["places"]["Bench_DEV_EN"]["decoding"] for entry in board["measured"]}
     assert [way["temperature"] for way in found["two"]] == [1.5]

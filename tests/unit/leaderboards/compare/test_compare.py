@@ -15,7 +15,7 @@ from samples import run as made_run
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare.compare import compare, regressions, with_holm
-from vlmbench.leaderboards.compare.junit import junit_xml
+from vlmbench.leaderboards.compare.document import junit_xml
 from vlmbench.leaderboards.compare.markdown import comparison_markdown
 from vlmbench.leaderboards.compare.text import by_row, evidence, reach, size, verdict
 from vlmbench.stats import clustered_difference, mcnemar
@@ -40,7 +40,7 @@ def test_one_question_in_sixty_cannot_be_told_apart() -> None:
     assert verdict(found, "A", "B") == "A and B cannot be told apart on these 60 questions."
     assert found.difference.ci95 is not None
     assert found.difference.ci95[0] < -0.016 < 0 < found.difference.ci95[1]
-    assert "smallest difference this set would show" in reach(found)
+    assert "smallest difference this set detects with 80 % power" in reach(found)
 
 
 def test_the_other_way_round_is_the_same_with_other_signs() -> None:
@@ -195,7 +195,7 @@ def test_datasets_that_differ_are_named_by_file_and_digest() -> None:
 
 def test_a_run_that_does_not_say_what_was_asked_is_refused() -> None:
     one, two = circular_run(HALF, dataset=None), circular_run(HALF, dataset=None)
-    assert "does not say which dataset" in refused(one, two)
+    assert "does not name its dataset" in refused(one, two)
 
 
 def with_results(run: FinishedRun, **changes: Any) -> FinishedRun:
@@ -209,7 +209,7 @@ def with_results(run: FinishedRun, **changes: Any) -> FinishedRun:
         ({"rules": "xtuner"}, "the rule sets differ: strict and xtuner; name one with --rules"),
         ({"blind": True}, "one run is blind"),
         ({"withheld": True}, "answers are withheld"),
-        ({"needs_judge": True}, "waits for a judge"),
+        ({"needs_judge": True}, "needs a judge"),
         ({"judged": {"count": 3, "model": "openai:x"}}, "the judges differ: none and openai:x"),
         ({"complete": False}, "is incomplete"),
     ],
@@ -250,7 +250,7 @@ def test_nothing_in_common_is_refused() -> None:
     one, two = row_run([1.0], [0]), row_run([1.0], [0])
     other = tuple(replace(s, id="z") for s in two.scores["strict"])
     moved = replace(two, read_scores=lambda: dict.fromkeys(two.scores, other))
-    assert "no question that has a score in both" in refused(one, moved, common=True)
+    assert "no question has a score in both" in refused(one, moved, common=True)
 
 
 def test_scores_that_do_not_give_the_headline_are_refused() -> None:

@@ -19,8 +19,7 @@ from samples import run as made_run
 from vlmbench.cli.compare.text import print_comparisons
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare.compare import compare, regressions, with_holm
-from vlmbench.leaderboards.compare.document import comparison_document
-from vlmbench.leaderboards.compare.junit import junit_xml
+from vlmbench.leaderboards.compare.document import comparison_document, junit_xml
 from vlmbench.leaderboards.compare.markdown import comparison_markdown
 from vlmbench.leaderboards.compare.nouns import Comparison, Page, Refusal
 from vlmbench.leaderboards.compare.text import interval

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.report.page.compose import page_of_trainings
-from vlmbench.report.page.scores import read_scores
-from vlmbench.report.page.training import read_metrics
+from vlmbench.report.page.training import read_metrics, read_scores
 
 
 def write(folder: Path, *lines: object) -> Path:

@@ -20,13 +20,11 @@ from samples import run as made_run
 
 from vlmbench.domain import Response
 from vlmbench.errors import RunFolderError
+from vlmbench.html_page import json_for_html
 from vlmbench.registry import Registry
-from vlmbench.report.page.chinese import SENTENCES, in_both
-from vlmbench.report.page.compose import page_of_runs, page_of_trainings
-from vlmbench.report.page.figures import figures
-from vlmbench.report.page.tallies import answered_labels, latency
-from vlmbench.report.page.texts import BEARABLE, LIMITS, json_for_html, limit_for, shown
-from vlmbench.report.page.thumbnails import ALL_BYTES, thumbnails
+from vlmbench.report.page.compose import ALL_BYTES, page_of_runs, page_of_trainings, thumbnails
+from vlmbench.report.page.figures import answered_labels, figures, latency
+from vlmbench.report.page.texts import BEARABLE, LIMITS, SENTENCES, limit_for, measures_in_both, shown
 from vlmbench.report.page.training import read_metrics, thinned
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u202e\0\ud800 =cmd()"
@@ -182,8 +180,8 @@ def test_a_training_without_figures_is_refused(tmp_path: Path) -> None:
 def test_every_card_says_in_chinese_what_it_measures() -> None:
     silent = {b.card.measures for b in Registry().benchmarks.values()} - set(SENTENCES)
     assert silent == set()
-    assert in_both("what colours.tsv asks") == ["what colours.tsv asks", "colours.tsv 中的题目"]
-    assert in_both("a plugin's own words") == ["a plugin's own words"] * 2
+    assert measures_in_both("what colours.tsv asks") == ["what colours.tsv asks", "colours.tsv 中的题目"]
+    assert measures_in_both("a plugin's own words") == ["a plugin's own words"] * 2
 
 
 def test_a_category_is_named_once_with_its_level_and_rows_point_at_it() -> None:
