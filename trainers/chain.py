@@ -1,6 +1,8 @@
-"""What of a chain is done: a finished stage is not run again, and one that was changed since is refused.
+"""The stages of a chain: their work folders, and a record of those that are finished.
 
-STAGE/finished.json     the values it was run with, and the digests of its data and of the stage before
+A finished stage is not run again; one whose recipe or data changed since is refused.
+
+STAGE/finished.json     its values, and the digests of its data and of the stage before
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def placed(chain: Chain, work_dir: Path | None) -> list[tuple[Recipe, Path]]:
 
 
 def _refuse_same_names(chain: Chain) -> None:
-    """Stages are told apart by their names, and so are their work folders."""
+    """Stages have their work folders by name."""
     names = [recipe.name for recipe in chain.recipes]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -57,7 +59,7 @@ def _refuse_same_names(chain: Chain) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StageRecord:
     """One stage as it is asked for now."""
 
     name: str
@@ -107,7 +109,7 @@ class Stage:
             aside.write_text(json.dumps(document, indent=2, default=str) + "\n", "utf-8")
 
 
-def training(recipe: Recipe, folder: Path, before: Stage | None = None) -> Stage:
+def training(recipe: Recipe, folder: Path, before: StageRecord | None = None) -> StageRecord:
     """A stage that trains, after the stage it begins with."""
     values = asdict(recipe)
     for key in _FREE if before else _FREE[:-1]:
@@ -118,4 +120,4 @@ def training(recipe: Recipe, folder: Path, before: Stage | None = None) -> Stage
     for source in values["data"]["sources"]:
         source.pop("annotations")
     values["before"] = before and before.digest
-    return Stage(name=recipe.name, folder=folder, values=values, data=contents(recipe.data.sources))
+    return StageRecord(name=recipe.name, folder=folder, values=values, data=contents(recipe.data.sources))

@@ -1,4 +1,4 @@
-"""What is different from what was done before: values by name, data and models by what is in them."""
+"""What differs from an earlier run: values by name, data and models by digest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Change:
 
 
 def changes(held: Any, now: Any, name: str = "") -> Iterator[Change]:
-    """Every value that differs; a key that one version knows and another does not is no change."""
+    """Every value that differs; a key that only one of the two has is no change."""
     if isinstance(held, dict) and isinstance(now, dict):
         for key in now:
             if key in held:
@@ -74,9 +74,9 @@ def changed_files(held: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, 
 
 
 def identity(path: Path) -> str:
-    """Of a model wherever it lies: its small files, and of its weights the sizes and both ends.
+    """A digest of a model, wherever it is: its small files, and of its weights the sizes and both ends.
 
-    What training leaves has a training.json that no other training writes. The card changes when it is asked.
+    A finished folder has a training.json that no other training writes; its card changes with evaluations.
     """
     found = hashlib.sha256()
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

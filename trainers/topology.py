@@ -1,9 +1,9 @@
-"""How many processes on how many machines, in the words people know.
+"""How many processes on how many machines, by flags and well-known environment variables.
 
 A flag wins over NPROC_PER_NODE, NNODES, NODE_RANK, ADDR and PORT (or torch's MASTER_ADDR and MASTER_PORT);
-these win over what Slurm says of a job with one task a machine; else it is the recipe's own number of devices
-on one machine. Slurm's usual launch, one task a device, has started the processes already: `slurm_process`
-says which one this is.
+these win over Slurm's variables for a job with one task a machine; else it is the recipe's own number of
+devices on one machine. Slurm's usual launch, one task a device, has started the processes already:
+`slurm_process` makes this process a rank.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PORTS = (20000, 10000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Where a training runs."""
+class Topology:
+    """The machines and processes of a training."""
 
     nproc: int
     nnodes: int = 1
@@ -37,7 +37,7 @@ class World:
 
 def world(
     environ: Mapping[str, str], *, processes: int, nproc: int | None = None, nnodes: int | None = None
-) -> World:
+) -> Topology:
     """The world of this command line; `processes` is what the recipe was published for."""
     machines = nnodes or _number(environ, "NNODES") or _number(environ, "SLURM_JOB_NUM_NODES") or 1
     each = nproc or _number(environ, "NPROC_PER_NODE") or _slurm_devices(environ)
@@ -48,7 +48,7 @@ def world(
         rank = _number(environ, "SLURM_NODEID", least=0) or 0
     if rank >= machines:
         raise UsageError(f"NODE_RANK is {rank}, and there are {machines} machines, counted from 0.")
-    return World(
+    return Topology(
         nproc=each or processes,
         nnodes=machines,
         node_rank=rank,
@@ -59,8 +59,8 @@ def world(
     )
 
 
-def refuse_lost(environ: Mapping[str, str], machines: int) -> None:
-    """Several machines that are not told where the first is, or which they are, would wait for each other."""
+def check_addresses(environ: Mapping[str, str], machines: int) -> None:
+    """Raise where one of several machines does not know the first one's address, or its own rank."""
     unknown = {
         "ADDR": "the address of the first machine" if not _address(environ, machines) else None,
         "NODE_RANK": f"0 on that one, up to {machines - 1} on the others"
@@ -70,9 +70,7 @@ def refuse_lost(environ: Mapping[str, str], machines: int) -> None:
     }
     wanted = [f"{name} ({what})" for name, what in unknown.items() if what]
     if machines > 1 and wanted:
-        raise UsageError(
-            f"{machines} machines do not find each other.", fix=f"Set {' and '.join(wanted)} on each."
-        )
+        raise UsageError(f"With {machines} machines, {' and '.join(wanted)} must be set on each.")
 
 
 def _address(environ: Mapping[str, str], machines: int) -> str | None:
@@ -82,7 +80,7 @@ def _address(environ: Mapping[str, str], machines: int) -> str | None:
 
 
 def slurm_process(environ: Mapping[str, str]) -> dict[str, str]:
-    """What torchrun would say to this process, where `srun` started several on a machine; else nothing."""
+    """torchrun's variables for this process, where `srun` started several on a machine; else none."""
     tasks, machines = _slurm_tasks(environ)
     rank = _number(environ, "SLURM_PROCID", least=0)
     local = _number(environ, "SLURM_LOCALID", least=0)

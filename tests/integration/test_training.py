@@ -103,7 +103,7 @@ def test_an_interrupted_run_ends_in_the_weights_of_an_uninterrupted_one(
 
     with pytest.raises(KeyboardInterrupt):
         go(recipe, "broken", on_checkpoint=interrupt)
-    with pytest.raises(UserError, match="--resume goes on"):
+    with pytest.raises(UserError, match="--resume continues"):
         go(recipe, "broken")
     go(recipe, "broken", resume="latest")
     go(recipe, "straight")

@@ -1,8 +1,7 @@
-"""Evaluation in a process of its own: `vlmbench run`, which resumes by itself.
+"""Evaluation of a candidate in processes of its own: `vlmbench run`, which resumes by itself.
 
-While training goes on, candidates are asked one after the other by one thread that waits for such processes;
-a checkpoint that is no model yet is made one by such a process, too. What it did not finish is done at the
-end; answers that are there are kept.
+During training one thread starts these processes, one candidate after the other; a candidate that is no model
+yet becomes one in such a process, too. What is unfinished at the end of training is evaluated then.
 """
 
 from __future__ import annotations
@@ -20,38 +19,38 @@ from vlmbench.trainers.evaluation.candidates import Candidate
 
 INTERRUPTED = 130
 GRACE = 5.0
-"""Seconds that a process which was told to stop may take to say so."""
+"""Seconds that a process may take to end after SIGTERM."""
 _TORCHRUN = ("TORCHELASTIC_", "GROUP_", "ROLE_", "MASTER_")
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What every candidate is asked."""
+class EvaluationTask:
+    """The benchmarks of every candidate, and how their commands are written."""
 
     benchmarks: tuple[str, ...]
     limit: int | None = None
     flags: tuple[str, ...] = ()
-    """More words for `vlmbench run`."""
+    """More flags for `vlmbench run`."""
     maker: tuple[str, ...] = ()
-    """Words for Python which, with its step behind them, make a model of a checkpoint."""
+    """Arguments for Python that, with a step after them, make that checkpoint a model."""
 
     def commands(self, candidate: Candidate, benchmarks: Sequence[str]) -> Iterator[list[str]]:
-        """It becomes a model, unless it is one; then each benchmark."""
+        """One command makes it a model, unless it is one; then one for each benchmark."""
         if not candidate.model.is_dir():
             yield [sys.executable, *self.maker, str(candidate.step)]
         for benchmark in benchmarks:
             yield self.command(candidate, benchmark)
 
     def command(self, candidate: Candidate, benchmark: str) -> list[str]:
-        """The command that asks it."""
+        """The `vlmbench run` of one benchmark."""
         command = [sys.executable, "-m", "vlmbench", "run", "--model", str(candidate.model)]
         command += ["--bench", benchmark, "--out", str(candidate.run(benchmark)), *self.flags]
         return command if self.limit is None else [*command, "--limit", str(self.limit)]
 
 
 def ask(command: Sequence[str]) -> int:
-    """Run it and wait; says the exit code. What it tells goes to stderr, also that it was interrupted."""
+    """Run it with its output on stderr; the exit code, 130 after Ctrl-C."""
     process = started(command)
     try:
         return code_of(process.wait())
@@ -62,7 +61,7 @@ def ask(command: Sequence[str]) -> int:
 
 
 def started(command: Sequence[str], log: Path | None = None) -> subprocess.Popen[bytes]:
-    """The process, in a session of its own: Ctrl-C is ours to hand on, once, when it can be answered."""
+    """Start it in a session of its own, so that Ctrl-C reaches only this process, which stops it in order."""
     if log is None:
         return _process(command, 2)
     with log.open("ab") as file:
@@ -70,7 +69,7 @@ def started(command: Sequence[str], log: Path | None = None) -> subprocess.Popen
 
 
 def stopped(process: subprocess.Popen[bytes]) -> int:
-    """Asked politely, and killed where that does not help; its exit code."""
+    """Its exit code after SIGTERM, and after SIGKILL where it does not end in time."""
     process.terminate()
     try:
         return code_of(process.wait(GRACE))
@@ -80,7 +79,7 @@ def stopped(process: subprocess.Popen[bytes]) -> int:
 
 
 def code_of(returned: int) -> int:
-    """As a shell has it: 128 more than the signal of one that was killed."""
+    """As a shell gives it: 128 plus the signal that killed it."""
     return 128 - returned if returned < 0 else returned
 
 
@@ -104,10 +103,10 @@ def _process(command: Sequence[str], output: int) -> subprocess.Popen[bytes]:
     )
 
 
-class Asker:
-    """Asks candidates one after the other, beside the training."""
+class EvaluationQueue:
+    """Evaluates candidates one after the other, while training goes on."""
 
-    def __init__(self, question: Question, log: Path) -> None:
+    def __init__(self, question: EvaluationTask, log: Path) -> None:
         self._question, self._log = question, log
         self._waiting: queue.Queue[Candidate | None] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -116,21 +115,21 @@ class Asker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def add(self, candidate: Candidate) -> None:
-        """Ask it as soon as those before it are done."""
+        """Evaluate it once those before it are done."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
         self._waiting.put(candidate)
 
     def wait(self) -> None:
-        """Return once everything was asked; what failed is asked again by whoever needs it."""
+        """Return once the queue is empty; what failed is evaluated again after training."""
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
 
     def stop(self) -> None:
-        """Ask nothing more, and leave no process behind; answers that are there stay."""
+        """Start nothing more and end the running process; finished answers stay."""
         with self._lock:
             self._ending = True
             process = self._process

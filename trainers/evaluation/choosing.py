@@ -1,4 +1,4 @@
-"""Which checkpoint is the best: by a paired test, and not by the highest figure alone.
+"""Which checkpoint is the best, by a paired test and not by the highest figure alone.
 
 The highest of several figures is partly luck. So every other checkpoint is compared with the highest,
 question by question; those whose difference could be chance (p of 0.05 or more, after Holm) are as good as
@@ -41,13 +41,13 @@ class Rival:
 
     @property
     def worse(self) -> bool:
-        """Whether it can be told from the highest."""
+        """Whether the test tells it apart from the highest."""
         return self.adjusted_p is not None and self.adjusted_p < LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The best, and how everybody stood."""
+    """The best, and how it compares."""
 
     best: Rival
     highest: Rival
@@ -56,7 +56,7 @@ class Choice:
 
 
 def choose(candidates: Sequence[tuple[Candidate, Value]], compare: Compare) -> Choice:
-    """The earliest that cannot be told from the highest; `compare(highest, other)` is the paired test."""
+    """The earliest that the paired test `compare(highest, other)` cannot tell apart from the highest."""
     ordered = sorted(candidates, key=lambda pair: pair[0].step)
     top = max(ordered, key=lambda pair: (_figure(pair[1]), -pair[0].step))
     others = [pair for pair in ordered if pair is not top]
@@ -78,7 +78,7 @@ def _figure(value: Value) -> float:
 
 
 def log_values(work_dir: Path, values: Iterable[Value]) -> None:
-    """A line against the step for each; one that says the same again takes the place of the one before."""
+    """Log a line for each; it replaces an earlier line of the same step and benchmark."""
     file = work_dir / METRICS
     fresh = {
         (value.step, value.benchmark): {
@@ -120,7 +120,7 @@ def write_best(work_dir: Path, benchmark: str, choice: Choice) -> None:
 
 
 def reason(choice: Choice) -> str:
-    """Why that one, in half a sentence."""
+    """Why that one: a relative clause."""
     if choice.best is choice.highest:
         return "which has the highest score"
     step = choice.highest.candidate.step

@@ -19,7 +19,7 @@ _KIND = "family: multiple-choice\ncircular: true\n"
 
 
 def write_dusk(folder: Path) -> Path:
-    """The table and what it is, unless they are there as they should be; says where."""
+    """Write the table and its description where they are not there yet; returns the table."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{NAME}.tsv"
     lines = ["\t".join(COLUMNS)]
@@ -42,6 +42,6 @@ def _at_dusk(picture: str) -> str:
 
 
 def _keep(file: Path, text: str) -> None:
-    """Nothing is written that is there already."""
+    """Write the file unless it has this text already."""
     if not file.is_file() or file.read_text("utf-8") != text:
         file.write_text(text, "utf-8", newline="\n")

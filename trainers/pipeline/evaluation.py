@@ -17,9 +17,9 @@ from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import read_object
 from vlmbench.stats import Difference
 from vlmbench.trainers.evaluation import (
-    Asker,
     Candidate,
-    Question,
+    EvaluationQueue,
+    EvaluationTask,
     Value,
     candidate,
     candidates,
@@ -39,7 +39,7 @@ from .request import Harness
 class CheckpointEvaluator:
     """Evaluates the checkpoints of one work folder, the finished model among them, on the same benchmarks."""
 
-    question: Question
+    question: EvaluationTask
     harness: Harness
     work_dir: Path
     tell: Callable[[str], None]
@@ -53,7 +53,7 @@ class CheckpointEvaluator:
 
         Candidates after the checkpoint that training resumes from are not evaluated: training removes them.
         """
-        asker = Asker(self.question, self.work_dir / "evaluation.log")
+        asker = EvaluationQueue(self.question, self.work_dir / "evaluation.log")
         for kept in self._still_valid(resume):
             if self._unfinished(kept):
                 asker.add(kept)

@@ -13,7 +13,7 @@ from vlmbench.stats import Difference
 from vlmbench.trainers.devices import preset_name, zero_of
 from vlmbench.trainers.recipe.loading import read
 from vlmbench.trainers.recipe.model import Chain
-from vlmbench.trainers.topology import World, world
+from vlmbench.trainers.topology import Topology, world
 from vlmbench.trainers.training.job import Tracker
 
 LATEST: Final = "latest"
@@ -48,10 +48,10 @@ class TrainingRequest:
     resume: str | None = None
     """A checkpoint, or `LATEST`; None: from the first step."""
     deepspeed: str | None = None
-    """A preset or a JSON file; None: what the recipe says."""
+    """A preset or a JSON file; None: the recipe's."""
     tracker: Tracker | None = None
     nproc: int | None = None
-    """Processes on each machine; None: what the environment or the recipe says. Likewise machines."""
+    """Processes on each machine; None: from the environment or the recipe. Likewise machines."""
     nnodes: int | None = None
     evaluation: EvaluationRequest = field(default_factory=EvaluationRequest)
     stage: str | None = None
@@ -59,8 +59,8 @@ class TrainingRequest:
     candidate: int | None = None
     """The step of a checkpoint of `stage` that this process exports as a model, in place of training."""
 
-    def topology(self, processes: int = 1) -> World:
-        """Processes and machines; `processes` counts where neither request nor environment says."""
+    def topology(self, processes: int = 1) -> Topology:
+        """Processes and machines; `processes` where neither request nor environment has a number."""
         return world(os.environ, processes=processes, nproc=self.nproc, nnodes=self.nnodes)
 
     @property

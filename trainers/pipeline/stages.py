@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.errors import UnknownName, UsageError, UserError
-from vlmbench.trainers.chain import Stage, placed, training
+from vlmbench.trainers.chain import StageRecord, placed, training
 from vlmbench.trainers.devices import check_deepspeed_file
-from vlmbench.trainers.evaluation import Question, candidate, make
+from vlmbench.trainers.evaluation import EvaluationTask, candidate, make
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
-from vlmbench.trainers.topology import refuse_lost
+from vlmbench.trainers.topology import check_addresses
 from vlmbench.trainers.training import Saved, train
 from vlmbench.trainers.training.handoff import done_by_first, mark_of, wait_for_first
 from vlmbench.trainers.training.job import MODEL
@@ -62,7 +62,7 @@ class Pipeline:
         if request.stage is None:
             adopt(os.environ)
             if not launched(os.environ):
-                refuse_lost(os.environ, request.topology().nnodes)
+                check_addresses(os.environ, request.topology().nnodes)
         stages = placed(chain, request.work_dir)
         _check_resume(request.resume, stages)
         if request.candidate is not None:
@@ -120,7 +120,7 @@ class Pipeline:
             return done_by_first(mark, of_this_model, do)
         return do() or wait_for_first(mark, of_this_model)
 
-    def _train_stage(self, record: Stage, here: Placed) -> int:
+    def _train_stage(self, record: StageRecord, here: Placed) -> int:
         """Train one stage unless it is finished, and record that it is."""
         _, work_dir = here
         if (work_dir / MODEL).is_dir() and record.finished():
@@ -181,7 +181,7 @@ class Pipeline:
 
     def _evaluator(self, here: Placed, benchmarks: Sequence[str], limit: int | None) -> CheckpointEvaluator:
         recipe, work_dir = here
-        question = Question(
+        question = EvaluationTask(
             benchmarks=tuple(benchmarks),
             limit=limit,
             flags=("--device", self.request.evaluation.device),

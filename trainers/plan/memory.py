@@ -1,4 +1,4 @@
-"""Memory of one device, estimated; the formula is told in docs/recipes.md.
+"""An estimate of the memory of one device; docs/recipes.md has the formula.
 
 weights       half precision 2 bytes a parameter (4 where trained without DeepSpeed, or in fp32);
               four bits: 4.127 bits a parameter of the linear layers, the head apart
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vlmbench.trainers.devices import Zero, zero_of
-from vlmbench.trainers.plan.sizes import Part, lora_size, parts, projector_size
+from vlmbench.trainers.plan.sizes import PartSizes, lora_size, parts, projector_size
 from vlmbench.trainers.recipe.model import Dtype, Lora, Recipe, Trained
 
 GIB = 2**30
@@ -164,7 +164,7 @@ def _vision(recipe: Recipe, setting: _Setting) -> PartPlan:
 
 def _part(
     name: str,
-    part: Part,
+    part: PartSizes,
     train: Trained,
     lora: Lora | None,
     setting: _Setting,
@@ -192,7 +192,7 @@ def _part(
 
 
 def _frozen_bytes(
-    part: Part, count: int, dtype: Dtype | None, bits: float | None, setting: _Setting
+    part: PartSizes, count: int, dtype: Dtype | None, bits: float | None, setting: _Setting
 ) -> float:
     """Frozen weights: four bits where quantised, which ZeRO 3 cannot share, else as they are held."""
     width = setting.width if setting.zero.deepspeed or dtype is None else {"float32": 4}.get(dtype, 2)
@@ -232,7 +232,7 @@ def _projector(recipe: Recipe, setting: _Setting) -> PartPlan:
     )
 
 
-def _activations(part: Part, positions: int, setting: _Setting, *, backward: bool) -> float:
+def _activations(part: PartSizes, positions: int, setting: _Setting, *, backward: bool) -> float:
     """Kept inputs of every layer, and one layer at work, its values and their gradients."""
     rows = setting.batch * positions
     at_work = rows * (8 * part.hidden + 2 * part.key_values + 4 * part.intermediate) * setting.width

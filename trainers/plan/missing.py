@@ -1,4 +1,4 @@
-"""What a recipe needs and this machine has not, each with the command that mends it."""
+"""What a recipe needs and this machine lacks, each with the command that gets it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from vlmbench.trainers.plan.sizes import folder_of
-from vlmbench.trainers.recipe.model import LanguageModel, Recipe, VisionTower
+from vlmbench.trainers.recipe.model import LanguagePart, Recipe, VisionPart
 from vlmbench.trainers.training.job import left_by
 
 Kind = Literal["weights", "data", "pictures", "stage before", "package", "devices"]
@@ -87,7 +87,7 @@ def _weights(recipe: Recipe) -> Iterator[Missing]:
     if model.start is not None:
         yield from _model(model.start, "model.start")
         return
-    parts: dict[str, LanguageModel | VisionTower] = {"language": model.language, "vision": model.vision}
+    parts: dict[str, LanguagePart | VisionPart] = {"language": model.language, "vision": model.vision}
     for name, part in parts.items():
         if part.path is not None:
             yield from _model(part.path, f"model.{name}.path")

@@ -1,4 +1,4 @@
-"""What a recipe will cost, before anything is loaded."""
+"""What a recipe costs before anything is loaded, and what to change where it does not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Change = tuple[tuple[str, ...], str, Recipe]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class StagePlan:
     """One stage of training, in numbers."""
 
     recipe: Recipe
@@ -32,7 +32,7 @@ class Plan:
     by_zero: dict[str, float]
     """Bytes on one device under every stage of ZeRO."""
     gpu_memory: float | None
-    """Bytes that a device has, if it was said."""
+    """Bytes that a device has, where the user gave them."""
     longest_that_fits: int | None
     """Positions; None where every sample fits, or no device's memory is known."""
     advice: tuple[Advice, ...]
@@ -60,9 +60,9 @@ class Machine:
     work_dir: Path | None = None
 
 
-def plan_chain(chain: Chain, machine: Machine) -> tuple[Plan, ...]:
+def plan_chain(chain: Chain, machine: Machine) -> tuple[StagePlan, ...]:
     """Every stage that trains, each in the work folder that it would have."""
-    plans: list[Plan] = []
+    plans: list[StagePlan] = []
     folders = [folder for _, folder in placed(chain, machine.work_dir)]
     for recipe, folder in zip(chain.recipes, folders, strict=True):
         made = plan(recipe, replace(machine, work_dir=folder))
@@ -73,7 +73,7 @@ def plan_chain(chain: Chain, machine: Machine) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def plan(recipe: Recipe, machine: Machine) -> Plan:
+def plan(recipe: Recipe, machine: Machine) -> StagePlan:
     """One stage."""
     nproc = machine.nproc or max(1, recipe.parallelism.processes // machine.nnodes)
     devices = nproc * machine.nnodes
@@ -86,7 +86,7 @@ def plan(recipe: Recipe, machine: Machine) -> Plan:
     held = memory(recipe, devices)
     work_dir = machine.work_dir or WORK_DIRS / recipe.name
     crowded = room is not None and held.total > room
-    return Plan(
+    return StagePlan(
         recipe=recipe,
         devices=devices,
         work_dir=work_dir,

@@ -92,7 +92,7 @@ def _planned(source: Source) -> SourcePlan:
     if source.kind == "llava" and path.is_file():
         head = read_head(path)
         problem = head.problem
-        count, pictures = count_records(path) if head.records or not problem else Counted(0, 0)
+        count, pictures = count_records(path) if head.records or not problem else RecordCounts(0, 0)
         if count:
             return SourcePlan(
                 name=name,
@@ -109,7 +109,7 @@ def _planned(source: Source) -> SourcePlan:
     return SourcePlan(name=name, samples=samples, told="published", problem=problem)
 
 
-class Counted(NamedTuple):
+class RecordCounts(NamedTuple):
     """What a LLaVA file holds."""
 
     records: int
@@ -117,7 +117,7 @@ class Counted(NamedTuple):
     """That records name, one that several name each time."""
 
 
-def count_records(path: Path) -> Counted:
+def count_records(path: Path) -> RecordCounts:
     """Counted by their keys, without reading the file into memory."""
     found, pictures, rest = 0, 0, b""
     with path.open("rb") as file:
@@ -129,7 +129,7 @@ def count_records(path: Path) -> Counted:
             # What a block cuts in two is seen with the next one, and nothing twice.
             ends = [matches[-1].end() for matches in (records, shown) if matches]
             rest = text[max(*ends, len(text) - _CUT, 0) :]
-    return Counted(found, pictures)
+    return RecordCounts(found, pictures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class Head:
 
 
 def read_head(path: Path) -> Head:
-    """The first records as training would read them; what it would refuse is told, not raised."""
+    """The first records as training reads them; what training would refuse becomes `problem`."""
     lengths: list[int] = []
     refused: list[str] = []
     problem = None

@@ -18,7 +18,7 @@ from vlmbench.files.json_files import read_object
 from vlmbench.models.loading import demo_folder
 from vlmbench.trainers.plan.modules import Module, language_architecture, vision_architecture
 from vlmbench.trainers.recipe.library import load
-from vlmbench.trainers.recipe.model import LanguageModel, Lora, Recipe, VisionTower
+from vlmbench.trainers.recipe.model import LanguagePart, Lora, Recipe, VisionPart
 
 SHAPES = Path(__file__).parents[1] / "shapes"
 FUSED = "internlm2"
@@ -40,8 +40,8 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One model part, as large as its configuration says."""
+class PartSizes:
+    """The sizes of one part of a model."""
 
     kind: str
     """model_type."""
@@ -62,7 +62,7 @@ class Part:
     """A picture in the language model."""
 
 
-def parts(recipe: Recipe) -> tuple[Part, Part]:
+def parts(recipe: Recipe) -> tuple[PartSizes, PartSizes]:
     """Language model and tower of a recipe."""
     start = recipe.model.start
     language, vision = recipe.model.language, recipe.model.vision
@@ -72,17 +72,17 @@ def parts(recipe: Recipe) -> tuple[Part, Part]:
     )
 
 
-def language_part(language: LanguageModel) -> Part:
+def language_part(language: LanguagePart) -> PartSizes:
     """Sizes of the language model."""
     return _language(_frozen(config_of(language)))
 
 
-def vision_part(vision: VisionTower) -> Part:
+def vision_part(vision: VisionPart) -> PartSizes:
     """Sizes of the tower, as far as the selected layer uses it."""
     return _vision(_frozen(config_of(vision)), vision.select_layer, vision.select_strategy)
 
 
-def config_of(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
+def config_of(part: LanguagePart | VisionPart) -> Mapping[str, Any]:
     """config.json of the folder if it is here, else the shape that ships under its name."""
     file = folder_of(part.path) / "config.json" if part.path else None
     found = _written(file, part) if file is not None and file.is_file() else None
@@ -96,10 +96,10 @@ def config_of(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
     return shape(part.shape)
 
 
-def _written(file: Path, part: LanguageModel | VisionTower) -> Mapping[str, Any] | None:
-    """What a config.json says of this part; None of a tower that it only names."""
+def _written(file: Path, part: LanguagePart | VisionPart) -> Mapping[str, Any] | None:
+    """The part's values in a config.json; None for a tower that it only names."""
     document = read_object(file, raises=ModelError)
-    is_language = isinstance(part, LanguageModel)
+    is_language = isinstance(part, LanguagePart)
     inner: Mapping[str, Any] = document.get("text_config" if is_language else "vision_config", document)
     # The official layout has the language model's values under a name of its own, and of the tower its name.
     family = str(inner.get("model_type", ""))
@@ -125,18 +125,18 @@ def shape(name: str) -> Mapping[str, Any]:
     return load(SHAPES / f"{name}.yaml")
 
 
-def projector_size(language: Part, vision: Part, depth: int) -> int:
+def projector_size(language: PartSizes, vision: PartSizes, depth: int) -> int:
     """Weights and biases of the projector."""
     first = (vision.hidden + 1) * language.hidden
     return first + (depth - 1) * (language.hidden + 1) * language.hidden
 
 
-def lora_size(part: Part, lora: Lora) -> int:
+def lora_size(part: PartSizes, lora: Lora) -> int:
     """Weights of the adapters, trained here on transformers' own classes."""
     return sum(lora.r * (linear.inputs + linear.outputs) for linear in adapted(part, lora))
 
 
-def published_lora_size(part: Part, lora: Lora) -> int | None:
+def published_lora_size(part: PartSizes, lora: Lora) -> int | None:
     """The same where the published model fuses query, key and value; None where it does not differ."""
     if part.kind != FUSED:
         return None
@@ -146,7 +146,7 @@ def published_lora_size(part: Part, lora: Lora) -> int | None:
     return lora_size(part, lora) - shared
 
 
-def adapted(part: Part, lora: Lora) -> list[Linear]:
+def adapted(part: PartSizes, lora: Lora) -> list[Linear]:
     """The layers that get an adapter."""
     inner = [linear for linear in part.linears if linear.name != "lm_head"]
     head = [linear for linear in part.linears if linear.name == "lm_head" and lora.head]
@@ -160,14 +160,14 @@ def _frozen(config: Mapping[str, Any]) -> str:
 
 
 @cache
-def _language(text: str) -> Part:
+def _language(text: str) -> PartSizes:
     config = json.loads(text)
     built = language_architecture(_known(config))
     sizes = built.config
     heads = sizes.num_attention_heads
     width = getattr(sizes, "head_dim", None) or sizes.hidden_size // heads
     total = sum(module.parameters for module in built.modules)
-    return Part(
+    return PartSizes(
         kind=str(config.get("model_type")),
         total=total,
         used=total,
@@ -181,7 +181,7 @@ def _language(text: str) -> Part:
 
 
 @cache
-def _vision(text: str, select_layer: int, strategy: str) -> Part:
+def _vision(text: str, select_layer: int, strategy: str) -> PartSizes:
     config = json.loads(text)
     built = vision_architecture(config)
     sizes, layers = built.config, built.config.num_hidden_layers
@@ -191,7 +191,7 @@ def _vision(text: str, select_layer: int, strategy: str) -> Part:
     side = (sizes.image_size // sizes.patch_size) ** 2
     kind = str(config.get("model_type"))
     class_token = int(kind.startswith("clip"))
-    return Part(
+    return PartSizes(
         kind=kind,
         total=sum(module.parameters for module in built.modules),
         used=sum(module.parameters for module in learning),

@@ -1,4 +1,4 @@
-"""How many batches and steps, and what a checkpoint is called, as training will count them."""
+"""Batches, steps and checkpoint names, as training counts them, and notes on these figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no value of a recipe alone can tell: values that do not go together, or with the model's own sizes."""
+"""Values of a recipe that contradict each other, or the sizes of its model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.trainers.plan.sizes import config_of, language_part, vision_part
-from vlmbench.trainers.recipe.model import LanguageModel, Recipe, VisionTower
+from vlmbench.trainers.recipe.model import LanguagePart, Recipe, VisionPart
 from vlmbench.trainers.recipe.typed import PLACE
 
 LAYERS = 2
@@ -17,7 +17,7 @@ LAYERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a recipe's values come from: who made a mistake is told where they made it."""
+    """Where a recipe's values come from, so that an error names the file or the setting at fault."""
 
     where: str
     """The file."""
@@ -40,8 +40,8 @@ class Origin:
         )
 
 
-def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
-    """Raise at the first."""
+def check_consistency(recipe: Recipe, origin: Origin) -> None:
+    """Raise for the first contradiction."""
     language, vision = recipe.model.language, recipe.model.vision
     _refuse_nothing_to_do(recipe, origin)
     for name, part in (("language", language), ("vision", vision)):
@@ -53,8 +53,8 @@ def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
         fix = "Set model.language.quantisation to null, or train: lora."
         raise origin.error("four-bit weights cannot be trained in full.", "model.language", fix=fix)
     if recipe.model.projector.depth != LAYERS:
-        says = f"must be {LAYERS}: what is trained is transformers' LLaVA, whose projector has two layers."
-        raise origin.error(says, "model.projector.depth")
+        what = f"must be {LAYERS}: the projector of transformers' LLaVA has two layers."
+        raise origin.error(what, "model.projector.depth")
     start = recipe.model.start
     _refuse_layer(replace(vision, path=start or vision.path), origin)
     _refuse_targets(replace(language, path=start or language.path), "model.language", origin)
@@ -62,7 +62,7 @@ def refuse_nonsense(recipe: Recipe, origin: Origin) -> None:
 
 
 def _refuse_nothing_to_do(recipe: Recipe, origin: Origin) -> None:
-    """A training in which nothing learns, or from nothing; and numbers that its device cannot compute in."""
+    """Raise where nothing is trained, or on no data, or in a number type that the device lacks."""
     model, parallelism = recipe.model, recipe.parallelism
     parts = {"model.projector.train": model.projector.train}
     parts |= {
@@ -78,32 +78,32 @@ def _refuse_nothing_to_do(recipe: Recipe, origin: Origin) -> None:
         raise origin.error("is empty: there is nothing to learn from.", "data.sources", fix=fix)
     if parallelism.device == "cpu" and parallelism.precision == "fp16":
         raise origin.error(
-            "must be fp32, bf16 or auto on a processor: fp16 is trained on GPUs alone.",
+            "must be fp32, bf16 or auto on a CPU: fp16 is for GPUs only.",
             "parallelism.precision",
             of=("parallelism.device",),
         )
 
 
-def _refuse_half(part: LanguageModel | VisionTower, key: str, origin: Origin) -> None:
+def _refuse_half(part: LanguagePart | VisionPart, key: str, origin: Origin) -> None:
     """Adapters that are not trained, or training of adapters that are not there."""
     if (part.train == "lora") != (part.lora is not None):
-        says = "has no `lora`" if part.lora is None else f"has a `lora` and is `{part.train}`"
+        what = "has no `lora`" if part.lora is None else f"has a `lora` and is `{part.train}`"
         fix = f"Give {key}.lora with {key}.train: lora, or neither."
-        raise origin.error(f"{says}.", key, of=(f"{key}.lora", f"{key}.train"), fix=fix)
+        raise origin.error(f"{what}.", key, of=(f"{key}.lora", f"{key}.train"), fix=fix)
 
 
-def _refuse_layer(vision: VisionTower, origin: Origin) -> None:
+def _refuse_layer(vision: VisionPart, origin: Origin) -> None:
     """The tower gives its layers' outputs and, before them, its embeddings."""
     states = int(_config(vision).get("num_hidden_layers", -1)) + 1
     if states and not -states <= vision.select_layer < states:
-        says = (
+        what = (
             f"must be a number from {-states} to {states - 1} with this tower, not `{vision.select_layer}`."
         )
-        raise origin.error(says, "model.vision.select_layer")
+        raise origin.error(what, "model.vision.select_layer")
 
 
-def _refuse_targets(part: LanguageModel | VisionTower, key: str, origin: Origin) -> None:
-    """Building a model to see its layers takes a while, and what ships here was looked at before."""
+def _refuse_targets(part: LanguagePart | VisionPart, key: str, origin: Origin) -> None:
+    """Raise for a target that no layer has; shipped recipes are checked by the tests."""
     key = f"{key}.lora.targets"
     if part.lora is None or not part.lora.targets or (origin.shipped and not origin.reached(key)):
         return
@@ -114,17 +114,17 @@ def _refuse_targets(part: LanguageModel | VisionTower, key: str, origin: Origin)
             raise UnknownName("linear layer", target, known, fix=f"({place}, `{key}`)")
 
 
-def _layers(part: LanguageModel | VisionTower) -> Iterator[str]:
+def _layers(part: LanguagePart | VisionPart) -> Iterator[str]:
     """The last parts of their names; none where nothing is known of the model yet."""
     if not _config(part):
         return
-    sized = language_part(part) if isinstance(part, LanguageModel) else vision_part(part)
+    sized = language_part(part) if isinstance(part, LanguagePart) else vision_part(part)
     for linear in sized.linears:
         if linear.name != "lm_head":
             yield linear.name.rpartition(".")[2]
 
 
-def _config(part: LanguageModel | VisionTower) -> Mapping[str, Any]:
+def _config(part: LanguagePart | VisionPart) -> Mapping[str, Any]:
     try:
         return config_of(part)
     except (ModelError, OSError):

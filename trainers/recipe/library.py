@@ -20,7 +20,7 @@ DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RecipeEntry:
     """What stands under one name, as written."""
 
     name: str
@@ -34,14 +34,14 @@ class Entry:
 
 
 @cache
-def shipped() -> dict[str, Entry]:
+def shipped() -> dict[str, RecipeEntry]:
     """Every entry of every family file, fragments among them."""
-    found: dict[str, Entry] = {}
+    found: dict[str, RecipeEntry] = {}
     for file in sorted(FOLDER.glob("*.yaml")):
         for name, values in load(file).items():
             if name in found:
                 raise UserError(f"`{name}` stands in {found[name].file.name}, too.", file=file)
-            found[name] = Entry(name=name, file=file, values=_mapping(values, file, name))
+            found[name] = RecipeEntry(name=name, file=file, values=_mapping(values, file, name))
     return found
 
 
@@ -50,10 +50,10 @@ def recipe_names() -> list[str]:
     return [name for name in shipped() if not name.startswith("_")]
 
 
-def own(file: Path) -> Entry:
+def own(file: Path) -> RecipeEntry:
     """A file of the user's own: one recipe or chain."""
     values = load(file)
-    return Entry(name=str(values.get("name") or file.stem), file=file, values=values)
+    return RecipeEntry(name=str(values.get("name") or file.stem), file=file, values=values)
 
 
 def load(file: Path) -> dict[str, Any]:

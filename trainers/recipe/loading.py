@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UnknownName, UsageError, UserError
-from vlmbench.trainers.recipe.consistency import Origin, refuse_nonsense
-from vlmbench.trainers.recipe.library import FOLDER, Entry, own, recipe_names, shipped
+from vlmbench.trainers.recipe.consistency import Origin, check_consistency
+from vlmbench.trainers.recipe.library import FOLDER, RecipeEntry, own, recipe_names, shipped
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
 from vlmbench.trainers.recipe.typed import PLACE, changed, checked, made, merged, split
 
@@ -50,7 +50,7 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     return chain.recipes[0]
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> RecipeEntry:
     """The entry of a shipped name, or of a YAML file."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
@@ -78,7 +78,7 @@ def written(chain: Chain) -> str:
 
 
 def _stages(
-    entry: Entry, items: list[Any], asked: list[tuple[list[str], str]]
+    entry: RecipeEntry, items: list[Any], asked: list[tuple[list[str], str]]
 ) -> tuple[Recipe | Evaluation, ...]:
     """Each stage begins with what the one before left, unless it is the first."""
     found: list[Recipe | Evaluation] = []
@@ -102,7 +102,9 @@ def _refuse_absent_stages(name: str, stages: Sequence[Recipe | Evaluation], sett
             raise UsageError(f"`{name}` has no {prefix} stage.", key=PLACE)
 
 
-def _stage(entry: Entry, item: Any, key: str, asked: list[tuple[list[str], str]]) -> Recipe | Evaluation:
+def _stage(
+    entry: RecipeEntry, item: Any, key: str, asked: list[tuple[list[str], str]]
+) -> Recipe | Evaluation:
     if isinstance(item, Mapping) and "evaluate" in item:
         return made(Evaluation, checked(Evaluation, item, entry.where, key), entry.where, key)
     if isinstance(item, str):
@@ -110,13 +112,13 @@ def _stage(entry: Entry, item: Any, key: str, asked: list[tuple[list[str], str]]
         if "stages" in inner.values:
             raise UserError(f"`{item}` is a chain itself.", file=entry.where, key=key)
     elif isinstance(item, Mapping):
-        inner = Entry(name=str(item.get("name") or f"{entry.name}_{key}"), file=entry.file, values=item)
+        inner = RecipeEntry(name=str(item.get("name") or f"{entry.name}_{key}"), file=entry.file, values=item)
     else:
         raise UserError("must be a recipe's name or a mapping.", file=entry.where, key=key)
     return _recipe(inner, asked)
 
 
-def _recipe(entry: Entry, asked: list[tuple[list[str], str]]) -> Recipe:
+def _recipe(entry: RecipeEntry, asked: list[tuple[list[str], str]]) -> Recipe:
     written = values = {**_resolved(entry, ()), "name": entry.name}
     reached: list[str] = []
     for path, text in asked:
@@ -132,7 +134,7 @@ def _recipe(entry: Entry, asked: list[tuple[list[str], str]]) -> Recipe:
         if error.key is None or not _new(written, error.key):
             raise
         raise origin.error(error.what, error.key, of=(error.key.rpartition(".")[0],)) from None
-    refuse_nonsense(recipe, origin)
+    check_consistency(recipe, origin)
     return recipe
 
 
@@ -144,7 +146,7 @@ def _new(written: Mapping[str, Any], key: str) -> bool:
     return below is None
 
 
-def _resolved(entry: Entry, below: tuple[Entry, ...]) -> dict[str, Any]:
+def _resolved(entry: RecipeEntry, below: tuple[RecipeEntry, ...]) -> dict[str, Any]:
     """The bases of an entry under its own values.
 
     A file of one's own may be named as the recipe that it is based on.
@@ -159,7 +161,7 @@ def _resolved(entry: Entry, below: tuple[Entry, ...]) -> dict[str, Any]:
     return merged(values, checked(Recipe, layer, entry.where))
 
 
-def _bases(entry: Entry) -> list[str]:
+def _bases(entry: RecipeEntry) -> list[str]:
     named = entry.values.get("base") or []
     bases = [named] if isinstance(named, str) else named
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
@@ -167,7 +169,7 @@ def _bases(entry: Entry) -> list[str]:
     return bases
 
 
-def _base(entry: Entry, name: str) -> Entry:
+def _base(entry: RecipeEntry, name: str) -> RecipeEntry:
     if name.endswith((".yaml", ".yml")):
         return own(entry.file.parent / name)
     if name not in shipped():

@@ -2,7 +2,7 @@
 
     Chain                 what one command trains, in order
       Recipe              one stage of training
-        Model             what it is built of, and what of it is trained and how
+        ModelParts        its parts, and which of them are trained and how
         Data              the mixture, its order, and what becomes of its pictures
         Wording           how a conversation becomes text, and what of it is kept
         Schedule          batches, epochs, optimizer, learning rates
@@ -10,7 +10,7 @@
         Saving            checkpoints, samples and log lines on the way
       Evaluation          benchmarks to ask the last checkpoint
 
-`reading` makes these from YAML, `plan` says what they will cost; nothing here loads anything.
+`recipe/loading.py` makes these from YAML, `plan/` computes their cost; nothing here loads anything.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Quantisation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageModel:
+class LanguagePart:
     """The causal language model."""
 
     path: str | None = None
-    """Folder, hub id or `demo`; None where `Model.start` brings it."""
+    """Folder, hub id or `demo`; None where `ModelParts.start` has it."""
     shape: str | None = None
     """One of `trainers/shapes/`: its sizes, known before its weights are here."""
     train: Trained = "frozen"
@@ -77,7 +77,7 @@ class LanguageModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VisionTower:
+class VisionPart:
     """The vision tower: CLIP or SigLIP."""
 
     path: str | None = None
@@ -93,7 +93,7 @@ class VisionTower:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Projector:
+class ProjectorPart:
     """Linear layers with GELU between, from the tower's width to the language model's."""
 
     depth: Count = 2
@@ -102,14 +102,14 @@ class Projector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class ModelParts:
     """The three parts, and what is trained of each."""
 
     start: str | None = None
-    """A whole LLaVA to go on from: folder, hub id or `demo`. Its parts need no path then."""
-    language: LanguageModel = field(default_factory=LanguageModel)
-    vision: VisionTower = field(default_factory=VisionTower)
-    projector: Projector = field(default_factory=Projector)
+    """A whole LLaVA to start from: folder, hub id or `demo`. Its parts need no path then."""
+    language: LanguagePart = field(default_factory=LanguagePart)
+    vision: VisionPart = field(default_factory=VisionPart)
+    projector: ProjectorPart = field(default_factory=ProjectorPart)
     attention: Literal["auto", "flash", "sdpa", "eager"] = "auto"
 
 
@@ -185,7 +185,7 @@ class Schedule:
     accumulation: Count = 1
     epochs: Count = 1
     max_steps: Count | None = None
-    """Optimizer steps after which to stop, whatever the epochs say."""
+    """Optimizer steps after which to stop, even before the last epoch ends."""
     lr: Rate
     """Of the language model or its adapters, and of every part without a rate of its own."""
     projector_lr: Rate | None = None
@@ -225,7 +225,7 @@ class Saving:
     """Published configurations count micro-batches, the original scripts optimizer steps."""
     keep: Count = 2
     sample: bool = True
-    """A conversation about a bundled picture: before the first step, and then as `sample_every` says."""
+    """A conversation about a bundled picture: before the first step, and then at `sample_every`."""
     sample_every: Count | None = None
     """Optimizer steps; None: with each checkpoint, as in published configurations."""
     log_every: Count = 10
@@ -233,8 +233,8 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
-    """A known mistake of the original that is put right here."""
+class Correction:
+    """A known mistake of the original that this recipe corrects."""
 
     key: str
     published: str
@@ -248,7 +248,7 @@ class Recipe:
     name: str
     about: str = ""
     stage: Literal["pretrain", "finetune"]
-    model: Model
+    model: ModelParts
     data: Data
     wording: Wording
     schedule: Schedule
@@ -257,12 +257,12 @@ class Recipe:
     pretrained: str | None = None
     """What the stage before left: its recipe's name, a folder, or a published `.pth`. Loaded strictly."""
     seed: Seed = 0
-    mended: tuple[Mended, ...] = ()
+    mended: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Benchmarks asked of the checkpoint before."""
+    """Benchmarks for the model of the stage before."""
 
     evaluate: tuple[str, ...]
     limit: Count | None = None

@@ -1,7 +1,7 @@
-"""From plain values, as YAML and the command line give them, to frozen dataclasses.
+"""From the plain values of YAML and of `--set` to frozen dataclasses, by the types of their fields.
 
-Every layer of a recipe is checked by itself, so a mistake is told with the file and key it stands in;
-what was checked is merged and made into objects at the end.
+Every layer of a recipe is checked by itself, so that an error names its file and key. The checked layers are
+merged, and made into objects at the end. A field may add a rule: `Annotated[int, Range(least=1)]`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLACE = "--set"
 
 @cache
 def hints(kind: Any) -> dict[str, Any]:
-    """The fields of a dataclass with their types, and what stands beside these."""
+    """The types of a dataclass's fields, with their rules."""
     return get_type_hints(kind, include_extras=True)
 
 
@@ -152,15 +152,14 @@ class Range(NamedTuple):
     def check(self, value: Any, file: str | Path, key: str) -> None:
         """Refuse a number outside."""
         if not math.isfinite(value) or not all(self._held(value)):
-            raise UserError(f"must be {self.said()}, not `{value}`.", file=file, key=key)
+            raise UserError(f"must be {self._words()}, not `{value}`.", file=file, key=key)
 
-    def said(self) -> str:
-        """In words."""
+    def _words(self) -> str:
         if self == Range(least=1):
             return "1 or more"
         words = {"from": self.least, "above": self.above, "to": self.most, "below": self.below}
-        told = " ".join(f"{word} {number:,}" for word, number in words.items() if number is not None)
-        return f"a number {told}"
+        limits = " ".join(f"{word} {number:,}" for word, number in words.items() if number is not None)
+        return f"a number {limits}"
 
     def _held(self, value: float) -> Iterator[bool]:
         yield self.least is None or value >= self.least
@@ -170,7 +169,7 @@ class Range(NamedTuple):
 
 
 class Named(NamedTuple):
-    """One of the names that something answers to."""
+    """A name out of a known set."""
 
     kind: str
     known: tuple[str, ...]

@@ -1,4 +1,8 @@
-"""Starts the processes of a run by torchrun's own machinery, and says how they ended."""
+"""Starts the ranks of a run on this machine with torchrun's machinery, and returns how they ended.
+
+Several machines first meet at the address of the first: torchrun's own wait for them obeys no signal. The
+first listens at ADDR:PORT until each of the others has sent its rank, then sends "go" and frees the port.
+"""
 
 from __future__ import annotations
 
@@ -13,52 +17,52 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.topology import World, slurm_process
+from vlmbench.trainers.topology import Topology, slurm_process
 
 INSIDE = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
 _TORCHRUNS = ("SIGTERM", "SIGHUP", "SIGQUIT")
-"""Signals that torchrun answers; Ctrl-C is answered here."""
+"""Signals that torchrun handles; Ctrl-C is handled here."""
 PATIENCE = 900.0
 """Seconds that one machine waits for the others."""
 _FREED = 10.0
-"""Seconds in which the port of the stage before should be free again."""
+"""Seconds until the port of the previous stage should be free again."""
 _PAUSE = 0.5
 _HELLO, _GO = b"vlmbench ", b"go\n"
 
 
 def launched(environ: Mapping[str, str]) -> bool:
-    """Whether this process is one of a run already, however that was started."""
+    """Whether this process is a rank of a run already, however it was started."""
     return any(name in environ for name in INSIDE)
 
 
 def adopt(environ: MutableMapping[str, str]) -> None:
-    """A task of `srun`, one for each device, becomes a process of the run, as under torchrun."""
+    """Make a task of `srun`, one for each device, a rank of the run, as under torchrun."""
     if not launched(environ):
         environ.update(slurm_process(environ))
 
 
-def needed(recipe: Recipe, world: World) -> bool:
-    """Whether processes have to be started: for several, and for DeepSpeed."""
+def needed(recipe: Recipe, world: Topology) -> bool:
+    """Whether ranks have to be started: for several, and for DeepSpeed."""
     return world.size > 1 or recipe.parallelism.deepspeed is not None
 
 
-def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
-    """Run the command on this machine, once a process; the exit code is that of the first that failed."""
+def launch(command: Sequence[str], world: Topology, *, cpu: bool) -> int:
+    """Run the command on this machine as each rank; the exit code of the first that failed."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     if world.nnodes > 1:
-        meet(world, _port(world))
+        rendezvous(world, _port(world))
     if cpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads(world)))
-    # DeepSpeed calls what torch has renamed, in every step of every process.
+    # DeepSpeed calls a name that torch has deprecated, in every step of every rank.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning:torch.distributed.c10d_logger")
     config = LaunchConfig(
         min_nodes=world.nnodes,
@@ -85,14 +89,14 @@ def launch(command: Sequence[str], world: World, *, cpu: bool) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """While processes run, Ctrl-C reaches them as a polite kill; afterwards all signals are as before.
+    """While ranks run, Ctrl-C reaches them as SIGTERM; afterwards all handlers are as before.
 
-    torchrun would hand SIGINT on as it is: a process that is just starting answers that with a traceback.
+    torchrun would pass SIGINT on: a process that is just starting answers it with a traceback.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
 
     def stop(_signal: int, _frame: object) -> None:
-        # Each process that is told to stop would be worth a warning.
+        # torchrun warns once for each process that it stops.
         logging.disable(logging.WARNING)
         raise SignalException("interrupted", sigval=signal.SIGTERM)
 
@@ -111,13 +115,13 @@ def _signals() -> Iterator[None]:
 
 
 def _answered(config: type) -> dict[str, Any]:
-    """Older ones answer Ctrl-C whatever they are told."""
+    """Older versions of torch have no such setting, and handle Ctrl-C always."""
     known = any(field.name == "signals_to_handle" for field in dataclasses.fields(config))
     return {"signals_to_handle": ",".join(_TORCHRUNS)} if known else {}
 
 
-def _meeting(world: World) -> dict[str, Any]:
-    """Where the processes find each other: alone, at any free port; on several machines, at the first's."""
+def _meeting(world: Topology) -> dict[str, Any]:
+    """Where ranks meet: on one machine at any free port, on several at the first one's address."""
     if world.nnodes == 1 and world.port is None:
         return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
     return {
@@ -127,22 +131,22 @@ def _meeting(world: World) -> dict[str, Any]:
     }
 
 
-def _port(world: World) -> int:
+def _port(world: Topology) -> int:
     return 29500 if world.port is None else world.port
 
 
-def _threads(world: World) -> int:
-    """Of the processors, each process's share."""
+def _threads(world: Topology) -> int:
+    """CPU threads of each rank."""
     return max(1, (os.cpu_count() or 1) // world.nproc)
 
 
 def _code(code: int) -> int:
-    """A process that was killed has the negative of the signal; a shell adds 128 to it."""
+    """As a shell gives it: 128 plus the signal that killed the process."""
     return 128 - code if code < 0 else code or 1
 
 
-def meet(world: World, port: int, patience: float = PATIENCE) -> None:
-    """Return once all machines are there; Ctrl-C and a polite kill end it at once."""
+def rendezvous(world: Topology, port: int, patience: float = PATIENCE) -> None:
+    """Return once all machines have connected; Ctrl-C and SIGTERM end it at once."""
     until = time.monotonic() + patience
     if world.node_rank == 0:
         others = f"{world.nnodes - 1} other machine{'s' * (world.nnodes > 2)}"
@@ -153,7 +157,7 @@ def meet(world: World, port: int, patience: float = PATIENCE) -> None:
         _report(world, port, until)
 
 
-def _gather(world: World, port: int, until: float) -> None:
+def _gather(world: Topology, port: int, until: float) -> None:
     there: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as held:
         with _listener(port) as listener:
@@ -165,30 +169,30 @@ def _gather(world: World, port: int, until: float) -> None:
                     rank = _rank_of(connection)
                     if rank is not None and 0 < rank < world.nnodes:
                         there[rank] = connection
-                # One that was stopped meanwhile has to come again.
+                # A machine whose command was stopped meanwhile must connect again.
                 there = {rank: one for rank, one in there.items() if not _gone(one)}
-        # The port is free before anyone looks for torch there.
+        # The port must be free before a machine looks for torch there.
         for connection in there.values():
             with contextlib.suppress(OSError):
                 connection.sendall(_GO)
-                # Who closes first keeps the port for a while: let it be the other.
+                # The side that closes first keeps the port in TIME_WAIT: let the other close.
                 connection.settimeout(_FREED)
                 connection.recv(1)
 
 
-def _report(world: World, port: int, until: float) -> None:
-    while not _told_to_go(world, port, until):
+def _report(world: Topology, port: int, until: float) -> None:
+    while not _received_go(world, port, until):
         if time.monotonic() > until:
             raise _late(world, port, {0})
         time.sleep(_PAUSE)
-    # torch would say at length that nobody listens there yet.
+    # torch prints a long C++ trace while nobody listens there yet.
     while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection((world.addr, port), _PAUSE):
             return
         time.sleep(_PAUSE / 5)
 
 
-def _told_to_go(world: World, port: int, until: float) -> bool:
+def _received_go(world: Topology, port: int, until: float) -> bool:
     try:
         with socket.create_connection((world.addr, port), 10 * _PAUSE) as connection:
             connection.sendall(_HELLO + f"{world.node_rank}\n".encode())
@@ -202,7 +206,7 @@ def _told_to_go(world: World, port: int, until: float) -> bool:
 
 
 def _listener(port: int) -> socket.socket:
-    # What torch opened for the stage before is closed when it is let go.
+    # torch closes the socket of the previous stage when its object is collected.
     gc.collect()
     until = time.monotonic() + _FREED
     both = socket.has_dualstack_ipv6()
@@ -213,8 +217,8 @@ def _listener(port: int) -> socket.socket:
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
-                says = f"cannot listen at port {port}: {error.strerror}."
-                raise UserError(says, fix="Set PORT to a free one, on every machine.") from None
+                what = f"cannot listen at port {port}: {error.strerror}."
+                raise UserError(what, fix="Set PORT to a free one, on every machine.") from None
             time.sleep(_PAUSE)
         else:
             listener.settimeout(_PAUSE)
@@ -222,14 +226,14 @@ def _listener(port: int) -> socket.socket:
 
 
 def _rank_of(connection: socket.socket) -> int | None:
-    """None for a stranger."""
+    """The NODE_RANK that it sent; None for any other program."""
     connection.settimeout(5 * _PAUSE)
     try:
-        said = connection.makefile("rb").readline(32)
+        line = connection.makefile("rb").readline(32)
     except OSError:
         return None
-    number = said.removeprefix(_HELLO).strip()
-    return int(number) if said.startswith(_HELLO) and number.isdigit() else None
+    number = line.removeprefix(_HELLO).strip()
+    return int(number) if line.startswith(_HELLO) and number.isdigit() else None
 
 
 def _gone(connection: socket.socket) -> bool:
@@ -242,12 +246,12 @@ def _gone(connection: socket.socket) -> bool:
         return True
 
 
-def _late(world: World, port: int, ranks: Iterable[int]) -> UserError:
+def _late(world: Topology, port: int, ranks: Collection[int]) -> UserError:
     named = ", ".join(str(rank) for rank in sorted(ranks))
     return UserError(
-        f"of {world.nnodes} machines these have not come to {world.addr}:{port}: NODE_RANK {named}.",
+        f"{len(ranks)} of {world.nnodes} machines did not connect to {world.addr}:{port}: NODE_RANK {named}.",
         fix="Start the same command on each, with its own NODE_RANK, the first's ADDR and one PORT; "
-        "look at what it told there.",
+        "look at its output there.",
     )
 
 

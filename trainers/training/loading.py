@@ -17,7 +17,7 @@ from vlmbench.checkpoints.llava import Llava
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.weights import LazyTensor, cast, loaded, without_buffers
 from vlmbench.trainers.devices import RankSettings, zero_of
-from vlmbench.trainers.recipe.model import Model, Recipe
+from vlmbench.trainers.recipe.model import ModelParts, Recipe
 from vlmbench.trainers.training.names import HEAD, PROJECTOR, TOWER, stored_name, stored_parts
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def load(llava: Llava, recipe: Recipe, how: RankSettings) -> Any:
     return model
 
 
-def _whole(llava: Llava, wanted: Model, how: RankSettings) -> Any:
+def _whole(llava: Llava, wanted: ModelParts, how: RankSettings) -> Any:
     import torch
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
@@ -60,7 +60,7 @@ def _whole(llava: Llava, wanted: Model, how: RankSettings) -> Any:
     return model
 
 
-def _quantised(wanted: Model, how: RankSettings) -> dict[str, Any]:
+def _quantised(wanted: ModelParts, how: RankSettings) -> dict[str, Any]:
     """Four bits for the language model alone, the head apart."""
     import torch
     from transformers import BitsAndBytesConfig
@@ -83,7 +83,7 @@ def _quantised(wanted: Model, how: RankSettings) -> dict[str, Any]:
     }
 
 
-def _attention(wanted: Model) -> str | None:
+def _attention(wanted: ModelParts) -> str | None:
     names = {"auto": None, "flash": "flash_attention_2", "sdpa": "sdpa", "eager": "eager"}
     return names[wanted.attention]
 

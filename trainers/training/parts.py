@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.errors import UserError
 from vlmbench.trainers.devices import RankSettings
-from vlmbench.trainers.recipe.model import Lora, Model, Recipe
+from vlmbench.trainers.recipe.model import Lora, ModelParts, Recipe
 from vlmbench.trainers.training.loading import load
 from vlmbench.trainers.training.names import (
     HEAD,
@@ -56,7 +56,7 @@ def build(llava: Llava, recipe: Recipe, how: RankSettings) -> Built:
     return Built(model=model, notes=tuple(notes))
 
 
-def _freeze(model: Any, llava: Llava, wanted: Model) -> list[str]:
+def _freeze(model: Any, llava: Llava, wanted: ModelParts) -> list[str]:
     """Freeze every parameter, and skip the tower's layers after the selected one."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -111,7 +111,7 @@ def _inject(model: Any, lora: Lora, names: list[str], seed: int) -> None:
         inject_adapter_in_model(config, model)
 
 
-def _choose_trained(model: Any, llava: Llava, wanted: Model) -> None:
+def _choose_trained(model: Any, llava: Llava, wanted: ModelParts) -> None:
     """Train what the recipe names, whatever PEFT has chosen."""
     whole = tuple(
         prefix
@@ -145,7 +145,7 @@ def trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
 
 
-def _checkpoint_layers(model: Any, wanted: Model) -> None:
+def _checkpoint_layers(model: Any, wanted: ModelParts) -> None:
     """Only where gradients flow: a frozen tower has nothing to recompute."""
     settings = {"use_reentrant": False}
     model.model.language_model.gradient_checkpointing_enable(settings)

@@ -22,7 +22,7 @@ from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.recipe.model import LanguageModel, Model, VisionTower
+    from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart
 
 ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
 
@@ -141,9 +141,9 @@ def _row(name: str) -> dict[str, Any]:
     }
 
 
-def _trained(model: Model) -> str:
+def _trained(model: ModelParts) -> str:
     """What learns, of the last stage."""
-    parts: dict[str, LanguageModel | VisionTower] = {"language": model.language, "vision": model.vision}
+    parts: dict[str, LanguagePart | VisionPart] = {"language": model.language, "vision": model.vision}
     parts_trained = [
         f"{name} {part.train}" + (" 4-bit" if getattr(part, "quantisation", None) else "")
         for name, part in parts.items()

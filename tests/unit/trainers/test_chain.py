@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.chain import FINISHED, Stage, placed, training
+from vlmbench.trainers.chain import FINISHED, StageRecord, placed, training
 from vlmbench.trainers.plan.plan import Machine, plan_chain
 from vlmbench.trainers.recipe.loading import read, read_recipe
 
@@ -53,7 +53,7 @@ def test_a_stage_after_a_changed_one_is_another(chain: str, tmp_path: Path) -> N
 
 
 def test_other_data_in_the_same_file_is_refused_and_data_that_moved_or_is_gone_is_not(tmp_path: Path) -> None:
-    def stage(file: Path) -> Stage:
+    def stage(file: Path) -> StageRecord:
         return training(read_recipe("demo_lora", [f"data.sources=[{{annotations: {file}}}]"]), tmp_path)
 
     file, moved = tmp_path / "records.json", tmp_path / "moved.json"

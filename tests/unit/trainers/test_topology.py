@@ -7,7 +7,7 @@ import re
 import pytest
 
 from vlmbench.errors import UsageError
-from vlmbench.trainers.topology import World, first_host, refuse_lost, slurm_process, world
+from vlmbench.trainers.topology import Topology, check_addresses, first_host, slurm_process, world
 from vlmbench.trainers.training.launch import adopt, launched
 
 SLURM = {
@@ -20,18 +20,18 @@ SLURM = {
 
 
 def test_nothing_said_is_the_recipes_own_number_of_devices() -> None:
-    assert world({}, processes=8) == World(nproc=8)
+    assert world({}, processes=8) == Topology(nproc=8)
 
 
 def test_the_words_people_know() -> None:
     said = {"NPROC_PER_NODE": "4", "NNODES": "2", "NODE_RANK": "1", "ADDR": "10.0.0.1", "PORT": "29500"}
     here = world(said, processes=8)
-    assert here == World(nproc=4, nnodes=2, node_rank=1, addr="10.0.0.1", port=29500)
+    assert here == Topology(nproc=4, nnodes=2, node_rank=1, addr="10.0.0.1", port=29500)
     assert here.size == 8
 
 
 def test_slurm_is_asked_where_nothing_else_is_said() -> None:
-    assert world(SLURM, processes=8) == World(nproc=4, nnodes=2, node_rank=1, addr="gpu03", port=23456)
+    assert world(SLURM, processes=8) == Topology(nproc=4, nnodes=2, node_rank=1, addr="gpu03", port=23456)
 
 
 def test_flags_win_over_the_environment_and_that_over_slurm() -> None:
@@ -42,7 +42,7 @@ def test_flags_win_over_the_environment_and_that_over_slurm() -> None:
 
 
 def test_devices_are_spread_over_machines() -> None:
-    assert world({}, processes=8, nnodes=2) == World(nproc=4, nnodes=2)
+    assert world({}, processes=8, nnodes=2) == Topology(nproc=4, nnodes=2)
 
 
 @pytest.mark.parametrize(
@@ -69,26 +69,26 @@ def test_torchs_own_words_are_taken_on_several_machines_alone() -> None:
     said = {"MASTER_ADDR": "head", "MASTER_PORT": "1234", "NODE_RANK": "0"}
     here = world(said, processes=8, nnodes=2)
     assert (here.addr, here.port) == ("head", 1234)
-    assert world(said, processes=8) == World(nproc=8)
+    assert world(said, processes=8) == Topology(nproc=8)
 
 
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
-        ({"NODE_RANK": "1"}, "Set ADDR (the address of the first machine) on each"),
-        ({"MASTER_ADDR": "head"}, "Set NODE_RANK (0 on that one, up to 1 on the others) on each"),
-        ({}, "Set ADDR .* and NODE_RANK "),
+        ({"NODE_RANK": "1"}, "ADDR (the address of the first machine) must be set on each"),
+        ({"MASTER_ADDR": "head"}, "NODE_RANK (0 on that one, up to 1 on the others) must be set on each"),
+        ({}, "ADDR .* and NODE_RANK "),
     ],
 )
 def test_machines_that_cannot_find_each_other_are_refused(said: dict[str, str], wanted: str) -> None:
-    with pytest.raises(UsageError, match="2 machines do not find each other") as error:
-        refuse_lost(said, 2)
+    with pytest.raises(UsageError, match="With 2 machines, ") as error:
+        check_addresses(said, 2)
     assert re.search(wanted.replace("(", r"\(").replace(")", r"\)"), str(error.value))
-    refuse_lost(said, 1)
+    check_addresses(said, 1)
 
 
 def test_slurm_tells_machines_where_they_meet() -> None:
-    refuse_lost(SLURM, 2)
+    check_addresses(SLURM, 2)
 
 
 TASK = SLURM | {"SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NTASKS": "8"}

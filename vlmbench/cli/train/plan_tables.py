@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import one_line, print_line, stdout
 
 if TYPE_CHECKING:
-    from vlmbench.trainers.plan.plan import Plan
+    from vlmbench.trainers.plan.plan import StagePlan
     from vlmbench.trainers.recipe.model import Evaluation
 
 GIB = 2**30
@@ -17,7 +17,7 @@ GIB = 2**30
 Rows = list[tuple[str, ...]]
 
 
-def document(plan: Plan) -> dict[str, Any]:
+def document(plan: StagePlan) -> dict[str, Any]:
     """The whole plan, memory in bytes."""
     counts, memory = plan.counts, plan.memory
     return {
@@ -50,7 +50,7 @@ def print_evaluation(stage: Evaluation) -> None:
     print_line(f"then evaluation on {', '.join(stage.evaluate)}")
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: StagePlan) -> None:
     """Tables: the course of training, its parts, its memory, what is missing.
 
     Settings, commands and paths are never wrapped, so that they can be copied.
@@ -71,7 +71,7 @@ def print_plan(plan: Plan) -> None:
     console.print()
 
 
-def _print_columns(plan: Plan) -> None:
+def _print_columns(plan: StagePlan) -> None:
     """For a pipe: tab separated tables."""
     _tabbed(("", ""), list(_course(plan)))
     _tabbed(_PARTS, _parts(plan))
@@ -82,7 +82,7 @@ def _print_columns(plan: Plan) -> None:
         _tabbed(("missing", "what", "how to get it"), [(m.kind, m.what, m.fix) for m in plan.missing])
 
 
-def _print_pages(plan: Plan) -> None:
+def _print_pages(plan: StagePlan) -> None:
     """For a terminal, which may be narrow."""
     course = list(_course(plan))
     room = max(len(label) for label, _ in course)
@@ -108,7 +108,7 @@ _BYTES = ("weights", "gradients", "optimizer", "activations")
 _PARTS = ("part", "trained as", "parameters", "trained", *_BYTES)
 
 
-def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
+def _course(plan: StagePlan) -> Iterator[tuple[str, ...]]:
     counts, schedule = plan.counts, plan.recipe.schedule
     known = " + ".join(dict.fromkeys(_SAMPLES_FROM[source.told] for source in plan.sources))
     rows = "" if counts.rows is None else f", packed into about {counts.rows:,} rows"
@@ -136,7 +136,7 @@ def _course(plan: Plan) -> Iterator[tuple[str, ...]]:
 _SAMPLES_FROM = {"file": "counted", "published": "as published", "drawn": "drawn", "unknown": "unknown"}
 
 
-def _parts(plan: Plan) -> Rows:
+def _parts(plan: StagePlan) -> Rows:
     parts = plan.memory.parts
     rows = [
         (p.name, p.how, f"{p.total:,}", f"{p.trained:,}", *(_gib(getattr(p, field)) for field in _BYTES))
@@ -146,7 +146,7 @@ def _parts(plan: Plan) -> Rows:
     return [*rows, ("all", "", *sums, *(_gib(sum(getattr(p, field) for p in parts)) for field in _BYTES))]
 
 
-def _memory(plan: Plan) -> Iterator[tuple[str, ...]]:
+def _memory(plan: StagePlan) -> Iterator[tuple[str, ...]]:
     memory = plan.memory
     batch = plan.recipe.schedule.batch
     yield "the parts, as above", _gib(sum(getattr(p, field) for p in memory.parts for field in _BYTES))
@@ -164,7 +164,7 @@ def _memory(plan: Plan) -> Iterator[tuple[str, ...]]:
         yield _verdict(plan), _gib(plan.gpu_memory)
 
 
-def _verdict(plan: Plan) -> str:
+def _verdict(plan: StagePlan) -> str:
     if plan.fits:
         return "fits into"
     if plan.longest_that_fits:
@@ -172,7 +172,7 @@ def _verdict(plan: Plan) -> str:
     return "does not fit, however short the samples, into"
 
 
-def _advice(plan: Plan) -> Iterator[tuple[str, ...]]:
+def _advice(plan: StagePlan) -> Iterator[tuple[str, ...]]:
     for change in plan.advice:
         settings = " ".join(f"--set {setting}" for setting in change.settings)
         yield settings, _gib(change.total), "yes" if change.fits else "no", change.why

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from vlmbench.stats import Difference, paired_difference
-from vlmbench.trainers.evaluation import Asker, Candidate, Question, Value, candidates, choose, keep
+from vlmbench.trainers.evaluation import (
+    Candidate,
+    EvaluationQueue,
+    EvaluationTask,
+    Value,
+    candidates,
+    choose,
+    keep,
+)
 from vlmbench.trainers.evaluation.asking import alone, ask
 from vlmbench.trainers.evaluation.choosing import is_logged, log_values, reason, results_text, write_best
 from vlmbench.trainers.evaluation.demo_shifted_set import write_dusk
@@ -101,7 +109,7 @@ def test_results_are_a_table_of_the_card() -> None:
 
 
 def test_a_candidate_is_asked_by_the_command_anybody_would_type() -> None:
-    words = Question(benchmarks=("A", "x/mine.tsv"), limit=4).command(candidate(7), "x/mine.tsv")[1:]
+    words = EvaluationTask(benchmarks=("A", "x/mine.tsv"), limit=4).command(candidate(7), "x/mine.tsv")[1:]
     out = Path("work/runs/step-7/mine")
     assert words[:6] == ["-m", "vlmbench", "run", "--model", "work/candidates/step-7", "--bench"]
     assert words[6:] == ["x/mine.tsv", "--out", str(out), "--limit", "4"]
@@ -116,7 +124,7 @@ def test_a_checkpoint_is_kept_until_it_is_a_model(tmp_path: Path) -> None:
     shutil.rmtree(checkpoint)
     assert candidates(tmp_path) == [kept]
     assert (kept.trained / "trained.safetensors").read_text() == "weights"
-    question = Question(benchmarks=("A",), maker=("-m", "make", "--candidate"))
+    question = EvaluationTask(benchmarks=("A",), maker=("-m", "make", "--candidate"))
     assert [command[1:3] for command in question.commands(kept, ["A"])] == [
         ["-m", "make"],
         ["-m", "vlmbench"],
@@ -135,7 +143,8 @@ def test_who_stops_asking_leaves_no_process_behind(tmp_path: Path) -> None:
     program = (
         f"import os, time; print(os.getpid(), file=open({str(told)!r}, 'w'), flush=True); time.sleep(60)"
     )
-    asker = Asker(Question(benchmarks=("A",), maker=("-c", program)), tmp_path / "evaluation.log")
+    task = EvaluationTask(benchmarks=("A",), maker=("-c", program))
+    asker = EvaluationQueue(task, tmp_path / "evaluation.log")
     for step in (1, 2):
         asker.add(candidate(step, tmp_path))
     while not told.is_file() or not told.read_text().endswith("\n"):

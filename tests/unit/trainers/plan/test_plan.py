@@ -21,13 +21,13 @@ from vlmbench.trainers.devices import STAGES, preset_name, zero_of
 from vlmbench.trainers.plan.memory import GIB, memory
 from vlmbench.trainers.plan.missing import _gpus
 from vlmbench.trainers.plan.modules import _on_meta, language_architecture, vision_architecture
-from vlmbench.trainers.plan.plan import Machine, Plan, plan, plan_chain
+from vlmbench.trainers.plan.plan import Machine, StagePlan, plan, plan_chain
 from vlmbench.trainers.plan.samples import count_records, read_head
 from vlmbench.trainers.plan.sizes import language_part, lora_size, published_lora_size, vision_part
 from vlmbench.trainers.plan.steps import warmup_steps
 from vlmbench.trainers.recipe.library import recipe_names
 from vlmbench.trainers.recipe.loading import read, read_recipe
-from vlmbench.trainers.recipe.model import LanguageModel, Lora, VisionTower
+from vlmbench.trainers.recipe.model import LanguagePart, Lora, VisionPart
 
 PUBLISHED = [
     row["config"] for row in json.loads((GOLDEN / "training/recipes.json").read_text("utf-8"))["configs"]
@@ -38,7 +38,7 @@ ONE_CARD = (
 )
 
 
-def planned(name: str, *changes: str, **machine: float) -> Plan:
+def planned(name: str, *changes: str, **machine: float) -> StagePlan:
     return plan(read_recipe(name, changes), Machine(**machine))  # type: ignore[arg-type]
 
 
@@ -122,22 +122,22 @@ def test_a_warm_up_never_swallows_a_short_run(steps: int, warm: int) -> None:
     ],
 )
 def test_language_models_have_the_parameters_they_are_known_for(shape: str, parameters: int) -> None:
-    assert language_part(LanguageModel(shape=shape)).total == parameters
+    assert language_part(LanguagePart(shape=shape)).total == parameters
 
 
 def test_internlm_has_a_bias_beside_every_attention_matrix() -> None:
-    part = language_part(LanguageModel(shape="internlm-chat-7b"))
+    part = language_part(LanguagePart(shape="internlm-chat-7b"))
     head, layer = 4096 * 103168, 4 * 4096 * 4096 + 4 * 4096 + 3 * 4096 * 11008 + 2 * 4096
     assert part.total == 2 * head + 32 * layer + 4096
 
 
 def test_of_a_tower_only_the_layers_before_the_selected_one_learn() -> None:
-    clip = vision_part(VisionTower(shape="clip-vit-large-patch14-336"))
+    clip = vision_part(VisionPart(shape="clip-vit-large-patch14-336"))
     assert (clip.total, clip.layers, clip.picture_tokens, clip.positions) == (303_507_456, 23, 576, 577)
     block = 4 * (1024 * 1024 + 1024) + 2 * 1024 * 4096 + 1024 + 4096 + 4 * 1024
     assert clip.total - clip.used == block + 2 * 1024
     assert len(clip.linears) == 23 * 6
-    siglip = vision_part(VisionTower(shape="siglip-so400m-patch14-384", select_strategy="full"))
+    siglip = vision_part(VisionPart(shape="siglip-so400m-patch14-384", select_strategy="full"))
     assert (siglip.layers, siglip.picture_tokens) == (26, 729)
 
 
@@ -215,13 +215,13 @@ def test_gpus_are_counted_as_torch_counts_them() -> None:
 
 
 def test_adapters_of_internlm2_have_the_head_and_are_counted_both_ways() -> None:
-    part = language_part(LanguageModel(shape="internlm2-chat-7b"))
+    part = language_part(LanguagePart(shape="internlm2-chat-7b"))
     lora = Lora(r=512, alpha=256, head=True)
     layer = 4096 * 3 + (4096 + 2 * 1024) + 2 * 4096 + 3 * (4096 + 14336)
     assert lora_size(part, lora) == 512 * (32 * layer + 4096 + 92544)
     assert published_lora_size(part, lora) == 512 * (32 * (layer - 2 * 4096) + 4096 + 92544)
     assert lora_size(part, replace(lora, head=False)) == 512 * 32 * layer
-    assert published_lora_size(language_part(LanguageModel(shape="llama-3-8b")), lora) is None
+    assert published_lora_size(language_part(LanguagePart(shape="llama-3-8b")), lora) is None
 
 
 def test_adapters_may_be_kept_to_some_layers() -> None:
@@ -383,9 +383,9 @@ def test_what_the_demo_needs_is_here(tmp_path: Path) -> None:
 
 
 def test_the_demo_is_as_large_as_its_shapes_say() -> None:
-    by_folder = language_part(LanguageModel(path="demo"))
-    assert by_folder == language_part(LanguageModel(shape="demo"))
-    assert vision_part(VisionTower(path="demo")) == vision_part(VisionTower(shape="demo-vision"))
+    by_folder = language_part(LanguagePart(path="demo"))
+    assert by_folder == language_part(LanguagePart(shape="demo"))
+    assert vision_part(VisionPart(path="demo")) == vision_part(VisionPart(shape="demo-vision"))
 
 
 def test_a_folder_that_is_here_wins_over_the_shape(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_a_folder_that_cannot_be_understood(text: str, said: str, tmp_path: Path
 def test_a_whole_llava_is_planned_from_its_folder(llava: Path) -> None:
     found = planned("demo_full", f"model.start={llava}")
     assert {thing.kind for thing in found.missing} == set()
-    assert found.memory.parts[0].total == language_part(LanguageModel(path=str(llava))).total
+    assert found.memory.parts[0].total == language_part(LanguagePart(path=str(llava))).total
 
 
 def test_a_model_of_unknown_size_is_asked_for() -> None:

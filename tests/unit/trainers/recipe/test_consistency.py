@@ -13,7 +13,7 @@ from vlmbench.trainers.recipe.loading import read
     [
         ("demo_pretrain", "model.projector.train=false", "`model.projector.train`: leaves nothing to learn"),
         ("demo_lora", "data.sources=[]", "`data.sources`: is empty: there is nothing to learn from"),
-        ("demo_lora", "parallelism.precision=fp16", "fp16 is trained on GPUs alone"),
+        ("demo_lora", "parallelism.precision=fp16", "fp16 is for GPUs only"),
     ],
 )
 def test_a_training_with_nothing_to_do_is_refused_with_its_setting(

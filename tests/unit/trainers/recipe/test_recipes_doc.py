@@ -10,13 +10,13 @@ from repository import ROOT
 
 from vlmbench.trainers.recipe.library import recipe_names
 from vlmbench.trainers.recipe.loading import read
-from vlmbench.trainers.recipe.model import Evaluation, LanguageModel, Recipe, VisionTower
+from vlmbench.trainers.recipe.model import Evaluation, LanguagePart, Recipe, VisionPart
 
 PAGE = ROOT / "docs/recipes.md"
 
 
-def trained(part: LanguageModel | VisionTower) -> str:
-    quantised = isinstance(part, LanguageModel) and part.quantisation is not None
+def trained(part: LanguagePart | VisionPart) -> str:
+    quantised = isinstance(part, LanguagePart) and part.quantisation is not None
     how = f"LoRA {part.lora.r}/{part.lora.alpha}" if part.lora else part.train
     return f"4-bit, {how}" if quantised else how
 

@@ -16,7 +16,7 @@ from vlmbench.progress import clock
 from vlmbench.trainers.devices import check_deepspeed_file, deepspeed_settings, rank_settings
 from vlmbench.trainers.fingerprints import identity
 from vlmbench.trainers.recipe.loading import read_recipe
-from vlmbench.trainers.topology import World
+from vlmbench.trainers.topology import Topology
 from vlmbench.trainers.training import card, checkpoints
 from vlmbench.trainers.training.guard import Diverged, Guard, StoppedElsewhere
 from vlmbench.trainers.training.launch import launched, needed
@@ -161,10 +161,10 @@ def test_a_processor_computes_in_float32_unless_told_otherwise() -> None:
 
 
 def test_processes_are_started_for_several_and_for_deepspeed() -> None:
-    assert not needed(DEMO, World(nproc=1))
-    assert needed(DEMO, World(nproc=2))
+    assert not needed(DEMO, Topology(nproc=1))
+    assert needed(DEMO, Topology(nproc=2))
     sharded = replace(DEMO, parallelism=replace(DEMO.parallelism, deepspeed="zero2"))
-    assert needed(sharded, World(nproc=1))
+    assert needed(sharded, Topology(nproc=1))
     assert launched({"LOCAL_RANK": "0"})
     assert not launched({"PATH": "/bin"})
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.topology import World
-from vlmbench.trainers.training.launch import meet
+from vlmbench.trainers.topology import Topology
+from vlmbench.trainers.training.launch import rendezvous
 
-FIRST = World(nproc=1, nnodes=3, addr="127.0.0.1")
+FIRST = Topology(nproc=1, nnodes=3, addr="127.0.0.1")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_three_machines_meet_in_whatever_order_they_come(port: int, order: tuple
     over = threading.Event()
 
     def machine(rank: int) -> None:
-        meet(replace(FIRST, node_rank=rank), port, 20)
+        rendezvous(replace(FIRST, node_rank=rank), port, 20)
         went.append(rank)
         if rank == 0:
             torch_is_there(port, over)
@@ -63,20 +63,20 @@ def test_strangers_and_machines_that_leave_again_are_not_counted(port: int) -> N
                 stranger.sendall(said)
                 time.sleep(0.2)
 
-    lost = r"have not come to 127\.0\.0\.1:\d+: NODE_RANK 1, 2\."
+    lost = r"2 of 3 machines did not connect to 127\.0\.0\.1:\d+: NODE_RANK 1, 2\."
     with ThreadPoolExecutor(1) as pool:
         pool.submit(others)
         with pytest.raises(UserError, match=lost):
-            meet(FIRST, port, 2)
+            rendezvous(FIRST, port, 2)
 
 
 def test_who_waits_in_vain_for_the_first_is_told(port: int, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match=r"have not come .* NODE_RANK 0"):
-        meet(replace(FIRST, node_rank=1), port, 0.6)
+    with pytest.raises(UserError, match=r"1 of 3 machines did not connect .* NODE_RANK 0"):
+        rendezvous(replace(FIRST, node_rank=1), port, 0.6)
     assert f"waiting for 127.0.0.1:{port}, the first machine" in capfd.readouterr().err
 
 
 def test_a_port_that_another_program_has_is_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlmbench.trainers.training.launch._FREED", 0)
     with socket.create_server(("", port)), pytest.raises(UserError, match=f"cannot listen at port {port}"):
-        meet(FIRST, port, 1)
+        rendezvous(FIRST, port, 1)
