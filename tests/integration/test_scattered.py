@@ -28,10 +28,10 @@ BUILT = """
 import json, os, sys, weakref
 from dataclasses import replace
 from vlmbench.__main__ import main
-from vlmbench.trainers.training import running, zero3_loading
+from vlmbench.trainers.training import loading, run
 
 alive, told = weakref.WeakSet(), {"read": 0, "at_once": 0}
-stored, build = zero3_loading._stored, running.build
+stored, build = loading._stored, run.build
 
 def watched(kept):
     def load():
@@ -44,25 +44,25 @@ def watched(kept):
 
 def built(llava, recipe, how):
     made = build(llava, recipe, how)
-    cut = [value for _, value in zero3_loading._state(made.model) if hasattr(value, "ds_id")]
+    cut = [value for _, value in loading._state(made.model) if hasattr(value, "ds_id")]
     told["cut"], told["whole"] = len(cut), sum(value.numel() for value in cut)
     told["here"] = sum(value.ds_tensor.numel() for value in cut)
     told["all"] = sum(value.ds_numel for value in cut)
-    told["equal"] = all(equal(name, value, llava) for name, value in zero3_loading._state(made.model))
+    told["equal"] = all(equal(name, value, llava) for name, value in loading._state(made.model))
     with open(f"told.{how.rank}.json", "w") as file:
         json.dump(told, file)
     return made
 
 def equal(name, value, llava):
     import deepspeed
-    place = zero3_loading.stored_name(name)
+    place = loading.stored_name(name)
     if place not in stored(llava):
-        return zero3_loading.stored_name(name)[1].count("lora_") == 1
+        return loading.stored_name(name)[1].count("lora_") == 1
     with deepspeed.zero.GatheredParameters([value]):
         return bool((value == stored(llava)[place].load()).all())
 
-zero3_loading._stored = lambda llava: {place: watched(kept) for place, kept in stored(llava).items()}
-running.build = built
+loading._stored = lambda llava: {place: watched(kept) for place, kept in stored(llava).items()}
+run.build = built
 sys.exit(main())
 """
 

@@ -40,9 +40,9 @@ WATCHED = """
 import json, os, sys, threading, time
 import deepspeed, peft, transformers.models.clip.modeling_clip, transformers.models.llama.modeling_llama
 from vlmbench.__main__ import main
-from vlmbench.trainers.training import running
+from vlmbench.trainers.training import run
 
-most, built = 0, running._built
+most, built = 0, run._built
 
 def own():
     with open("/proc/self/status") as file:
@@ -62,7 +62,7 @@ def watched(stage):
         json.dump({"at most": most - before, "then": own() - before}, file)
     sys.exit(0)
 
-running._built = watched
+run._built = watched
 main()
 """
 
