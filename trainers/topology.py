@@ -35,10 +35,10 @@ class Topology:
         return self.nproc * self.nnodes
 
 
-def world(
+def read_topology(
     environ: Mapping[str, str], *, processes: int, nproc: int | None = None, nnodes: int | None = None
 ) -> Topology:
-    """The world of this command line; `processes` is what the recipe was published for."""
+    """The topology of this command line; `processes` is the number that the recipe was published for."""
     machines = nnodes or _number(environ, "NNODES") or _number(environ, "SLURM_JOB_NUM_NODES") or 1
     each = nproc or _number(environ, "NPROC_PER_NODE") or _slurm_devices(environ)
     if each is None and machines > 1:

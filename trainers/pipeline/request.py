@@ -13,7 +13,7 @@ from vlmbench.stats import Difference
 from vlmbench.trainers.devices import preset_name, zero_of
 from vlmbench.trainers.recipe.loading import read
 from vlmbench.trainers.recipe.model import Chain
-from vlmbench.trainers.topology import Topology, world
+from vlmbench.trainers.topology import Topology, read_topology
 from vlmbench.trainers.training.job import Tracker
 
 LATEST: Final = "latest"
@@ -61,7 +61,7 @@ class TrainingRequest:
 
     def topology(self, processes: int = 1) -> Topology:
         """Processes and machines; `processes` where neither request nor environment has a number."""
-        return world(os.environ, processes=processes, nproc=self.nproc, nnodes=self.nnodes)
+        return read_topology(os.environ, processes=processes, nproc=self.nproc, nnodes=self.nnodes)
 
     @property
     def is_first_process(self) -> bool:

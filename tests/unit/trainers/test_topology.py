@@ -7,7 +7,7 @@ import re
 import pytest
 
 from vlmbench.errors import UsageError
-from vlmbench.trainers.topology import Topology, check_addresses, first_host, slurm_process, world
+from vlmbench.trainers.topology import Topology, check_addresses, first_host, read_topology, slurm_process
 from vlmbench.trainers.training.launch import adopt, launched
 
 SLURM = {
@@ -20,29 +20,30 @@ SLURM = {
 
 
 def test_nothing_said_is_the_recipes_own_number_of_devices() -> None:
-    assert world({}, processes=8) == Topology(nproc=8)
+    assert read_topology({}, processes=8) == Topology(nproc=8)
 
 
 def test_the_words_people_know() -> None:
     said = {"NPROC_PER_NODE": "4", "NNODES": "2", "NODE_RANK": "1", "ADDR": "10.0.0.1", "PORT": "29500"}
-    here = world(said, processes=8)
+    here = read_topology(said, processes=8)
     assert here == Topology(nproc=4, nnodes=2, node_rank=1, addr="10.0.0.1", port=29500)
     assert here.size == 8
 
 
 def test_slurm_is_asked_where_nothing_else_is_said() -> None:
-    assert world(SLURM, processes=8) == Topology(nproc=4, nnodes=2, node_rank=1, addr="gpu03", port=23456)
+    found = read_topology(SLURM, processes=8)
+    assert found == Topology(nproc=4, nnodes=2, node_rank=1, addr="gpu03", port=23456)
 
 
 def test_flags_win_over_the_environment_and_that_over_slurm() -> None:
     said = SLURM | {"NPROC_PER_NODE": "2", "ADDR": "head"}
-    here = world(said, processes=8, nnodes=3)
+    here = read_topology(said, processes=8, nnodes=3)
     assert (here.nproc, here.nnodes, here.addr) == (2, 3, "head")
-    assert world(said, processes=8, nproc=1).nproc == 1
+    assert read_topology(said, processes=8, nproc=1).nproc == 1
 
 
 def test_devices_are_spread_over_machines() -> None:
-    assert world({}, processes=8, nnodes=2) == Topology(nproc=4, nnodes=2)
+    assert read_topology({}, processes=8, nnodes=2) == Topology(nproc=4, nnodes=2)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,14 @@ def test_the_first_host_of_a_list(hosts: str, first: str | None) -> None:
 @pytest.mark.parametrize("said", [{"NNODES": "two"}, {"NPROC_PER_NODE": "0"}, {"NODE_RANK": "1"}])
 def test_nonsense_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        world(said, processes=8)
+        read_topology(said, processes=8)
 
 
 def test_torchs_own_words_are_taken_on_several_machines_alone() -> None:
     said = {"MASTER_ADDR": "head", "MASTER_PORT": "1234", "NODE_RANK": "0"}
-    here = world(said, processes=8, nnodes=2)
+    here = read_topology(said, processes=8, nnodes=2)
     assert (here.addr, here.port) == ("head", 1234)
-    assert world(said, processes=8) == Topology(nproc=8)
+    assert read_topology(said, processes=8) == Topology(nproc=8)
 
 
 @pytest.mark.parametrize(
