@@ -48,7 +48,7 @@ def shard(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ("config.json", "not a Hugging Face model folder"),
+        ("config.json", "neither a Hugging Face model folder"),
         ("model.safetensors", "weights are missing"),
         ("tokenizer.json", "tokenizer is missing"),
         ("processor_config.json", "image processor's description is missing"),

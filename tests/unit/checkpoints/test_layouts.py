@@ -151,7 +151,7 @@ def test_official_settings_are_understood_or_refused(whole: Llava, tmp_path: Pat
     for changes, told in (
         ({"mm_use_im_start_end": True}, "before 1.5"),
         ({"mm_patch_merge_type": "spatial_unpad"}, "LLaVA-NeXT"),
-        ({"mm_projector_type": "mlp2x_gelu_resampler"}, "not read here"),
+        ({"mm_projector_type": "mlp2x_gelu_resampler"}, "linear and mlpNx_gelu projectors"),
     ):
         other = shutil.copytree(folder, tmp_path / told)
         edit_json(other / "config.json", **changes)
