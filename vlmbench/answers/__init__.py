@@ -1,1 +1,1 @@
-"""Rules that read an answer: what a text says, and what that is worth."""
+"""The rules that read an answer, and the score it gets."""

@@ -75,10 +75,10 @@ def ngrams_of(text: str) -> Ngrams:
 def bleu(hypotheses: Sequence[Ngrams], references: Sequence[Sequence[Ngrams]]) -> list[float]:
     """BLEU-1 to BLEU-4 of the set, the length of each reference being the one closest to its caption's."""
     correct, guessed = [0] * LONGEST_NGRAM, [0] * LONGEST_NGRAM
-    said = wanted = 0
+    given = wanted = 0
     for hypothesis, refs in zip(hypotheses, references, strict=True):
         length = _words(hypothesis)
-        said += length
+        given += length
         wanted += min((abs(_words(ref) - length), _words(ref)) for ref in refs)[1]
         for ngram, count in hypothesis.items():
             correct[len(ngram) - 1] += min(count, max(ref[ngram] for ref in refs))
@@ -88,7 +88,7 @@ def bleu(hypotheses: Sequence[Ngrams], references: Sequence[Sequence[Ngrams]]) -
     for k in range(LONGEST_NGRAM):
         product *= (correct[k] + _TINY) / (guessed[k] + _SMALL)
         scores.append(product ** (1.0 / (k + 1)))
-    ratio = (said + _TINY) / (wanted + _SMALL)
+    ratio = (given + _TINY) / (wanted + _SMALL)
     return [score * math.exp(1 - 1 / ratio) for score in scores] if ratio < 1 else scores
 
 

@@ -107,12 +107,12 @@ def _group(key: str, base: Sample, value: float | None, present: Sequence[Score]
 
 
 def _wrong(present: Sequence[Score]) -> tuple[float, str] | None:
-    """The first row that costs the group its point; an unparsed one says so."""
+    """The first row that costs the group its point; for an unparsed one, why."""
     score = next((s for s in present if s.value is not None and s.value != 1), None)
     if score is None:
         return None
-    said = f"unparsed: {score.reason}" if score.extracted is None else f"answered {score.extracted}"
-    return 0.0, f"row {score.id} {said}"
+    wrong = f"unparsed: {score.reason}" if score.extracted is None else f"answered {score.extracted}"
+    return 0.0, f"row {score.id} {wrong}"
 
 
 def _unscored(present: Sequence[Score]) -> tuple[None, str] | None:

@@ -41,8 +41,8 @@ _LETTERS = re.compile(r"\b[A-Z]\b\s*(?:,|/|&|\band\b|\bor\b|和|与|、|或)\s*\
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the file says to one row."""
+class Lookup:
+    """The answer that the file has for one row, or why it has none."""
 
     text: str = ""
     """The text of the right option; the whole cell where the question has no options."""
@@ -51,7 +51,7 @@ class Found:
     why_not: str = ""
 
 
-Find = Callable[[Row], Found]
+Find = Callable[[Row], Lookup]
 
 
 def join_answers(
@@ -67,13 +67,13 @@ def join_by_id(
 ) -> tuple[list[Row], Joined]:
     """The rows with the answers that stand under their `id`, or their index where they have none."""
 
-    def find(row: Row) -> Found:
+    def find(row: Row) -> Lookup:
         answer = answers.get(row.cells.get("id", row.index))
         if answer is None:
-            return Found(why_not=NO_ID)
+            return Lookup(why_not=NO_ID)
         if not row.choices or answer not in row.choices:
-            return Found(answer)
-        return Found(row.choices[answer], answer)
+            return Lookup(answer)
+        return Lookup(row.choices[answer], answer)
 
     return _join(list(rows), find, circular, source)
 
@@ -120,7 +120,7 @@ def _answered(row: Row, answer: str | None) -> Row:
     return row if answer is None else replace(row, cells={**row.cells, "answer": answer})
 
 
-def _settle(question: Sequence[Row], found: Mapping[str, Found]) -> tuple[dict[str, str], list[str]]:
+def _settle(question: Sequence[Row], found: Mapping[str, Lookup]) -> tuple[dict[str, str], list[str]]:
     """The answers of a question's rows that have none of their own, all of them or reasons why not."""
     open_rows = [row for row in question if own_answer(row) is None]
     own = {text for row in question if (text := _own_text(row))}
@@ -129,13 +129,13 @@ def _settle(question: Sequence[Row], found: Mapping[str, Found]) -> tuple[dict[s
         return {}, [found[row.index].why_not or DIFFERENT for row in open_rows]
     text = next(iter(texts.values()))
     given = {row.index: _in_the_words_of(row, text, found[row.index]) for row in open_rows}
-    if any(isinstance(answer, Found) for answer in given.values()):
-        return {}, [answer.why_not if isinstance(answer, Found) else PARTLY for answer in given.values()]
+    if any(isinstance(answer, Lookup) for answer in given.values()):
+        return {}, [answer.why_not if isinstance(answer, Lookup) else PARTLY for answer in given.values()]
     return {index: answer for index, answer in given.items() if isinstance(answer, str)}, []
 
 
-def _in_the_words_of(row: Row, text: str, found: Found) -> str | Found:
-    """The answer as this row would have it; what was `Found` instead where it cannot."""
+def _in_the_words_of(row: Row, text: str, found: Lookup) -> str | Lookup:
+    """The answer as this row would have it; a `Lookup` with the reason where it cannot."""
     if not row.choices:
         return text
     if found.letter is not None and _fold(found.text) == _fold(text):
@@ -143,13 +143,13 @@ def _in_the_words_of(row: Row, text: str, found: Found) -> str | Found:
     return _letter(row, text)
 
 
-def _letter(row: Row, text: str) -> str | Found:
+def _letter(row: Row, text: str) -> str | Lookup:
     """The letter of the option with this text: to the letter if one is, else with case and marks folded."""
     for same in (str.strip, _fold):
         letters = [letter for letter, option in row.choices.items() if same(option) == same(text)]
         if letters:
-            return letters[0] if len(letters) == 1 else Found(why_not=TWICE)
-    return Found(why_not=NO_OPTION)
+            return letters[0] if len(letters) == 1 else Lookup(why_not=TWICE)
+    return Lookup(why_not=NO_OPTION)
 
 
 def _own_text(row: Row) -> str:
@@ -159,7 +159,7 @@ def _own_text(row: Row) -> str:
     return choices.get(answer, "") if choices else answer
 
 
-def _contradicts(row: Row, found: Found) -> bool:
+def _contradicts(row: Row, found: Lookup) -> bool:
     answer = own_answer(row)
     if answer is None or found.why_not:
         return False
@@ -168,7 +168,7 @@ def _contradicts(row: Row, found: Found) -> bool:
 
 
 class _Questions:
-    """The questions of a file with answers, by what tells them apart."""
+    """The questions of a file with answers, by their pictures, words and options."""
 
     def __init__(self, rows: Sequence[Row], others: Sequence[Row], circular: bool) -> None:
         self._circular = circular
@@ -185,27 +185,27 @@ class _Questions:
         for row in rows:
             self._asked.setdefault(_words_and_options(row), set()).add(_question(row, circular))
 
-    def find(self, row: Row) -> Found:
+    def find(self, row: Row) -> Lookup:
         """The answer to the same question, or why there is none."""
         if row.images and self._pictures:
             asked = self._by_picture.get(row.images)
             if asked is None:
-                return Found(why_not=NO_PICTURE)
+                return Lookup(why_not=NO_PICTURE)
             same = asked.get(_words(row), [])
-            return self._agreed(row, same) if same else Found(why_not=NO_QUESTION)
+            return self._agreed(row, same) if same else Lookup(why_not=NO_QUESTION)
         key = _words_and_options(row)
         same = self._by_words.get(key, [])
         if not same:
-            return Found(why_not=NO_WORDS)
+            return Lookup(why_not=NO_WORDS)
         numbered = self._by_index.get(row.index)
         if any(other is numbered for other in same):
             same = [other for other in same if other is numbered]
             return self._agreed(row, same)
         if len(self._asked[key]) > 1 or len({_question(s, self._circular) for s in same}) > 1:
-            return Found(why_not=SEVERAL)
+            return Lookup(why_not=SEVERAL)
         return self._agreed(row, same)
 
-    def _agreed(self, row: Row, same: Sequence[Row]) -> Found:
+    def _agreed(self, row: Row, same: Sequence[Row]) -> Lookup:
         """The one answer of these rows, of those nearest to ours where they differ."""
         nearer: tuple[Callable[[Row], bool], ...] = (
             lambda other: self._by_index.get(row.index) is other,
@@ -216,18 +216,18 @@ class _Questions:
             same = [other for other in same if near(other)] or same
         texts = {_fold(_own_text(other)) for other in same}
         if len(texts) > 1:
-            return Found(why_not=DIFFERENT)
+            return Lookup(why_not=DIFFERENT)
         return _read(row, same)
 
 
-def _read(row: Row, same: Sequence[Row]) -> Found:
+def _read(row: Row, same: Sequence[Row]) -> Lookup:
     text = _own_text(same[0])
     letters = {own_answer(other) for other in same if other.choices == row.choices}
     if _LETTERS.search(text) and not letters:
-        return Found(why_not=RELATIVE)
+        return Lookup(why_not=RELATIVE)
     if _OTHERS.search(text.casefold()) and all(_options(other) != _options(row) for other in same):
-        return Found(why_not=RELATIVE)
-    return Found(text, letters.pop() if len(letters) == 1 else None)
+        return Lookup(why_not=RELATIVE)
+    return Lookup(text, letters.pop() if len(letters) == 1 else None)
 
 
 def _same_numbering(rows: Sequence[Row], others: Sequence[Row]) -> bool:

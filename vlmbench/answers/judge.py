@@ -159,14 +159,14 @@ def judged_choice(sample: Sample, reply: Response, rules: RuleSet) -> Score:
 
 
 def judged_yes_no(sample: Sample, reply: Response, rules: RuleSet) -> Score:
-    """The word the reply says, found as this rule set finds it."""
+    """Yes or No in the reply, found as this rule set finds it."""
     word = yes_or_no(reply.text, rules)
     right = word is not None and word == sample.references[0].strip().capitalize()
     return judged_score(sample, rules, word, float(right), "says neither yes nor no")
 
 
 def judged_score(sample: Sample, rules: RuleSet, found: str | None, value: float | None, else_: str) -> Score:
-    """A judged score; where the reply says nothing (`found` is None) the row stays unparsed."""
+    """A judged score; where nothing is found in the reply the row stays unparsed."""
     score = Score(
         id=sample.id,
         group=sample.group,

@@ -3,7 +3,7 @@
 VLMEvalKit's way is kept under its rule sets: a number must be nothing but digits to `int()` or `float()`, and
 only a match counts as read; a text or a list can never be right, because it is compared with a value that
 was never set. `strict` reads a claim (`The answer is 7.`), compares a decimal at the precision the
-question asks for, and compares texts and lists for what they say.
+question asks for, and compares texts and lists by their content.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def task_of(cells: Mapping[str, str]) -> Task | None:
 
 
 def read_answer(text: str, task: Task, rules: RuleSet, *, by_judge: bool) -> Read:
-    """What an answer, or a judge's extract of it, says under a rule set."""
+    """What a rule set finds in an answer, or in a judge's extract of it."""
     if task.kind == CHOICE:
         letter = find_choice(rules, text, task.choices).letter
         return Read(letter, letter == task.answer)
@@ -109,7 +109,7 @@ def _list(text: str, task: Task) -> Read:
 
 
 def _decimals(precision: str | None, answer: str) -> int:
-    """As many as the row says, else as many as its answer has."""
+    """As many as the row's `precision`, else as many as its answer has."""
     try:
         return min(10, max(0, int(float(precision or ""))))
     except (ValueError, OverflowError):

@@ -71,12 +71,12 @@ def as_choice_question(sample: Sample) -> Sample:
 
 def match_open_question(answer: str, references: Sequence[str], rules: RuleSet = "strict") -> Matched:
     """What the answer claims beside the references; the best one decides."""
-    said = claim_of(answer)
-    if not said:
+    given = claim_of(answer)
+    if not given:
         return Matched(tuple(references), None, (0.0,) * len(references), 0.0, "empty answer")
     sentence = _sentence_of(answer)
-    match = tuple(float(agrees(said, one) or _is_the_letter(sentence, one)) for one in references)
-    return Matched(tuple(references), said, match, max(match, default=0.0))
+    match = tuple(float(agrees(given, one) or _is_the_letter(sentence, one)) for one in references)
+    return Matched(tuple(references), given, match, max(match, default=0.0))
 
 
 def claim_of(answer: str) -> str:
@@ -104,7 +104,7 @@ def _is_the_letter(sentence: str, reference: str) -> bool:
 
 
 def agrees(claim: str, reference: str) -> bool:
-    """Whether a claim says what a reference says."""
+    """Whether a claim means the same as a reference."""
     wanted = quantity(reference)
     if wanted is not None:
         value, decimals = wanted

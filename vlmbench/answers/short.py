@@ -69,10 +69,10 @@ def bare(text: str) -> str:
 
 
 def _equal_strict(answer: str, references: Sequence[str]) -> Matched:
-    said = bare(answer)
-    match = tuple(float(bool(said) and bare(reference) == said) for reference in references)
+    given = bare(answer)
+    match = tuple(float(bool(given) and bare(reference) == given) for reference in references)
     value = sum(match) / max(1, len(match))
-    return Matched(tuple(references), said or None, match, value, "" if said else "empty answer")
+    return Matched(tuple(references), given or None, match, value, "" if given else "empty answer")
 
 
 def match_contained(
@@ -82,35 +82,35 @@ def match_contained(
     if rules == "strict":
         return _contained_strict(answer, references, formula)
     read = _formula if formula else _line
-    said = read(answer)
+    given = read(answer)
     gold = tuple(map(read, references))
-    match = tuple(float(reference in said) for reference in gold)
-    return Matched(gold, said, match, max(match, default=0.0))
+    match = tuple(float(reference in given) for reference in gold)
+    return Matched(gold, given, match, max(match, default=0.0))
 
 
 def _contained_strict(answer: str, references: Sequence[str], formula: bool) -> Matched:
-    said = _SPACE.sub("", answer) if formula else _SPACE.sub(" ", plain(answer)).lower()
+    given = _SPACE.sub("", answer) if formula else _SPACE.sub(" ", plain(answer)).lower()
     gold = tuple(
         _SPACE.sub("", reference) if formula else _SPACE.sub(" ", plain(reference)).lower()
         for reference in references
     )
     inside = _inside if formula else _as_words
-    match = tuple(float(inside(reference, said)) for reference in gold)
-    return Matched(gold, said or None, match, max(match, default=0.0), "" if said else "empty answer")
+    match = tuple(float(inside(reference, given)) for reference in gold)
+    return Matched(gold, given or None, match, max(match, default=0.0), "" if given else "empty answer")
 
 
-def _inside(reference: str, said: str) -> bool:
-    return bool(reference) and reference in said
+def _inside(reference: str, given: str) -> bool:
+    return bool(reference) and reference in given
 
 
-def _as_words(reference: str, said: str) -> bool:
+def _as_words(reference: str, given: str) -> bool:
     """Whether the reference stands in the text without being part of a longer word or number."""
-    start = said.find(reference) if reference else -1
+    start = given.find(reference) if reference else -1
     while start >= 0:
         end = start + len(reference)
-        if not (_glued(said, start) or _glued(said, end)):
+        if not (_glued(given, start) or _glued(given, end)):
             return True
-        start = said.find(reference, start + 1)
+        start = given.find(reference, start + 1)
     return False
 
 
@@ -208,24 +208,24 @@ def match_relaxed(answer: str, references: Sequence[str], rules: RuleSet) -> Mat
     """The best reference decides."""
     if rules == "strict":
         return _relaxed_strict(answer, references)
-    said = answer.strip()
+    given = answer.strip()
     if rules == "vlmevalkit":
-        match = tuple(float(same(reference, said)) for reference in references)
+        match = tuple(float(same(reference, given)) for reference in references)
     else:
-        match = tuple(float(same(said, reference)) for reference in references)
-    return Matched(tuple(references), said, match, max(match, default=0.0))
+        match = tuple(float(same(given, reference)) for reference in references)
+    return Matched(tuple(references), given, match, max(match, default=0.0))
 
 
 def _relaxed_strict(answer: str, references: Sequence[str]) -> Matched:
-    said = plain(answer)
-    match = tuple(float(bool(said) and same_strict(reference, said)) for reference in references)
-    value = max(match, default=0.0) or float(_names_them_all(said, references))
-    return Matched(tuple(references), said or None, match, value, "" if said else "empty answer")
+    given = plain(answer)
+    match = tuple(float(bool(given) and same_strict(reference, given)) for reference in references)
+    value = max(match, default=0.0) or float(_names_them_all(given, references))
+    return Matched(tuple(references), given or None, match, value, "" if given else "empty answer")
 
 
-def _names_them_all(said: str, references: Sequence[str]) -> bool:
+def _names_them_all(given: str, references: Sequence[str]) -> bool:
     """Whether the answer to a question for several things lists just these, in any order."""
-    parts = _LIST_BREAK.split(said.strip(_AROUND))
+    parts = _LIST_BREAK.split(given.strip(_AROUND))
     return len(parts) == len(references) > 1 and all(
         any(same_strict(reference, part) for part in parts) for reference in references
     )

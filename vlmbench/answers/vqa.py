@@ -75,22 +75,22 @@ _AS_MENDED = _one_apostrophe_lost(_CONTRACTIONS + _MENDED)
 def match_consensus(answer: str, references: Sequence[str], rules: RuleSet) -> Matched:
     """The leave-one-out consensus score."""
     normalise = normaliser(rules)
-    said = normalise(answer)
+    given = normalise(answer)
     gold = tuple(normalise(reference) for reference in references)
     if rules == "strict":
-        return _consensus(said, gold, enough=max(1, min(ENOUGH, len(gold) - 1)), alone=len(gold) == 1)
-    agree = [reference == said for reference in gold]
+        return _consensus(given, gold, enough=max(1, min(ENOUGH, len(gold) - 1)), alone=len(gold) == 1)
+    agree = [reference == given for reference in gold]
     match = tuple(min(1.0, (sum(agree) - one) / ENOUGH) for one in agree)
-    return Matched(gold, said, match, _mean(match))
+    return Matched(gold, given, match, _mean(match))
 
 
 def match_equal(answer: str, references: Sequence[str], rules: RuleSet) -> Matched:
     """Right when the normalised answer is one of the normalised references."""
     normalise = normaliser(rules)
-    said = normalise(answer)
+    given = normalise(answer)
     gold = tuple(normalise(reference) for reference in references)
-    match = tuple(float(bool(said) and reference == said) for reference in gold)
-    return Matched(gold, said or None, match, max(match, default=0.0))
+    match = tuple(float(bool(given) and reference == given) for reference in gold)
+    return Matched(gold, given or None, match, max(match, default=0.0))
 
 
 def normaliser(rules: RuleSet) -> Callable[[str], str]:
@@ -110,7 +110,7 @@ def normalise(text: str, *, as_in_2024: bool = False) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def normalise_strict(text: str) -> str:
-    """The same aims without the faults; empty where nothing is said."""
+    """The same aims without the faults; empty where the answer has no words."""
     text = _GROUPING.sub("", plain(text).lower()) if "," in text or "，" in text else plain(text).lower()
     words = [word.strip("'*:") for word in _STOP.sub("", text).translate(_MARKS_TO_BLANKS).split()]
     words = [NUMBERS.get(word, word) for word in words if word]
@@ -122,15 +122,15 @@ _mean = lru_cache(maxsize=4096)(numpy_mean)
 """Few patterns of agreement occur, each thousands of times."""
 
 
-def _consensus(said: str, gold: tuple[str, ...], *, enough: int, alone: bool) -> Matched:
-    if not said:
+def _consensus(given: str, gold: tuple[str, ...], *, enough: int, alone: bool) -> Matched:
+    if not given:
         return Matched(gold, None, (0.0,) * len(gold), 0.0, "empty answer")
-    agree = [reference == said for reference in gold]
+    agree = [reference == given for reference in gold]
     if alone:
         match = tuple(map(float, agree))
     else:
         match = tuple(min(1.0, (sum(agree) - one) / enough) for one in agree)
-    return Matched(gold, said, match, sum(match) / max(1, len(match)))
+    return Matched(gold, given, match, sum(match) / max(1, len(match)))
 
 
 @lru_cache(maxsize=1 << 15)

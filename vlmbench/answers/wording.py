@@ -76,7 +76,7 @@ REFUSAL = re.compile(
     r"|failed to obtain answer|抱歉|无法|不能(?:确定|回答|判断|看)|不知道|不确定",
     re.IGNORECASE,
 )
-"""The model says it has no answer, or the caller that it got none."""
+"""The model declines to answer, or the caller got no answer."""
 
 
 def plain(text: str) -> str:
@@ -136,7 +136,7 @@ def denied(text: str, start: int, end: int) -> bool:
 
 
 def denies(before: str) -> bool:
-    """Whether a clause that begins so denies what it goes on to say."""
+    """Whether a clause that begins so denies what follows in it."""
     return NEGATION.search(before) is not None and NEGATION.search(_OVER.sub("", before)) is not None
 
 

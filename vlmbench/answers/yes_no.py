@@ -1,10 +1,10 @@
-"""Yes or no: which of the two an answer says, under each rule set.
+"""Yes or no: which of the two an answer means, under each rule set.
 
-VLMEvalKit's three generations share one rule, and `xtuner` has none (see `matched`). That rule looks
+VLMEvalKit's three generations share one rule, and `xtuner` has none (see `scores`). That rule looks
 for the bare words after its punctuation routine, which leaves colons, quotes, asterisks and every
-full-width mark standing, so `**Yes**`, `Answer:Yes` and `Yes。` say nothing to it.
+full-width mark standing, so `**Yes**`, `Answer:Yes` and `Yes。` are neither to it.
 
-`strict` reads those, short affirmations, and Chinese; a word that is only quoted says nothing, and the word
+`strict` reads those, short affirmations, and Chinese; a word that is only quoted does not count, and the word
 that an answer begins with wins over `no` in a description. An answer with both words otherwise, or
 neither, stays undecided under every rule set. `docs/rules-open.md` lists the differences case by case.
 """
@@ -27,7 +27,7 @@ _WORD = re.compile(rf"{_LETTERS}(?:['-]{_LETTERS})*")
 _ECHO = re.compile(
     r"\byes (?:or|and/or) no\b|\byes ?/ ?no\b|\bno doubts?\b|是或否|是或者否|是还是否|是/否|有没有|是不是"
 )
-"""The question's own wording given back, and `no doubt`: these say neither."""
+"""The question's own wording given back, and `no doubt`: these are neither."""
 
 _QUOTED = re.compile(r"(\banswer(?: is)?:? ?)?(?<![\w\"'])(?:\"[^\"\n]{1,300}(?:\"|$)|'[^'\n]{1,300}'(?!\w))")
 _STATED = re.compile(
@@ -53,7 +53,7 @@ _CHINESE = {
 def score_yes_no(sample: Sample, response: Response, rules: RuleSet, *, fold_case: bool = False) -> Score:
     """1 when the word found is the reference, else 0; an error or a withheld reference is not scored.
 
-    The compatible rules want `Yes` and `No` written so in the file, unless `fold_case` says otherwise.
+    The compatible rules want `Yes` and `No` written so in the file, unless `fold_case` is set.
     """
     why_not = unscored(sample, response, rules)
     if why_not is not None:
@@ -66,7 +66,7 @@ def score_yes_no(sample: Sample, response: Response, rules: RuleSet, *, fold_cas
 
 
 def yes_or_no(answer: str, rules: RuleSet) -> str | None:
-    """`Yes`, `No`, or None where the answer says neither or both."""
+    """`Yes`, `No`, or None where the answer has neither or both."""
     return _strict(answer) if rules == "strict" else _vlmevalkit(answer)
 
 
@@ -86,10 +86,10 @@ def _strict(answer: str) -> str | None:
     if (stated := _stated(text)) is not None:
         return stated
     words = set(_WORD.findall(text))
-    said = (
+    clauses = (
         {_CHINESE[clause] for clause in _clauses(text) if clause in _CHINESE} if not text.isascii() else set()
     )
-    return _one_of("yes" in words or YES in said, "no" in words or NO in said)
+    return _one_of("yes" in words or YES in clauses, "no" in words or NO in clauses)
 
 
 def _without_quotations(text: str) -> str:

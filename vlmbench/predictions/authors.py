@@ -199,7 +199,7 @@ def _mmvet(value: Any) -> bool:
 
 
 def _read_mmvet(path: Path, value: Any) -> Iterator[StoredAnswer]:
-    """`v1_7` is question 7 of the first version; of a later version the number says nothing here."""
+    """`v1_7` is question 7 of the first version; of a later version the number is not that of a row here."""
     for key, answer in value.items():
         if isinstance(answer, dict) and "score" in answer:
             what = "these are the grades of a judge, and no answers."
@@ -257,7 +257,7 @@ def _mme_answer(file: Path, number: int, line: str) -> StoredAnswer:
         if len(cells) == 3:
             fix = "These are the questions without answers: write each answer behind a fourth tab."
         raise PredictionsError(
-            f"{len(cells)} cells where there are four, parted by tabs: {_CELLS}.",
+            f"{len(cells)} cells where there are four, separated by tabs: {_CELLS}.",
             file=file,
             row=number,
             fix=fix,

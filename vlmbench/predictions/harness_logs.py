@@ -249,8 +249,8 @@ def _inspect_answers(path: Path, samples: Iterable[tuple[str, Mapping[str, Any]]
 
 
 def _inspect_answer(row: str, index: str, sample: Mapping[str, Any], text: str | None) -> StoredAnswer:
-    told = sample.get("metadata")
-    metadata = told if isinstance(told, dict) else {}
+    found = sample.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
     return StoredAnswer(
         text=text,
         row=row,
@@ -261,7 +261,7 @@ def _inspect_answer(row: str, index: str, sample: Mapping[str, Any], text: str |
 
 
 def _completion(path: Path, row: str, sample: Mapping[str, Any]) -> str | None:
-    """What the model said last: older logs have it in the first choice only."""
+    """The model's last answer: older logs have it in the first choice only."""
     output = sample.get("output")
     if not isinstance(output, dict):
         return None

@@ -1,4 +1,4 @@
-"""What judges' files look like, and what one record of each says.
+"""The layouts of judges' files, and the judgment in one record of each.
 
 MM-Vet's grades         {"v1_0": {"model": […], "content": […], "score": [0.5, …]}}, a grade a run
 MathVista's output      `extraction`, what GPT-4 took out of `response`
@@ -29,7 +29,7 @@ _JUDGED = re.compile(r"^Rolling (\d{1,3}): Answer is ", re.MULTILINE)
 
 
 class BadJudgment(ValueError):
-    """A record that says what no judgment can say; the text tells what it should be."""
+    """A record whose judgment cannot be valid; the text is what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +143,10 @@ def _hit(record: Record) -> Judgment | None:
 
 
 def rotations(judgment: Judgment, rows: int) -> list[Judgment | None]:
-    """What the verdict on a question says of its rotations, in file order.
+    """What the verdict on a question means for its rotations, in file order.
 
     A right question is right in all of them. A wrong one was read up to the first wrong rotation, which
-    the log names; where the log names none, rules had decided. The log also says which a judge read.
+    the log names; where the log names none, rules had decided. The log also names those that a judge read.
     """
     log = judgment.said or ""
     failed = _FAILED.findall(log)

@@ -28,7 +28,7 @@ _HALLUSION = ("category", "subcategory", "visual_input", "set_id", "figure_id", 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRecord:
-    """A record of the file, and what it says."""
+    """A record of the file and its judgment."""
 
     row: int | str
     record: Record
@@ -90,7 +90,7 @@ def _layout(path: Path, records: Sequence[tuple[int | str, Record]], card: Card)
     if found is not None:
         return found
     if there:
-        what = f"it holds {there[0].name}, which say nothing of {card.name}."
+        what = f"it holds {there[0].name}, which do not judge {card.name}."
         raise PredictionsError(what, file=path, fix="Name the benchmark that was judged with `--bench`.")
     wanted = [" and ".join(f"`{c}`" for c in layout.columns) for layout in LAYOUTS if layout.serves(card)]
     present = listed(sorted(filter(None, columns)), 12) or "none"
@@ -102,7 +102,7 @@ def _layout(path: Path, records: Sequence[tuple[int | str, Record]], card: Card)
         )
     columns_wanted = ", or ".join(wanted)
     raise PredictionsError(
-        f"it holds no judgments on {card.name}: wanted are {columns_wanted}; its columns are {present}.",
+        f"it holds no judgments of {card.name}: these need {columns_wanted}; its columns are {present}.",
         file=path,
         fix="docs/judge.md shows the files of judgments that are read.",
     )
@@ -181,7 +181,7 @@ def _refuse_other_answers(
     said, own = (visible(text, 60) for text in pairs[other[0]])
     raise PredictionsError(
         f"it judges other answers: {len(other)} of {len(pairs)} in its column `{layout.answer}` are not "
-        f"those of `--predictions`; to {visible(other[0], 60)} it has “{said}”, and they have “{own}”. "
+        f"those of `--predictions`: for {visible(other[0], 60)} it has “{said}”, they have “{own}”. "
         "Nothing was scored.",
         file=path,
         fix="Name the predictions that were judged.",
@@ -225,7 +225,7 @@ def _rotated(by_id: Mapping[str, JudgedRecord], samples: Sequence[Sample]) -> di
 
 
 def _judge(records: Sequence[tuple[int | str, Record]]) -> str | None:
-    """Who judged, where a column `model` or `judge` says so."""
+    """Who judged, where a column `model` or `judge` names it."""
     names: dict[str, None] = {}
     for _, record in records:
         for column in ("judge", "model"):

@@ -1,4 +1,4 @@
-"""What is said of predictions that do not fit: what was found, what was expected, what to type."""
+"""The errors for predictions that do not fit: what was found, what was expected, what to type."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Case:
     cards: Callable[[], Iterable[Card]]
 
     def error(self, what: str, fix: str | None = None) -> PredictionsError:
-        """The complaint, with the file in front."""
+        """An error that names the file."""
         return PredictionsError(f"{what} Nothing was scored.", file=self.answers.path, fix=fix)
 
 

@@ -1,4 +1,4 @@
-"""Which answer belongs to which question: exactly one row each, or a PredictionsError that says why not."""
+"""Which answer belongs to which question: exactly one row each, or a PredictionsError with the reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ asks a part. SEED-Bench has one question twice."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What was said to each question, and how that is known."""
+    """The answer to each question, and how the two were matched."""
 
     path: Path
     format: str
@@ -36,7 +36,7 @@ class Predictions:
     rows: int
     """Answers in the file."""
     by: str
-    """What told which answer belongs to which row."""
+    """The way in which answers found their rows."""
     texts: Mapping[str, str]
     """By sample id. A null or an empty cell is the empty text; a question without a row is absent."""
     samples: tuple[Sample, ...]
@@ -183,7 +183,7 @@ def _refuse_questions(case: match_errors.Case, texts: Mapping[str, str]) -> None
 def _asked(
     case: match_errors.Case, texts: Mapping[str, str], *, allow_missing: bool
 ) -> tuple[tuple[Sample, ...], list[str]]:
-    """The questions that count; a split without a single answer was not asked, and that is said."""
+    """The questions that count; a split without a single answer was not asked, and a note names it."""
     missing = [sample for sample in case.samples if sample.id not in texts]
     if not missing:
         return tuple(case.samples), []

@@ -23,7 +23,7 @@ _SCIENTIFIC = re.compile(r"-?[0-9](\.[0-9]+)?E\+?[0-9]{1,2}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What a file says to one question, and whatever it says about which question that is."""
+    """An answer in a file, and whatever in the file identifies its question."""
 
     text: str | None
     """None where the file has a null or an empty cell."""
@@ -39,7 +39,7 @@ class StoredAnswer:
     """The picture's file name."""
     category: str | None = None
     shows_picture: bool | None = None
-    """Whether the question was asked with a picture; None where the file does not say."""
+    """Whether the question was asked with a picture; None where the file leaves it open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

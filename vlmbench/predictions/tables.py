@@ -69,7 +69,7 @@ def _no_column(table: TextTable, names: Sequence[str]) -> PredictionsError:
     near = [column for column in table.columns if _means(column.strip().lower(), names[0])]
     if len(table.columns) == 1 and (mark := re.search("[;,\t]", table.columns[0])):
         sign = {";": "semicolons", ",": "commas", "\t": "tabs"}[mark[0]]
-        fix = f"Cells seem to be parted by {sign}; a csv has commas between them, a tsv tabs."
+        fix = f"Cells seem to be separated by {sign}; a csv has commas between them, a tsv tabs."
     elif near:
         fix = f"Did you mean `{visible(near[0], 60)}`? Then rename it to `{names[0]}`."
     else:
@@ -99,7 +99,7 @@ def index_of(table: TextTable, row: TextRow, column: str) -> str:
 
 
 def _prediction(table: TextTable, row: TextRow, column: str) -> str | None:
-    """A text that begins with `=` was taken for a formula by whoever wrote the sheet; it is the text."""
+    """A text that begins with `=` was stored as a formula when the sheet was written; it is the text."""
     value = table.formulas.get((row.number, column), row.cells.get(column))
     if isinstance(value, Nested):
         raise PredictionsError(

@@ -115,7 +115,7 @@ def _stem(picture: str) -> str:
 
 
 def _category_of(answer: StoredAnswer) -> str:
-    """MME numbers the pictures of several categories alike; the folder tells them apart."""
+    """MME numbers the pictures of several categories alike; the folder distinguishes them."""
     return answer.category or (answer.picture or "").partition("/")[0]
 
 
@@ -126,7 +126,7 @@ def _category(sample: Sample) -> str:
 def _by_order(answers: Sequence[StoredAnswer], samples: Sequence[Sample]) -> Iterator[Way]:
     """Only where not one question differs; a row of several categories is asked once in each (POPE).
 
-    Of a file that says which questions have a picture, those that have one, if they are as many as the rows.
+    Of a file that marks which questions have a picture, those that have one, if they are as many as the rows.
     """
     yield from _in_order(answers, samples)
     shown = [answer for answer in answers if answer.shows_picture]
@@ -140,7 +140,7 @@ def _in_order(answers: Sequence[StoredAnswer], samples: Sequence[Sample]) -> Ite
     if not all(answer.question for answer in answers):
         return
     for rows in _orders(samples):
-        if len(rows) == len(answers) and _is_told_by_order(rows):
+        if len(rows) == len(answers) and _order_identifies(rows):
             asked = Counter(plain(sample.question) for sample in rows)
             pairs = zip(answers, rows, strict=True)
             if all(
@@ -166,7 +166,7 @@ def _is_option_safe(answer: StoredAnswer, sample: Sample) -> bool:
     return not sample.choices or bool(answer.options) or shows_options(answer.question or "", sample)
 
 
-def _is_told_by_order(rows: Sequence[Sample]) -> bool:
+def _order_identifies(rows: Sequence[Sample]) -> bool:
     """Questions that are mostly the same would fit in any order."""
     return max(Counter(plain(sample.question) for sample in rows).values()) <= max(1, len(rows) // 2)
 

@@ -30,7 +30,7 @@ class Estimate:
 
     value: float
     stderr: float | None
-    """None where one unit says nothing about the spread."""
+    """None where there is one unit, which has no spread."""
     ci95: tuple[float, float] | None
     n: int
     """Independent units: values, or clusters of them."""
@@ -77,7 +77,7 @@ def wilson(successes: float, n: float) -> tuple[float, float]:
     p, z2 = successes / n, Z95 * Z95
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # The ends are exactly 0 and 1 there; rounding must not say otherwise.
+    # The ends are exactly 0 and 1 there; rounding must not move them.
     return (0.0 if p == 0 else max(0.0, middle - half), 1.0 if p == 1 else min(1.0, middle + half))
 
 

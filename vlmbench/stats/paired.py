@@ -1,4 +1,4 @@
-"""Two runs over the same questions: how far apart they are, and whether that can be told from chance.
+"""Two runs over the same questions: how far apart they are, and whether chance could explain it.
 
 Every question is asked of both, so what counts is the difference question by question. Which test is
 used when:
@@ -34,7 +34,7 @@ class Difference:
 
     value: float
     stderr: float | None
-    """None where one unit says nothing about the spread."""
+    """None where there is one unit, which has no spread."""
     ci95: tuple[float, float] | None
     p: float | None
     n: int

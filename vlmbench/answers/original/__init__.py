@@ -4,7 +4,7 @@
     judged   HallusionBench, MathVista, MM-Vet: from stored judgments of GPT-4
     mmmu     MMMU: options by rules and by draws, open answers by everything in them
 
-A benchmark names its evaluator in `original` and says in its card which script, at which commit, it equals. A
+A benchmark names its evaluator in `original` and names in its card the script and commit that it equals. A
 plugin brings its own: any object with `scores` and `metrics`. Where there is none, every row and figure of
 this rule set is empty.
 """

@@ -1,6 +1,6 @@
 """Our own way of finding an option: right where the others are wrong, and never guessing.
 
-The first of these that says anything decides:
+The first of these that finds anything decides:
 
 1. all of the answer is one letter, one option's text or value, or both
 2. statements such as `the answer is …`, and a first or last line that is an answer by itself
@@ -35,7 +35,7 @@ _LONG = 40_000
 _REASONING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _REASONING_START = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 _END_MARKS = re.compile(r"(?: ?(?:</s>|</answer>|<eos>|<end_of_turn>|<\|[a-z_]{1,20}\|>))+$")
-"""What some models print when they stop; no part of what they say."""
+"""What some models print when they stop; no part of the answer."""
 _NEXT_TURN = re.compile(r"\n(?:#{1,4} ?)?(?:Question|Q|Human|User|USER|问题)(?: ?\d{1,2})? ?:")
 """Where a model goes on to ask itself the next question."""
 
@@ -47,7 +47,7 @@ def find(answer: str, choices: Mapping[str, str]) -> Found:
         return named(bare, "letter alone")
     if not text:
         return unnamed("empty")
-    closed = [match.end() for match in _REASONING_END.finditer(text)]
+    closed = [match.end() for match in _REASONING_END.finditer(text)] if "<" in text else []
     if not closed and _REASONING_START.match(text):
         return unnamed("reasoning that never ends")
     text = _this_turn(plain(text[closed[-1] :]) if closed else text)
@@ -61,7 +61,7 @@ def find(answer: str, choices: Mapping[str, str]) -> Found:
 
 def _this_turn(text: str) -> str:
     """Without the next question, unless what stands before only introduces it."""
-    turn = _NEXT_TURN.search(text)
+    turn = _NEXT_TURN.search(text) if "\n" in text else None
     before = text[: turn.start()].rstrip() if turn is not None else ""
     return before if before and not before.endswith(":") else text
 

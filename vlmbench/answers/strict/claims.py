@@ -1,8 +1,8 @@
 """Reading a short piece of text as an answer: `B`, `(b)`, `选B`, `B. cat`, `a cat`, `B because …`.
 
-Everything here expects text in plain form (see `wording.plain`). A reading without a letter means
-that no option can be told and that looking further would be guessing; None means that the piece
-says nothing either way.
+Everything here expects text in plain form (see `wording.plain`). A `Found` without a letter means
+that the piece names no one option and that searching further would be guessing; None means that the
+piece decides nothing.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def named(letter: str, reason: str) -> Found:
 
 
 def unnamed(reason: str) -> Found:
-    """No option can be told."""
+    """No one option is named; `reason` is why."""
     return Found(letter=None, reason=reason)
 
 
@@ -101,7 +101,7 @@ def contradiction(letter: str, texts: str) -> Found:
 
 
 def read_whole(piece: str, options: Options) -> Found | None:
-    """What a piece says if all of it is an answer; None if it says more, or nothing we know."""
+    """The option a piece names if all of it is an answer; None if there is more in it, or nothing known."""
     piece = piece.strip(" *_`")
     if piece in options.letters:
         return named(piece, "letter alone")
@@ -187,7 +187,7 @@ def labelled_texts(text: str, options: Options) -> set[str]:
 
 
 def read_claim(text: str, options: Options) -> Found | None:
-    """What a statement such as `the answer is …` goes on to say; `text` begins after it."""
+    """The option that follows a statement such as `the answer is …`; `text` begins after it."""
     text = text[: options.longest + LONGEST_CLAIM].lstrip(" \n*_`\"':")
     line = text.split("\n", 1)[0]
     first, rest = first_sentence(line)
@@ -237,7 +237,7 @@ def _leads_on(mention: Mention, alone: str, options: Options) -> bool:
 
 
 def predicates(sentence: str, options: Options) -> set[str]:
-    """The options that a sentence says something to be: `the finding is a hematoma`, `… = 5 cm, which …`."""
+    """The options that are a predicate of a sentence: `the finding is a hematoma`, `… = 5 cm, which …`."""
     alone, mentions = options.blanked(sentence), options.mentions(sentence)
     verb = _PREDICATE if len({mention.letter for mention in mentions}) == 1 else _CLOSE_PREDICATE
     letters = set()

@@ -41,6 +41,8 @@ _QUANTITY = re.compile(
     r"(?:(?:=|≈|~|about|around|approximately|exactly|rs\.?) ?)?"
     r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,18})?(?:\.\d{1,18})?) ?([%°]|[a-zµμωω/][a-z0-9^/·%°µμ ]{0,15})?"
 )
+_QUANTITY_STARTS = frozenset("0123456789+-.=~aer")
+"""How an ASCII text begins that `_QUANTITY` can match with a number in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,15 @@ def _grouped(part: str) -> str:
     return part if _SIMPLE.fullmatch(part) else f"({part})"
 
 
-@lru_cache(maxsize=8192)
 def quantity_of(piece: str) -> Quantity | None:
     """The quantity a piece is, in folded case; None for any other text."""
+    if not piece or (piece[0] not in _QUANTITY_STARTS and piece.isascii()):  # nearly all texts
+        return None
+    return _quantity(piece)
+
+
+@lru_cache(maxsize=8192)
+def _quantity(piece: str) -> Quantity | None:
     found = _QUANTITY.fullmatch(piece)
     digits = found[1].replace(",", "") if found is not None else ""
     if found is None or not digits.strip("+-."):

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
-from vlmbench.answers.strict.formulas import Quantity, quantity_of, unformatted
+from vlmbench.answers.strict.formulas import quantity_of, unformatted
 from vlmbench.answers.wording import core, fold, is_letter_of_word, plain, without_article
 
 _FUNCTION_WORDS = frozenset(
@@ -62,7 +63,7 @@ class Options:
 
     def by_text(self, piece: str) -> str:
         """The letters of the options whose text `piece` is: usually none or one."""
-        forms = _forms(piece)
+        forms = _piece_forms(piece)
         for table, form in zip(self.tables, forms, strict=True):
             if form in table:
                 return table[form]
@@ -70,10 +71,10 @@ class Options:
 
     def by_value(self, piece: str) -> str:
         """The letters of the options that are the quantity `piece`; a unit may be left out, not changed."""
-        said = quantity_of(piece) if self.values else None
-        if said is None or (said.unit != self.unit and said.unit and self.unit):
+        quantity = quantity_of(piece) if self.values else None
+        if quantity is None or (quantity.unit != self.unit and quantity.unit and self.unit):
             return ""
-        return self.values.get(said.value, "")
+        return self.values.get(quantity.value, "")
 
     def mentions(self, text: str) -> Sequence[Mention]:
         """Where options' texts stand as whole words, without those inside a longer option's text."""
@@ -100,28 +101,39 @@ class Options:
 @lru_cache(maxsize=4096)
 def prepare(choices: tuple[tuple[str, str], ...]) -> Options:
     """Options from (letter, text) pairs."""
-    tables: tuple[dict[str, str], ...] = ({}, {}, {}, {}, {})
-    terms = []
-    for letter, text in choices:
-        forms = _option_forms(text)
-        for table, form in zip(tables, forms, strict=True):
-            if form:
-                table[form] = table.get(form, "") + letter
-        term = forms[3]
-        if (len(term) > 1 or term.isdigit()) and term not in _FUNCTION_WORDS:
-            terms.append((term, letter))
+    letters = [letter for letter, _ in choices]
+    forms = list(zip(*(_option_forms(text) for _, text in choices), strict=True)) or [()] * 5
+    tables = [_table(forms[0], letters)]
+    for before, written in pairwise(forms):  # most options read the same in several forms
+        tables.append(tables[-1] if written == before else _table(written, letters))
     rests = _after_stem(tables[2])
-    tables[4].update(rests)
+    terms = tuple((term, letter) for term, letter in zip(forms[3], letters, strict=True) if _is_term(term))
     values, unit = _quantities(rests or tables[2])
     return Options(
-        letters=frozenset(letter for letter, _ in choices),
-        tables=tables,
+        letters=frozenset(letters),
+        tables=(*tables[:4], tables[4] | rests),
         values=values,
         unit=unit,
-        terms=tuple(terms),
+        terms=terms,
         longest=max((len(text) for _, text in choices), default=0),
         marked=_MARKED.search("".join(term for term, _ in terms)) is not None,
     )
+
+
+def _table(forms: Sequence[str], letters: Sequence[str]) -> dict[str, str]:
+    """The letters of each text that is not empty."""
+    table = dict(zip(forms, letters, strict=True))
+    if len(table) == len(letters) and "" not in table:
+        return table
+    table = {}
+    for form, letter in zip(forms, letters, strict=True):
+        if form:
+            table[form] = table.get(form, "") + letter
+    return table
+
+
+def _is_term(text: str) -> bool:
+    return (len(text) > 1 or text.isdigit()) and text not in _FUNCTION_WORDS
 
 
 @lru_cache(maxsize=8192)
@@ -143,6 +155,10 @@ def _forms(text: str) -> tuple[str, str, str, str, str]:
     return text, folded, bare, without_article(bare), _JOINTS.sub("", bare)
 
 
+_piece_forms = lru_cache(maxsize=64)(_forms)
+"""One answer is read in several ways, which meet the same pieces."""
+
+
 def _kept(text: str) -> str:
     return _INNER_MARK.sub(lambda mark: _KEPT[mark[0]], text)
 
@@ -162,10 +178,10 @@ def _quantities(texts: Mapping[str, str]) -> tuple[dict[float, str], str]:
     """Numbers in one unit and the letters they belong to; none where the units differ."""
     if _DIGIT.search("".join(texts)) is None:
         return {}, ""
-    read = [(quantity_of(text), letters) for text, letters in texts.items()]
-    known: list[tuple[Quantity, str]] = [(said, letters) for said, letters in read if said is not None]
-    units = {said.unit for said, _ in known}
-    values = {said.value: letters for said, letters in known}
+    read = ((quantity_of(text), letters) for text, letters in texts.items())
+    known = [(quantity, letters) for quantity, letters in read if quantity is not None]
+    units = {quantity.unit for quantity, _ in known}
+    values = {quantity.value: letters for quantity, letters in known}
     if len(known) < 2 or len(units) > 1 or len(values) < len(known):
         return {}, ""
     return values, units.pop()

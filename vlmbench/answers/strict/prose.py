@@ -1,4 +1,4 @@
-"""Answers that run on in sentences: what a conclusion, the last line or the only mention says."""
+"""Answers that run on in sentences: the option that a conclusion, the last line or the only mention names."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def _in_a_sentence(letter: str) -> Found:
 
 
 def _claims(sentence: str, options: Options) -> set[str]:
-    """The options that a sentence says the answer to be, by text or value."""
+    """The options that a sentence gives as the answer, by text or value."""
     if sentence.endswith("?") or _OTHERS.match(sentence):
         return set()
     labelled = labelled_texts(sentence, options)
@@ -307,7 +307,7 @@ def _read_sentence(sentence: str, options: Options) -> Found | None:
         value = _last_value(sentence, options)
         found = _in_a_sentence(value) if len(value) == 1 else None
     if found is None:
-        # `I think it is No.`: words such as `no` count only when they are all that is said.
+        # `I think it is No.`: words such as `no` count only when there is nothing else.
         before = _SAYING.match(sentence)
         if before is None or NEGATION.search(before[0]):
             return None

@@ -1,4 +1,4 @@
-"""Where an answer says what its answer is: `the answer is …`, `答案：…`, `\\boxed{…}`, `so C`.
+"""Where an answer states its answer: `the answer is …`, `答案：…`, `\\boxed{…}`, `so C`.
 
 Statements win over everything else in the text, and those that count must agree:
 
@@ -87,6 +87,13 @@ _POINTED = re.compile(
 _POINTER = re.compile(r"[(\[]([A-Z])[)\]]")
 _ANNOUNCED = re.compile(r"(?:\banswer\b|答案)[^\n]{0,60}$", re.IGNORECASE)
 _NUMBER = re.compile(r"[ \n*_:`]{0,4}[+-]?[\d√(][\d.,()√/^·× +-]{0,40}")
+_STATED_WORDS = ("answer", "option", "choice", "correct ", "choose", "pick", "select", "go ", "vote", "lean")
+_STATED_AFTER_WORDS = ("answer", "option", "choice", "correct", "right")
+_WEAK_WORDS = (
+    *("it is", "it's", "it must", "should be", "that is", "that's", "think", "believe", "guess", "say"),
+    *("definitely", "probably", "likely", "actually"),
+)
+"""Each match of `_STATED`, `_STATED_AFTER` or `_WEAK` in an ASCII text has one of its words, found sooner."""
 _MOST = 100
 """How many sentences that point at a letter are read, from the last."""
 _CONTEXT = 80
@@ -110,15 +117,26 @@ def read_statements(text: str, options: Options, lines: Sequence[Found]) -> Foun
 
 def states_no_option(text: str) -> bool:
     """Whether a value is stated, or something boxed, that is no option, where no statement was read."""
-    if any(core(group or "") for enclosed in _ENCLOSED.finditer(text) for group in enclosed.groups()):
+    if any(core(group or "") for enclosed in _enclosed(text) for group in enclosed.groups()):
         return True
-    ends = (stated.end() for stated in _STATED.finditer(text))
-    return any(_NUMBER.match(text, end) for end in ends)
+    if not _may_hold(_small_letters(text), _STATED_WORDS):
+        return False
+    return any(_NUMBER.match(text, stated.end()) for stated in _STATED.finditer(text))
+
+
+def _enclosed(text: str) -> Iterator[re.Match[str]]:
+    return _ENCLOSED.finditer(text) if "\\" in text or "<" in text else iter(())
+
+
+def _small_letters(text: str) -> str | None:
+    """The text in small letters where these match what a pattern does; None beyond ASCII."""
+    return text.lower() if text.isascii() else None
 
 
 def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
     """Every statement that can be read, with its rank."""
-    for enclosed in _ENCLOSED.finditer(text):
+    lower = _small_letters(text)
+    for enclosed in _enclosed(text):
         content = next((group for group in enclosed.groups() if group), "").strip(" \n*_`$")
         found = read_whole(content, options) or read_claim(content, options)
         if found is not None:
@@ -126,16 +144,16 @@ def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
                 _before(text, enclosed.start())
             )
             yield FINAL if last else DECISIVE, found
-    yield from _announced(text, options)
-    for stated in _STATED_AFTER.finditer(text):
+    yield from _announced(text, options, stated=_may_hold(lower, _STATED_WORDS))
+    for stated in _STATED_AFTER.finditer(text) if _may_hold(lower, _STATED_AFTER_WORDS) else ():
         before = _before(text, stated.start(1))
         if stated[1] in options.letters and not _taken_back(before):
             alone = named(stated[1], "stated as correct")
             yield PLAIN, TWO_LETTERS if _ALTERNATIVE.search(before) else alone
-    for said in _WEAK.finditer(text):
-        letter = said[1]
+    for weak in _WEAK.finditer(text) if _may_hold(lower, _WEAK_WORDS) else ():
+        letter = weak[1]
         ambiguous = letter not in (options.by_text(letter) or letter)
-        if letter in options.letters and not ambiguous and not _taken_back(_before(text, said.start(1))):
+        if letter in options.letters and not ambiguous and not _taken_back(_before(text, weak.start(1))):
             yield WEAK, named(letter, "said to be it")
     yield from _pointed(text, options)
     ending = _ENDING.search(text[-_CONTEXT:])
@@ -143,8 +161,15 @@ def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
         yield DECISIVE, named(ending[1], "conclusion at the end")
 
 
+def _may_hold(lower: str | None, words: Sequence[str]) -> bool:
+    """Whether a text in small letters holds any of these words; None stands for a text beyond ASCII."""
+    return lower is None or any(word in lower for word in words)
+
+
 def _pointed(text: str, options: Options) -> Iterator[tuple[int, Found]]:
     """`is (B)` in a sentence that points at no other letter."""
+    if "(" not in text and "[" not in text:
+        return
     places = [pointed.span() for pointed in _POINTED.finditer(text)][-_MOST:]
     whole = options.blanked(text) if places else text
     for pointed in (_POINTED.match(whole, *place) for place in places):
@@ -159,26 +184,26 @@ def _pointed(text: str, options: Options) -> Iterator[tuple[int, Found]]:
             yield PLAIN, named(letter, "pointed at")
 
 
-def _announced(text: str, options: Options) -> Iterator[tuple[int, Found]]:
-    """Statements whose answer comes after the words that announce it."""
+def _announced(text: str, options: Options, *, stated: bool) -> Iterator[tuple[int, Found]]:
+    """Statements whose answer comes after the words that announce it; `stated`: one may be there."""
     reach = options.longest + LONGEST_CLAIM
     read: dict[str, Found | None] = {}  # loops state the same over and over
     chosen: dict[str, Found | None] = {}
-    for stated in _STATED.finditer(text):
-        before = _before(text, stated.start())
-        said = text[stated.end() : stated.end() + reach]
-        if said not in read:
-            read[said] = read_claim(said, options)
-        found = read[said]
+    for lead in _STATED.finditer(text) if stated else ():
+        before = _before(text, lead.start())
+        claim = text[lead.end() : lead.end() + reach]
+        if claim not in read:
+            read[claim] = read_claim(claim, options)
+        found = read[claim]
         if found is not None and not _taken_back(before):
-            final = stated["final"] or stated["final_cn"] or _CONCLUSION.search(before)
-            yield FINAL if _in_last_line(text, stated.end()) else DECISIVE if final else PLAIN, found
-    for picked in _PICKED.finditer(text):
+            final = lead["final"] or lead["final_cn"] or _CONCLUSION.search(before)
+            yield FINAL if _in_last_line(text, lead.end()) else DECISIVE if final else PLAIN, found
+    for picked in _PICKED.finditer(text) if "选" in text else ():
         before = _before(text, picked.start())
-        said = text[picked.end() : picked.end() + reach]
-        if said not in chosen:
-            chosen[said] = read_start(said, options) or read_whole(first_sentence(said)[0], options)
-        found = chosen[said]
+        claim = text[picked.end() : picked.end() + reach]
+        if claim not in chosen:
+            chosen[claim] = read_start(claim, options) or read_whole(first_sentence(claim)[0], options)
+        found = chosen[claim]
         if found is not None and not _taken_back(before):
             yield DECISIVE if _CONCLUSION.search(before) else PLAIN, found
 
