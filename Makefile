@@ -15,6 +15,9 @@ ifneq ($(strip $(TORCH_INDEX)),)
 export PIP_EXTRA_INDEX_URL += $(TORCH_INDEX)
 endif
 
+# Containers often forbid it, and then each vlmbench that a test starts compiles itself anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check view vllm formats browser leaderboard slow wheel perf clean
 
 demo: $(READY)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,20 @@ NUL, CAFE = "c\x00t", "caf\xe9"
 HEADER = "index\tquestion\tA\tB\tanswer\tcategory\timage"
 
 
-def picture(size: tuple[int, int] = (8, 8)) -> str:
+def picture() -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.new("1", size).save(buffer, "PNG")
+    Image.new("1", (8, 8)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def claiming(side: int) -> str:
+    """A picture whose header names this width and height; no pixel is read after such a header."""
+    data = bytearray(base64.b64decode(picture()))
+    data[16:24] = struct.pack(">II", side, side)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return base64.b64encode(data).decode()
 
 
 def row(index: object, *, answer: str = "A", a: str = "cat", b: str = "dog", image: str | None = None) -> str:
@@ -48,14 +58,19 @@ def run(folder: Path, *more: str) -> int:
         (row(1, image="99"), "99"),
         (row(1, a="", b=""), "no options"),
         (row(1, answer="D"), "names no option"),
-        (row(1, image=picture((30_000, 30_000))), "900,000,000 pixels"),
+        (row(1, image=claiming(30_000)), "900,000,000 pixels"),
     ],
     ids=["no picture", "dangling reference", "no options", "answer without option", "huge picture"],
 )
 def test_a_bad_row_is_recorded_and_the_others_are_answered(
     tmp_path: Path, bad: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table(tmp_path, row(0), row(1_000_000, answer="B", a="dog", b="cat"), bad)
+    table(
+        tmp_path,
+        row(0),
+        row(1_000_000, answer="B", a="dog", b="cat"),
+        bad,
+    )
     assert run(tmp_path) == 4
     answers = read_responses(tmp_path / "run")
     assert reason in (answers["1"].error or "")

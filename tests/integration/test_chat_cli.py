@@ -149,7 +149,7 @@ def test_mistakes_are_one_paragraph(piped: Piped, flags: tuple[str, ...], code: 
 
 
 def test_a_terminal_shows_the_picture_and_streams(shapes: str, tmp_path: Path) -> None:
-    with terminal([*CHAT, "--model", "demo", "--image", shapes], env=ENV) as screen:
+    with terminal([*CHAT, "--model", f"echo:{SEEN}", "--image", shapes], env=ENV) as screen:
         screen.until("192 × 192")
         assert screen.raw.count("▀") > 100
         assert "38;2;" in screen.raw

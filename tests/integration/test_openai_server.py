@@ -232,6 +232,7 @@ def test_a_turn_after_the_deadline_is_not_waited_for() -> None:
     assert asyncio.run(late()) is False
 
 
+@pytest.mark.slow
 def test_a_wait_longer_than_the_deadline_is_not_waited_for() -> None:
     with chat_server(lambda _b, _n: Fault(status=429, headers={"Retry-After": "3600"})) as server:
         started = time.monotonic()
@@ -239,6 +240,7 @@ def test_a_wait_longer_than_the_deadline_is_not_waited_for() -> None:
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.slow
 def test_the_deadline_holds_over_all_attempts() -> None:
     patience = Patience(base=0.01, attempts=100, attempt_timeout=0.2, deadline=0.6)
     with chat_server(lambda _b, _n: Fault(sleep=1.0)) as server:

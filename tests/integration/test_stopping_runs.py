@@ -44,6 +44,7 @@ def stopped_and_continued(model: str, out: Path, *more: str) -> None:
     assert kept.items() <= whole.items()
 
 
+@pytest.mark.slow
 def test_a_run_of_a_server_is_stopped_and_continues(tmp_path: Path) -> None:
     def slowly(_body: dict[str, Any], _before: int) -> str:
         time.sleep(0.1)
@@ -53,6 +54,7 @@ def test_a_run_of_a_server_is_stopped_and_continues(tmp_path: Path) -> None:
         stopped_and_continued(server.spec, tmp_path / "run", "--limit", "30", "--batch-size", "4")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_model_in_this_process_is_stopped_and_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

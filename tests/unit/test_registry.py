@@ -98,6 +98,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(registry: Registry) -> Non
         registry.benchmark("ScienceQA_TETS")
 
 
+@pytest.mark.slow
 def test_list_takes_less_than_half_a_second() -> None:
     def seconds() -> float:
         """Of the processor, which other work on the machine does not take."""

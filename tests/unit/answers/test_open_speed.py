@@ -7,6 +7,8 @@ import runpy
 import pytest
 from repository import TESTS
 
+pytestmark = pytest.mark.slow
+
 PERF = runpy.run_path(str(TESTS / "perf" / "score_families.py"))
 BOUND = 3.0
 """Three to ten times what it takes, for machines that do other things as well."""

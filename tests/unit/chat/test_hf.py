@@ -75,7 +75,7 @@ def test_whoever_stops_listening_stops_the_model(llava: Path) -> None:
     answer.close()
     (exchange,) = session.conversation.exchanges
     assert (exchange.ending, exchange.new_tokens) == ("stopped", 1)
-    assert last(session, "And now?").prompt_tokens > exchange.prompt_tokens
+    assert next(session.ask("And now?")).prompt_tokens > exchange.prompt_tokens
 
 
 def test_a_full_window_cuts_the_answer_and_then_refuses(llava: Path) -> None:

@@ -458,6 +458,7 @@ def median_seconds(path: Path, home: Path) -> float:
     return statistics.median(seconds)
 
 
+@pytest.mark.slow
 def test_a_table_of_4329_rows_opens_again_within_a_tenth_of_a_second(tmp_path: Path) -> None:
     columns = "index question hint A B C D answer category image source l2-category comment split"
     filler = [
@@ -480,6 +481,7 @@ def test_a_table_of_4329_rows_opens_again_within_a_tenth_of_a_second(tmp_path: P
     assert median_seconds(path, tmp_path) < 0.2
 
 
+@pytest.mark.slow
 def test_opening_holds_a_small_part_of_a_large_table(tmp_path: Path) -> None:
     script = TESTS / "perf" / "big_table.py"
     command = [

@@ -208,7 +208,7 @@ def alarms(found: list[Difference]) -> float:
     return sum(f.significant for f in found) / len(found)
 
 
-@pytest.mark.parametrize("groups", [60, 250])
+@pytest.mark.parametrize("groups", [60, pytest.param(250, marks=pytest.mark.slow)])
 def test_5_of_100_clustered_tests_alarm_without_cause_where_naive_ones_fail(groups: int) -> None:
     draw = default_rng(groups)
     clusters = [i // 4 for i in range(4 * groups)]
