@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.digests import file_digest
+from vlmbench.data.disk import file_digest
 from vlmbench.trainers.recipe.model import Source
 
 _LISTED = 5

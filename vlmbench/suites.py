@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.home import home
+from vlmbench.data.disk import home_folder
 from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_yaml
 
@@ -22,7 +22,7 @@ FILE = "suites.yaml"
 def suites() -> dict[str, tuple[str, ...]]:
     """Every named suite; the user's own win over shipped ones of the same name."""
     shipped = Path(str(files("vlmbench.benchmarks") / FILE))
-    own = home() / FILE
+    own = home_folder() / FILE
     return _named(shipped) | (_named(own) if own.is_file() else {})
 
 

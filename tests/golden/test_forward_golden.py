@@ -15,7 +15,7 @@ from llava_parts import GOLDEN as FOLDER
 from llava_parts import unfinished
 
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.trainers.data.collate import expand, pad
+from vlmbench.trainers.data.batches import expand, pad
 from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Lora, Recipe

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoImageProcessor
 
 from vlmbench.errors import DataError
 from vlmbench.templates import IMAGE, Turn, template
-from vlmbench.trainers.data.collate import expand, pad
-from vlmbench.trainers.data.encoding import IMAGE_ID, Encoded, Encoder, Style
-from vlmbench.trainers.data.fitting import Fitted, Limit, fit
-from vlmbench.trainers.data.pictures import Pictures, load_image_processor
+from vlmbench.trainers.data.batches import expand, pad
+from vlmbench.trainers.data.dataset import TrainingPictures
+from vlmbench.trainers.data.encoding import IMAGE_ID, Encoded, Encoder, Fitted, Limit, Style, fit
 from vlmbench.trainers.data.prepare import TokenSpec, prepare
 from vlmbench.trainers.data.records import Placement, Record, as_record, turns_of
 from vlmbench.trainers.data.samplers import LengthGroupedSampler, Spread, length_grouped
 from vlmbench.trainers.data.token_file import TokenFile
-from vlmbench.trainers.data.tokenizing import load_tokenizer
+from vlmbench.trainers.data.tokenizer import load_tokenizer
 
 GOLDEN = Path(__file__).parent / "training"
 ENCODE, DATASET = GOLDEN / "encode", GOLDEN / "dataset"
@@ -177,7 +177,8 @@ def test_opens_the_pictures_that_are_shown(tokens: TokenFile) -> None:
 def test_pixels_of_the_original(square: bool) -> None:
     expected = np.load(DATASET / f"pixel_values_pad{int(square)}.npy")
     items = read(DATASET / "expected.json")["results"][f"pad_image_to_square={square}"]["items"]
-    pictures = Pictures(processor=load_image_processor(DATASET / "processor"), square=square)
+    processor = AutoImageProcessor.from_pretrained(str(DATASET / "processor"), backend="pil")
+    pictures = TrainingPictures(processor=processor, square=square)
     for item, pixels in zip(items, expected, strict=True):
         if item["image"] is None:
             mine = pictures.blank()[None]

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vlmbench.shapes.questions import LETTERS
-from vlmbench.trainers.demo_model.prompts import option_prompt, select_prompt
+from vlmbench.trainers.data.shapes import option_prompt, select_prompt
 
 PASS = 1_000_000
 MODEL = Path(str(files("vlmbench.models") / "demo"))
@@ -150,11 +150,11 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_few_steps_of_training_lower_the_loss(tmp_path: Path) -> None:
-    from vlmbench.trainers.demo_model.export import export
-    from vlmbench.trainers.demo_model.training import Plan, train_from_scratch
+    from vlmbench.trainers.demo_model.model import export
+    from vlmbench.trainers.demo_model.training import DemoPlan, train_from_scratch
 
     losses: list[float] = []
-    plan = Plan(steps=12, batch_size=4, warm_up=2)
+    plan = DemoPlan(steps=12, batch_size=4, warm_up=2)
     model, tokenizer = train_from_scratch(plan, lambda step, loss, seconds: losses.append(loss))
     export(model, tokenizer, tmp_path)
     assert losses[-1] < losses[0] - 0.5

@@ -97,11 +97,10 @@ def measure(data: Path, tokenizer: Path, home: Path, workers: int) -> None:
     import threading
 
     from vlmbench.templates import template
-    from vlmbench.trainers.data.encoding import Style
-    from vlmbench.trainers.data.fitting import Limit
+    from vlmbench.trainers.data.encoding import Limit, Style
     from vlmbench.trainers.data.prepare import TokenSpec, prepare
     from vlmbench.trainers.data.progress import StderrProgress
-    from vlmbench.trainers.data.tokenizing import load_tokenizer
+    from vlmbench.trainers.data.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     spec = TokenSpec(

@@ -109,7 +109,7 @@ class Bench:
         """vLLM's own loop, with everything it needs in memory."""
         from vllm import SamplingParams
 
-        from vlmbench.doctor.views import digests_of
+        from vlmbench.doctor.compare import digests_of
         from vlmbench.model_files.processor import mean_colour
         from vlmbench.models.hf.prefetch import DecodedPictures
 

@@ -12,8 +12,7 @@ import pytest
 from asking import GREEDY, PICTURES, answers, questions, request
 from tiny_models import save_model
 
-from vlmbench.doctor.compare import compare, items
-from vlmbench.doctor.views import views
+from vlmbench.doctor.compare import compare, items, views
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import ModelError
 from vlmbench.models.hf.model import load_hf

@@ -1,31 +1,38 @@
-"""Whether everything that an annotation file names is there and sound."""
+"""Check that everything an annotation file names is there and sound, and repair what can be repaired.
+
+The published guides leave two things to people: the endings of OCR-VQA's pictures, and links between the
+folder trees. `mend` does both.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vlmbench.errors import DataError
 from vlmbench.images import open_picture
-from vlmbench.trainers.data.lfs_check import ENOUGH, refuse_stand_in
-
-from .folders import Place, places
-from .json_stream import RawRecord, raw_records
-from .policy import Notes
-from .pool import cores
-from .records import Placement, read_record, turns_of
-from .tokenise import count_pictures
+from vlmbench.trainers.data.dataset import read_picture
+from vlmbench.trainers.data.folders import GuideFolder, places
+from vlmbench.trainers.data.json_stream import RawRecord, raw_records
+from vlmbench.trainers.data.records import Notes, Placement, check_picture_count, read_record, turns_of
+from vlmbench.trainers.data.tokenise import cores
 
 _AT_ONCE = 2048
 MISSING, BROKEN, UNUSABLE = "missing pictures", "broken pictures", "records that cannot be used"
 UNREADABLE, EMPTY = "files that cannot be read to their end", "files without a record"
 
-Tell = Callable[[int, int], None]
-"""Pictures looked at, of how many."""
+OCR_VQA = PurePosixPath("ocr_vqa/images")
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+JPEG = b"\xff\xd8\xff"
+
+OnPictures = Callable[[int, int], None]
+"""Called with how many pictures are checked, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +48,21 @@ class Pair:
 class PlaceCheck:
     """A folder of the guide: how many pictures are named below it, and how many of these are missing."""
 
-    place: Place
+    place: GuideFolder
     named: int
     missing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was found."""
+    """What a check found."""
 
     pair: Pair
     records: int
     texts: int
     """Records without a picture."""
     pictures: int
-    """Different ones."""
+    """Different pictures named."""
     notes: Notes
     places: tuple[PlaceCheck, ...]
 
@@ -65,8 +72,8 @@ class Checked:
         return not self.notes.counts
 
 
-def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
-    """Read every record, and every picture once; `quick` asks only whether its file is there."""
+def check_pair(pair: Pair, *, quick: bool = False, progress: OnPictures) -> Checked:
+    """Read every record, and every picture once; `quick` only looks whether the picture's file is there."""
     notes, names = Notes(), dict[str, None]()
     records = texts = 0
     for raw in _records(pair, notes):
@@ -74,7 +81,7 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
         try:
             record = read_record(raw.text, raw.row, pair.annotations)
             turns_of(record, pair.placement, pair.annotations)
-            count_pictures(record, pair.placement, pair.annotations)
+            check_picture_count(record, pair.placement, pair.annotations)
         except DataError as error:
             notes.add(UNUSABLE, str(error))
             continue
@@ -82,7 +89,7 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
         names.update(dict.fromkeys(record.images))
     if not records and not notes.counts:
         notes.add(EMPTY, str(pair.annotations))
-    missing = _look(pair.images, list(names), quick, notes, tell)
+    missing = _look(pair.images, list(names), quick, notes, progress)
     return Checked(
         pair=pair,
         records=records,
@@ -94,14 +101,14 @@ def check_pair(pair: Pair, *, quick: bool = False, tell: Tell) -> Checked:
 
 
 def _records(pair: Pair, notes: Notes) -> Iterator[RawRecord]:
-    """Up to where the file breaks off: other files of a recipe are still to be checked."""
+    """Records up to where the file breaks off; the error is noted, as other files are still to be checked."""
     try:
         yield from raw_records(pair.annotations)
     except DataError as error:
         notes.add(UNREADABLE, str(error))
 
 
-def _look(folder: Path, names: list[str], quick: bool, notes: Notes, tell: Tell) -> set[str]:
+def _look(folder: Path, names: list[str], quick: bool, notes: Notes, progress: OnPictures) -> set[str]:
     missing: set[str] = set()
     looked = iter(names)
     done = 0
@@ -116,18 +123,17 @@ def _look(folder: Path, names: list[str], quick: bool, notes: Notes, tell: Tell)
                 else:
                     notes.add(BROKEN, f"{name}: {found}")
             done += len(some)
-            tell(done, len(names))
+            progress(done, len(names))
     return missing
 
 
 def problem(path: Path, quick: bool) -> str:
-    """What is wrong with a picture: nothing, `missing`, or what its reader says."""
+    """What is wrong with a picture: an empty text, `missing`, or the reader's complaint."""
     try:
-        if quick:
-            return "" if path.stat().st_size else "the file is empty"
-        data = path.read_bytes()
-        refuse_stand_in(data[:ENOUGH], path)
-        open_picture(data)
+        if not path.stat().st_size:
+            return "the file is empty"
+        if not quick:
+            read_picture(path)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except OSError as error:
@@ -139,7 +145,7 @@ def problem(path: Path, quick: bool) -> str:
     return ""
 
 
-def _counted(found: list[Place], names: Iterable[str], missing: set[str]) -> Iterator[PlaceCheck]:
+def _counted(found: list[GuideFolder], names: Iterable[str], missing: set[str]) -> Iterator[PlaceCheck]:
     """Each folder with the pictures named below it and not below a longer one."""
     named: Counter[str] = Counter()
     absent: Counter[str] = Counter()
@@ -151,3 +157,113 @@ def _counted(found: list[Place], names: Iterable[str], missing: set[str]) -> Ite
             absent[owner] += name in missing
     for place in found:
         yield PlaceCheck(place=place, named=named[place.below], missing=absent[place.below])
+
+
+@dataclass(slots=True, kw_only=True)
+class Repairs:
+    """What `mend` did, as names seen from the folder of pictures."""
+
+    linked: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    converted: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """A sentence for each kind of repair."""
+        done = (
+            ("made {} links to other trees", self.linked),
+            ("renamed {} pictures of OCR-VQA that were JPEG under another ending to .jpg", self.renamed),
+            ("wrote {} pictures of OCR-VQA anew as .jpg; the originals stay beside them", self.converted),
+            ("could not mend {}", self.failed),
+        )
+        return [text.format(len(names)) + f" ({', '.join(names[:3])})" for text, names in done if names]
+
+
+def mend(pair: Pair) -> Repairs:
+    """Make missing links whose targets are here; give OCR-VQA's pictures the ending that the records name."""
+    mended = Repairs()
+    _link(pair, mended)
+    folder = pair.images / OCR_VQA
+    others = {path.stem: path for path in sorted(folder.glob("*")) if _other(path)}
+    for name in _wanted(pair, others) if others else ():
+        target, other = pair.images / name, others.get(PurePosixPath(name).stem)
+        if other is not None and not target.exists():
+            _give_ending(other, target, name, mended)
+    return mended
+
+
+def _link(pair: Pair, mended: Repairs) -> None:
+    for place in places(pair.annotations, pair.images):
+        if place.target is None or place.state == "here":
+            continue
+        if (target := _target(place.path, place.target)) is None:
+            continue
+        try:
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+            if place.state == "link to nowhere":
+                place.path.unlink()
+            place.path.symlink_to(target, target_is_directory=True)
+        except OSError as error:
+            mended.failed.append(f"{place.below}: {error.strerror}")
+        else:
+            mended.linked.append(place.below)
+
+
+def _target(link: Path, target: str) -> str | None:
+    """What the link must hold to reach the guide's target; None when that is not here.
+
+    A link is followed from where it physically stands. Where a tree is itself a link, to another disk for
+    one, its neighbours are not there, and only a whole path reaches them.
+    """
+    # The `..` are counted by name, since the folder that the link will stand in may not be there yet.
+    if Path(os.path.normpath(Path(os.path.realpath(link.parent)) / target)).is_dir():
+        return target
+    meant = Path(os.path.normpath(link.parent / target))
+    return str(meant) if meant.is_dir() else None
+
+
+def _wanted(pair: Pair, others: Iterable[str]) -> Iterator[str]:
+    """Pictures of OCR-VQA that the annotations name, each once; without these, all that there are."""
+    if not pair.annotations.is_file():
+        yield from (str(OCR_VQA / f"{stem}.jpg") for stem in others)
+        return
+    seen = set()
+    for name in _named(pair.annotations):
+        path = PurePosixPath(name)
+        if path.parent == OCR_VQA and path.suffix == ".jpg" and name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _named(annotations: Path) -> Iterator[str]:
+    """The pictures of records that can be read; the check reports the others."""
+    with suppress(DataError):
+        for raw in raw_records(annotations):
+            with suppress(DataError):
+                yield from read_record(raw.text, raw.row).images
+
+
+def _other(path: Path) -> bool:
+    return path.suffix != ".jpg" and path.suffix.lower() in ENDINGS
+
+
+def _give_ending(other: Path, target: Path, name: str, mended: Repairs) -> None:
+    try:
+        data = other.read_bytes()
+        if data.startswith(JPEG):
+            other.rename(target)
+            mended.renamed.append(name)
+        else:
+            _convert(data, target)
+            mended.converted.append(name)
+    except (OSError, DataError) as error:
+        mended.failed.append(f"{name}: {error}")
+
+
+def _convert(data: bytes, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        open_picture(data).save(aside, "JPEG", quality=95, subsampling=0)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)

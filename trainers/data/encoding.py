@@ -1,8 +1,12 @@
-"""Conversations to token ids, and which of them are learned.
+"""Conversations to token ids, and which of them are learned; long ones cut to a limit.
 
 A turn is: instruction (with each picture as the one id -200), answer and suffix, the end token where the
 template has none of its own, separator. Every piece is tokenised for itself. Answer, suffix and end token
 are learned; all else is not.
+
+`fit` cuts at the limit, whatever stands there, as the original tool does, wherever that loses no picture and
+leaves something to learn. Elsewhere whole turns go: first from the front, as long as they show no picture;
+then from the back, and their pictures with them. What cannot be saved is left out, with the reason.
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vlmbench.templates import IMAGE, Template, Turn
-
-from .tokenizing import PieceTokenizer
+from vlmbench.trainers.data.tokenizer import PieceTokenizer
 
 IMAGE_ID = -200
 """Stands for a picture, however many features it has."""
 IGNORE = -100
 """The label of what is not learned."""
+Change = Literal["", "cut", "first turns dropped", "last pictures dropped"]
+Loss = Literal["no turn", "nothing learned within the limit", "nothing to learn"]
+"""Why a conversation is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +36,15 @@ class Encoded:
 
     @property
     def labels(self) -> list[int]:
-        """What is to be predicted at each place, or -100."""
-        return labels_of(self.ids, self.learned)
+        """The ids where they are learned, -100 elsewhere."""
+        labels = [IGNORE] * len(self.ids)
+        for start, stop in self.learned:
+            labels[start:stop] = self.ids[start:stop]
+        return labels
 
     @property
     def pictures(self) -> int:
-        """How many pictures stand in it."""
+        """How many pictures it shows."""
         return self.ids.count(IMAGE_ID)
 
     @property
@@ -47,14 +56,6 @@ class Encoded:
         """The first `length` ids."""
         runs = [(start, min(stop, length)) for start, stop in self.learned if start < length]
         return Encoded(ids=self.ids[:length], learned=runs)
-
-
-def labels_of(ids: Sequence[int], learned: Sequence[tuple[int, int]]) -> list[int]:
-    """The ids where they are learned, -100 elsewhere."""
-    labels = [IGNORE] * len(ids)
-    for start, stop in learned:
-        labels[start:stop] = ids[start:stop]
-    return labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,3 +169,72 @@ class Encoder:
             if not self.style.ends or self.style.bos == "once":
                 begins = ()
         return Encoded(ids=ids, learned=learned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What is left of a conversation, and what was done to it."""
+
+    encoded: Encoded
+    change: Change = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How long a sample may be; None: as long as it is."""
+
+    ids: int | None = None
+    """A picture counted as one."""
+    positions: int | None = None
+    """A picture counted as its features."""
+    features: int = 1
+
+    def of(self, encoded: Encoded) -> int:
+        """How many ids a conversation with these pictures may have."""
+        room = len(encoded.ids) if self.ids is None else self.ids
+        if self.positions is None:
+            return room
+        return max(0, min(room, self.positions - (self.features - 1) * encoded.pictures))
+
+
+def fit(
+    encoder: Encoder, turns: Sequence[Turn], whole: Encoded, limit: Limit, *, pictures: bool = True
+) -> Fitted | Loss:
+    """The conversation within the limit, or why it is left out. `whole` is all of it, encoded."""
+    if not turns:
+        return "no turn"
+    if not whole.learned:
+        return "nothing to learn"
+    if len(whole.ids) <= limit.of(whole):
+        return Fitted(encoded=whole)
+    if (plain := _cut(whole, limit)) is not None:
+        return Fitted(encoded=plain, change="cut")
+    return (
+        _without_first(encoder, turns, limit, pictures)
+        or _without_last(encoder, turns, limit, pictures)
+        or "nothing learned within the limit"
+    )
+
+
+def _cut(whole: Encoded, limit: Limit) -> Encoded | None:
+    """The beginning within the limit, if that holds every picture and something to learn."""
+    kept = whole.cut(limit.of(whole))
+    return kept if kept.learned and kept.pictures == whole.pictures else None
+
+
+def _without_first(encoder: Encoder, turns: Sequence[Turn], limit: Limit, pictures: bool) -> Fitted | None:
+    for first in range(1, len(turns)):
+        if pictures and IMAGE in turns[first - 1].question:
+            return None
+        kept = _cut(encoder.encode(turns[first:], pictures=pictures), limit)
+        if kept is not None:
+            return Fitted(encoded=kept, change="first turns dropped")
+    return None
+
+
+def _without_last(encoder: Encoder, turns: Sequence[Turn], limit: Limit, pictures: bool) -> Fitted | None:
+    for end in range(len(turns) - 1, 0, -1):
+        kept = _cut(encoder.encode(turns[:end], pictures=pictures), limit)
+        if kept is not None:
+            return Fitted(encoded=kept, change="last pictures dropped")
+    return None

@@ -18,7 +18,7 @@ _INTERN = "https://github.com/OpenGVLab/InternVL/tree/main/internvl_chat#prepare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class FolderTree:
     """What lies below one folder of a guide."""
 
     name: str
@@ -41,7 +41,7 @@ _SHARED_LINKS = {
 _SHARED_FOLDERS = ("sam", "share_textvqa", "web-celebrity", "web-landmark", "wikiart")
 
 TREES = (
-    Tree(
+    FolderTree(
         name="LLaVA",
         root="llava_data",
         annotations=(
@@ -58,7 +58,7 @@ TREES = (
             "llava_images/vg/VG_100K_2": _VG_2,
         },
     ),
-    Tree(
+    FolderTree(
         name="ShareGPT4V",
         root="sharegpt4v",
         annotations=(
@@ -69,7 +69,7 @@ TREES = (
         folders={f"data/{name}/images": _SHARE for name in _SHARED_FOLDERS},
         links=_SHARED_LINKS,
     ),
-    Tree(
+    FolderTree(
         name="InternVL-SFT",
         root="internvl_sft",
         annotations=(
@@ -108,7 +108,7 @@ TREES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class GuideFolder:
     """One folder or link of a tree, as it is here."""
 
     path: Path
@@ -122,7 +122,7 @@ class Place:
     source: str | None = None
 
 
-def tree_of(annotations: Path) -> tuple[Tree, Path] | None:
+def tree_of(annotations: Path) -> tuple[FolderTree, Path] | None:
     """The guide's tree that this annotation file belongs to, and its root."""
     for tree in TREES:
         for name in tree.annotations:
@@ -132,7 +132,7 @@ def tree_of(annotations: Path) -> tuple[Tree, Path] | None:
     return None
 
 
-def places(annotations: Path, images: Path) -> list[Place]:
+def places(annotations: Path, images: Path) -> list[GuideFolder]:
     """The folders and links of the guide below this folder of pictures; none where it is no guide's."""
     annotations, images = annotations.absolute(), images.absolute()
     found = tree_of(annotations)
@@ -142,7 +142,7 @@ def places(annotations: Path, images: Path) -> list[Place]:
     named = [(name, source, None) for name, source in tree.folders.items()]
     linked = [(name, None, target) for name, target in tree.links.items()]
     return [
-        Place(
+        GuideFolder(
             path=root / name,
             below=(below := (root / name).relative_to(images).as_posix()),
             name=name if below == "." else below,

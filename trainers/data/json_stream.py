@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.errors import DataError
-from vlmbench.trainers.data.lfs_check import ENOUGH, refuse_stand_in
 
 _BLOCK = 1 << 22
 _LONGEST = 1 << 28
@@ -51,8 +51,8 @@ def count_records(path: Path) -> int:
 
 
 def _first(file: BinaryIO, path: Path) -> bytes:
-    head = file.read(ENOUGH)
-    refuse_stand_in(head, path)
+    head = file.read(FIRST_BYTES)
+    check_download(head, path)
     file.seek(0)
     return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
 

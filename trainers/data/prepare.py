@@ -1,5 +1,9 @@
 """Tokenised sets, made once for each content and found again by its digest.
 
+In a distributed run one process makes the set (`leader`) and the others wait for the file. No collective is
+involved, so nothing times out while a large set is made. The home folder must be one that all of them see;
+where every machine has a disk of its own, one process on each machine leads.
+
 VLMBENCH_HOME/tokens/<digest of data, tokenizer, template, limits and code version>/
     tokens.arrow   one line a sample
     facts.json     how it was made, what was left out or cut; written last
@@ -13,32 +17,36 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.digests import file_digest
-from vlmbench.data.disk import writing
-from vlmbench.data.home import home as default_home
+from vlmbench.data.disk import file_digest, home_folder, writing
 from vlmbench.errors import DataError
+from vlmbench.files.heartbeat import Heartbeat, repeatedly, wait_for, write_note
+from vlmbench.files.json_files import line_object
 from vlmbench.files.locks import exclusive
-
-from .encoding import Encoder, Style
-from .fitting import Limit
-from .json_stream import RawRecord, count_records, raw_records
-from .policy import Notes, Policy
-from .pool import cores, outcomes, selected
-from .progress import Pace, ShowPace, quiet
-from .records import Placement
-from .token_file import FACTS, ROWS, TokenFile
-from .tokenise import BAD, Outcome, Rules, schema
-from .tokenizing import PieceTokenizer
+from vlmbench.trainers.data.encoding import Encoder, Limit, Style
+from vlmbench.trainers.data.json_stream import RawRecord, count_records, raw_records
+from vlmbench.trainers.data.progress import ShowPace, TokenisingPace, quiet
+from vlmbench.trainers.data.records import Notes, Placement, Policy
+from vlmbench.trainers.data.token_file import FACTS, ROWS, TokenFile, schema
+from vlmbench.trainers.data.tokenise import BAD, ChunkResult, Rules, cores, selected, tokenise_all
+from vlmbench.trainers.data.tokenizer import PieceTokenizer
 
 SCHEMA = 1
 """Raise it when the same data would give other tokens; older sets are then made again."""
 SMALL = 8_000_000
 """A file of fewer bytes is done sooner by one process than several are started."""
+BEAT = 1.0
+PATIENCE = 60.0
+"""Seconds without a heartbeat after which the leader counts as dead."""
+START_PATIENCE = 600.0
+"""The same before its first heartbeat: it may still be importing, or reading other data."""
+_GRACE = 3.0
+"""A failure that stands unchanged for this many seconds is not one of an earlier start, soon overwritten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +59,9 @@ class TokenSpec:
     limit: Limit
     placement: Placement = "first"
     subset: int | None = None
-    """So many records, drawn before anything else."""
+    """How many records to draw, before anything else; None: all."""
     seed: int = 0
-    """Of that drawing."""
+    """Decides which records are drawn."""
     bad_records: Policy = field(default_factory=Policy)
 
     @cached_property
@@ -79,16 +87,16 @@ class TokenSpec:
 
 def folder_of(spec: TokenSpec, home: Path | None = None) -> Path:
     """Where the set is or will be."""
-    return (home or default_home()) / "tokens" / spec.key
+    return (home or home_folder()) / "tokens" / spec.key
 
 
 def open_tokens(spec: TokenSpec, home: Path | None = None) -> TokenFile | None:
-    """The set if it is whole."""
+    """The set if it is there and whole."""
     folder = folder_of(spec, home)
     try:
         tokens = TokenFile(folder)
         whole = (folder / ROWS).stat().st_size == tokens.facts["bytes"]
-    except (DataError, OSError, KeyError, TypeError):
+    except (DataError, OSError, KeyError):
         return None
     return tokens if whole else None
 
@@ -100,7 +108,7 @@ def prepare(
     workers: int | None = None,
     progress: ShowPace = quiet,
 ) -> TokenFile:
-    """The set, made now if it is not there; one process at a time makes it."""
+    """The set, made now if it is not there; of several processes on one machine one makes it."""
     if (found := open_tokens(spec, home)) is not None:
         return found
     folder = folder_of(spec, home)
@@ -135,7 +143,7 @@ def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: ShowPace
 
 
 class _Maker:
-    """Writes what the processes hand back, and keeps count."""
+    """Writes the results of the pool, and counts."""
 
     def __init__(self, spec: TokenSpec, target: Path, size: int, progress: ShowPace) -> None:
         self._spec, self._target, self._size, self._progress = spec, target, size, progress
@@ -150,14 +158,14 @@ class _Maker:
 
         count = workers or (cores() if self._size >= SMALL else 1)
         with pa.OSFile(str(self._target), "wb") as sink, pa.ipc.new_file(sink, schema()) as file:
-            for outcome, read in outcomes(self._rules(), self._records_wanted(), count):
+            for outcome, read in tokenise_all(self._rules(), self._records_wanted(), count):
                 self._take(outcome)
                 if outcome.rows:
                     buffer = pa.py_buffer(outcome.batch)
                     file.write_batch(pa.ipc.read_record_batch(buffer, schema()))
                 self._share = read / self._size
-                self._progress(Pace(self._records, self._tokens, self._share))
-        self._progress(Pace(self._records, self._tokens, 1.0), done=True)
+                self._progress(TokenisingPace(self._records, self._tokens, self._share))
+        self._progress(TokenisingPace(self._records, self._tokens, 1.0), done=True)
         if not self._rows:
             raise DataError(
                 "not one record is left to train on.",
@@ -189,7 +197,7 @@ class _Maker:
         rows = np.random.default_rng(self._spec.seed).choice(total, count, replace=False)
         return selected(records, rows.tolist())
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: ChunkResult) -> None:
         for row, complaint in outcome.bad:
             self._bad += 1
             self._spec.bad_records.check(self._bad, DataError(complaint))
@@ -215,3 +223,60 @@ class _Maker:
             "batches": self._batches,
             "notes": self._notes.as_json(),
         }
+
+
+def shared_tokens(
+    spec: TokenSpec,
+    *,
+    leader: bool,
+    home: Path | None = None,
+    workers: int | None = None,
+    progress: ShowPace = quiet,
+    patience: float = PATIENCE,
+    start_patience: float = START_PATIENCE,
+) -> TokenFile:
+    """The set, made by the leader and awaited by all other ranks. `patience` in seconds."""
+    if (found := open_tokens(spec, home)) is not None:
+        return found
+    if leader:
+        with _heartbeat(_beat_file(spec, home)):
+            return prepare(spec, home, workers=workers, progress=progress)
+    return _await(spec, home, patience, start_patience)
+
+
+def _beat_file(spec: TokenSpec, home: Path | None) -> Path:
+    folder = folder_of(spec, home)
+    return folder.with_name(f".{spec.key}.beat")
+
+
+@contextmanager
+def _heartbeat(file: Path) -> Iterator[None]:
+    """A failure stays in the file for the processes that wait; after a success there is no file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with repeatedly(lambda: write_note(file, {"alive": time.time_ns()}), BEAT):
+            yield
+    except BaseException as error:
+        write_note(file, {"failed": str(error) or type(error).__name__, "at": time.time_ns()})
+        raise
+    with suppress(OSError):
+        file.unlink()
+
+
+def _await(spec: TokenSpec, home: Path | None, patience: float, start_patience: float) -> TokenFile:
+    def made(leader: Heartbeat) -> TokenFile | None:
+        if (found := open_tokens(spec, home)) is not None:
+            return found
+        failure = (line_object(leader.text) or {}).get("failed")
+        if failure is not None and leader.still > min(_GRACE, patience):
+            raise DataError(f"the tokenising process has failed: {failure}", file=spec.file)
+        return None
+
+    def late(still: float) -> DataError:
+        return DataError(
+            f"the tokenising process has given no sign of life for {still:.0f} s.",
+            file=spec.file,
+            fix="Read the first rank's output, then start again: a half-made set is never used.",
+        )
+
+    return wait_for(made, _beat_file(spec, home), late, patience=patience, start_patience=start_patience)

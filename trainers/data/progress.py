@@ -9,7 +9,7 @@ from vlmbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TokenisingPace:
     """How far tokenising is."""
 
     records: int
@@ -21,11 +21,11 @@ class Pace:
 class ShowPace(Protocol):
     """What `prepare` calls about once a chunk, and with `done` at the end."""
 
-    def __call__(self, pace: Pace, *, done: bool = False) -> None:
+    def __call__(self, pace: TokenisingPace, *, done: bool = False) -> None:
         """Show it."""
 
 
-def quiet(pace: Pace, *, done: bool = False) -> None:
+def quiet(pace: TokenisingPace, *, done: bool = False) -> None:
     """Show nothing."""
 
 
@@ -35,7 +35,7 @@ class StderrProgress:
     def __init__(self, name: str) -> None:
         self._progress = Progress(f"tokenising {name}", "records")
 
-    def __call__(self, pace: Pace, *, done: bool = False) -> None:
+    def __call__(self, pace: TokenisingPace, *, done: bool = False) -> None:
         """Draw it. How many records the file has is only known at its end: until then by the bytes read."""
         total = round(pace.records / pace.share) if pace.share > 0 else None
         self._progress.update(pace.records, f"{pace.tokens:,} tokens", total=total)

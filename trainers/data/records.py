@@ -1,15 +1,21 @@
-"""One record of LLaVA training data, and the turns it is mapped to."""
+"""Records of LLaVA training data: read from JSON, checked, and mapped to the turns of a conversation.
+
+Beside them: what happens to those that cannot be used (`Policy`, `Notes`), and a file of records repeated.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmbench.errors import DataError
+from vlmbench.data.disk import writing
+from vlmbench.errors import DataError, UsageError
 from vlmbench.templates import IMAGE, Turn
+from vlmbench.trainers.data.json_stream import raw_records
 
 Placement = Literal["first", "as_written", "image_only"]
 """Where a picture goes in its question.
@@ -20,10 +26,12 @@ image_only: the question is the picture and nothing else.
 """
 
 ROLES = ("human", "gpt")
+LISTED = 1000
+"""Ids kept for each kind of note; the count goes on."""
 
 
 def ask_for(placement: Placement) -> str:
-    """How a user takes another placement, wherever the complaint is read."""
+    """How to take another placement, for a reader of `train` and of `data` alike."""
     return f"`--set data.placement={placement}` of a recipe, or `--placement {placement}` of `vlmbench data`"
 
 
@@ -38,16 +46,16 @@ class Record:
     images: tuple[str, ...]
     """Paths below the folder of pictures."""
     messages: tuple[tuple[str, str], ...]
-    """Who said what."""
+    """Role (`human` or `gpt`) and text of each message."""
 
 
 def read_record(text: str, row: int, file: Path | None = None) -> Record:
-    """The record that this JSON says, or a DataError that names what is wrong with it."""
+    """The record in this line of JSON; a DataError names what is wrong with it."""
     return as_record(parsed(text, row, file), row, file)
 
 
 def parsed(text: str, row: int, file: Path | None = None) -> Any:
-    """The value of this JSON; what Python's reader gives up on is refused like what is no JSON."""
+    """The value of this JSON. What Python's reader gives up on is a DataError, too."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -104,7 +112,7 @@ def _images(value: Any, row: int, file: Path | None) -> tuple[str, ...]:
 def _messages(value: Any, row: int, file: Path | None) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list):
         raise DataError("must be a list of {from, value}.", file=file, row=row, key="conversations")
-    said = []
+    messages = []
     for message in value:
         known = message if isinstance(message, dict) else {}
         speaker, text = known.get("from"), known.get("value")
@@ -119,8 +127,8 @@ def _messages(value: Any, row: int, file: Path | None) -> tuple[tuple[str, str],
                 key="conversations",
                 fix="Rename the speaker; put a system text in front of the first question.",
             )
-        said.append((speaker, text))
-    return tuple(said)
+        messages.append((speaker, text))
+    return tuple(messages)
 
 
 def turns_of(record: Record, placement: Placement = "first", file: Path | None = None) -> list[Turn]:
@@ -133,7 +141,7 @@ def turns_of(record: Record, placement: Placement = "first", file: Path | None =
     asked = ""
     for speaker, text in _from_the_first_question(record.messages):
         if speaker == "human":
-            asked += place(text, placement, record, file)
+            asked += _placed(text, placement, record, file)
         else:
             turns.append(Turn(question=asked, answer=text))
             asked = ""
@@ -145,18 +153,123 @@ def _from_the_first_question(messages: Sequence[tuple[str, str]]) -> Sequence[tu
     return messages[first:]
 
 
-def place(text: str, placement: Placement, record: Record, file: Path | None = None) -> str:
+def _placed(text: str, placement: Placement, record: Record, file: Path | None = None) -> str:
     """The question with its picture where it belongs."""
     if placement == "image_only":
         if IMAGE not in text:
             raise DataError(
-                "this way of training needs `<image>` in every question.",
+                "the placement `image_only` needs `<image>` in every question.",
                 file=file,
                 row=record.row,
-                fix=f"Take {ask_for('first')}, instead.",
+                fix=f"Take {ask_for('first')} instead.",
             )
         return IMAGE
     if placement == "as_written" or IMAGE not in text:
         return text
     rest = text.replace(IMAGE, "").strip()
     return f"{IMAGE}\n{rest}".strip()
+
+
+def check_picture_count(record: Record, placement: Placement, file: Path) -> None:
+    """Raise unless the questions show as many pictures as the record names, or none at all."""
+    if not record.images:
+        return
+    marks = [text.count(IMAGE) for speaker, text in record.messages if speaker == "human"]
+    shown = sum(marks) if placement == "as_written" else sum(map(bool, marks))
+    if shown in (0, len(record.images)):
+        return
+    fix = "Give each picture one `<image>`."
+    if placement != "as_written" and sum(marks) == len(record.images):
+        fix = f"Several in one question are allowed by {ask_for('as_written')}."
+    raise DataError(
+        f"the questions show {shown} pictures, and `image` names {len(record.images)}.",
+        file=file,
+        row=record.row,
+        fix=fix,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What to do with records and pictures that cannot be used: `fail` at the first, `skip` up to `limit`."""
+
+    action: Literal["fail", "skip"] = "fail"
+    limit: int = 100
+
+    def check(self, count: int, last: DataError) -> None:
+        """Raise when `count` of them are too many; `last` is the latest one's error."""
+        if self.action == "fail":
+            raise last
+        if count > self.limit:
+            raise DataError(
+                f"more than {self.limit} could not be used; the last: {last}",
+                fix="Mend them (`vlmbench data check` lists them), or raise the limit.",
+            ) from last
+
+
+@dataclass(slots=True)
+class Notes:
+    """What was done to which records: a count and the first ids of each kind."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, what: str, name: str) -> None:
+        """Count a record or picture under this kind of note."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+        listed = self.ids.setdefault(what, [])
+        if len(listed) < LISTED:
+            listed.append(name)
+
+    def as_json(self) -> dict[str, Any]:
+        """For a facts file."""
+        return {what: {"count": n, "ids": self.ids[what]} for what, n in self.counts.items()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Notes:
+        """Back from a facts file."""
+        return cls(
+            {what: note["count"] for what, note in document.items()},
+            {what: list(note["ids"]) for what, note in document.items()},
+        )
+
+    def lines(self, show: int = 5) -> list[str]:
+        """For a person: the count and the first few ids."""
+        return [
+            f"{what}: {count} ({', '.join(self.ids[what][:show])}{', ...' if count > show else ''})"
+            for what, count in self.counts.items()
+        ]
+
+
+def repeat_file(file: Path, times: int, out: Path) -> int:
+    """Write all records of a file `times` over, as JSON or JSON lines by `out`'s ending; returns how many."""
+    if out.exists() and out.samefile(file):
+        raise UsageError(
+            "the repeated records would be written over their own file.",
+            file=file,
+            fix="Name another place with --out.",
+        )
+    # A record that was laid out over several lines goes on one, as JSON lines need it.
+    records = [" ".join(part.strip() for part in raw.text.split("\n")) for raw in raw_records(file)]
+    if not records:
+        raise DataError("the file has no records.", file=file)
+    for row, text in enumerate(records, 1):
+        read_record(text, row, file)
+    first, between, end = ("", "\n", "\n") if out.suffix == ".jsonl" else ("[\n", ",\n", "\n]\n")
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    with writing(out, "the repeated records", None, "Name another place with --out."):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("w", encoding="utf-8") as target:
+                for number in range(times):
+                    target.write((between if number else first) + between.join(records))
+                target.write(end)
+            aside.replace(out)
+        finally:
+            aside.unlink(missing_ok=True)
+    return times * len(records)
+
+
+def repeated_name(file: Path, times: int) -> Path:
+    """Beside the original: `own.json` 200 times is `own_200x.json`."""
+    return file.with_name(f"{file.stem}_{times}x{file.suffix}")

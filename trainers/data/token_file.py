@@ -1,9 +1,9 @@
-"""Tokenised records on disk: an Arrow file mapped into memory, and beside it the facts of its making."""
+"""Tokenised records on disk: an Arrow file of batches, mapped into memory, and the facts of its making."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vlmbench.files.json_files import read_object
 
-from .encoding import IGNORE
-from .policy import Notes
+from .encoding import IGNORE, Encoded
+from .records import Notes, Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,14 +23,58 @@ ROWS, FACTS = "tokens.arrow", "facts.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenisedRecord:
+    """One row to write."""
+
+    record: Record
+    encoded: Encoded
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRow:
-    """One sample: its ids with -200 for each picture, its labels, its pictures."""
+    """One row as it is read back: ids with -200 for each picture, labels, names of pictures."""
 
     row: int
     id: str
     images: tuple[str, ...]
     ids: NDArray[np.int32]
     labels: NDArray[np.int32]
+
+
+def batch_of(rows: Sequence[TokenisedRecord]) -> bytes:
+    """The records as one serialised Arrow batch."""
+    import pyarrow as pa
+
+    ids = [np.array(row.encoded.ids, np.int32) for row in rows]
+    ends = np.cumsum([0, *(len(one) for one in ids)], dtype=np.int64)
+    flat = np.concatenate(ids) if ids else np.zeros(0, np.int32)
+    learned = [[edge for run in row.encoded.learned for edge in run] for row in rows]
+    columns = [
+        pa.array([row.record.row for row in rows], pa.int64()),
+        pa.array([row.record.id for row in rows], pa.string()),
+        pa.array([row.images for row in rows], pa.list_(pa.string())),
+        pa.array([bool(row.record.images) for row in rows], pa.bool_()),
+        pa.LargeListArray.from_arrays(pa.array(ends), pa.array(flat)),
+        pa.array(learned, pa.list_(pa.int32())),
+    ]
+    return bytes(pa.record_batch(columns, schema=schema()).serialize())
+
+
+def schema() -> pa.Schema:
+    """The columns of a token file."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("row", pa.int64()),
+            ("id", pa.string()),
+            ("images", pa.list_(pa.string())),
+            ("has_image", pa.bool_()),
+            ("ids", pa.large_list(pa.int32())),
+            ("learned", pa.list_(pa.int32())),
+        ]
+    )
 
 
 class TokenFile:

@@ -1,4 +1,4 @@
-"""Raw records to a batch of an Arrow file: the work of one process."""
+"""Raw records to batches of a token file: the work of one process, and of a pool of them in order."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from vlmbench.errors import DataError
 from vlmbench.templates import IMAGE, Turn
-
-from .encoding import Encoded, Encoder
-from .fitting import Fitted, Limit, fit
-from .records import Placement, Record, ask_for, read_record, turns_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from vlmbench.trainers.data.encoding import Encoder, Fitted, Limit, fit
+from vlmbench.trainers.data.json_stream import RawRecord
+from vlmbench.trainers.data.records import (
+    Placement,
+    Record,
+    check_picture_count,
+    read_record,
+    turns_of,
+)
+from vlmbench.trainers.data.token_file import TokenisedRecord, batch_of
 
 BAD = "cannot be used"
 NEVER_SHOWN = "picture never shown"
 LITERAL = "`<image>` without a picture, kept as text"
+
+CHUNK_RECORDS, CHUNK_CHARACTERS = 512, 1 << 20
+AHEAD = 3
+"""Chunks in flight for each process."""
+
+Chunk = list[tuple[int, str]]
+"""Numbers of records, and their JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +49,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the token file."""
-
-    record: Record
-    encoded: Encoded
-    images: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class RecordNote:
     """What was done to a record, or why it is left out."""
 
     row: int
@@ -58,17 +59,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of some records."""
+class ChunkResult:
+    """Some records as a batch of the token file, with counts and what was left out or changed."""
 
     batch: bytes
     rows: int
     records: int
     tokens: int
     targets: int
-    notes: list[Note]
+    notes: list[RecordNote]
     bad: list[tuple[int, str]]
-    """Row and complaint: an error loses its parts on the way between processes."""
+    """Row number and complaint: an error loses its parts on the way between processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +78,11 @@ class _Read:
     turns: list[Turn]
 
 
-def tokenise(rules: Rules, texts: Sequence[tuple[int, str]]) -> Outcome:
+def tokenise(rules: Rules, texts: Chunk) -> ChunkResult:
     """Some records, given as (number, JSON), as an Arrow batch."""
     rows, notes, bad = tokenised(rules, texts)
-    return Outcome(
-        batch=_batch(rows),
+    return ChunkResult(
+        batch=batch_of(rows),
         rows=len(rows),
         records=len(texts),
         tokens=sum(len(row.encoded.ids) for row in rows),
@@ -92,36 +93,36 @@ def tokenise(rules: Rules, texts: Sequence[tuple[int, str]]) -> Outcome:
 
 
 def tokenised(
-    rules: Rules, texts: Sequence[tuple[int, str]]
-) -> tuple[list[Row], list[Note], list[tuple[int, str]]]:
-    """The rows, what was done to which record, and the records that cannot be used."""
+    rules: Rules, texts: Chunk
+) -> tuple[list[TokenisedRecord], list[RecordNote], list[tuple[int, str]]]:
+    """The rows, what was done to which record, and the records that cannot be used (number, complaint)."""
     read, bad = _read_all(rules, texts)
     whole = rules.encoder.encode_all([(r.turns, bool(r.record.images)) for r in read])
-    rows: list[Row] = []
-    notes: list[Note] = []
+    rows: list[TokenisedRecord] = []
+    notes: list[RecordNote] = []
     for one, encoded in zip(read, whole, strict=True):
         record, pictures = one.record, bool(one.record.images)
         fitted = fit(rules.encoder, one.turns, encoded, rules.limit, pictures=pictures)
         if not isinstance(fitted, Fitted):
-            notes.append(Note(row=record.row, id=record.id, what=fitted, left_out=True))
+            notes.append(RecordNote(row=record.row, id=record.id, what=fitted, left_out=True))
             continue
-        notes += [Note(row=record.row, id=record.id, what=what) for what in _remarks(one, fitted)]
+        notes += [RecordNote(row=record.row, id=record.id, what=what) for what in _remarks(one, fitted)]
         shown = fitted.encoded.pictures
-        rows.append(Row(record=record, encoded=fitted.encoded, images=record.images[:shown]))
+        rows.append(TokenisedRecord(record=record, encoded=fitted.encoded, images=record.images[:shown]))
     return rows, notes, bad
 
 
 def _remarks(read: _Read, fitted: Fitted) -> list[str]:
     remarks: list[str] = [fitted.change] if fitted.change else []
-    said = any(IMAGE in turn.question for turn in read.turns)
-    if said and not read.record.images:
+    shown = any(IMAGE in turn.question for turn in read.turns)
+    if shown and not read.record.images:
         remarks.append(LITERAL)
-    if read.record.images and not said:
+    if read.record.images and not shown:
         remarks.append(NEVER_SHOWN)
     return remarks
 
 
-def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Read], list[tuple[int, str]]]:
+def _read_all(rules: Rules, texts: Chunk) -> tuple[list[_Read], list[tuple[int, str]]]:
     read: list[_Read] = []
     bad: list[tuple[int, str]] = []
     for row, text in texts:
@@ -130,7 +131,7 @@ def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Rea
             # What has no picture cannot show one: `<image>` is text there.
             placement = rules.placement if record.images or rules.placement == "image_only" else "as_written"
             turns = rules.encoder.style.kept(turns_of(record, placement, rules.file))
-            count_pictures(record, rules.placement, rules.file)
+            check_picture_count(record, rules.placement, rules.file)
         except DataError as error:
             bad.append((row, str(error)))
         else:
@@ -138,65 +139,74 @@ def _read_all(rules: Rules, texts: Sequence[tuple[int, str]]) -> tuple[list[_Rea
     return read, bad
 
 
-def count_pictures(record: Record, placement: Placement, file: Path) -> None:
-    """Raise where the text does not show as many pictures as there are; none at all is allowed."""
-    if not record.images:
+def cores() -> int:
+    """The processor cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def chunks(records: Iterable[RawRecord]) -> Iterator[tuple[Chunk, int]]:
+    """Records in chunks, each with how many bytes of the file have been read by then."""
+    chunk: Chunk = []
+    size = read = 0
+    for record in records:
+        chunk.append((record.row, record.text))
+        size, read = size + len(record.text), record.read
+        if len(chunk) >= CHUNK_RECORDS or size >= CHUNK_CHARACTERS:
+            yield chunk, read
+            chunk, size = [], 0
+    if chunk:
+        yield chunk, read
+
+
+def tokenise_all(
+    rules: Rules, records: Iterable[RawRecord], workers: int
+) -> Iterator[tuple[ChunkResult, int]]:
+    """The result of each chunk in the order of the file, with how many bytes have been read by then."""
+    if workers < 2:
+        for chunk, read in chunks(records):
+            yield tokenise(rules, chunk), read
         return
-    marks = [text.count(IMAGE) for speaker, text in record.messages if speaker == "human"]
-    shown = sum(marks) if placement == "as_written" else sum(map(bool, marks))
-    if shown in (0, len(record.images)):
-        return
-    fix = "Give each picture one `<image>`."
-    if placement != "as_written" and sum(marks) == len(record.images):
-        fix = f"Several in one question are allowed by {ask_for('as_written')}."
-    raise DataError(
-        f"the questions show {shown} pictures, and `image` names {len(record.images)}.",
-        file=file,
-        row=record.row,
-        fix=fix,
-    )
+    # Fresh processes: a fork of one that holds threads or a GPU may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(rules,)) as pool:
+        waiting: deque[tuple[Future[ChunkResult], int]] = deque()
+        try:
+            for chunk, read in chunks(records):
+                waiting.append((pool.submit(_work, chunk), read))
+                if len(waiting) >= AHEAD * workers:
+                    yield _next(waiting)
+            while waiting:
+                yield _next(waiting)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def schema() -> pa.Schema:
-    """The columns of a token file."""
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("row", pa.int64()),
-            ("id", pa.string()),
-            ("images", pa.list_(pa.string())),
-            ("has_image", pa.bool_()),
-            ("ids", pa.large_list(pa.int32())),
-            ("learned", pa.list_(pa.int32())),
-        ]
-    )
+def _next(waiting: deque[tuple[Future[ChunkResult], int]]) -> tuple[ChunkResult, int]:
+    future, read = waiting.popleft()
+    try:
+        return future.result(), read
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a tokenising process was killed from outside, perhaps for lack of memory.",
+            fix="Start again with fewer workers.",
+        ) from error
 
 
-def _batch(rows: Sequence[Row]) -> bytes:
-    import pyarrow as pa
-
-    ids = [np.array(row.encoded.ids, np.int32) for row in rows]
-    ends = np.cumsum([0, *(len(one) for one in ids)], dtype=np.int64)
-    flat = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-    learned = [[edge for run in row.encoded.learned for edge in run] for row in rows]
-    columns = [
-        pa.array([row.record.row for row in rows], pa.int64()),
-        pa.array([row.record.id for row in rows], pa.string()),
-        pa.array([row.images for row in rows], pa.list_(pa.string())),
-        pa.array([bool(row.record.images) for row in rows], pa.bool_()),
-        pa.LargeListArray.from_arrays(pa.array(ends), pa.array(flat)),
-        pa.array(learned, pa.list_(pa.int32())),
-    ]
-    batch = pa.record_batch(columns, schema=schema())
-    return bytes(batch.serialize())
+def selected(records: Iterable[RawRecord], rows: Sequence[int]) -> Iterator[RawRecord]:
+    """The records at these places (from 0)."""
+    wanted = set(rows)
+    return (record for place, record in enumerate(records) if place in wanted)
 
 
 _RULES: Rules | None = None
+"""Of a process of the pool."""
 
 
-def start(rules: Rules) -> None:
-    """Make a fresh process ready for `work`."""
+def _start(rules: Rules) -> None:
+    """Make a fresh process ready for `_work`."""
     global _RULES
     # One thread a process: there are as many processes as cores.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -213,8 +223,7 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def work(texts: Sequence[tuple[int, str]]) -> Outcome:
-    """`tokenise` in a process that has been started."""
+def _work(texts: Chunk) -> ChunkResult:
     if _RULES is None:
-        raise RuntimeError("`start` comes first.")
+        raise RuntimeError("`_start` comes first.")
     return tokenise(_RULES, texts)

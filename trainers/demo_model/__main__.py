@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from vlmbench.trainers.demo_model.training import Plan
+from vlmbench.trainers.demo_model.training import DemoPlan
 
 
 def _arguments() -> argparse.Namespace:
-    plan = Plan()
+    plan = DemoPlan()
     parser = argparse.ArgumentParser(prog="python -m vlmbench.trainers.demo_model", description=__doc__)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--steps", type=int, default=plan.steps)
@@ -25,7 +25,7 @@ def main() -> int:
     """Train, telling the loss on stderr, and export."""
     import torch
 
-    from vlmbench.trainers.demo_model.export import export
+    from vlmbench.trainers.demo_model.model import export
     from vlmbench.trainers.demo_model.training import train_from_scratch
 
     arguments = _arguments()
@@ -38,7 +38,7 @@ def main() -> int:
             recent = losses[-100:]
             sys.stderr.write(f"step {step + 1}  loss {sum(recent) / len(recent):.4f}  {seconds:.0f} s\n")
 
-    model, tokenizer = train_from_scratch(Plan(steps=arguments.steps, seed=arguments.seed), report)
+    model, tokenizer = train_from_scratch(DemoPlan(steps=arguments.steps, seed=arguments.seed), report)
     export(model, tokenizer, arguments.out_dir)
     sys.stdout.write(f"{arguments.out_dir}\n")
     return 0

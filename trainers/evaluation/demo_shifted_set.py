@@ -11,7 +11,7 @@ import io
 from pathlib import Path
 
 from vlmbench.shapes.tables import COLUMNS, rows
-from vlmbench.trainers.data.sources_shapes import styled
+from vlmbench.trainers.data.shapes import styled
 
 NAME = "Shapes_DUSK_EN"
 _BELOW = "Shapes_DEV_EN"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.digests import file_digest
+from vlmbench.data.disk import file_digest
 from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import markdown

@@ -12,17 +12,13 @@ from torch.utils.data import DataLoader
 from vlmbench.checkpoints.assemble import image_processor_of
 from vlmbench.errors import VlmbenchError
 from vlmbench.plain_text import visible
-from vlmbench.trainers.data.collate import Collator, Sample
-from vlmbench.trainers.data.dataset import LlavaDataset
+from vlmbench.trainers.data.batches import Collator, PackedCollator, TrainingSample, pack
+from vlmbench.trainers.data.dataset import LlavaDataset, TrainingPictures, mixture, token_specs
 from vlmbench.trainers.data.generated import as_llava, folder_of
-from vlmbench.trainers.data.mixture import mixture, token_specs
-from vlmbench.trainers.data.packing import PackedCollator, pack
-from vlmbench.trainers.data.pictures import Pictures
-from vlmbench.trainers.data.prepare import TokenSpec
+from vlmbench.trainers.data.prepare import TokenSpec, shared_tokens
 from vlmbench.trainers.data.progress import StderrProgress, quiet
 from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
 from vlmbench.trainers.data.token_file import TokenFile
-from vlmbench.trainers.data.waiting import shared_tokens
 from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.recipe.model import Data, Recipe, Source
 from vlmbench.trainers.training.handoff import wait_for_file
@@ -41,7 +37,7 @@ class Feed:
 
     dataset: LlavaDataset
     specs: tuple[TokenSpec, ...]
-    pictures: Pictures
+    pictures: TrainingPictures
     features: int
     pad: int
     loader: EpochLoader
@@ -67,7 +63,7 @@ def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, h
         )
         for spec in specs
     ]
-    pictures = Pictures(processor=image_processor_of(start.llava.vision), square=recipe.data.square)
+    pictures = TrainingPictures(processor=image_processor_of(start.llava.vision), square=recipe.data.square)
     dataset = mixture(recipe, sets, pictures, work_dir / BROKEN)
     token = start.llava.image_token_id
     pad = start.llava.language.tokenizer.pad_token_id
@@ -171,7 +167,7 @@ class ErrorsAsValues:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: int) -> Sample | VlmbenchError:
+    def __getitem__(self, index: int) -> TrainingSample | VlmbenchError:
         try:
             return self._dataset[index]
         except VlmbenchError as error:
@@ -187,7 +183,7 @@ class PackedRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> list[Sample | VlmbenchError]:
+    def __getitem__(self, index: int) -> list[TrainingSample | VlmbenchError]:
         return [self._samples[place] for place in self._rows[index]]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback
 
-from vlmbench.trainers.data.collate import to_model
+from vlmbench.trainers.data.batches import to_model
 from vlmbench.trainers.devices import zero_of
 
 from .checkpointing import CheckpointingTrainer

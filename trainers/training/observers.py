@@ -14,14 +14,14 @@ from transformers import TrainerCallback
 
 from vlmbench.files.json_files import append_line
 from vlmbench.images import pad_to_square
+from vlmbench.model_files.processor import mean_colour
 from vlmbench.plain_text import visible
 from vlmbench.shapes import picture
 from vlmbench.shapes.scene import random_scene
 from vlmbench.templates import IMAGE, Turn
-from vlmbench.trainers.data.collate import expand
+from vlmbench.trainers.data.batches import expand
+from vlmbench.trainers.data.dataset import TrainingPictures, style_of
 from vlmbench.trainers.data.encoding import Encoder
-from vlmbench.trainers.data.mixture import style_of
-from vlmbench.trainers.data.pictures import Pictures, mean_colour
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, written
 from vlmbench.trainers.training.stage import StageSetup
@@ -85,7 +85,7 @@ class StepCallback(TrainerCallback):
 class SampleChat:
     """Asks the same questions each time, greedily: training's random numbers stay as they were."""
 
-    def __init__(self, recipe: Recipe, start: Start, pictures: Pictures, features: int) -> None:
+    def __init__(self, recipe: Recipe, start: Start, pictures: TrainingPictures, features: int) -> None:
         self._tokenizer: Any = start.llava.language.tokenizer
         self._inputs = [_input(question, recipe, start, features) for question in QUESTIONS]
         shown = picture(random_scene(random.Random(_SCENE))).convert("RGB")  # noqa: S311 - a picture

@@ -23,8 +23,8 @@ from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.folder import local_folder
 from vlmbench.model_files.weights import in_memory
 from vlmbench.templates import Turn, chat_template, template
-from vlmbench.trainers.data.mixture import style_of
-from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
+from vlmbench.trainers.data.dataset import style_of
+from vlmbench.trainers.data.tokenizer import PieceTokenizer, from_transformers
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import Recipe, Wording
 from vlmbench.trainers.training.job import left_by

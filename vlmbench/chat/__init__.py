@@ -11,7 +11,6 @@ web            the same in a browser (Gradio)
 """
 
 from vlmbench.chat.conversation import Conversation, Ending, Exchange, Picture
-from vlmbench.chat.session import Session
-from vlmbench.chat.talkers import Said, Talker
+from vlmbench.chat.session import PartialAnswer, Session, Talker
 
-__all__ = ["Conversation", "Ending", "Exchange", "Picture", "Said", "Session", "Talker"]
+__all__ = ["Conversation", "Ending", "Exchange", "PartialAnswer", "Picture", "Session", "Talker"]

@@ -8,14 +8,13 @@ from __future__ import annotations
 import inspect
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from vlmbench.chat.conversation import Conversation, Ending
 from vlmbench.chat.prompt import Prompter
-from vlmbench.chat.spoken import Speech
-from vlmbench.chat.talkers import ContextFull, Said
+from vlmbench.chat.session import ContextFull, PartialAnswer
 from vlmbench.domain import Decoding
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import quiet
@@ -45,7 +44,7 @@ class HfTalker:
         config = self.model.config.get_text_config(decoder=True)
         return int(getattr(config, "max_position_embeddings", None) or _NO_LIMIT)
 
-    def reply(self, conversation: Conversation, decoding: Decoding) -> Generator[Said, None, None]:
+    def reply(self, conversation: Conversation, decoding: Decoding) -> Generator[PartialAnswer, None, None]:
         """The answer to the last question, growing; one conversation at a time."""
         with self._busy:
             inputs = self._inputs(conversation)
@@ -58,7 +57,9 @@ class HfTalker:
                 )
             yield from self._spoken(inputs, length, decoding, room)
 
-    def _spoken(self, inputs: Any, length: int, decoding: Decoding, room: int) -> Generator[Said, None, None]:
+    def _spoken(
+        self, inputs: Any, length: int, decoding: Decoding, room: int
+    ) -> Generator[PartialAnswer, None, None]:
         most = min(decoding.max_new_tokens, room)
         ends = frozenset(self._generating.settings["eos_token_id"])
         speech = Speech(self._prompter.processor.tokenizer, ends, self.stops)
@@ -70,11 +71,11 @@ class HfTalker:
                 text = speech.text()
                 if speech.is_over:
                     break
-                yield Said(text=text, prompt_tokens=length, new_tokens=speech.count)
+                yield PartialAnswer(text=text, prompt_tokens=length, new_tokens=speech.count)
         finally:
             tokens.close()
         full: Ending = "context" if room < decoding.max_new_tokens else "length"
-        yield Said(
+        yield PartialAnswer(
             text=speech.text(last=True),
             prompt_tokens=length,
             new_tokens=speech.count,
@@ -178,3 +179,63 @@ def _too_large(error: OutOfMemoryError) -> ModelError:
         f"the conversation does not fit on the device ({error}).",
         fix="`/reset` starts anew; `--bits 4` or `--dtype bfloat16` leave more room.",
     )
+
+
+_UNFINISHED = "\ufffd"
+"""What a tokenizer makes of the first bytes of a character."""
+
+
+def settled(text: str) -> str:
+    """The text without characters of which some bytes are still to come."""
+    return text.rstrip(_UNFINISHED)
+
+
+def until_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """The text up to the first stop word, and whether there was one.
+
+    While there was none, an end that a stop word may begin with is held back.
+    """
+    places = [place for stop in stops if (place := text.find(stop)) >= 0]
+    if places:
+        return text[: min(places)], True
+    held = max(
+        (
+            length
+            for stop in stops
+            for length in range(1, min(len(stop), len(text) + 1))
+            if text.endswith(stop[:length])
+        ),
+        default=0,
+    )
+    return text[: len(text) - held], False
+
+
+class Speech:
+    """The answer so far, token by token."""
+
+    def __init__(self, tokenizer: Any, ends: frozenset[int], stops: Sequence[str]) -> None:
+        self._tokenizer, self._ends, self._stops = tokenizer, ends, tuple(stops)
+        self._tokens: list[int] = []
+        self.is_over = False
+        """The model ended its answer, by a token or by a stop word."""
+
+    def hear(self, tokens: Sequence[int]) -> None:
+        """Some more tokens."""
+        for token in tokens:
+            if not self.is_over:
+                self._tokens.append(token)
+                self.is_over = token in self._ends
+
+    @property
+    def count(self) -> int:
+        """How many tokens came, with the one that ended the answer."""
+        return len(self._tokens)
+
+    def text(self, *, last: bool = False) -> str:
+        """What can be shown by now; at `last`, everything."""
+        whole = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        sure, stopped = until_stop(whole if last or self.is_over else settled(whole), self._stops)
+        if stopped:
+            self.is_over = True
+            return sure
+        return whole if last or self.is_over else sure

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.chat.talkers import EchoTalker, Talker
+from vlmbench.chat.session import EchoTalker, Talker
 from vlmbench.domain import ImageFit
-from vlmbench.errors import UsageError
+from vlmbench.errors import ModelError, UsageError, UserError
+from vlmbench.model_files.loading import check_report
+from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.loading import where
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ def _loaded(
     folder: Path, device: str, dtype: str, bits: int | None, trust_remote_code: bool, template: str | None
 ) -> tuple[Any, Any]:
     """A folder as transformers loads it, whole or in few bits."""
-    from vlmbench.chat.quantised import load_quantised
+    from vlmbench.chat.opening import load_quantised
     from vlmbench.model_files.folder import check_folder
     from vlmbench.model_files.loading import load_weights
     from vlmbench.model_files.processor import load_processor
@@ -105,9 +108,83 @@ def _loaded(
 def _as_folder(reading: OpenedCheckpoint) -> Iterator[Path]:
     """A checkpoint in parts as a folder, which is what transformers quantises from; gone afterwards."""
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
-    from vlmbench.data.home import home
+    from vlmbench.data.disk import home_folder
 
-    home().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="chat-", dir=home()) as name:
+    home_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="chat-", dir=home_folder()) as name:
         write_huggingface(reading.llava, Path(name))
         yield Path(name)
+
+
+PACKED = 32
+"""On a CPU bitsandbytes packs the outputs of a layer by so many."""
+
+
+def load_quantised(folder: Path, config: Any, *, bits: int, device: str, dtype: str) -> Any:
+    """The model with its language model's linear layers in `bits` bits.
+
+    Four bits are nf4 with double quantisation, as in QLoRA; eight are LLM.int8. Both run on a CPU. What is
+    not quantised, and sums, are in `dtype`.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+
+    _check_package()
+    summed = torch.bfloat16 if dtype == "auto" else getattr(torch, dtype)
+    how = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=bits == 4,
+        load_in_8bit=bits == 8,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=summed,
+        llm_int8_skip_modules=kept_whole(config),
+    )
+    auto: Any = AutoModelForImageTextToText
+    try:
+        with quiet():
+            model, report = auto.from_pretrained(
+                folder,
+                dtype=summed,
+                device_map={"": device},
+                quantization_config=how,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    # As for unquantised weights: configuration, weights and device do not fit together.
+    except Exception as error:
+        raise ModelError(
+            f"the weights cannot be loaded in {bits} bits ({first_line(error)}).",
+            file=folder,
+            fix="Try without `--bits`.",
+        ) from error
+    check_report(report, folder)
+    return model.eval()
+
+
+def kept_whole(config: Any) -> list[str]:
+    """Linear layers that are not the language model's, the output layer, and what is too small to pack."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    auto: Any = AutoModelForImageTextToText
+    with quiet(), torch.device("meta"):
+        model = auto.from_config(config)
+    decoder = {id(module) for module in model.get_decoder().modules()}
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and (id(module) not in decoder or module.out_features % PACKED)
+    ]
+
+
+def _check_package() -> None:
+    # It says at every layer that it casts, which is what it is there for.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "quantised models need bitsandbytes, which is not installed.",
+            key="--bits",
+            fix="Run: pip install bitsandbytes",
+        ) from None

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from vlmbench.chat.pictures import MOST_BYTES
-from vlmbench.chat.talkers import Talker
+from vlmbench.chat.session import Talker
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 

@@ -10,20 +10,18 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from vlmbench.chat.conversation import Conversation, Exchange, Picture
-from vlmbench.chat.printable import printable
-from vlmbench.chat.session import Session
-from vlmbench.chat.talkers import ContextFull, Talker
-from vlmbench.chat.transcript import ENDINGS
+from vlmbench.chat.conversation import ENDINGS, Conversation, Exchange, Picture
+from vlmbench.chat.session import ContextFull, Session, Talker
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
+from vlmbench.plain_text import printable
 
 EVERY = 0.05
 """Seconds between two looks at a growing answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class ChatColumn:
     """One model's side of the page."""
 
     conversation: Conversation = field(default_factory=Conversation)
@@ -40,12 +38,12 @@ class Column:
 
 def answers(
     talkers: Sequence[Talker],
-    columns: Sequence[Column],
+    columns: Sequence[ChatColumn],
     question: str,
     pictures: tuple[Picture, ...],
     decoding: Decoding,
     enough: Event,
-) -> Generator[list[Column], None, None]:
+) -> Generator[list[ChatColumn], None, None]:
     """Every model's answer, growing side by side, until all are done or somebody has had enough."""
     sides = [
         _Side(talker, column.conversation, question, pictures, decoding)
@@ -100,14 +98,14 @@ class _Side:
         self._answer.close()
         self.is_over = True
 
-    def column(self) -> Column:
+    def column(self) -> ChatColumn:
         """How it stands."""
         if not self.is_over:
-            return Column(conversation=self._asked, said=self._text, status="…")
+            return ChatColumn(conversation=self._asked, said=self._text, status="…")
         kept = self._session.conversation
         if self._problem or len(kept.exchanges) < len(self._asked.exchanges):
-            return Column(conversation=kept, status=self._problem or "stopped before the first word")
-        return Column(conversation=kept, status=_status(kept.exchanges[-1]))
+            return ChatColumn(conversation=kept, status=self._problem or "stopped before the first word")
+        return ChatColumn(conversation=kept, status=_status(kept.exchanges[-1]))
 
 
 def _problem(error: UserError) -> str:

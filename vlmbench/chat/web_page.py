@@ -12,8 +12,8 @@ from threading import Event
 from typing import Any
 
 from vlmbench.chat.pictures import read_picture
-from vlmbench.chat.talkers import Talker
-from vlmbench.chat.web_answers import Column, answers
+from vlmbench.chat.session import Talker
+from vlmbench.chat.web_answers import ChatColumn, answers
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 
@@ -136,7 +136,7 @@ def _wire(
 ) -> None:
     desk = Desk(gradio, talkers)
     stop, clear = buttons
-    state = gradio.State([Column() for _ in talkers], time_to_live=DAY)
+    state = gradio.State([ChatColumn() for _ in talkers], time_to_live=DAY)
     outputs = [box, state, *chats, *statuses]
     box.submit(
         desk.ask,
@@ -172,7 +172,7 @@ class Desk:
             method.__annotations__["request"] = gradio.Request
 
     def ask(
-        self, request: Any, message: dict[str, Any], columns: list[Column], *told: Any
+        self, request: Any, message: dict[str, Any], columns: list[ChatColumn], *told: Any
     ) -> Generator[list[Any], None, None]:
         """Every model's answer, growing."""
         question = (message.get("text") or "").strip()
@@ -184,11 +184,11 @@ class Desk:
             self._gradio.Warning(html.escape(error.what), title="Not asked")
             return
         system, decoding = _told(*told)
-        before = [Column(conversation=column.conversation.with_system(system)) for column in columns]
+        before = [ChatColumn(conversation=column.conversation.with_system(system)) for column in columns]
         reader = self._readers[request.session_hash] = Reader()
         for now in answers(self._talkers, before, question, pictures, decoding, reader.has_enough):
             # To cancel this instead would leave the model waiting for somebody who listens.
-            yield _shown([Column() for _ in now] if reader.wants_nothing else now)
+            yield _shown([ChatColumn() for _ in now] if reader.wants_nothing else now)
 
     def stop(self, request: Any) -> None:
         """The answer under way ends; what was said is kept."""
@@ -202,7 +202,7 @@ class Desk:
         if reader is not None:
             reader.wants_nothing = True
         self.stop(request)
-        return _shown([Column() for _ in self._talkers])
+        return _shown([ChatColumn() for _ in self._talkers])
 
     def leave(self, request: Any) -> None:
         """The page was closed; nobody is listening any more."""
@@ -210,7 +210,7 @@ class Desk:
         self._readers.pop(request.session_hash, None)
 
 
-def _shown(columns: list[Column]) -> list[Any]:
+def _shown(columns: list[ChatColumn]) -> list[Any]:
     statuses = [html.escape(column.status) for column in columns]
     return [None, columns, *(column.messages() for column in columns), *statuses]
 

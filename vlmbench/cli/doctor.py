@@ -24,8 +24,7 @@ from vlmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlmbench.doctor.checks import Check
-    from vlmbench.doctor.compare import Comparison
-    from vlmbench.doctor.views import View
+    from vlmbench.doctor.compare import BackendComparison, View
     from vlmbench.domain import Request
 
     Questions = tuple[list[Request], dict[str, bytes]]
@@ -141,7 +140,7 @@ def _askable(ours: RunSide, theirs: RunSide) -> Questions:
 
 def _look(side: RunSide, args: argparse.Namespace, asked: Questions) -> tuple[list[View], bool]:
     """The views of one side, and whether it computes in a half-precision type."""
-    from vlmbench.doctor.views import close, views
+    from vlmbench.doctor.compare import close, views
     from vlmbench.models.loading import load_model
 
     model = load_model(
@@ -160,7 +159,7 @@ def _look(side: RunSide, args: argparse.Namespace, asked: Questions) -> tuple[li
         gc.collect()
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: BackendComparison) -> None:
     """One line for each stage, then the first difference in full."""
     from vlmbench.doctor.compare import STAGES
 

@@ -1,4 +1,8 @@
-"""Decode a table once into three Arrow files: its texts, its pictures, and which row shows which."""
+"""Decode a table once into three Arrow files: its texts, its pictures, and which row shows which.
+
+An image cell may name another row instead of a picture. These references are followed from row to row until
+every row has pictures of its own or a reason why not.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,21 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.arrow_writer import ArrowWriter
+from vlmbench.data.arrow_files import ArrowWriter
 from vlmbench.data.image_cells import (
     Reference,
-    Unreadable,
+    UnreadablePicture,
     decode,
     inside,
     measure,
     parse_cell,
     parse_list,
-    read_picture,
+    picture_bytes,
 )
-from vlmbench.data.references import Link, follow_all
 from vlmbench.data.tsv import RawRow, read_rows
 from vlmbench.errors import DataError
 
@@ -29,11 +33,11 @@ ROWS, LINKS, IMAGES = "rows.arrow", "links.arrow", "images.arrow"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 Stamp = tuple[int, int] | None
-"""Size and time stamp of a picture file, None while it is not there."""
+"""Of a file: its size in bytes and when it changed, in nanoseconds. None: there is no such file."""
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells that a picture file was touched."""
+    """Size and time of change: equal as long as nobody touched the file."""
     try:
         seen = path.stat()
     except OSError:
@@ -42,7 +46,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def build(path: Path, header: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Write the Arrow files into `folder`; the facts that belong beside them."""
+    """Write the Arrow files into `folder`; returns what `facts.json` holds of the table."""
     with ExitStack() as files:
         builder = _Builder(path, header, folder, files)
         for row in read_rows(path):
@@ -80,7 +84,7 @@ class _Builder:
             self._shapes[len(self._links)] = row.problem
         try:
             self._show(link, cells)
-        except Unreadable as why:
+        except UnreadablePicture as why:
             link.problem = str(why)
         self._links.append(link)
         self._places.append((row.number, row.line))
@@ -102,7 +106,7 @@ class _Builder:
     def _file(self, name: str) -> bytes:
         path = inside(self._path.parent, name)
         self._stamps[str(path)] = stamp(path)
-        return read_picture(path)
+        return picture_bytes(path)
 
     def _keep(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
@@ -115,7 +119,7 @@ class _Builder:
     def finish(self) -> None:
         """Settle indices and references and write which row shows which pictures."""
         self._settle_indices()
-        follow_all(self._links)
+        _follow_all(self._links)
         self._texts.cut()
         at = 0
         for rows in self._texts.batches:
@@ -152,7 +156,7 @@ class _Builder:
         )
 
     def facts(self) -> dict[str, Any]:
-        """What is to be known of the table without reading it."""
+        """Rows, the first index that is no number, stamps of picture files, digest of what is shown."""
         text_index = None
         if self._text_index is not None:
             number, line = self._places[self._text_index]
@@ -168,3 +172,52 @@ class _Builder:
 def _digest_of_shown(links: Sequence[Link]) -> str:
     """One digest over every picture of every row, in order."""
     return hashlib.sha256(json.dumps([link.images for link in links]).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Link:
+    """What is known of one row's pictures; completed in place."""
+
+    index: str
+    images: tuple[str, ...] = ()
+    reference: str | None = None
+    """Another row's index, until followed."""
+    problem: str | None = None
+
+
+def _follow_all(links: Sequence[Link]) -> None:
+    """Give every referring row the pictures, or the problem, of the row it leads to."""
+    by_index = {link.index: link for link in links}
+    for link in links:
+        if link.reference is not None:
+            _follow(link, by_index)
+
+
+def _follow(first: Link, by_index: Mapping[str, Link]) -> None:
+    """Walk to the end of the chain, then settle every row on the way, so that no chain is walked twice."""
+    chain = [first]
+    seen = {first.index}
+    end: Link | None = first
+    while end is not None and end.reference is not None:
+        end = by_index.get(end.reference)
+        if end is not None and end.index in seen:
+            circle = " → ".join([*(link.index for link in chain[:8]), end.index])
+            _settle(chain, (), f"its image reference goes round in a circle: {circle}")
+            return
+        if end is not None and end.reference is not None:
+            chain.append(end)
+            seen.add(end.index)
+    if end is None:
+        lost = chain[-1].reference
+        _settle(chain, (), f"its image cell refers to row `{lost}`, which is not in the file")
+    elif end.problem is not None:
+        _settle(chain, (), f"it shares the picture of row `{end.index}`: {end.problem}")
+    elif not end.images:
+        _settle(chain, (), f"its image cell refers to row `{end.index}`, which has no picture")
+    else:
+        _settle(chain, end.images, None)
+
+
+def _settle(chain: Sequence[Link], images: tuple[str, ...], problem: str | None) -> None:
+    for link in chain:
+        link.images, link.problem, link.reference = images, problem, None

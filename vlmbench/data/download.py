@@ -1,22 +1,22 @@
-"""Download a benchmark's file: resumed, verified, and in place only when whole."""
+"""Download a benchmark's file: resumed after an interruption, verified, and put in place only when whole."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vlmbench.data.digests import hash_file
-from vlmbench.data.disk import writing
-from vlmbench.data.home import home
+from vlmbench.data.disk import hash_file, home_folder, writing
 from vlmbench.data.locate import checksum_state, get_command
-from vlmbench.data.partial import Partial
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
+from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 _ATTEMPTS = 5
-"""In a row without a single new byte."""
+"""Failures in a row, without a single new byte, before giving up."""
 _LONGEST_PAUSE = 30.0
 _HUB = ("huggingface.co", "www.huggingface.co", "hf.co")
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
 class _Dropped(Exception):
-    """This attempt failed; another may not. `pause` is the server's wish, if it had one."""
+    """This attempt failed; another may not. `pause`: seconds that the server asks for, if it does."""
 
     def __init__(self, why: str, pause: float | None = None) -> None:
         super().__init__(why)
@@ -66,7 +66,7 @@ def download(
 
 def _lock_of(target: Path) -> Path:
     name = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:24]
-    return home() / "locks" / f"{name}.lock"
+    return home_folder() / "locks" / f"{name}.lock"
 
 
 def _kept(file: DataFile) -> str:
@@ -111,8 +111,8 @@ def _fetch(file: DataFile, part: Partial, progress: Progress, pause: Callable[[f
                 most = max(most, part.size())
                 if failures >= _ATTEMPTS or isinstance(error, hopeless):
                     raise _unreachable(file, part, error) from error
-                wished = error.pause if isinstance(error, _Dropped) else None
-                pause(min(_LONGEST_PAUSE, wished if wished is not None else 0.5 * 2**failures))
+                requested = error.pause if isinstance(error, _Dropped) else None
+                pause(min(_LONGEST_PAUSE, requested if requested is not None else 0.5 * 2**failures))
 
 
 def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Progress) -> None:
@@ -134,10 +134,10 @@ def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Prog
 
 
 def _begin(file: DataFile, part: Partial, response: httpx.Response) -> int | None:
-    """Make ready for the body; the length of the whole file if it was told."""
+    """Make ready for the body; returns the length of the whole file, None if the server does not send it."""
     status = response.status_code
     if status in _TRY_AGAIN:
-        raise _Dropped(f"the server answers {status}", _wished_pause(response))
+        raise _Dropped(f"the server answers {status}", _requested_pause(response))
     if status == 416 or (status == 206 and not part.continues(response.headers)):
         part.discard()
         raise _Dropped("the server's file is another one than before")
@@ -146,7 +146,7 @@ def _begin(file: DataFile, part: Partial, response: httpx.Response) -> int | Non
     return part.append_to(response.headers) if status == 206 else part.start_over(response.headers)
 
 
-def _wished_pause(response: httpx.Response) -> float | None:
+def _requested_pause(response: httpx.Response) -> float | None:
     text = response.headers.get("retry-after", "")
     return float(text) if text.isdigit() else None
 
@@ -184,3 +184,76 @@ def _unreachable(file: DataFile, part: Partial, error: Exception) -> DataError:
         file=file.name,
         fix=f"Repeat `{get_command(file)}` when online, or put the file into {part.path.parent} yourself.",
     )
+
+
+class Partial:
+    """What came so far: `NAME.part`, and beside it a note of which version of the server's file it is."""
+
+    def __init__(self, path: Path, url: str, *, checked_later: bool) -> None:
+        self.path, self.url = path, url
+        self.continued = False
+        """Whether it came in more than one piece."""
+        self._checked_later = checked_later
+        self._note = path.with_name(f"{path.name}.json")
+
+    def size(self) -> int:
+        """Bytes that came so far."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def request_headers(self) -> dict[str, str]:
+        """What to ask for: the rest, when a mixture of two versions is ruled out or would be noticed."""
+        headers = {"Accept-Encoding": "identity"}
+        note = self._read_note()
+        if self.size() and note is not None and (note["version"] or self._checked_later):
+            headers["Range"] = f"bytes={self.size()}-"
+            self.continued = True
+            if note["version"]:
+                headers["If-Range"] = note["version"]
+        else:
+            self.discard()
+        return headers
+
+    def continues(self, headers: Mapping[str, str]) -> bool:
+        """Whether the piece that the server sends begins where ours ends."""
+        return _content_range(headers)[0] == self.size()
+
+    def is_whole(self, headers: Mapping[str, str]) -> bool:
+        """Whether the server, asked for more, says that there is no more."""
+        return self.size() > 0 and _content_range(headers) == (None, self.size())
+
+    def append_to(self, headers: Mapping[str, str]) -> int | None:
+        """The length of the whole file, None if the server does not send it with the rest."""
+        return _content_range(headers)[1]
+
+    def start_over(self, headers: Mapping[str, str]) -> int | None:
+        """Make ready for the file from its first byte; returns its length, None if it is not sent."""
+        self.discard()
+        etag = headers.get("etag", "")
+        # A weak tag may stand for other bytes; HTTP does not allow it here.
+        version = etag if etag and not etag.startswith("W/") else headers.get("last-modified")
+        self._note.write_text(json.dumps({"url": self.url, "version": version}), "utf-8")
+        length = headers.get("content-length", "")
+        return int(length) if length.isdigit() and not headers.get("content-encoding") else None
+
+    def finish(self, target: Path) -> None:
+        """Put the whole file in its place."""
+        self.path.replace(target)
+        self._note.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Delete what came so far."""
+        self.continued = False
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def _read_note(self) -> dict[str, str | None] | None:
+        note = object_or_none(self._note) or {}
+        return {"version": note["version"]} if note.get("url") == self.url and "version" in note else None
+
+
+def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """First byte of the piece and length of the whole file; None where the header does not hold it."""
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", ""))
+    if match is None:
+        return None, None
+    return (int(match[1]) if match[1] else None), (int(match[2]) if match[2] != "*" else None)

@@ -1,9 +1,10 @@
-"""What the cell of the `image` column says: pictures, or the name of the row that holds them."""
+"""An image cell: base64 pictures, paths of pictures, or the index of the row that holds the picture."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,13 @@ _LIST = re.compile(rf"\[\s*(?:{_TEXT}(?:\s*,\s*{_TEXT})*\s*,?\s*)?\]")
 _ITEM = re.compile(_TEXT)
 
 
-class Unreadable(Exception):
-    """Why a row's picture cannot be had; becomes `Row.problem`."""
+class UnreadablePicture(Exception):
+    """A row's picture cannot be read; the message becomes `Row.problem`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The picture is that of another row."""
+    """The index of the row whose picture this row shows."""
 
     index: str
 
@@ -47,7 +48,7 @@ def parse_cell(cell: str) -> Reference | tuple[str, ...]:
 def parse_list(text: str) -> tuple[str, ...]:
     """The texts of a list literal, as Python or JSON writes it."""
     if not _LIST.fullmatch(text):
-        raise Unreadable("its image cell starts like a list but is not a list of texts")
+        raise UnreadablePicture("its image cell starts like a list but is not a list of texts")
     return tuple(item.group()[1:-1] for item in _ITEM.finditer(text))
 
 
@@ -58,17 +59,17 @@ def decode(text: str) -> bytes:
     try:
         return base64.b64decode(text)
     except (binascii.Error, ValueError) as error:
-        raise Unreadable(f"its image cell is not base64 ({error})") from None
+        raise UnreadablePicture(f"its image cell is not base64 ({error})") from None
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height from the header; Unreadable when it is no picture or too large a one."""
+    """Width and height from the header; UnreadablePicture when it is no picture or too large a one."""
     try:
         return picture_size(data)
     except DataError as error:
-        raise Unreadable(error.what.rstrip(".")) from None
+        raise UnreadablePicture(error.what.rstrip(".")) from None
     except Exception as error:  # Pillow's readers raise whatever a damaged header leads them to
-        raise Unreadable(f"the picture's header is damaged ({error})") from None
+        raise UnreadablePicture(f"the picture's header is damaged ({error})") from None
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -78,29 +79,27 @@ def inside(folder: Path, name: str) -> Path:
     a private file. The check is on the path as written, so a folder that the user linked in is fine.
     """
     if "\0" in name:
-        raise Unreadable("its picture's path holds a NUL character")
+        raise UnreadablePicture("its picture's path holds a NUL character")
     root = Path(_normal(folder))
     path = Path(_normal(root / name))
     if root not in path.parents:
-        raise Unreadable(
+        raise UnreadablePicture(
             f"its picture `{name}` lies outside the table's folder {root}; link it into that folder"
         )
     return path
 
 
-def read_picture(path: Path) -> bytes:
+def picture_bytes(path: Path) -> bytes:
     """The bytes of a picture file."""
     try:
         if not path.is_file():
-            raise Unreadable(f"its picture {path} is not there")
+            raise UnreadablePicture(f"its picture {path} is not there")
         if path.stat().st_size > MAX_ROW:
-            raise Unreadable(f"its picture {path} is larger than {MAX_ROW >> 20} MiB")
+            raise UnreadablePicture(f"its picture {path} is larger than {MAX_ROW >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"its picture {path} cannot be read: {error.strerror}") from None
+        raise UnreadablePicture(f"its picture {path} cannot be read: {error.strerror}") from None
 
 
 def _normal(path: Path) -> str:
-    import os.path
-
     return os.path.normpath(path.absolute())

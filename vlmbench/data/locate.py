@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.data.home import home
+from vlmbench.data.disk import home_folder
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 
@@ -22,7 +22,7 @@ def folders(data_dir: Path | None = None) -> list[Path]:
     if shared is None or not shared.is_dir():
         # As in VLMEvalKit: a variable that names no folder counts as unset.
         shared = Path.home() / "LMUData"
-    return [*([data_dir] if data_dir else []), *([shared] if shared.is_dir() else []), home() / "data"]
+    return [*([data_dir] if data_dir else []), *([shared] if shared.is_dir() else []), home_folder() / "data"]
 
 
 def find_file(file: DataFile, data_dir: Path | None = None) -> Path | None:
@@ -51,7 +51,7 @@ def require_file(file: DataFile, data_dir: Path | None = None, *, accept_changed
 
 def checksum_state(file: DataFile, path: Path) -> ChecksumState:
     """How the MD5 of a file relates to the published ones."""
-    from vlmbench.data.digests import file_digest
+    from vlmbench.data.disk import file_digest
 
     if not file.md5:
         return "unknown"
@@ -98,7 +98,7 @@ def _missing(file: DataFile, data_dir: Path | None) -> DataError:
 
 
 def _different(file: DataFile, path: Path) -> DataError:
-    from vlmbench.data.digests import file_digest
+    from vlmbench.data.disk import file_digest
 
     what = f"its MD5 is {file_digest(path, 'md5')}, the published file's is {' or '.join(file.md5)}."
     fix = f"Get that one with `{get_command(file)}`, or use yours knowingly with --accept-local-data."

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
 
@@ -26,9 +27,6 @@ _OTHER_FILES = {
     b"\xfe\xff": "it is UTF-16, not UTF-8",
     b"PK\x03\x04": "it is a zip or xlsx file, not a TSV",
     b"\x1f\x8b": "it is compressed with gzip",
-    b"<!doctype": "it is a web page, not a TSV",
-    b"<html": "it is a web page, not a TSV",
-    b"version https://git-lfs": "it is the pointer that git-lfs leaves in place of a file",
 }
 
 
@@ -227,9 +225,9 @@ def _read_line(file: BinaryIO, path: Path) -> bytes:
 
 
 def _refuse_other_files(path: Path, first_line: bytes) -> None:
-    head = first_line[:64].lower()
+    check_download(first_line[:FIRST_BYTES], path)
     for magic, what in _OTHER_FILES.items():
-        if head.startswith(magic.lower()):
+        if first_line.startswith(magic):
             raise DataError(f"{what}.", file=path, fix="A benchmark file is tab-separated text in UTF-8.")
 
 

@@ -128,9 +128,9 @@ def _available(kind: str) -> bool:
 
 
 def _home() -> Check:
-    from vlmbench.data.home import home
+    from vlmbench.data.disk import home_folder
 
-    folder = home()
+    folder = home_folder()
     exists = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     named = "VLMBENCH_HOME" if os.environ.get("VLMBENCH_HOME") else "VLMBENCH_HOME is not set"
     if not exists.is_dir() or not os.access(exists, os.W_OK):

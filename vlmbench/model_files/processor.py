@@ -150,8 +150,11 @@ def _complete_llava(processor: Any, config: Any) -> None:
 
 
 def mean_colour(processor: Any) -> tuple[int, int, int]:
-    """What `square` pads with: the image processor's mean, cut to whole numbers as the LLaVA tools do."""
-    mean = getattr(processor.image_processor, "image_mean", None) or 0.5
+    """What `square` pads with: an image processor's mean, cut to whole numbers as the LLaVA tools do.
+
+    CLIP's is (122, 116, 104). Takes a whole processor or an image processor.
+    """
+    mean = getattr(getattr(processor, "image_processor", processor), "image_mean", None) or 0.5
     red, green, blue = [mean] * 3 if isinstance(mean, (int, float)) else mean
     return int(red * 255), int(green * 255), int(blue * 255)
 

@@ -132,7 +132,7 @@ def _bare_file(
 
     A relative path starts where the run was started, usually above the run folder.
     """
-    from vlmbench.data.digests import file_digest
+    from vlmbench.data.disk import file_digest
 
     file = str(locked.get("file"))
     commands = [sitting.get("command") for sitting in about["sittings"]]

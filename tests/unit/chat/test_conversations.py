@@ -13,13 +13,13 @@ from rich.console import Console
 from tiny_models import picture
 
 from vlmbench.chat import Conversation, Picture, Session
-from vlmbench.chat.preview import preview
-from vlmbench.chat.printable import json_line, printable
-from vlmbench.chat.spoken import settled, until_stop
-from vlmbench.chat.talkers import EchoTalker
-from vlmbench.chat.transcript import save
+from vlmbench.chat.conversation import save
+from vlmbench.chat.hf import settled, until_stop
+from vlmbench.chat.pictures import preview
+from vlmbench.chat.session import EchoTalker
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
+from vlmbench.plain_text import json_line, printable
 
 SHOWN = Picture(name="bus.png", data=picture(40, 30), size=(40, 30))
 OTHER = Picture(name="tree.png", data=picture(30, 40, 1), size=(30, 40))

@@ -11,10 +11,10 @@ import pytest
 from checkpoint_folders import CLIP, language, xtuner
 from tiny_models import ARCHITECTURES, edit_json, picture
 
-from vlmbench.chat import Picture, Said, Session
+from vlmbench.chat import PartialAnswer, Picture, Session
 from vlmbench.chat.hf import HfTalker
 from vlmbench.chat.opening import open_talker
-from vlmbench.chat.talkers import ContextFull
+from vlmbench.chat.session import ContextFull
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import UserError
 from vlmbench.models.hf.model import LLAVA_KINDS, load_hf
@@ -24,7 +24,7 @@ BUS = Picture(name="bus.png", data=picture(40, 30), size=(40, 30))
 TREE = Picture(name="tree.png", data=picture(30, 40, 1), size=(30, 40))
 
 
-def last(session: Session, question: str) -> Said:
+def last(session: Session, question: str) -> PartialAnswer:
     return list(session.ask(question))[-1]
 
 

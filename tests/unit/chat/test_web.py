@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 
 from vlmbench.chat import Picture
-from vlmbench.chat.talkers import ContextFull, EchoTalker
+from vlmbench.chat.session import ContextFull, EchoTalker
 from vlmbench.chat.web import POLICY, require_gradio
-from vlmbench.chat.web_answers import Column, answers
+from vlmbench.chat.web_answers import ChatColumn, answers
 from vlmbench.chat.web_page import _told
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding
@@ -27,7 +27,7 @@ class Full(EchoTalker):
 
 def test_two_models_answer_side_by_side_and_each_keeps_its_own() -> None:
     talkers = [EchoTalker("a red bus"), EchoTalker("<b>no</b>")]
-    columns = [Column(), Column()]
+    columns = [ChatColumn(), ChatColumn()]
     for question, shown in (("What?", (BUS,)), ("Sure?", ())):
         *_, columns = answers(talkers, columns, question, shown, Decoding(), Event())
     left, right = (column.messages() for column in columns)
@@ -39,7 +39,7 @@ def test_two_models_answer_side_by_side_and_each_keeps_its_own() -> None:
 
 def test_one_model_that_cannot_answer_does_not_silence_the_other() -> None:
     *_, (left, right) = answers(
-        [Full(""), EchoTalker("yes")], [Column()] * 2, "What?", (), Decoding(), Event()
+        [Full(""), EchoTalker("yes")], [ChatColumn()] * 2, "What?", (), Decoding(), Event()
     )
     assert (left.messages(), left.status) == ([], "no room. “Clear” starts anew.")
     assert right.messages()[-1]["content"] == "yes"
@@ -47,7 +47,9 @@ def test_one_model_that_cannot_answer_does_not_silence_the_other() -> None:
 
 def test_stopping_keeps_what_was_said() -> None:
     enough = Event()
-    growing = answers([EchoTalker("one two three", pause=0.06)], [Column()], "Count.", (), Decoding(), enough)
+    growing = answers(
+        [EchoTalker("one two three", pause=0.06)], [ChatColumn()], "Count.", (), Decoding(), enough
+    )
     for (column,) in growing:
         if column.said:
             enough.set()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.data.home import home
+from vlmbench.data.disk import home_folder
 from vlmbench.data.locate import checksum_state, find_file, folders, require_file
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
@@ -48,9 +48,9 @@ def test_the_given_folder_comes_first_then_lmudata_then_home(places: dict[str, P
 
 def test_home_is_the_variable_or_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLMBENCH_HOME", "~/elsewhere")
-    assert home() == tmp_path / "user" / "elsewhere"
+    assert home_folder() == tmp_path / "user" / "elsewhere"
     monkeypatch.delenv("VLMBENCH_HOME")
-    assert home() == tmp_path / "user" / ".cache" / "vlmbench"
+    assert home_folder() == tmp_path / "user" / ".cache" / "vlmbench"
 
 
 def test_lmudata_that_names_no_folder_counts_as_unset(

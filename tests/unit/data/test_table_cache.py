@@ -23,8 +23,9 @@ import pytest
 from PIL import Image
 from repository import TESTS
 
-from vlmbench.data import build, cache, digests
-from vlmbench.data.digests import file_digest
+from vlmbench.data import build, disk
+from vlmbench.data import table as table_cache
+from vlmbench.data.disk import file_digest
 from vlmbench.data.table import Table, open_table
 from vlmbench.domain import Row
 from vlmbench.errors import DataError
@@ -335,11 +336,11 @@ def test_a_cached_picture_that_rotted_is_never_shown(tmp_path: Path) -> None:
 
 def test_an_older_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = small(tmp_path)
-    monkeypatch.setattr(cache, "SCHEMA", cache.SCHEMA - 1)
+    monkeypatch.setattr(table_cache, "SCHEMA", table_cache.SCHEMA - 1)
     open_table(path, home=tmp_path)
     monkeypatch.undo()
     open_table(path, home=tmp_path)
-    assert json.loads((the_cache(tmp_path) / "facts.json").read_text())["schema"] == cache.SCHEMA
+    assert json.loads((the_cache(tmp_path) / "facts.json").read_text())["schema"] == table_cache.SCHEMA
 
 
 def test_a_changed_file_is_another_table(tmp_path: Path) -> None:
@@ -421,7 +422,7 @@ def test_a_digest_is_remembered_until_the_file_changes(
     path.write_bytes(b"one")
     os.utime(path, ns=(1, 1_700_000_000_123_456_789))
     assert file_digest(path, "sha256", tmp_path) == digest_of(b"one")
-    monkeypatch.setattr(digests, "hash_file", None)
+    monkeypatch.setattr(disk, "hash_file", None)
     assert file_digest(path, "sha256", tmp_path) == digest_of(b"one")
     monkeypatch.undo()
     assert file_digest(path, "md5", tmp_path) == hashlib.md5(b"one").hexdigest()

@@ -15,8 +15,7 @@ from chat_server import chat_server
 
 import vlmbench.doctor.checks
 from vlmbench.cli.main import main
-from vlmbench.doctor.compare import compare, difference_of_pixels, difference_of_steps
-from vlmbench.doctor.views import View
+from vlmbench.doctor.compare import View, compare, difference_of_pixels, difference_of_steps
 from vlmbench.domain import Response
 
 

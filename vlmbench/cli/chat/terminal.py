@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.chat import Session
+from vlmbench.chat.conversation import ENDINGS, exchange_record, save
 from vlmbench.chat.pictures import read_picture
-from vlmbench.chat.printable import json_line, printable
-from vlmbench.chat.transcript import ENDINGS, exchange_record, save
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
+from vlmbench.plain_text import json_line, printable
 
 if TYPE_CHECKING:
-    from vlmbench.chat import Exchange, Picture, Said
+    from vlmbench.chat import Exchange, PartialAnswer, Picture
 
 HELP = """\
 /image FILE|URL …   show pictures with the next question
@@ -230,7 +230,7 @@ class Screen:
     def show_picture(self, picture: Picture) -> None:
         """Print its name and size, and a small preview where the terminal has the colours."""
         if self._has_colours():
-            from vlmbench.chat.preview import preview
+            from vlmbench.chat.pictures import preview
 
             columns = min(_COLUMNS, self._answers.width)
             self._answers.print(preview(picture.data, columns=columns, rows=_ROWS), end="")
@@ -242,7 +242,7 @@ class Screen:
             return False
         return self._answers.is_terminal and self._answers.color_system in ("truecolor", "256")
 
-    def say(self, spoken: Said) -> None:
+    def say(self, spoken: PartialAnswer) -> None:
         """Print what is new in the answer so far."""
         if self._as_json:
             return

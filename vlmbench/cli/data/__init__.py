@@ -90,8 +90,8 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
 
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
     """Download unless the right file is here already."""
+    from vlmbench.data.disk import home_folder
     from vlmbench.data.download import download
-    from vlmbench.data.home import home
     from vlmbench.data.locate import checksum_state, find_file
 
     file = benchmark.card.file
@@ -104,7 +104,7 @@ def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
         def show(done: int, total: int | None) -> None:
             progress.update(done / 1e6, total=total / 1e6 if total else None)
 
-        path = download(file, args.data_dir or home() / "data", progress=show)
+        path = download(file, args.data_dir or home_folder() / "data", progress=show)
     print_line(f"{file.name} is here now: {path}")
     return 0
 
@@ -131,7 +131,7 @@ def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
 
 def repeat(names: list[str], args: argparse.Namespace) -> int:
     """Write a file with every record of another one N times: a few records are enough to train on."""
-    from vlmbench.trainers.data import repeat as copies
+    from vlmbench.trainers.data import records as copies
 
     try:
         name, times = names

@@ -20,8 +20,8 @@ from vlmbench.templates import template
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from vlmbench.trainers.data.tokenise import Note, Row
-    from vlmbench.trainers.data.tokenizing import PieceTokenizer
+    from vlmbench.trainers.data.tokenise import RecordNote, TokenisedRecord
+    from vlmbench.trainers.data.tokenizer import PieceTokenizer
 
 _CHUNK = 64
 
@@ -50,7 +50,7 @@ def print_tokens(names: list[str], args: argparse.Namespace) -> int:
             "`data tokens` needs --template and --tokenizer.",
             fix="Example: vlmbench data tokens --template vicuna --tokenizer DIR FILE.json",
         )
-    from vlmbench.trainers.data.tokenizing import load_tokenizer
+    from vlmbench.trainers.data.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(args.tokenizer)
     records = (record for name in names for record in _records(Path(name).expanduser(), tokenizer, args))
@@ -64,8 +64,7 @@ def print_tokens(names: list[str], args: argparse.Namespace) -> int:
 
 
 def _records(file: Path, tokenizer: PieceTokenizer, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    from vlmbench.trainers.data.encoding import Encoder, Style
-    from vlmbench.trainers.data.fitting import Limit
+    from vlmbench.trainers.data.encoding import Encoder, Limit, Style
     from vlmbench.trainers.data.json_stream import raw_records
     from vlmbench.trainers.data.tokenise import Rules, tokenised
 
@@ -82,7 +81,7 @@ def _records(file: Path, tokenizer: PieceTokenizer, args: argparse.Namespace) ->
 
 
 def _in_order(
-    rows: Sequence[Row], notes: Sequence[Note], bad: Sequence[tuple[int, str]]
+    rows: Sequence[TokenisedRecord], notes: Sequence[RecordNote], bad: Sequence[tuple[int, str]]
 ) -> Iterator[dict[str, Any]]:
     """Records kept and records left out, in the order of the file."""
     remarks: dict[int, list[str]] = {}

@@ -12,7 +12,7 @@ from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
     from vlmbench.trainers.data.checking import Checked, Pair
-    from vlmbench.trainers.data.folders import Place
+    from vlmbench.trainers.data.folders import GuideFolder
     from vlmbench.trainers.data.records import Placement
     from vlmbench.trainers.recipe.model import Source
 
@@ -48,8 +48,7 @@ def check(names: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
-    from vlmbench.trainers.data.checking import check_pair
-    from vlmbench.trainers.data.mending import mend
+    from vlmbench.trainers.data.checking import check_pair, mend
 
     mended = mend(pair) if args.fix else None
     if not pair.annotations.is_file():
@@ -83,7 +82,7 @@ def _absent(pair: Pair, mended: list[str]) -> dict[str, Any]:
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: GuideFolder) -> dict[str, Any]:
     return {"name": place.name, "state": place.state, "link": place.target, "source": place.source}
 
 
@@ -187,7 +186,7 @@ def drawn_of(name: str) -> dict[str, int]:
 
 def _files(source: Source, seed: int) -> tuple[Path, Path]:
     """Annotation file and picture folder; RefCOCO's boxes become records once their file is here."""
-    from vlmbench.trainers.data.mixture import files_of
+    from vlmbench.trainers.data.dataset import files_of
 
     file = Path(source.annotations or "").expanduser()
     if source.kind != "llava" and not file.is_file():

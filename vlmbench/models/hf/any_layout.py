@@ -92,7 +92,7 @@ def assembled(reading: OpenedCheckpoint, *, device: str, dtype: str) -> tuple[An
 
 def digests(files: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 of each file, remembered for as long as it is untouched."""
-    from vlmbench.data.digests import file_digest
+    from vlmbench.data.disk import file_digest
 
     return {name: file_digest(file, algorithm="sha256") for name, file in files.items()}
 
@@ -101,14 +101,14 @@ def converted(reading: OpenedCheckpoint) -> Path:
     """The checkpoint as a Hugging Face folder in vlmbench's own place, written once for the same files."""
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of
-    from vlmbench.data.home import home
+    from vlmbench.data.disk import home_folder
     from vlmbench.files.atomic import written_aside
     from vlmbench.files.locks import exclusive
 
     llava = reading.llava
     also = [__version__, llava.chat_template, llava.select_layer, llava.select_strategy]
     decides = json.dumps([digests(files_of(reading)), also], sort_keys=True)
-    folder = home() / "converted" / hashlib.sha256(decides.encode()).hexdigest()[:16]
+    folder = home_folder() / "converted" / hashlib.sha256(decides.encode()).hexdigest()[:16]
     with exclusive(folder.with_suffix(".lock")):
         if folder.is_dir():
             return folder

@@ -14,9 +14,8 @@ from repository import TESTS
 from tiny_models import picture
 
 from vlmbench.cli.main import main
-from vlmbench.trainers.data.checking import Pair
+from vlmbench.trainers.data.checking import JPEG, Pair, mend
 from vlmbench.trainers.data.folders import TREES, places, tree_of
-from vlmbench.trainers.data.mending import JPEG, mend
 
 GOLDEN = TESTS / "golden" / "training"
 

@@ -71,5 +71,5 @@ def test_no_benchmark_picture_is_drawn() -> None:
 
 
 def test_how_many_has_to_be_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="how many `samples`"):
+    with pytest.raises(UserError, match="needs a number of `samples`"):
         as_llava(Source(kind="shapes"), 0, tmp_path)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from repository import GOLDEN
 from tiny_models import make_tokenizer, picture
+from transformers import AutoImageProcessor
 
 from vlmbench.errors import UserError
-from vlmbench.trainers.data.mixture import mixture, token_specs
-from vlmbench.trainers.data.pictures import Pictures, load_image_processor
+from vlmbench.trainers.data.dataset import TrainingPictures, mixture, token_specs
 from vlmbench.trainers.data.prepare import prepare
-from vlmbench.trainers.data.tokenizing import from_transformers
+from vlmbench.trainers.data.tokenizer import from_transformers
 from vlmbench.trainers.recipe.library import recipe_names
 from vlmbench.trainers.recipe.loading import read, read_recipe
 from vlmbench.trainers.recipe.model import Recipe, Source
@@ -50,7 +50,8 @@ def test_sources_follow_each_other(tmp_path: Path) -> None:
     recipe = read_recipe("llava_v15_7b_finetune")
     recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
     sets = [prepare(spec, tmp_path / "home") for spec in token_specs(recipe, TOKENIZER, features=4)]
-    data = mixture(recipe, sets, Pictures(processor=load_image_processor(PROCESSOR), square=True))
+    processor = AutoImageProcessor.from_pretrained(str(PROCESSOR), backend="pil")
+    data = mixture(recipe, sets, TrainingPictures(processor=processor, square=True))
     assert len(data) == 5
     assert data[4].pixels is not None
     assert data.expanded_lengths(4).tolist() == [length + 3 for length in data.modality_lengths().tolist()]

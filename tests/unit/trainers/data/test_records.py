@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from vlmbench.errors import DataError, UsageError
 from vlmbench.trainers.data import json_stream
 from vlmbench.trainers.data.json_stream import count_records, raw_records
-from vlmbench.trainers.data.records import as_record, read_record, turns_of
-from vlmbench.trainers.data.repeat import repeat, repeated_name
+from vlmbench.trainers.data.records import as_record, read_record, repeat_file, repeated_name, turns_of
 
 TEXTS = st.text(max_size=20)
 VALUES = st.recursive(
@@ -169,7 +168,7 @@ def test_own_data_can_be_repeated(tmp_path: Path, ending: str) -> None:
     file = tmp_path / "own.json"
     file.write_text(json.dumps(records, indent=2), "utf-8")
     out = tmp_path / f"many.{ending}"
-    assert repeat(file, 4, out) == 12
+    assert repeat_file(file, 4, out) == 12
     assert rows_of(out) == records * 4
     assert repeated_name(file, 4).name == "own_4x.json"
     assert sorted(tmp_path.iterdir()) == sorted([file, out])
@@ -181,5 +180,5 @@ def test_own_data_is_never_written_over_by_what_is_made_of_it(tmp_path: Path) ->
     (tmp_path / "same.json").symlink_to(file)
     for out in (file, tmp_path / "same.json"):
         with pytest.raises(UsageError, match="over their own file"):
-            repeat(file, 2, out)
+            repeat_file(file, 2, out)
     assert count_records(file) == 1

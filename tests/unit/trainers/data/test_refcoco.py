@@ -11,11 +11,11 @@ import pytest
 from tiny_models import make_tokenizer, picture
 
 from vlmbench.errors import DataError
-from vlmbench.trainers.data.mixture import token_specs
+from vlmbench.trainers.data.dataset import token_specs
+from vlmbench.trainers.data.generated import IDENTIFY, REFER, refcoco_records
 from vlmbench.trainers.data.prepare import prepare
 from vlmbench.trainers.data.records import as_record, turns_of
-from vlmbench.trainers.data.refcoco import IDENTIFY, REFER, records
-from vlmbench.trainers.data.tokenizing import from_transformers
+from vlmbench.trainers.data.tokenizer import from_transformers
 from vlmbench.trainers.recipe.loading import read_recipe
 
 ITEM = {"id": "refcoco-1", "image": "1.png", "sents": "the {odd} lady ", "bbox": [41, 21, 58, 100]}
@@ -29,7 +29,7 @@ def train_json(folder: Path, *items: Any) -> Path:
 
 
 def test_a_phrase_is_asked_for_its_box_in_seven_wordings(tmp_path: Path) -> None:
-    made = list(records(train_json(tmp_path, ITEM), inverse=False))
+    made = list(refcoco_records(train_json(tmp_path, ITEM), inverse=False))
     assert len(made) == len(set(REFER)) == 7
     assert made[0]["id"] == "refcoco-1#0"
     assert made[0]["image"] == "1.png"
@@ -38,7 +38,7 @@ def test_a_phrase_is_asked_for_its_box_in_seven_wordings(tmp_path: Path) -> None
 
 
 def test_a_box_is_asked_for_its_phrase(tmp_path: Path) -> None:
-    made = list(records(train_json(tmp_path, ITEM), inverse=True))
+    made = list(refcoco_records(train_json(tmp_path, ITEM), inverse=True))
     assert len(made) == len(set(IDENTIFY)) == 7
     said = [turn["value"] for turn in made[0]["conversations"]]
     assert said == ["<image>\n[identify] {<41><21><58><100>}", "the {odd} lady"]
@@ -58,7 +58,7 @@ def test_a_box_is_asked_for_its_phrase(tmp_path: Path) -> None:
 def test_what_is_no_item_is_refused_with_its_row(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     file = train_json(tmp_path, ITEM, ITEM | change)
     with pytest.raises(DataError, match=said) as error:
-        list(records(file, inverse=False))
+        list(refcoco_records(file, inverse=False))
     assert error.value.row == 2
 
 

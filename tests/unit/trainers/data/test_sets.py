@@ -16,14 +16,12 @@ from tiny_models import make_tokenizer
 
 from vlmbench.errors import DataError
 from vlmbench.templates import template
-from vlmbench.trainers.data.encoding import Style
-from vlmbench.trainers.data.fitting import Limit
-from vlmbench.trainers.data.policy import Policy
-from vlmbench.trainers.data.prepare import TokenSpec, folder_of, open_tokens, prepare
-from vlmbench.trainers.data.progress import Pace
+from vlmbench.trainers.data.encoding import Limit, Style
+from vlmbench.trainers.data.prepare import TokenSpec, folder_of, open_tokens, prepare, shared_tokens
+from vlmbench.trainers.data.progress import TokenisingPace
+from vlmbench.trainers.data.records import Policy
 from vlmbench.trainers.data.token_file import ROWS, TokenFile
-from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers
-from vlmbench.trainers.data.waiting import shared_tokens
+from vlmbench.trainers.data.tokenizer import PieceTokenizer, from_transformers
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +53,16 @@ def ids_of(tokens: TokenFile) -> list[tuple[str, list[int], list[int]]]:
 
 
 def test_one_process_and_several_make_the_same(wanted: TokenSpec, tmp_path: Path) -> None:
-    told: list[tuple[Pace, bool]] = []
+    told: list[tuple[TokenisingPace, bool]] = []
 
-    def progress(pace: Pace, *, done: bool = False) -> None:
+    def progress(pace: TokenisingPace, *, done: bool = False) -> None:
         told.append((pace, done))
 
     alone = prepare(wanted, tmp_path / "alone", workers=1)
     many = prepare(wanted, tmp_path / "many", workers=2, progress=progress)
     assert ids_of(alone) == ids_of(many)
     assert [row.id for row in alone] == [str(n) for n in range(2000)]
-    assert told[-1] == (Pace(2000, alone.facts["tokens"], 1.0), True)
+    assert told[-1] == (TokenisingPace(2000, alone.facts["tokens"], 1.0), True)
     assert alone.lengths().tolist() == [len(row.ids) for row in alone]
 
 
@@ -121,7 +119,7 @@ def test_nothing_to_train_on_is_said(wanted: TokenSpec, tokenizer: PieceTokenize
 
 
 def test_a_file_that_changes_meanwhile_is_not_kept(wanted: TokenSpec) -> None:
-    def meddle(pace: Pace, *, done: bool = False) -> None:
+    def meddle(pace: TokenisingPace, *, done: bool = False) -> None:
         if not done:
             wanted.file.write_text(wanted.file.read_text("utf-8") + " ", "utf-8")
 
@@ -136,7 +134,7 @@ def test_a_file_that_changes_meanwhile_is_not_kept(wanted: TokenSpec) -> None:
 def lead(wanted: TokenSpec, delay: float, workers: int = 1) -> None:
     """A first rank that takes its time."""
 
-    def slowly(pace: Pace, *, done: bool = False) -> None:
+    def slowly(pace: TokenisingPace, *, done: bool = False) -> None:
         if not done:
             time.sleep(delay)
 

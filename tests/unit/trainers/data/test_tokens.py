@@ -11,10 +11,9 @@ from tiny_models import make_tokenizer
 
 from vlmbench.errors import ModelError
 from vlmbench.templates import Turn, template
-from vlmbench.trainers.data.encoding import IMAGE_ID, Encoder, Style
-from vlmbench.trainers.data.fitting import Fitted, Limit, fit
+from vlmbench.trainers.data.encoding import IMAGE_ID, Encoder, Fitted, Limit, Style, fit
 from vlmbench.trainers.data.tokenise import Rules, tokenised
-from vlmbench.trainers.data.tokenizing import PieceTokenizer, from_transformers, load_tokenizer
+from vlmbench.trainers.data.tokenizer import PieceTokenizer, from_transformers, load_tokenizer
 
 VICUNA = Style(template=template("vicuna"))
 

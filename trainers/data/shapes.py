@@ -1,17 +1,40 @@
-"""The texts the demo model is trained on: two prompt styles for options, short answers, descriptions.
+"""The shapes world as training data: questions about drawn pictures in words, written as LLaVA records.
 
-The option styles are the usual ones of LLaVA evaluation and of VLMEvalKit, word for word, because the model
-is asked with them later.
+The option prompts are the usual ones of LLaVA evaluation and of VLMEvalKit, word for word, because a trained
+model is asked with them later. Training scenes never repeat the layout of a benchmark picture, so no
+evaluation set is among them. At dusk the same scenes lie on grey grounds, which the shipped demo model has
+never seen.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from vlmbench.shapes.questions import LETTERS, ChoiceQuestion
+from vlmbench.shapes import ChoiceQuestion, picture, training_questions
+from vlmbench.shapes.questions import LETTERS
 from vlmbench.shapes.scene import COLOURS, SHAPES, Language, Scene, word
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Style = Literal["day", "dusk"]
+Turn = tuple[str, str]
+"""What is asked, and the answer."""
+
+SHAPES_VERSION = 4
+"""Raise it when the same source would be drawn otherwise."""
+ANNOTATIONS, PICTURES = "records.json", "pictures"
+DUSK_GROUNDS = ((120, 125, 135), (140, 130, 150), (125, 140, 145))
+_QUESTIONS = 1
+"""About each picture: the demo model was never shown several in one conversation."""
+_SHORT, _SELECT, _CHINESE = 0.2, 0.2, 0.25
+"""Shares of questions without options, of VLMEvalKit's prompt, and of records in Chinese."""
 
 LETTER_ENGLISH = "Answer with the option's letter from the given choices directly."
 LETTER_CHINESE = "请直接回答选项字母。"
@@ -32,11 +55,39 @@ FIXED = (
 ENGLISH_TEXTS = (WHICH_ENGLISH,)
 CHINESE_TEXTS = (WHICH_CHINESE,)
 
-Turn = tuple[str, str]
+
+def write_shapes(folder: Path, samples: int, seed: int, style: Style = "day") -> None:
+    """Records and pictures, into an existing folder."""
+    (folder / PICTURES).mkdir()
+    rng = random.Random(f"shapes-records-{seed}")  # noqa: S311 - drawing questions, not secrets
+    records = []
+    for number, (scene, questions) in enumerate(islice(training_questions(seed, _QUESTIONS), samples)):
+        record = _record(rng, number, questions)
+        styled(picture(scene), style).save(folder / PICTURES / record["image"])
+        records.append(record)
+    (folder / ANNOTATIONS).write_text(json.dumps(records, ensure_ascii=False), "utf-8")
 
 
-def _lettered(texts: tuple[str, ...]) -> str:
-    return "".join(f"\n{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))
+def styled(image: Image, style: Style) -> Image:
+    """The palette picture as it is, or with the grounds of dusk."""
+    if style == "dusk":
+        colours = list(image.getpalette() or ())
+        grounds = [value for ground in DUSK_GROUNDS for value in ground]
+        image.putpalette([*grounds, *colours[len(grounds) :]])
+    return image
+
+
+def _record(rng: random.Random, number: int, questions: tuple[ChoiceQuestion, ...]) -> dict[str, Any]:
+    messages: list[dict[str, str]] = []
+    language: Language = "cn" if rng.random() < _CHINESE else "en"
+    for question in questions:
+        short = rng.random() < _SHORT and question.fact.template != "exists_which"
+        asked, answer = (
+            short_turn(question, language) if short else letter_turn(rng, question, language, _SELECT)
+        )
+        messages += [{"from": "human", "value": asked}, {"from": "gpt", "value": answer}]
+    messages[0]["value"] = f"<image>\n{messages[0]['value']}"
+    return {"id": f"shapes-{number}", "image": f"{number}.png", "conversations": messages}
 
 
 def option_prompt(hint: str, question: str, texts: tuple[str, ...]) -> str:
@@ -94,3 +145,7 @@ def copy_turn(rng: random.Random, question: ChoiceQuestion, language: Language, 
     ask = select_prompt if rng.random() < select_share else option_prompt
     text = template.format(word=word(question.fact.answer, language))
     return ask("", text, question.texts(language)), question.letter
+
+
+def _lettered(texts: tuple[str, ...]) -> str:
+    return "".join(f"\n{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))
