@@ -20,7 +20,8 @@ from vlmbench.templates import template
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from vlmbench.trainers.data.tokenise import RecordNote, TokenisedRecord
+    from vlmbench.trainers.data.token_file import TokenisedRecord
+    from vlmbench.trainers.data.tokenise import RecordNote
     from vlmbench.trainers.data.tokenizer import PieceTokenizer
 
 _CHUNK = 64
