@@ -90,7 +90,7 @@ class SampleChat:
         self._inputs = [_input(question, recipe, start, features) for question in QUESTIONS]
         shown = picture(random_scene(random.Random(_SCENE))).convert("RGB")  # noqa: S311 - a picture
         if pictures.square:
-            shown = pad_to_square(shown, mean_colour(pictures.processor.image_mean))
+            shown = pad_to_square(shown, mean_colour(pictures.processor))
         self._pixels = pictures.processor([shown], return_tensors="pt")["pixel_values"]
 
     def ask(self, model: Any, autocast: Any) -> list[str]:

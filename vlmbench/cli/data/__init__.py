@@ -131,7 +131,7 @@ def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
 
 def repeat(names: list[str], args: argparse.Namespace) -> int:
     """Write a file with every record of another one N times: a few records are enough to train on."""
-    from vlmbench.trainers.data import records as copies
+    from vlmbench.trainers.data.records import repeat_file, repeated_name
 
     try:
         name, times = names
@@ -140,6 +140,6 @@ def repeat(names: list[str], args: argparse.Namespace) -> int:
         raise UsageError(
             "`data repeat` needs a file and a number.", fix="Example: vlmbench data repeat own.json 200"
         ) from None
-    out = args.out or copies.repeated_name(file, count)
-    print_line(f"{copies.repeat(file, count, out):,} records in {out}")
+    out = args.out or repeated_name(file, count)
+    print_line(f"{repeat_file(file, count, out):,} records in {out}")
     return 0

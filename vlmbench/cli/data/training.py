@@ -59,7 +59,7 @@ def _check(pair: Pair, args: argparse.Namespace) -> dict[str, Any]:
             def show(done: int, total: int) -> None:
                 progress.update(done, total=total)
 
-            checked = check_pair(pair, quick=args.quick, tell=show)
+            checked = check_pair(pair, quick=args.quick, progress=show)
         report = _report(checked, mended.lines() if mended else [])
     if args.format != "json":
         _print(report)
