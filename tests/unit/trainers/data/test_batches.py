@@ -176,7 +176,7 @@ def dataset(
 def test_a_broken_picture_stops_the_run_or_gives_way_to_the_next(
     folder: Path, tiny_model: Callable[[str], Path]
 ) -> None:
-    with pytest.raises(DataError, match=r"record r2: .*2.png.*no picture"):
+    with pytest.raises(DataError, match=r"record r2: .*2.png.*not a picture"):
         dataset(folder, tiny_model)[2]
     broken = BrokenPictures(policy=Policy(action="skip", limit=1), list_file=folder / "broken.jsonl")
     data = dataset(folder, tiny_model, broken)
