@@ -15,8 +15,7 @@ from tiny_models import picture
 
 from vlmbench.cli._shared import judge as judge_flags
 from vlmbench.cli.main import main
-from vlmbench.report.results import results_schema
-from vlmbench.report.schema_check import first_problem
+from vlmbench.report.runs import first_problem
 
 PICTURE = base64.b64encode(picture(24, 24)).decode()
 Rows = list[dict[str, str]]
@@ -186,7 +185,7 @@ def test_stored_grades_give_the_figure_and_say_whose_they_are(score: Score, tmp_
     file.write_text(json.dumps(GRADES), "utf-8")
     code, document = score("MMVet", VET, ["-1", "left"], "--judgments", str(file), "--rules", "original")
     assert (code, document["headline"]["value"], document["headline"]["name"]) == (0, 40.0, "total")
-    assert first_problem(document, results_schema()) is None
+    assert first_problem(document) is None
     stored = document["judged"]["judgments"]
     assert (stored["file"], stored["judge"], stored["rows"]) == (file.name, "gpt-4-0613", 2)
     assert stored["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import RunFolderError
@@ -23,8 +23,20 @@ from vlmbench.files.json_files import line_object, read_json
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.questions import read_questions
 from vlmbench.report.results import AGAIN, RESULTS, SCHEMA_VERSION, SCORES, results_schema
-from vlmbench.report.schema_check import compiled
 from vlmbench.store import RUN, read_responses, read_run
+
+if TYPE_CHECKING:
+    from fastjsonschema import JsonSchemaValueException
+
+_KINDS = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+}
 
 
 def open_run(folder: Path, *, data_dir: Path | None = None, plugins: Sequence[Path] = ()) -> FinishedRun:
@@ -102,7 +114,7 @@ def _results(file: Path) -> dict[str, Any]:
             file=file,
             fix="Use the version that wrote it, or run again with this one.",
         )
-    if problem := _first_problem()(document):
+    if problem := first_problem(document):
         raise _damaged(file, problem)
     checked: dict[str, Any] = document
     if outside := _outside(checked):
@@ -120,10 +132,44 @@ def _outside(document: Mapping[str, Any]) -> str | None:
     return None
 
 
+def first_problem(document: Any) -> str | None:
+    """What the schema of results.json finds wrong first, named by its key; None for a valid document."""
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _validate()(document)
+    except JsonSchemaValueException as error:
+        return _in_words(error)
+    return None
+
+
 @functools.cache
-def _first_problem() -> Callable[[Any], str | None]:
-    """The schema of the figures, made into a function once: a leaderboard reads thousands."""
-    return compiled(results_schema())
+def _validate() -> Callable[[Any], Any]:
+    """The schema as a function, compiled once: a leaderboard reads thousands of documents."""
+    import fastjsonschema
+
+    validate: Callable[[Any], Any] = fastjsonschema.compile(
+        results_schema(), use_default=False, use_formats=False
+    )
+    return validate
+
+
+def _in_words(error: JsonSchemaValueException) -> str:
+    where = str(error.name).removeprefix("data").removeprefix(".") or "the document"
+    value, expected = error.value, error.rule_definition
+    if error.rule == "required":
+        return f"{where} has no `{next(key for key in expected if key not in value)}`"
+    if error.rule == "additionalProperties" and expected is False:
+        extra = next(key for key in value if key not in error.definition.get("properties", {}))
+        return f"{extra if where == 'the document' else f'{where}.{extra}'} does not belong there"
+    if error.rule == "type":
+        types = [expected] if isinstance(expected, str) else expected
+        return f"{where} is {_KINDS[type(value)]}, not {' or '.join(types)}"
+    if error.rule in ("minItems", "maxItems"):
+        return f"{where} has {len(value)} items"
+    if error.rule == "enum":
+        return f"{where} is {value!r:.80}, not one of {', '.join(map(str, expected))}"
+    return f"{where} is {value!r:.80}, which breaks `{error.rule}: {expected!r}`"
 
 
 def _damaged(file: Path, why: str) -> RunFolderError:
