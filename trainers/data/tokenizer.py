@@ -51,7 +51,7 @@ class PieceTokenizer:
         return [list(engine.encode(text, add_special_tokens=False)) for text in texts]
 
     def _literal(self, text: str) -> list[int]:
-        """Cut inside every `<image>`, so that what was only said is no place for a picture."""
+        """Cut inside every `<image>`, so that a mention of it is no place for a picture."""
         first, *rest = text.split(IMAGE)
         pieces = [first, *(piece for after in rest for piece in (IMAGE[:1], IMAGE[1:] + after))]
         return [number for ids in self._plain([p for p in pieces if p]) for number in ids]

@@ -1,13 +1,12 @@
 """Talking to a model: a conversation as a value, a session that adds to it, and a page in a browser.
 
-conversation   what was shown, asked and answered; frozen
-pictures       from a file name or address to a picture that can be shown
+conversation   what was shown, asked and answered, as frozen values; written to a file
+pictures       from a file name or address to a picture, and a picture as characters
 prompt         a conversation as the model sees it
-talkers        echo, and Hugging Face models: opening, quantised, hf, spoken
-session        asks, and keeps what was answered
-transcript     a conversation written to a file
-preview        a picture as characters
-web            the same in a browser (Gradio)
+session        asks a talker and keeps the answers; the talker without weights
+opening        from `--model` to a talker, quantised if asked
+hf             a Hugging Face model that streams its answer
+web            the page in a browser (Gradio): started in web, laid out in web_page, answered in web_answers
 """
 
 from vlmbench.chat.conversation import Conversation, Ending, Exchange, Picture

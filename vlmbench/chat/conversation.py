@@ -40,7 +40,7 @@ class Exchange:
     question: str
     pictures: tuple[Picture, ...] = ()
     answer: str | None = None
-    """Exactly as the model put it, so that it is read back as it was said."""
+    """Exactly as the model wrote it, so that the model reads its own words again."""
     ending: Ending | None = None
     prompt_tokens: int = 0
     new_tokens: int = 0
@@ -97,7 +97,7 @@ ENDINGS = {
     "context": "the answer was cut: the model's context window is full",
     "stopped": "stopped",
 }
-"""What to say of an answer that did not end by itself."""
+"""How an answer ended that did not end by itself."""
 
 _FORMATS = (".md", ".json")
 _BACKTICKS = re.compile(r"`+")

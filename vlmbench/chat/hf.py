@@ -97,7 +97,7 @@ class HfTalker:
             try:
                 self._generating.guarded(lambda: self._generate(inputs, decoding, most, heard, enough))
                 heard.put(None)
-            # Whatever goes wrong in there is told out here.
+            # Any error of the thread is raised in the reader.
             except BaseException as error:
                 heard.put(error)
 
@@ -148,7 +148,7 @@ class _Listener:
         self._prompt_is_past = True
 
     def end(self) -> None:
-        """`generate` returns right after this, which says it as well."""
+        """`generate` returns right after this; the reader learns of the end from that."""
 
 
 def _when(enough: threading.Event) -> Any:

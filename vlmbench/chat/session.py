@@ -1,4 +1,4 @@
-"""A conversation under way with one model."""
+"""A conversation under way with one model: the session, what it talks to, and the talker without weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vlmbench.errors import UserError
 
 
 class Session:
-    """Asks one question after another and keeps what was said."""
+    """Asks one question after another and keeps the answers."""
 
     def __init__(self, talker: Talker, decoding: Decoding, *, system: str | None = None) -> None:
         self.talker, self._decoding = talker, decoding
@@ -31,23 +31,23 @@ class Session:
     def ask(self, question: str) -> Generator[PartialAnswer, None, None]:
         """The answer, growing.
 
-        Whoever stops listening stops the model; what it said by then is kept, as `stopped`. A question of
+        Closing the generator stops the model; the answer so far is kept, as `stopped`. A question of
         which nothing came (an error, a stop before the first word) is not kept.
         """
         asked = self.conversation.asking(question, self.waiting)
-        started, said = time.perf_counter(), None
+        started, partial = time.perf_counter(), None
         try:
             with closing(self.talker.reply(asked, self._decoding_of(asked))) as reply:
-                for said in reply:
-                    yield said
+                for partial in reply:
+                    yield partial
         finally:
-            if said is not None:
+            if partial is not None:
                 self.waiting = ()
                 self.conversation = asked.answered(
-                    said.text,
-                    said.ending or "stopped",
-                    prompt_tokens=said.prompt_tokens,
-                    new_tokens=said.new_tokens,
+                    partial.text,
+                    partial.ending or "stopped",
+                    prompt_tokens=partial.prompt_tokens,
+                    new_tokens=partial.new_tokens,
                     seconds=time.perf_counter() - started,
                 )
 
@@ -111,14 +111,14 @@ class EchoTalker:
     def reply(self, conversation: Conversation, decoding: Decoding) -> Generator[PartialAnswer, None, None]:
         """Its text, or as many words of it as there may be tokens."""
         words = _BIT.findall(self._text)
-        said = ""
+        text = ""
         for count, word in enumerate(words[: decoding.max_new_tokens], 1):
             time.sleep(self._pause)
-            said += word
-            yield PartialAnswer(text=said, prompt_tokens=0, new_tokens=count)
+            text += word
+            yield PartialAnswer(text=text, prompt_tokens=0, new_tokens=count)
         cut = len(words) > decoding.max_new_tokens
         yield PartialAnswer(
-            text=said,
+            text=text,
             prompt_tokens=0,
             new_tokens=min(len(words), decoding.max_new_tokens),
             ending="length" if cut else "stop",

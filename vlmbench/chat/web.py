@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Open the page, `say` where it is, and stay until somebody presses Ctrl-C.
 
-    Where no host and port are told, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT count, as on the platforms
+    Without host and port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT count, as on the platforms
     that host such pages; without them, this machine alone and the first free port from 7860.
     """
     gradio = require_gradio()

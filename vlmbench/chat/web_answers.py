@@ -49,12 +49,12 @@ def answers(
         _Side(talker, column.conversation, question, pictures, decoding)
         for talker, column in zip(talkers, columns, strict=True)
     ]
-    told = 0.0
+    shown = 0.0
     try:
         while not all(side.is_over for side in sides) and not enough.is_set():
-            if time.monotonic() - told >= EVERY:
+            if time.monotonic() - shown >= EVERY:
                 yield [side.column() for side in sides]
-                told = time.monotonic()
+                shown = time.monotonic()
             for side in sides:
                 side.step()
     finally:
@@ -94,7 +94,7 @@ class _Side:
             self.is_over = True
 
     def stop(self) -> None:
-        """No further; what was said is kept."""
+        """No further; what came of the answer is kept."""
         self._answer.close()
         self.is_over = True
 

@@ -157,7 +157,7 @@ class Reader:
 
     has_enough: Event = field(default_factory=Event)
     wants_nothing: bool = False
-    """Clear was pressed: what was said by then is not shown either."""
+    """Clear was pressed: the answer so far is not shown either."""
 
 
 class Desk:
@@ -167,12 +167,12 @@ class Desk:
         self._gradio, self._talkers = gradio, talkers
         self._readers: dict[str, Reader] = {}
         """By page, as long as it is open."""
-        # The annotations of this module are strings, and Gradio tells by this one to hand in the request.
+        # The annotations of this module are strings, and by this one Gradio knows to hand in the request.
         for method in (Desk.ask, Desk.stop, Desk.clear, Desk.leave):
             method.__annotations__["request"] = gradio.Request
 
     def ask(
-        self, request: Any, message: dict[str, Any], columns: list[ChatColumn], *told: Any
+        self, request: Any, message: dict[str, Any], columns: list[ChatColumn], *settings: Any
     ) -> Generator[list[Any], None, None]:
         """Every model's answer, growing."""
         question = (message.get("text") or "").strip()
@@ -183,7 +183,7 @@ class Desk:
         except UserError as error:
             self._gradio.Warning(html.escape(error.what), title="Not asked")
             return
-        system, decoding = _told(*told)
+        system, decoding = _settings_of(*settings)
         before = [ChatColumn(conversation=column.conversation.with_system(system)) for column in columns]
         reader = self._readers[request.session_hash] = Reader()
         for now in answers(self._talkers, before, question, pictures, decoding, reader.has_enough):
@@ -191,7 +191,7 @@ class Desk:
             yield _shown([ChatColumn() for _ in now] if reader.wants_nothing else now)
 
     def stop(self, request: Any) -> None:
-        """The answer under way ends; what was said is kept."""
+        """End the answer under way; what came of it is kept."""
         reader = self._readers.get(request.session_hash)
         if reader is not None:
             reader.has_enough.set()
@@ -215,7 +215,7 @@ def _shown(columns: list[ChatColumn]) -> list[Any]:
     return [None, columns, *(column.messages() for column in columns), *statuses]
 
 
-def _told(
+def _settings_of(
     system: str, temperature: float, top_p: float, most: float, seed: float | None
 ) -> tuple[str, Decoding]:
     # A slider sends a round number as an int, which transformers refuses for a temperature.

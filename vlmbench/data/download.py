@@ -218,7 +218,7 @@ class Partial:
         return _content_range(headers)[0] == self.size()
 
     def is_whole(self, headers: Mapping[str, str]) -> bool:
-        """Whether the server, asked for more, says that there is no more."""
+        """Whether the server, asked for more, has no more."""
         return self.size() > 0 and _content_range(headers) == (None, self.size())
 
     def append_to(self, headers: Mapping[str, str]) -> int | None:

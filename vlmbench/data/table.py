@@ -48,7 +48,7 @@ def open_table(
     need_integer_index: bool = False,
     home: Path | None = None,
 ) -> Table:
-    """Open a benchmark's file; a DataError says what is wrong with one that cannot be.
+    """Open a benchmark's file; a DataError names what is wrong with a file that cannot be opened.
 
     A row that cannot be asked is no error: it is given with its `problem`.
     """
