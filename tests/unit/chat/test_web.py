@@ -11,7 +11,7 @@ from vlmbench.chat import Picture
 from vlmbench.chat.session import ContextFull, EchoTalker
 from vlmbench.chat.web import POLICY, require_gradio
 from vlmbench.chat.web_answers import ChatColumn, answers
-from vlmbench.chat.web_page import _told
+from vlmbench.chat.web_page import _settings_of
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
@@ -73,10 +73,10 @@ def test_without_gradio_there_is_the_command_that_installs_it(
 
 
 def test_a_round_number_on_a_slider_is_a_temperature_all_the_same() -> None:
-    _, decoding = _told("", 1, 1, 5, None)
+    _, decoding = _settings_of("", 1, 1, 5, None)
     assert isinstance(decoding.temperature, float)
     assert (decoding.do_sample, decoding.max_new_tokens, decoding.seed) == (True, 5, 0)
-    assert not _told("", 0, 1, 5, 3)[1].do_sample
+    assert not _settings_of("", 0, 1, 5, 3)[1].do_sample
 
 
 def test_the_policy_names_no_other_host() -> None:

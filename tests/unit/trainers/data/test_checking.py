@@ -185,7 +185,7 @@ def test_a_recipe_stands_for_its_files(
 def test_a_recipe_that_draws_its_data_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = run(capsys, "data", "check", "demo_lora")
     assert code == 0
-    assert said.startswith("demo_lora: 2,400 pictures with questions are drawn")
+    assert said.startswith("demo_lora: training draws 2,400 pictures with questions itself")
     _, said = run(capsys, "data", "check", "demo_lora", "--format", "json")
     assert json.loads(said) == [{"recipe": "demo_lora", "drawn": 2400, "complete": True}]
 
