@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_file
 from vlmbench.images import open_picture
 from vlmbench.trainers.data.dataset import read_picture
 from vlmbench.trainers.data.folders import GuideFolder, places
@@ -261,9 +262,5 @@ def _give_ending(other: Path, target: Path, name: str, mended: Repairs) -> None:
 
 
 def _convert(data: bytes, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with atomic_file(target) as aside:
         open_picture(data).save(aside, "JPEG", quality=95, subsampling=0)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.data.disk import file_digest, home_folder
 from vlmbench.errors import DataError, UserError
-from vlmbench.files.atomic import written_aside
+from vlmbench.files.atomic import new_folder
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import parsed, refuse_half_characters
 from vlmbench.trainers.data.shapes import ANNOTATIONS, PICTURES, SHAPES_VERSION, write_shapes
@@ -60,7 +60,7 @@ def as_llava(source: Source, seed: int, home: Path | None = None) -> Source:
     folder = folder_of(source, seed, home)
     if not folder.is_dir():
         try:
-            with written_aside(folder) as aside:
+            with new_folder(folder) as aside:
                 _write(source, seed, aside)
         except UserError:
             # Another process has written the same meanwhile.

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +23,7 @@ from typing import Any
 
 from vlmbench.data.disk import file_digest, home_folder, writing
 from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_folder
 from vlmbench.files.heartbeat import Heartbeat, repeatedly, wait_for, write_note
 from vlmbench.files.json_files import line_object
 from vlmbench.files.locks import exclusive
@@ -112,34 +111,22 @@ def prepare(
     if (found := open_tokens(spec, home)) is not None:
         return found
     folder = folder_of(spec, home)
-    with exclusive(folder.with_name(f".{spec.key}.lock")) as alone:
+    with exclusive(folder.with_name(f".{spec.key}.lock")):
         if (found := open_tokens(spec, home)) is not None:
             return found
-        if alone:
-            for left in folder.parent.glob(f".{spec.key}.*.part"):
-                shutil.rmtree(left, ignore_errors=True)
         _make(spec, folder, workers, progress)
     return TokenFile(folder)
 
 
 def _make(spec: TokenSpec, folder: Path, workers: int | None, progress: ShowPace) -> None:
     size = spec.file.stat().st_size
-    aside = folder.with_name(f".{spec.key}.{os.getpid()}-{time.monotonic_ns()}.part")
     fix = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
-    with writing(folder, f"the tokens of {spec.file.name}", size, fix):
-        try:
-            aside.mkdir(parents=True)
-            facts = _Maker(spec, aside / ROWS, size, progress).run(workers)
-            if file_digest(spec.file, "sha256") != spec.digest:
-                # It must not be kept under the digest of what it was a moment ago.
-                raise DataError(
-                    "the file changed while it was being read.", file=spec.file, fix="Start again."
-                )
-            (aside / FACTS).write_text(json.dumps(facts), "utf-8")
-            shutil.rmtree(folder, ignore_errors=True)  # an older one that is not whole
-            aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    with writing(folder, f"the tokens of {spec.file.name}", size, fix), atomic_folder(folder) as aside:
+        facts = _Maker(spec, aside / ROWS, size, progress).run(workers)
+        if file_digest(spec.file, "sha256") != spec.digest:
+            # It must not be kept under the digest of what it was a moment ago.
+            raise DataError("the file changed while it was being read.", file=spec.file, fix="Start again.")
+        (aside / FACTS).write_text(json.dumps(facts), "utf-8")
 
 
 class _Maker:

@@ -6,7 +6,6 @@ Beside them: what happens to those that cannot be used (`Policy`, `Notes`), and 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from vlmbench.data.disk import writing
 from vlmbench.errors import DataError, UsageError
+from vlmbench.files.atomic import atomic_file
 from vlmbench.templates import IMAGE, Turn
 from vlmbench.trainers.data.json_stream import raw_records
 
@@ -256,17 +256,12 @@ def repeat_file(file: Path, times: int, out: Path) -> int:
     for row, text in enumerate(records, 1):
         read_record(text, row, file)
     first, between, end = ("", "\n", "\n") if out.suffix == ".jsonl" else ("[\n", ",\n", "\n]\n")
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
     with writing(out, "the repeated records", None, "Name another place with --out."):
         out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with aside.open("w", encoding="utf-8") as target:
-                for number in range(times):
-                    target.write((between if number else first) + between.join(records))
-                target.write(end)
-            aside.replace(out)
-        finally:
-            aside.unlink(missing_ok=True)
+        with atomic_file(out) as aside, aside.open("w", encoding="utf-8") as target:
+            for number in range(times):
+                target.write((between if number else first) + between.join(records))
+            target.write(end)
     return times * len(records)
 
 

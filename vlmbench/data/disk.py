@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
 
 Algorithm = Literal["md5", "sha256"]
@@ -119,11 +120,7 @@ def _recall(memo: Path, identity: dict[str, Any]) -> dict[str, str]:
 
 
 def _remember(memo: Path, note: dict[str, Any]) -> None:
-    aside = memo.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
-    try:
+    with suppress(OSError):  # a full or read-only disk costs time, not correctness
         memo.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(note), "utf-8")
-        aside.replace(memo)
-    except OSError:  # a full or read-only disk costs time, not correctness
-        with suppress(OSError):
-            aside.unlink()
+        with atomic_file(memo) as aside:
+            aside.write_text(json.dumps(note), "utf-8")

@@ -19,10 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from vlmbench.data.disk import file_digest, hash_file, home_folder, writing
 from vlmbench.data.tsv import read_header
 from vlmbench.domain import Row
 from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_folder
 from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
 
@@ -148,11 +146,9 @@ def _open_or_build(source: TableFile, home: Path) -> Cache:
     folder = tables / source.key()
     if (found := _open(folder)) is not None:
         return found
-    with exclusive(tables / f".{folder.name}.lock") as alone:
+    with exclusive(tables / f".{folder.name}.lock"):
         if (found := _open(folder)) is not None:
             return found
-        if alone:
-            _sweep(tables, folder.name)
         return _build(source, folder)
 
 
@@ -181,20 +177,13 @@ def _intact(path: Path, fact: Mapping[str, Any]) -> bool:
 def _build(source: TableFile, folder: Path) -> Cache:
     path, size = source.path, source.seen[0] if source.seen else None
     fix = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}-{time.monotonic_ns()}")
-    with writing(folder, f"the decoded form of {path.name}", size, fix):
-        try:
-            aside.mkdir(parents=True)
-            facts = build(path, source.header, aside)
-            if stamp(path) != source.seen:
-                # It must not be kept under the digest of what it was a moment ago.
-                raise DataError("the file changed while it was being read.", file=path, fix="Start again.")
-            facts |= {"schema": SCHEMA, "source": path.name, "md5": source.md5, "files": _files(aside)}
-            (aside / _FACTS).write_text(json.dumps(facts), "utf-8")
-            _place(aside, folder)
-        finally:
-            # After a success there is nothing left here; after a failure or Ctrl-C nothing may be.
-            shutil.rmtree(aside, ignore_errors=True)
+    with writing(folder, f"the decoded form of {path.name}", size, fix), atomic_folder(folder) as aside:
+        facts = build(path, source.header, aside)
+        if stamp(path) != source.seen:
+            # It must not be kept under the digest of what it was a moment ago.
+            raise DataError("the file changed while it was being read.", file=path, fix="Start again.")
+        facts |= {"schema": SCHEMA, "source": path.name, "md5": source.md5, "files": _files(aside)}
+        (aside / _FACTS).write_text(json.dumps(facts), "utf-8")
     return Cache(folder, facts)
 
 
@@ -204,27 +193,3 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     for name, fact in facts.items():
         fact["bytes"] = (folder / name).stat().st_size
     return facts
-
-
-def _place(aside: Path, folder: Path) -> None:
-    """Put the finished folder in place; a damaged or older one there makes way."""
-    for _attempt in range(10):
-        try:
-            aside.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            old = aside.with_name(f"{aside.name}.old")
-            with suppress(FileNotFoundError):
-                folder.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            return
-    raise DataError("other processes keep replacing this folder.", file=folder, fix="Start again.")
-
-
-def _sweep(tables: Path, name: str) -> None:
-    """Remove what builders that were killed left behind; only the holder of the lock may."""
-    for left in tables.glob(f".{name}.*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)

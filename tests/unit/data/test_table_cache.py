@@ -379,7 +379,7 @@ def test_a_table_goes_to_a_worker_as_a_few_bytes(tmp_path: Path) -> None:
 
 def test_what_a_killed_builder_left_is_swept_up(tmp_path: Path) -> None:
     path = small(tmp_path)
-    left = tmp_path / "tables" / f".{file_digest(path, 'md5', tmp_path)}.999-1"
+    left = tmp_path / "tables" / f".{file_digest(path, 'md5', tmp_path)}.unfinished-1"
     left.mkdir(parents=True)
     (left / "images.arrow").write_bytes(b"half")
     open_table(path, home=tmp_path)
