@@ -72,9 +72,6 @@ def new_folder(path: Path) -> Iterator[Path]:
         ) from error
 
 
-written_aside = new_folder
-
-
 @contextlib.contextmanager
 def _aside(path: Path) -> Iterator[Path]:
     """An empty folder beside `path`, locked, that is gone after the block unless it was renamed."""

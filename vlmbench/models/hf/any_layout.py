@@ -102,7 +102,7 @@ def converted(reading: OpenedCheckpoint) -> Path:
     from vlmbench.checkpoints.formats.huggingface import write_huggingface
     from vlmbench.checkpoints.read import files_of
     from vlmbench.data.disk import home_folder
-    from vlmbench.files.atomic import written_aside
+    from vlmbench.files.atomic import new_folder
     from vlmbench.files.locks import exclusive
 
     llava = reading.llava
@@ -114,6 +114,6 @@ def converted(reading: OpenedCheckpoint) -> Path:
             return folder
         source = reading.sources[""]
         sys.stderr.write(f"vLLM reads Hugging Face's layout: {source} is written to {folder}, once\n")
-        with written_aside(folder) as aside:
+        with new_folder(folder) as aside:
             write_huggingface(llava, aside)
     return folder
