@@ -40,11 +40,10 @@ from vlmbench.trainers.training import Job
 from vlmbench.trainers.training.dataloader import make_feed
 from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
-from vlmbench.trainers.training.observers import Observers
+from vlmbench.trainers.training.observers import Observers, TrainingProgress
 from vlmbench.trainers.training.parts import build
 from vlmbench.trainers.training.stage import StageSetup, trainer_settings
 from vlmbench.trainers.training.start import read_start
-from vlmbench.trainers.training.watching import TrainingProgress
 
 WORDS = "What colour is the big circle on the left of the tree and where is a dog or a cat".split()  # noqa: SIM905
 

@@ -1,4 +1,4 @@
-"""What shows how a run goes: its metrics, its progress, and the sample conversation.
+"""What shows how a run goes: its metrics, its progress on stderr, and the sample conversation.
 
 In the sample conversation the model is shown a drawn picture and asked what it sees.
 """
@@ -16,6 +16,7 @@ from vlmbench.files.json_files import append_line
 from vlmbench.images import pad_to_square
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.plain_text import visible
+from vlmbench.progress import Progress
 from vlmbench.shapes import picture
 from vlmbench.shapes.scene import random_scene
 from vlmbench.templates import IMAGE, Turn
@@ -26,7 +27,6 @@ from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, written
 from vlmbench.trainers.training.stage import StageSetup
 from vlmbench.trainers.training.start import Start
-from vlmbench.trainers.training.watching import TrainingProgress
 
 _SHOWN = 200
 """Characters of an answer in a sample conversation."""
@@ -38,7 +38,7 @@ _SCENE = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observers:
-    """All of them."""
+    """What one rank shows of its run."""
 
     metrics: Metrics
     progress: TrainingProgress
@@ -57,7 +57,7 @@ class Observers:
             self.progress.say(f"  {question}  {visible(answer, _SHOWN)}")
 
     def end(self) -> None:
-        """Close them."""
+        """Draw the last line of progress and close the files."""
         self.progress.end()
         self.metrics.close()
 
@@ -137,3 +137,41 @@ def _input(question: str, recipe: Recipe, start: Start, features: int) -> Any:
     ids = np.array(encoded.ids[: encoded.learned[0][0]])
     wide, _ = expand(ids, ids, features, start.llava.image_token_id or 0)
     return torch.from_numpy(wide)[None]
+
+
+class TrainingProgress:
+    """Draws steps and the latest metrics. Only the first process draws; the others are quiet."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._progress = Progress(unit="steps", quiet=quiet)
+        self._figures = ""
+
+    def begin(self, name: str, total: int, done: int) -> None:
+        """Show the total of optimizer steps; `done` of them were done by an earlier process."""
+        self._progress.begin(total, done, what=f"training {name}")
+
+    def step(self, step: int) -> None:
+        """Move to this step."""
+        self._progress.update(step, self._figures)
+
+    def read(self, metrics: StepMetrics) -> None:
+        """Show these figures from now on."""
+        self._figures = figures(metrics)
+        self._progress.update(metrics.step, self._figures)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._progress.say(text)
+
+    def end(self) -> None:
+        """Print the last line."""
+        self._progress.end()
+
+
+def figures(metrics: StepMetrics) -> str:
+    """Loss, learning rate, speed, memory; of several learning rates the highest."""
+    rate = max(metrics.learning_rate.values(), default=0.0)
+    return (
+        f"loss {metrics.loss:.4f}, learning rate {rate:.2e}, {metrics.tokens_per_second:,.0f} tokens/s, "
+        f"{metrics.memory / 2**30:.1f} GiB"
+    )

@@ -15,7 +15,7 @@ from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.guard import Skipped, StoppedElsewhere
 from vlmbench.trainers.training.metrics import BOARD, Metrics, StepMetrics, read_metrics
-from vlmbench.trainers.training.watching import TrainingProgress
+from vlmbench.trainers.training.observers import TrainingProgress
 
 
 def reading(step: int, loss: float = 1.5) -> StepMetrics:
