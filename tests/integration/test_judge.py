@@ -12,7 +12,7 @@ import pytest
 from chat_server import QUICK, Behaviour, ChatServer, Fault, chat_server, first
 from tiny_models import picture
 
-from vlmbench.cli._shared import judge as judge_flags
+from vlmbench.api import judge as judge_module
 from vlmbench.cli.main import main
 from vlmbench.report.results import results_schema
 
@@ -29,7 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         openai.load_openai, "__kwdefaults__", {**openai.load_openai.__kwdefaults__, "patience": QUICK}
     )  # type: ignore[index]
-    judge_flags._load.cache_clear()
+    judge_module._load.cache_clear()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def score(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, dict[
 def score_with(
     capsys: pytest.CaptureFixture[str], bench: list[str], server: ChatServer, log: Path, *more: str
 ) -> tuple[int, dict[str, Any]]:
-    judge_flags._load.cache_clear()
+    judge_module._load.cache_clear()
     return score(capsys, *bench, "--judge", server.spec, "--judge-log", str(log), *more)
 
 
@@ -243,13 +243,13 @@ def test_a_run_judges_after_answering_and_again_without_asking_the_model(
         assert main([*run, *judge]) == 0
         assert len(server.bodies) == len((out / "judge.jsonl").read_text("utf-8").splitlines())
         assert "6 judged" in capsys.readouterr().out
-        judge_flags._load.cache_clear()
+        judge_module._load.cache_clear()
         before = len(server.bodies)
         assert main([*run, *judge, "--fresh"]) == 0
         assert len(server.bodies) == 2 * before
 
 
-def test_judge_flags_without_a_judge_are_refused(
+def test_judge_module_without_a_judge_are_refused(
     bench: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*bench, "--judge-limit", "3"]) == 2

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the findings."""
-    from vlmbench.evaluate import read_samples
+    from vlmbench.evaluation import read_samples
     from vlmbench.report.exports.mmbench import check_submission
 
     benchmark = find_benchmark(args, args.bench)

@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
     """Write, check, and print where it is."""
     if args.format in FORMATS:
         return export_results(args)
-    from vlmbench.evaluate import read_samples
+    from vlmbench.evaluation import read_samples
     from vlmbench.store import read_responses, read_run
 
     spec = read_run(args.run)["spec"]
@@ -97,7 +97,7 @@ def export_by_id(
     spec: dict[str, str],
 ) -> int:
     """A JSON mapping from each question's id to its answer, as MMMU's server took it."""
-    from vlmbench.cli.run import folder_name
+    from vlmbench.api.runs import folder_name
     from vlmbench.store import write_json
 
     submission = getattr(benchmark, "submission", None)
@@ -167,7 +167,7 @@ def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
 
 
 def _in_eval_results(folder: Path, benchmark: str) -> Path:
-    from vlmbench.cli.run import folder_name
+    from vlmbench.api.runs import folder_name
 
     return folder / ".eval_results" / f"{folder_name(benchmark)}.yaml"
 

@@ -12,8 +12,6 @@ model, the dataset, the prompt or the decoding has changed since, the command st
 from __future__ import annotations
 
 import argparse
-import re
-import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,13 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli._shared.benchmarks import (
-    add_answers_argument,
-    answered_rows,
-    find_benchmarks,
-    open_benchmark,
-    where_answers_are,
-)
+from vlmbench.api.benchmark_data import where_answers_are
+from vlmbench.api.model_opening import close_models
+from vlmbench.api.progress import AnswerProgress
+from vlmbench.api.runs import CompletedRun, RunRequest, run_benchmark
+from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
 from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, print_rows, stdout
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
@@ -39,19 +35,14 @@ from vlmbench.cli._shared.flags import (
     positive,
     seed,
 )
-from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
+from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
 from vlmbench.cli._shared.models import (
     add_decoding_arguments,
     add_devices_arguments,
     add_model_arguments,
-    close_models,
-    decoding_of,
-    open_model,
-    parts_of,
-    say_decoding,
+    model_of,
 )
-from vlmbench.cli._shared.progress import AnswerProgress
-from vlmbench.domain import Benchmark, Card, Model, Run, RunSpec
+from vlmbench.domain import Benchmark, Model, Run
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
@@ -179,8 +170,11 @@ def _run_one(
     """Run one benchmark and print it. A failure ends only this one, unless no model could be loaded."""
     name = benchmark.card.name
     try:
-        run, folder = run_benchmark(args, benchmark, models, progress)
-        return BenchmarkOutcome(name, present(run, folder, args, progress))
+        done = run_benchmark(request_of(args), benchmark, models, progress)
+        complain_of_cut(done)
+        if args.log:
+            log_run(args.log, done.folder)
+        return BenchmarkOutcome(name, present(done.run, done.folder, args, progress))
     except Exception as error:
         unopened = isinstance(error, (ModelError, UnknownName, UsageError)) and not models
         if len(args.bench) == 1 or unopened:
@@ -191,36 +185,32 @@ def _run_one(
         return BenchmarkOutcome(name, failure=str(error))
 
 
-def run_benchmark(
-    args: argparse.Namespace, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
-) -> tuple[Run, Path]:
-    """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
-    from vlmbench.engine.status import StatusFile
-    from vlmbench.evaluate import evaluate
-    from vlmbench.store import RunFolder
+def request_of(args: argparse.Namespace) -> RunRequest:
+    """The command line as a value."""
+    return RunRequest(
+        model=model_of(args),
+        data=data_of(args),
+        judge=judge_of(args),
+        rules=args.rules,
+        limit=args.limit,
+        seed=args.seed,
+        blind=args.blind,
+        prompt=args.prompt,
+        decoding=args.decoding,
+        max_new_tokens=args.max_new_tokens,
+        out=args.out,
+        fresh=args.fresh,
+        several=len(args.bench) > 1,
+    )
 
-    path = run_folder(args, benchmark.card.name)
-    with RunFolder(path, fresh=args.fresh) as folder, StatusFile(path, progress) as status:
-        table = open_benchmark(benchmark, args)
-        rows, joined = answered_rows(args, benchmark.card, table)
-        model = models.get(args.model) or _load(args, status)
-        models[args.model] = model
-        status.of(model)
-        judge = open_judge(args, folder.path, progress)
-        spec = spec_of(args, benchmark.card, model)
-        say_decoding(args, spec, progress)
-        run = evaluate(spec, benchmark, table, model, folder, status, judge, rows=rows, joined=joined)
-        from vlmbench.report.results import write_run_files
 
-        cut = write_run_files(run, folder.path)
-        if cut:
-            complain(
-                f"{len(cut)} cells are longer than Excel allows and are cut in the xlsx files "
-                f"(row {cut[0].index} first); responses.jsonl has them whole."
-            )
-    if args.log:
-        log_run(args.log, folder.path)
-    return run, folder.path
+def complain_of_cut(done: CompletedRun) -> None:
+    """Name the cells that Excel cannot hold whole."""
+    if done.cut:
+        complain(
+            f"{len(done.cut)} cells are longer than Excel allows and are cut in the xlsx files "
+            f"(row {done.cut[0].index} first); responses.jsonl has them whole."
+        )
 
 
 def present(run: Run, folder: Path, args: argparse.Namespace, progress: RunProgress) -> dict[str, Any]:
@@ -260,57 +250,6 @@ def say_gain(folder: Path, llm_base: Path | None, progress: RunProgress) -> None
     if gain is not None:
         write_json(twins(folder)[0] / GAIN, gain)
         progress.say(gain_line(gain))
-
-
-def run_folder(args: argparse.Namespace, benchmark: str) -> Path:
-    """`--out`, or runs/MODEL/BENCH; a blind run has a folder of its own."""
-    name = f"{benchmark}-blind" if args.blind else benchmark
-    if args.out is None:
-        return Path("runs") / folder_name(args.model) / name
-    return Path(args.out) if len(args.bench) == 1 else Path(args.out) / name
-
-
-def folder_name(model: str) -> str:
-    """A model's name as a folder name: its last path component, without special characters."""
-    served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
-    engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
-    last = (served[1] if served else path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    # The same weights answered by another engine are another run.
-    last += engine
-    return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
-
-
-def spec_of(args: argparse.Namespace, card: Card, model: Model) -> RunSpec:
-    """The run this command line asks for."""
-    style = args.prompt or model.style
-    return RunSpec(
-        model=args.model,
-        benchmark=card.name,
-        style=style,
-        decoding=decoding_of(args, style, card.family),
-        rules=args.rules,
-        seed=args.seed,
-        limit=args.limit,
-        blind=args.blind,
-    )
-
-
-def _load(args: argparse.Namespace, progress: RunProgress) -> Model:
-    started = time.perf_counter()
-    options = {
-        "device": args.device,
-        "dtype": args.dtype,
-        "batch_size": args.batch_size,
-        "trust_remote_code": args.trust_remote_code,
-        "requests_per_minute": args.rpm,
-        **parts_of(args),
-    }
-    model = open_model(args, options, progress)
-    reach = getattr(model, "reach", None)
-    if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
-        reach(progress.say)
-    progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
-    return model
 
 
 def log_run(tracker: str, folder: Path) -> None:

@@ -8,7 +8,7 @@ from open_rows import figures, only_sample, row
 from vlmbench.domain import RULE_SETS, ImageRef, Row
 from vlmbench.engine.scoring import score_under_all
 from vlmbench.errors import DataError
-from vlmbench.evaluate import read_samples
+from vlmbench.evaluation import read_samples
 from vlmbench.registry import load_benchmark
 
 OPEN = (

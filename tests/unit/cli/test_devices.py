@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 
-from vlmbench.cli._shared.models import requested_devices
+from vlmbench.api.model_opening import ModelOptions, requested_devices
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.errors import UsageError
 
@@ -63,19 +61,18 @@ def test_devices_are_counted_within_those_that_are_visible() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "named"),
+    ("options", "named"),
     [
-        ({"model": "openai:x@http://h/v1", "devices": "2"}, "devices of a server"),
-        ({"model": "demo", "tensor_parallel": 2}, "only vllm"),
-        ({"model": "demo", "devices": "2", "device": "cuda:1"}, "one device"),
+        (ModelOptions(name="openai:x@http://h/v1", devices="2"), "devices of a server"),
+        (ModelOptions(name="demo", tensor_parallel=2), "only vllm"),
+        (ModelOptions(name="demo", devices="2", device="cuda:1"), "one device"),
     ],
 )
-def test_models_that_cannot_use_them_say_so(flags: dict[str, object], named: str) -> None:
-    usual: dict[str, object] = {"devices": None, "nodes": None, "tensor_parallel": 1, "device": "auto"}
+def test_models_that_cannot_use_them_say_so(options: ModelOptions, named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        requested_devices(argparse.Namespace(**(usual | flags)))
+        requested_devices(options)
 
 
 def test_a_vllm_replica_may_have_several_devices() -> None:
-    args = argparse.Namespace(model="vllm:demo", devices="4", nodes=None, tensor_parallel=2, device="auto")
-    assert requested_devices(args) == Devices(count=2, tensor_parallel=2)
+    options = ModelOptions(name="vllm:demo", devices="4", tensor_parallel=2)
+    assert requested_devices(options) == Devices(count=2, tensor_parallel=2)

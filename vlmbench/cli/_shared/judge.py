@@ -1,36 +1,14 @@
-"""The judge of `run` and `score`: its flags, and opening it."""
+"""The judge of `run` and `score`: its flags, and what it has left open."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.flags import positive
-from vlmbench.domain import Model, Run
-from vlmbench.engine.status import RunProgress
-from vlmbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from vlmbench.engine.judging import Judge
-
-MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Prices of a million tokens, sent and received."""
-
-    sent: float
-    received: float
-
-    def __call__(self, prompt_tokens: int, new_tokens: int) -> float:
-        """What so many tokens cost."""
-        return (prompt_tokens * self.sent + new_tokens * self.received) / MILLION
+from vlmbench.domain import Run
 
 
 def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -> None:
@@ -75,21 +53,15 @@ def price(text: str) -> Price:
     return Price(sent, received)
 
 
-def open_judge(args: argparse.Namespace, log: Path | None, watch: RunProgress) -> Judge | None:
-    """The judge with its replies so far; None without `--judge`. `log` is a run folder or a file."""
-    if args.judge is None:
-        _refuse_lonely_flags(args)
-        return None
-    from vlmbench.engine.judge_log import JUDGE, JudgeLog
-    from vlmbench.engine.judging import Judge
-
-    model = _load(args.judge, args.judge_rpm, getattr(args, "device", "auto"))
-    facts: Mapping[str, object] = model.facts
-    if log is not None and log.is_dir():
-        log = log / JUDGE
-    replies = JudgeLog(log, args.judge, facts, fresh=getattr(args, "fresh", False))
-    return Judge(
-        model, replies, name=args.judge, limit=args.judge_limit, prices=args.judge_price, progress=watch
+def judge_of(args: argparse.Namespace) -> JudgeOptions:
+    """The flags of `add_judge_arguments` as a value."""
+    return JudgeOptions(
+        model=args.judge,
+        rpm=args.judge_rpm,
+        limit=args.judge_limit,
+        price=args.judge_price,
+        log=getattr(args, "judge_log", None),
+        device=getattr(args, "device", "auto"),
     )
 
 
@@ -108,18 +80,3 @@ def complain_of_judging(run: Run) -> None:
             f"{judging.not_asked} were beyond --judge-limit. Replies are kept; the same command asks "
             "the rest."
         )
-
-
-def _refuse_lonely_flags(args: argparse.Namespace) -> None:
-    for flag in ("judge_rpm", "judge_limit", "judge_price", "judge_log"):
-        if getattr(args, flag, None) is not None:
-            name = f"--{flag.replace('_', '-')}"
-            raise UsageError("is for a judge, and none is named.", key=name, fix="Add `--judge MODEL`.")
-
-
-@lru_cache(maxsize=1)
-def _load(spec: str, requests_per_minute: int | None, device: str) -> Model:
-    """One judge serves every benchmark of a command."""
-    from vlmbench.models.loading import load_model
-
-    return load_model(spec, device=device, requests_per_minute=requests_per_minute)

@@ -1,22 +1,12 @@
-"""Which model a verb asks, where it computes and how it decodes: the flags, and the model behind them."""
+"""Which model a verb asks, where it computes and how it decodes: the flags, and their value."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from vlmbench.api.model_opening import ModelOptions
 from vlmbench.cli._shared.flags import positive
-from vlmbench.domain import Decoding, Model, RunSpec
-from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
-from vlmbench.engine.status import RunProgress
-from vlmbench.errors import UsageError
-from vlmbench.prompts import prompt_style
-
-SHARDED = ("vllm",)
-"""Backends that can spread one replica over several accelerators."""
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,29 +55,6 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def decoding_of(args: argparse.Namespace, style: str, family: str) -> Decoding | None:
-    """The decoding that the flags ask for; None where it is the style's own."""
-    wording = prompt_style(style)
-    if args.decoding == "greedy" and not args.max_new_tokens:
-        return None
-    decoding = wording.decoding(family) if args.decoding == "greedy" else wording.published(family)
-    if args.max_new_tokens:
-        decoding = replace(decoding, max_new_tokens=args.max_new_tokens)
-    return replace(decoding, seed=args.seed) if decoding.do_sample else decoding
-
-
-def say_decoding(args: argparse.Namespace, spec: RunSpec, progress: RunProgress) -> None:
-    """One line where the run samples, or was asked to decode as published."""
-    decoding = spec.decoding
-    if decoding is not None and decoding.do_sample:
-        progress.say(
-            f"decoding as published with {spec.style}: sampling at temperature {decoding.temperature:g}, "
-            f"{decoding.num_beams} beams, at most {decoding.max_new_tokens} tokens, seed {decoding.seed}"
-        )
-    elif args.decoding == "published":
-        progress.say(f"decoding as published with {spec.style}: greedy, the default as well")
-
-
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     parser.add_argument(
@@ -116,62 +83,18 @@ def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def requested_devices(args: argparse.Namespace) -> Devices:
-    """The devices of this command line, refused where the model cannot use them."""
-    devices = devices_of(args.devices, args.nodes, args.tensor_parallel)
-    kind = args.model.partition(":")[0].lower()
-    if args.tensor_parallel > 1 and kind not in SHARDED:
-        raise UsageError(
-            "only vllm: models spread one replica over several accelerators.",
-            key="--tensor-parallel",
-            fix="`--devices N` makes N whole replicas.",
-        )
-    if devices.several and kind == "openai":
-        raise UsageError(
-            "vlmbench cannot choose the devices of a server.",
-            key="--devices",
-            fix="`--batch-size N` sends it N requests at a time.",
-        )
-    if devices.several and ":" in args.device:
-        raise UsageError(
-            f"`{args.device}` is one device.", key="--device", fix="Name them as in `--devices 0,2,3`."
-        )
-    return devices
-
-
-def open_model(args: argparse.Namespace, options: Mapping[str, Any], progress: RunProgress) -> Model:
-    """The model in this process, or replicas of it in several; `progress` learns of their workers."""
-    devices = requested_devices(args)
-    options = dict(options)
-    if devices.tensor_parallel > 1:
-        options["tensor_parallel"] = devices.tensor_parallel
-    if devices.several:
-        from vlmbench.engine.cluster.model import open_cluster
-
-        return open_cluster(
-            args.model,
-            devices,
-            options,
-            say=progress.say,
-            opened=getattr(progress, "of", _ignore),
-            deadline=float(args.hung_after),
-        )
-    from vlmbench.models.loading import load_model
-
-    if devices.indices:
-        # Before torch is imported: it reads the variable once.
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible(devices.indices)
-        options["device"] = "cuda" if args.device == "auto" else args.device
-    return load_model(args.model, **options)
-
-
-def _ignore(_model: object) -> None:
-    """Only a run with a status file shows its workers."""
-
-
-def close_models(models: Iterable[Model]) -> None:
-    """End the processes that models have started."""
-    for model in models:
-        close = getattr(model, "close", None)
-        if close is not None:
-            close()
+def model_of(args: argparse.Namespace) -> ModelOptions:
+    """The flags about the model as a value."""
+    return ModelOptions(
+        name=args.model,
+        device=args.device,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        trust_remote_code=args.trust_remote_code,
+        rpm=args.rpm,
+        devices=args.devices,
+        nodes=args.nodes,
+        tensor_parallel=args.tensor_parallel,
+        hung_after=args.hung_after,
+        **parts_of(args),
+    )

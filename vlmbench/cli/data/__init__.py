@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks, open_file
+from vlmbench.api.benchmark_data import open_file
+from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks
 from vlmbench.cli._shared.console import print_json, print_line
 from vlmbench.cli._shared.flags import (
     add_data_arguments,

@@ -13,20 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlmbench.cli._shared.benchmarks import (
-    add_answers_argument,
-    answered_rows,
-    find_benchmark,
-    open_benchmark,
-    open_file,
-    where_answers_are,
-)
+from vlmbench.api.benchmark_data import where_answers_are
+from vlmbench.api.progress import AnswerProgress
+from vlmbench.api.scoring import ScoreRequest, name_of, score_predictions
+from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
 from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, stdout
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
@@ -35,15 +30,10 @@ from vlmbench.cli._shared.flags import (
     add_plugin_argument,
     add_rules_argument,
 )
-from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, open_judge
-from vlmbench.cli._shared.progress import AnswerProgress
-from vlmbench.domain import Benchmark, Card, Response, Run, RunSpec, Sample
-from vlmbench.errors import DataError, UsageError
+from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
+from vlmbench.domain import Benchmark, Run
+from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
-
-if TYPE_CHECKING:
-    from vlmbench.engine.judgments import Judgments
-    from vlmbench.predictions import Predictions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Score and print."""
     benchmark = find_benchmark(args, args.bench)
-    run = score_file(args, benchmark)
+    run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
     if args.rows:
         _write_lines(args.rows, (asdict(s) for scores in run.scores.values() for s in scores))
     if args.groups:
@@ -98,39 +88,25 @@ def execute(args: argparse.Namespace) -> int:
     return _print(args, benchmark, run)
 
 
-def score_file(args: argparse.Namespace, benchmark: Benchmark) -> Run:
-    """The predictions as a run."""
-    from vlmbench.engine.asking import RunPlan
-    from vlmbench.evaluate import left_out, read_samples, scored_run
-
-    card = benchmark.card
-    table = open_file(card, args.data) if args.data else open_benchmark(benchmark, args)
-    rows, joined = answered_rows(args, card, table, to_ask=False)
-    rows = list(rows)
-    refuse_rows_without_options(card, benchmark.samples(rows), table.path)
-    samples = read_samples(benchmark, table, rows, to_ask=False)
-    if card.answers and not any(sample.references for sample in samples):
-        raise DataError(
-            "this file has no answers to compare with: the column `answer` is missing or empty.",
-            file=table.path,
-        )
-    predictions = read_predictions(args, card, samples)
-    spec = RunSpec(model=name_of(args.predictions), benchmark=card.name, style="unknown", rules=args.rules)
-    asked = predictions.samples
-    plan = RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="")
-    judgments = stored_judgments(args, card, samples, predictions.texts)
-    facts = {"dataset": {"md5": table.md5}, "predictions": predictions.facts(), **left_out(benchmark, table)}
-    return scored_run(
-        spec,
-        benchmark,
-        table.columns,
-        plan,
-        {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
-        facts=facts,
-        judge=open_judge(args, args.judge_log, AnswerProgress()),
-        judgments=judgments,
-        joined=joined,
+def request_of(args: argparse.Namespace) -> ScoreRequest:
+    """The command line as a value."""
+    return ScoreRequest(
+        predictions=args.predictions,
+        name=name_of(args.predictions),
+        data=data_of(args),
+        judge=judge_of(args),
+        judgments=args.judgments,
+        rules=args.rules,
+        allow_missing=args.allow_missing,
+        plugins=tuple(args.plugin),
     )
+
+
+def _note(args: argparse.Namespace) -> Callable[[str], None]:
+    """One line on stderr names the format that was recognised, where tables are printed."""
+    if args.format == "json":
+        return lambda _line: None
+    return lambda line: complain(f"{visible(line, 2000)}.")
 
 
 def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
@@ -198,53 +174,3 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
     make_folder(path.parent)
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def read_predictions(args: argparse.Namespace, card: Card, samples: Sequence[Sample]) -> Predictions:
-    """The predictions; one line on stderr names the format that was recognised."""
-    from vlmbench.predictions import read
-
-    found = read(args.predictions, samples, card, partial(cards, args), allow_missing=args.allow_missing)
-    if args.format != "json":
-        complain(f"{visible(found.line(), 2000)}.")
-    return found
-
-
-def stored_judgments(
-    args: argparse.Namespace, card: Card, samples: Sequence[Sample], texts: Mapping[str, str]
-) -> Judgments | None:
-    """The verdicts of `--judgments`, matched with these answers; None without the flag."""
-    if args.judgments is None:
-        return None
-    from vlmbench.predictions.judgments import read_judgments
-
-    partly = args.allow_missing or args.judge is not None
-    return read_judgments(args.judgments, samples, card, partial(cards, args), texts, partly=partly)
-
-
-def cards(args: argparse.Namespace) -> list[Card]:
-    """Every benchmark's card, to name the benchmark that a wrong file belongs to."""
-    from vlmbench.registry import Registry
-
-    return [benchmark.card for benchmark in Registry(args.plugin).benchmarks.values()]
-
-
-def name_of(path: Path) -> str:
-    """The model's name in the results: that of the folder or file."""
-    return path.resolve().name if path.is_dir() else path.stem
-
-
-def refuse_rows_without_options(card: Card, samples: Iterable[Sample], path: Path) -> None:
-    """Raise DataError for multiple-choice questions without options: nothing else can score them."""
-    if card.family != "multiple-choice":
-        return
-    bare = [sample.id for sample in samples if sample.problem and not sample.choices]
-    if bare:
-        from vlmbench.predictions.files import listed
-
-        rows = "1 row has" if len(bare) == 1 else f"{len(bare)} rows have"
-        raise DataError(
-            f"{rows} no options, and {card.name} is multiple choice: index {listed(bare)}.",
-            file=path,
-            fix="Fill the columns A, B, … of these rows, or take the rows out.",
-        )

@@ -58,15 +58,17 @@ def evaluate(
     *,
     rows: Iterable[Row] | None = None,
     joined: Joined | None = None,
+    command: Sequence[str] | None = None,
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets.
 
-    `rows` are the table's rows with the answers of another file; `joined` counts what was joined.
+    `rows` are the table's rows with the answers of another file; `joined` counts what was joined. `command`
+    is recorded; None: this process's command line.
     """
     samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
-    folder.lock_to(spec, facts, sitting())
+    folder.lock_to(spec, facts, sitting(command))
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, progress)
     folder.finish([s.id for s in samples], folder.responses())
@@ -143,11 +145,12 @@ def left_out(benchmark: Benchmark, table: Table) -> dict[str, Any]:
     return {"left out": count} if count or (benchmark.card.circular and counting) else {}
 
 
-def sitting() -> dict[str, Any]:
+def sitting(command: Sequence[str] | None = None) -> dict[str, Any]:
     """When, where and with what this sitting runs. Recorded, never compared."""
+    typed = [Path(sys.argv[0]).name, *sys.argv[1:]]
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": typed if command is None else list(command),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),

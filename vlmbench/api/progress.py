@@ -9,8 +9,8 @@ from vlmbench.progress import Progress
 class AnswerProgress:
     """Draws what the engine reports as `RunProgress`: rows answered, and how many of them are errors."""
 
-    def __init__(self) -> None:
-        self._progress = Progress("answering", "rows")
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._progress = Progress("answering", "rows", quiet=quiet)
         self._done = self._errors = 0
 
     def say(self, text: str) -> None:

@@ -1,0 +1,131 @@
+"""A benchmark by name; its file, found, verified and opened, with answers that were published elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
+from vlmbench.errors import DataError
+
+if TYPE_CHECKING:
+    from vlmbench.data.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """Where a benchmark's file is, and what stands in for it."""
+
+    data_dir: Path | None = None
+    """Searched first."""
+    accept_local_data: bool = False
+    """Take a local file although its checksum is not the published one."""
+    file: Path | None = None
+    """Take this file as the benchmark's, whatever its checksum."""
+    answers: Path | None = None
+    """A TSV or JSON with the answers that the benchmark's own file lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedData:
+    """A benchmark's table and its rows, with the answers of another file where one was named."""
+
+    table: Table
+    rows: Iterable[Row]
+    joined: Joined | None
+    """None: no other file was named."""
+
+
+def find_benchmarks(
+    names: Sequence[str], plugins: Sequence[Path] = (), *, in_rotations: bool = False
+) -> list[Benchmark]:
+    """The benchmarks of these names, plugins included; every rotation of their options on request."""
+    from vlmbench.registry import Registry, circular
+
+    registry = Registry(plugins)
+    found = [registry.benchmark(name) for name in names]
+    return [circular(b) for b in found] if in_rotations else found
+
+
+def open_data(benchmark: Benchmark, options: DataOptions, *, to_ask: bool = True) -> OpenedData:
+    """The file, verified and opened, and its rows; to score answers, a broken picture is no problem."""
+    table = open_benchmark(benchmark, options)
+    rows, joined = _answered_rows(benchmark.card, table, options, to_ask=to_ask)
+    return OpenedData(table, rows, joined)
+
+
+def open_benchmark(benchmark: Benchmark, options: DataOptions) -> Table:
+    """The benchmark's file, found, verified and opened."""
+    from vlmbench.data.locate import require_file
+
+    file, data_dir, accepted = benchmark.card.file, options.data_dir, options.accept_local_data
+    path = options.file or require_file(file, data_dir, accept_changed=accepted)
+    return open_file(benchmark.card, path)
+
+
+def open_file(card: Card, path: Path) -> Table:
+    """A file in the layout of this benchmark."""
+    from vlmbench.data.table import open_table
+
+    return open_table(path, need_integer_index=card.circular)
+
+
+def _answered_rows(
+    card: Card, table: Table, options: DataOptions, *, to_ask: bool
+) -> tuple[Iterable[Row], Joined | None]:
+    """The rows with the answers of the other file; without one, as they are in their own."""
+    from vlmbench.answers.joined import join_answers, join_by_id
+    from vlmbench.data.answer_key import read_key
+
+    ours = table.rows(to_ask=to_ask)
+    if options.answers is None:
+        return ours, None
+    path = _find(options.answers, card, options.data_dir)
+    if path.suffix.lower() == ".json":
+        rows, joined = join_by_id(ours, read_key(path), circular=card.circular, source=path.name)
+    else:
+        others = open_file(card, path)
+        if "answer" not in others.columns:
+            raise _no_answers(path, card)
+        rows, joined = join_answers(ours, others.rows(to_ask=False), circular=card.circular, source=path.name)
+    if not joined.rows + joined.own:
+        reasons = ", ".join(f"{why} ({count})" for why, count in joined.not_joined.items())
+        raise DataError(
+            f"this file answers none of the {joined.of_questions} questions of {table.path.name}: {reasons}.",
+            file=path,
+            fix="Check that it belongs to this benchmark and has the same language.",
+        )
+    return rows, joined
+
+
+def where_answers_are(card: Card) -> str | None:
+    """How to score a benchmark whose answers were published in another file; None where they are withheld."""
+    if card.answers_file is None:
+        return None
+    name = card.answers_file.name
+    return f"the answers were published in {name}: add `--answers {name}` to score them"
+
+
+def _find(named: Path, card: Card, data_dir: Path | None) -> Path:
+    """The file of that path; a bare name is looked for where benchmark files are."""
+    from vlmbench.data.locate import find_file, folders
+
+    if named.is_file():
+        return named
+    bare = named.parent == Path()
+    found = find_file(DataFile(name=named.name), data_dir) if bare else None
+    if found is not None:
+        return found
+    searched = f" here or in {', '.join(map(str, folders(data_dir)))}" if bare else ""
+    raise DataError(f"there is no such file{searched}.", file=named, fix=_how_to_get(named.name, card))
+
+
+def _no_answers(path: Path, card: Card) -> DataError:
+    return DataError("this file has no column `answer` either.", file=path, fix=_how_to_get(path.name, card))
+
+
+def _how_to_get(name: str, card: Card) -> str | None:
+    file = card.answers_file
+    return f"The file with the answers is at {file.url}." if file and file.url and file.name == name else None

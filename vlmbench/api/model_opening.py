@@ -1,0 +1,124 @@
+"""Which model answers and where it computes, as a value, and the model behind it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vlmbench.domain import Model
+from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
+from vlmbench.engine.status import RunProgress
+from vlmbench.errors import UsageError
+
+SHARDED = ("vllm",)
+"""Backends that can spread one replica over several accelerators."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """A model by name, how it is loaded, and on how many devices. The defaults are the command line's."""
+
+    name: str
+    """What follows `--model`."""
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | Literal["auto"] = "auto"
+    trust_remote_code: bool = False
+    rpm: int | None = None
+    """Requests a minute, for a server."""
+    llm: str | None = None
+    vision: str | None = None
+    template: str | None = None
+    recipe: str | None = None
+    devices: str | None = None
+    nodes: str | None = None
+    tensor_parallel: int = 1
+    hung_after: float = 900.0
+    """Seconds without an answer after which a worker is replaced."""
+
+    def for_loading(self) -> dict[str, Any]:
+        """The options of `load_model`."""
+        parts = {"llm": self.llm, "vision": self.vision, "template": self.template, "recipe": self.recipe}
+        return {
+            "device": self.device,
+            "dtype": self.dtype,
+            "batch_size": self.batch_size,
+            "trust_remote_code": self.trust_remote_code,
+            "requests_per_minute": self.rpm,
+            **{name: value for name, value in parts.items() if value is not None},
+        }
+
+
+def requested_devices(options: ModelOptions) -> Devices:
+    """The devices, refused where the model cannot use them."""
+    devices = devices_of(options.devices, options.nodes, options.tensor_parallel)
+    kind = options.name.partition(":")[0].lower()
+    if options.tensor_parallel > 1 and kind not in SHARDED:
+        raise UsageError(
+            "only vllm: models spread one replica over several accelerators.",
+            key="--tensor-parallel",
+            fix="`--devices N` makes N whole replicas.",
+        )
+    if devices.several and kind == "openai":
+        raise UsageError(
+            "vlmbench cannot choose the devices of a server.",
+            key="--devices",
+            fix="`--batch-size N` sends it N requests at a time.",
+        )
+    if devices.several and ":" in options.device:
+        raise UsageError(
+            f"`{options.device}` is one device.", key="--device", fix="Name them as in `--devices 0,2,3`."
+        )
+    return devices
+
+
+def open_model(options: ModelOptions, progress: RunProgress) -> Model:
+    """The model, reached and ready; `progress` shows how long it took and learns of its workers."""
+    started = time.perf_counter()
+    model = _open(options, progress)
+    reach = getattr(model, "reach", None)
+    if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
+        reach(progress.say)
+    progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
+    return model
+
+
+def _open(options: ModelOptions, progress: RunProgress) -> Model:
+    """The model in this process, or replicas of it in several."""
+    devices = requested_devices(options)
+    loading = options.for_loading()
+    if devices.tensor_parallel > 1:
+        loading["tensor_parallel"] = devices.tensor_parallel
+    if devices.several:
+        from vlmbench.engine.cluster.model import open_cluster
+
+        return open_cluster(
+            options.name,
+            devices,
+            loading,
+            say=progress.say,
+            opened=getattr(progress, "of", _ignore),
+            deadline=float(options.hung_after),
+        )
+    from vlmbench.models.loading import load_model
+
+    if devices.indices:
+        # Before torch is imported: it reads the variable once.
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible(devices.indices)
+        loading["device"] = "cuda" if options.device == "auto" else options.device
+    return load_model(options.name, **loading)
+
+
+def _ignore(_model: object) -> None:
+    """Only a run with a status file shows its workers."""
+
+
+def close_models(models: Iterable[Model]) -> None:
+    """End the processes that models have started."""
+    for model in models:
+        close = getattr(model, "close", None)
+        if close is not None:
+            close()

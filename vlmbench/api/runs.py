@@ -1,0 +1,153 @@
+"""One run from values: locate and open the data, load the model, lock the folder, evaluate, write the files.
+
+    request = RunRequest(model=ModelOptions(name="demo"), limit=50)
+    done = run_benchmark(request, benchmark, models={}, progress=SilentProgress())
+    done.run.metrics["strict"][0], done.folder
+
+`vlmbench run` and `vlmbench.evaluate` both call `run_benchmark`, so each continues what the other began.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vlmbench.api.benchmark_data import DataOptions, open_data
+from vlmbench.api.judge import JudgeOptions, open_judge
+from vlmbench.api.model_opening import ModelOptions, open_model
+from vlmbench.domain import Benchmark, Card, Decoding, Model, RuleSet, Run, RunSpec
+from vlmbench.engine.status import RunProgress
+from vlmbench.prompts import prompt_style
+
+if TYPE_CHECKING:
+    from vlmbench.data.table import Table
+    from vlmbench.report.exports.sheets import CutCell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is asked of a model, apart from the benchmark. The defaults are those of `vlmbench run`."""
+
+    model: ModelOptions
+    data: DataOptions = field(default_factory=DataOptions)
+    judge: JudgeOptions = field(default_factory=JudgeOptions)
+    rules: RuleSet = "strict"
+    limit: int | None = None
+    seed: int = 0
+    blind: bool = False
+    prompt: str | None = None
+    """A prompt style; None: the model family's."""
+    decoding: Literal["greedy", "published"] = "greedy"
+    max_new_tokens: int | None = None
+    out: Path | None = None
+    fresh: bool = False
+    several: bool = False
+    """Several benchmarks share `out`, so each has a folder of its own in it."""
+    command: Sequence[str] | None = None
+    """What run.json records as the command; None: this process's command line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedRun:
+    """A run whose files are written."""
+
+    run: Run
+    folder: Path
+    table: Table
+    cut: tuple[CutCell, ...]
+    """Cells cut at Excel's limit in the xlsx files."""
+
+
+def run_benchmark(
+    request: RunRequest, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
+) -> CompletedRun:
+    """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
+    from vlmbench.engine.status import StatusFile
+    from vlmbench.evaluation import evaluate
+    from vlmbench.store import RunFolder
+
+    path = run_folder(request, benchmark.card.name)
+    with RunFolder(path, fresh=request.fresh) as folder, StatusFile(path, progress) as status:
+        data = open_data(benchmark, request.data)
+        name = request.model.name
+        model = models.get(name) or open_model(request.model, status)
+        models[name] = model
+        status.of(model)
+        judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
+        spec = spec_of(request, benchmark.card, model)
+        _say_decoding(request, spec, progress)
+        run = evaluate(
+            spec,
+            benchmark,
+            data.table,
+            model,
+            folder,
+            status,
+            judge,
+            rows=data.rows,
+            joined=data.joined,
+            command=request.command,
+        )
+        from vlmbench.report.results import write_run_files
+
+        cut = write_run_files(run, folder.path)
+    return CompletedRun(run=run, folder=folder.path, table=data.table, cut=cut)
+
+
+def run_folder(request: RunRequest, benchmark: str) -> Path:
+    """`out`, or runs/MODEL/BENCH; a blind run has a folder of its own."""
+    name = f"{benchmark}-blind" if request.blind else benchmark
+    if request.out is None:
+        return Path("runs") / folder_name(request.model.name) / name
+    return request.out / name if request.several else request.out
+
+
+def folder_name(model: str) -> str:
+    """A model's name as a folder name: its last path component, without special characters."""
+    served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
+    engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
+    last = (served[1] if served else path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    # The same weights answered by another engine are another run.
+    last += engine
+    return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
+
+
+def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
+    """The run that is asked for."""
+    style = request.prompt or model.style
+    return RunSpec(
+        model=request.model.name,
+        benchmark=card.name,
+        style=style,
+        decoding=_decoding_of(request, style, card.family),
+        rules=request.rules,
+        seed=request.seed,
+        limit=request.limit,
+        blind=request.blind,
+    )
+
+
+def _decoding_of(request: RunRequest, style: str, family: str) -> Decoding | None:
+    """The decoding that is asked for; None where it is the style's own."""
+    wording = prompt_style(style)
+    if request.decoding == "greedy" and not request.max_new_tokens:
+        return None
+    decoding = wording.decoding(family) if request.decoding == "greedy" else wording.published(family)
+    if request.max_new_tokens:
+        decoding = replace(decoding, max_new_tokens=request.max_new_tokens)
+    return replace(decoding, seed=request.seed) if decoding.do_sample else decoding
+
+
+def _say_decoding(request: RunRequest, spec: RunSpec, progress: RunProgress) -> None:
+    """One line where the run samples, or was asked to decode as published."""
+    decoding = spec.decoding
+    if decoding is not None and decoding.do_sample:
+        progress.say(
+            f"decoding as published with {spec.style}: sampling at temperature {decoding.temperature:g}, "
+            f"{decoding.num_beams} beams, at most {decoding.max_new_tokens} tokens, seed {decoding.seed}"
+        )
+    elif request.decoding == "published":
+        progress.say(f"decoding as published with {spec.style}: greedy, the default as well")
