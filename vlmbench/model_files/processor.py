@@ -33,12 +33,19 @@ def load_processor(
     # Any error of transformers here means that the folder's files do not fit together.
     except Exception as error:
         raise _explained(error, folder) from error
+    return completed(processor, config, folder, template=template)
+
+
+def completed(processor: Any, config: Any, folder: Path | None, *, template: str | None = None) -> Any:
+    """The same processor with what it lacks; `folder` None: it was not read from one."""
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or not hasattr(processor, "image_processor"):
         raise ModelError(
             f"the processor is a {type(processor).__name__}, which does not read text and pictures.",
-            file=_where(folder),
-            fix="Copy processor_config.json or preprocessor_config.json from the model's source.",
+            file=folder and _where(folder),
+            fix="Copy processor_config.json or preprocessor_config.json from the model's source."
+            if folder
+            else "Load one with transformers' `AutoProcessor.from_pretrained`.",
         )
     _find_template(processor, folder, config, template)
     _complete_llava(processor, config)
@@ -111,7 +118,7 @@ def _part(name: str, folder: Path, trust_remote_code: bool) -> Any:
     return auto.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
-def _find_template(processor: Any, folder: Path, config: Any, wanted: str | None) -> None:
+def _find_template(processor: Any, folder: Path | None, config: Any, wanted: str | None) -> None:
     if wanted is not None:
         processor.chat_template = chat_template(template_named(wanted))
     if getattr(processor, "chat_template", None) is None:
@@ -120,8 +127,13 @@ def _find_template(processor: Any, folder: Path, config: Any, wanted: str | None
         raise _no_template(folder, processor, config)
 
 
-def _no_template(folder: Path, processor: Any, config: Any) -> ModelError:
-    """The error for a folder without a chat template; it names the flag for its family's."""
+def _no_template(folder: Path | None, processor: Any, config: Any) -> ModelError:
+    """The error where there is no chat template; for a folder it names the flag for its family's."""
+    if folder is None:
+        return ModelError(
+            "the processor has no chat template, so it is unknown how this model has to be prompted.",
+            fix="Set `processor.chat_template`.",
+        )
     text = config.get_text_config(decoder=True).to_dict()
     guess = family_template(str(text.get("model_type")), processor.tokenizer.get_vocab())
     hint = f"--template {guess} uses its family's." if guess else "--template NAME names one."

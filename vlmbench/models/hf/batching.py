@@ -287,6 +287,8 @@ def starting_budget(model: Any) -> int:
     if model.device.type != "cuda":
         return CPU_TOKENS
     free, _ = torch.cuda.mem_get_info(model.device)
+    # What training has freed, torch keeps for itself; the device does not count it as free.
+    free += torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
     each = bytes_per_token(model.config.get_text_config(decoder=True), model.dtype.itemsize)
     return max(1, min(MOST_TOKENS, int(0.8 * free) // each))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,8 +40,8 @@ class Completion:
 class Generator:
     """A loaded model and its processor, answering one batch at a time by the model's own `generate`."""
 
-    def __init__(self, model: Any, processor: Any) -> None:
-        self.model, self._processor = model, processor
+    def __init__(self, model: Any, processor: Any, *, trainable: bool = False) -> None:
+        self.model, self._processor, self._trainable = model, processor, trainable
         self.settings = checkpoint_settings(model, processor.tokenizer)
         self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
         _install(self.settings, model)
@@ -49,6 +50,15 @@ class Generator:
     def is_steered(self) -> bool:
         """Whether the checkpoint forbids or forces tokens, which only `generate` knows how to do."""
         return any(name in self.settings for name in STEERING)
+
+    def without_grad(self) -> AbstractContextManager[None]:
+        """Inference mode; of a model that goes on training only `no_grad`.
+
+        A tensor that a module keeps from inference mode (a cast weight) cannot take part in a backward pass.
+        """
+        import torch
+
+        return torch.no_grad() if self._trainable else torch.inference_mode()
 
     def answers(
         self,
@@ -88,7 +98,7 @@ class Generator:
 
         if decoding.do_sample:
             torch.manual_seed(seed)
-        with quiet(), torch.inference_mode():
+        with quiet(), self.without_grad():
             inputs = self._encode(texts, pictures)
             encoded = sum(map(bool, pictures))
             # Beams repeat what they are given in ways of their own.

@@ -29,9 +29,7 @@ class GroupedGenerator:
         return self._plain.guarded(lambda: self._answers(units, decoding))
 
     def _answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
-        import torch
-
-        with quiet(), torch.inference_mode():
+        with quiet(), self._plain.without_grad():
             grown = self._grow(units, decoding.max_new_tokens)
         return [
             self._plain.answer(grown[row][place], len(ids))

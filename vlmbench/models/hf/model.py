@@ -89,10 +89,12 @@ class HfModel:
         processor: Any,
         renderer: Renderer,
         rows: int | None,
+        *,
+        keeps_training: bool = False,
     ) -> None:
         self._name, self._files = name, files
         self._weights, self._processor, self._renderer = weights, processor, renderer
-        self._generator = Generator(weights, processor)
+        self._generator = Generator(weights, processor, trainable=keeps_training)
         self._grouped = GroupedGenerator(self._generator)
         can_share = takes_trees(weights) and not self._generator.is_steered
         self._sharer = Sharer(weights, processor, renderer.marks) if can_share else None

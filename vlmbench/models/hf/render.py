@@ -22,9 +22,9 @@ class Renderer:
     character, so that nothing takes it for a picture.
     """
 
-    def __init__(self, processor: Any, folder: Path) -> None:
+    def __init__(self, processor: Any, folder: Path | None) -> None:
         self._processor = processor
-        self._file = folder / "chat_template.jinja"
+        self._file = folder and folder / "chat_template.jinja"
         self._marks: dict[str, int] = {}
         self._marks = self._find_marks()
         self._reserved = sorted({*self._marks, *self._own_tokens()}, key=len, reverse=True)
