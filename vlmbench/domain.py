@@ -34,6 +34,8 @@ class DataFile:
     """Accepted checksums, the current one first; empty when none was ever published."""
     bundled: bool = False
     """Shipped inside vlmbench (the synthetic sets)."""
+    command: str = ""
+    """What downloads it, where that is not `vlmbench data get`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,11 @@ def download(
     return target
 
 
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids downloads."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _lock_of(target: Path) -> Path:
     name = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:24]
     return home_folder() / "locks" / f"{name}.lock"
@@ -155,7 +160,7 @@ def _address(file: DataFile, into: Path) -> str:
     """Where the file is fetched from; a DataError when nothing may be."""
     if file.url is None:
         raise DataError("no address is known for it.", file=file.name, fix=f"Put it into {into} yourself.")
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if is_offline():
         why = f"HF_HUB_OFFLINE is set, so nothing is downloaded. It comes from {file.url}."
         raise DataError(why, file=file.name, fix=f"Unset it, or put the file into {into} yourself.")
     url, endpoint = file.url, os.environ.get("HF_ENDPOINT", "").rstrip("/")

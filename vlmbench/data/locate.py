@@ -63,7 +63,7 @@ def checksum_state(file: DataFile, path: Path) -> ChecksumState:
 
 def get_command(file: DataFile) -> str:
     """The command that downloads this file."""
-    return f"vlmbench data get {Path(file.name).stem}"
+    return file.command or f"vlmbench data get {Path(file.name).stem}"
 
 
 def _candidates(file: DataFile, data_dir: Path | None) -> Iterator[Path]:

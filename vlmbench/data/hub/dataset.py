@@ -1,0 +1,160 @@
+"""A split of a hub's dataset as files on this machine, which come when they are asked for.
+
+    dataset = open_hub_dataset(parse_hub_reference("hf:OWNER/NAME/test"))
+    for shard in dataset.shards():
+        ...                              # stop early, and the rest is never downloaded
+
+VLMBENCH_HOME/hub keeps which commit a reference stood for and which files belong to it: with a commit as
+the revision, or without a network, later uses ask nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vlmbench.data.disk import home_folder
+from vlmbench.data.hub.files import Hub, HubFile, HubUnreachable, Report, is_whole
+from vlmbench.data.hub.layout import CARDS, find_split, read_card
+from vlmbench.data.hub.reference import HubReference
+from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_file
+from vlmbench.files.json_files import object_or_none
+from vlmbench.progress import Progress
+
+_VERSION = 1
+"""Raise it when the rules of `layout` change; what was found under older ones is looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """One split at one commit."""
+
+    reference: HubReference
+    commit: str
+    config: str
+    format: str
+    """parquet, arrow, json, csv, imagefolder or webdataset."""
+    files: tuple[HubFile, ...]
+    """In the order in which the rows are read."""
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of the contents: equal where names and bytes of the files are, whatever the commit."""
+        listed = [[file.path, file.size, file.digest] for file in self.files]
+        return hashlib.sha256(json.dumps([self.format, listed]).encode()).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    def shards(self, *, quiet: bool = False) -> Iterator[Path]:
+        """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it."""
+        with Progress(f"downloading {self.reference}", "MB", total=self.size / 1e6, quiet=quiet) as progress:
+            done = before = 0
+            for file in self.files:
+                came = 0
+
+                def report(n: int) -> None:
+                    nonlocal came
+                    came += n
+                    progress.update((before + came) / 1e6)  # noqa: B023 - called before the next file only
+
+                yield self._fetch(file, report)
+                done += file.size
+                before = done
+
+    def fetch(self, file: HubFile) -> Path:
+        """One file of the split, such as a picture that another file names."""
+        return self._fetch(file, lambda _: None)
+
+    def _fetch(self, file: HubFile, report: Report) -> Path:
+        hub = _hub(self.reference)
+        for again in (False, True):
+            path = hub.fetch(self.reference, self.commit, file, again=again, report=report)
+            if is_whole(path, file):
+                return path
+        raise DataError(
+            f"{file.path} of {self.reference} is broken: its bytes are not those that the hub lists "
+            f"({file.digest or file.size}), after a second download too.",
+            file=path,
+            fix="Try again later; if it stays so, tell the dataset's owner.",
+        )
+
+
+def open_hub_dataset(reference: HubReference, *, quiet: bool = False) -> HubDataset:
+    """Find the split's files without downloading them; a UserError says what is wrong with the reference."""
+    known = _recall(reference)
+    if known is not None and reference.names_a_commit:
+        return known
+    hub = _hub(reference)
+    try:
+        commit = hub.commit(reference)
+    except HubUnreachable:
+        if known is None:
+            raise
+        Progress(quiet=quiet).say(
+            f"{reference}: the hub cannot be asked now; this is commit {known.commit[:12]} of the last use"
+        )
+        return known
+    if known is not None and known.commit == commit:
+        return known
+    found = _look(hub, reference, commit)
+    _remember(found)
+    return found
+
+
+def _look(hub: Hub, reference: HubReference, commit: str) -> HubDataset:
+    listed = {file.path: file for file in hub.files(reference, commit)}
+    texts = {
+        name: hub.fetch(reference, commit, listed[name], again=False, report=lambda _: None).read_text(
+            "utf-8", "replace"
+        )
+        for name in CARDS
+        if name in listed
+    }
+    split = find_split(reference, list(listed), read_card(texts))
+    return HubDataset(
+        reference, commit, split.config, split.format, tuple(listed[path] for path in split.files)
+    )
+
+
+def _hub(reference: HubReference) -> Hub:
+    if reference.hub == "hf":
+        from vlmbench.data.hub.huggingface import HuggingFace
+
+        return HuggingFace()
+    from vlmbench.data.hub.modelscope import ModelScope
+
+    return ModelScope()
+
+
+def _note(reference: HubReference) -> Path:
+    name = hashlib.sha256(str(reference).encode()).hexdigest()[:24]
+    return home_folder() / "hub" / f"{name}.json"
+
+
+def _recall(reference: HubReference) -> HubDataset | None:
+    note = object_or_none(_note(reference))
+    if note is None or note.get("version") != _VERSION or note.get("reference") != str(reference):
+        return None
+    try:
+        files = tuple(HubFile(**file) for file in note["files"])
+        return HubDataset(reference, note["commit"], note["config"], note["format"], files)
+    except (KeyError, TypeError):  # damaged: look again
+        return None
+
+
+def _remember(dataset: HubDataset) -> None:
+    note = _note(dataset.reference)
+    document = asdict(dataset) | {"version": _VERSION, "reference": str(dataset.reference)}
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(note) as aside:
+            aside.write_text(json.dumps(document), "utf-8")
+    except OSError:  # a full or read-only disk costs time, not correctness
+        return

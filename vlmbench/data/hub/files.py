@@ -1,0 +1,69 @@
+"""A file as a hub lists it, the errors of hubs, and what a hub can do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vlmbench.data.disk import file_digest
+from vlmbench.data.hub.reference import HubReference
+from vlmbench.errors import DataError
+
+Report = Callable[[int], None]
+"""Takes the number of bytes that came since it was last called; negative where some came in vain."""
+
+
+class HubUnreachable(DataError):
+    """The hub cannot be asked now; what was downloaded before may be good enough."""
+
+
+def offline(reference: HubReference) -> HubUnreachable:
+    """The error of a dataset that HF_HUB_OFFLINE keeps away."""
+    return HubUnreachable(
+        f"{reference} was not downloaded to this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
+        fix="Unset it for the first use; later ones need no network.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a repository."""
+
+    path: str
+    size: int
+    digest: str
+    """`sha256:…`, `git:…` (the SHA-1 of git's blob), or empty where the hub lists none."""
+
+
+class Hub(Protocol):
+    """What one hub does for a dataset. Each method raises a DataError that says what to do."""
+
+    def commit(self, reference: HubReference) -> str:
+        """What the revision stands for now."""
+
+    def files(self, reference: HubReference, commit: str) -> Sequence[HubFile]:
+        """Every file of the repository at a commit."""
+
+    def fetch(
+        self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
+    ) -> Path:
+        """The file on this machine, downloaded unless it is here; with `again` downloaded anyway."""
+
+
+def is_whole(path: Path, file: HubFile) -> bool:
+    """Whether the bytes on the disk are those that the hub lists."""
+    if path.stat().st_size != file.size:
+        return False
+    kind, _, digest = file.digest.partition(":")
+    if kind == "sha256":
+        return file_digest(path, "sha256") == digest
+    if kind == "git":
+        blob = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
+        with path.open("rb") as opened:
+            while chunk := opened.read(1 << 20):
+                blob.update(chunk)
+        return blob.hexdigest() == digest
+    return True

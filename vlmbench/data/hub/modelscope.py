@@ -1,0 +1,125 @@
+"""ModelScope, for places that the Hugging Face Hub does not reach. `MODELSCOPE_ENDPOINT` names a mirror.
+
+It is asked by name (`ms:`), never in place of the other hub: an owner of the same name may be somebody else
+there. Public datasets only: no token is sent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from vlmbench.data.disk import home_folder
+from vlmbench.data.download import download, is_offline
+from vlmbench.data.hub.files import HubFile, HubUnreachable, Report, offline
+from vlmbench.data.hub.reference import HubReference
+from vlmbench.domain import DataFile
+from vlmbench.errors import DataError
+from vlmbench.plain_text import visible
+
+_PAGE = 200
+
+
+class ModelScope:
+    """The hub through its HTTP interface."""
+
+    def commit(self, reference: HubReference) -> str:
+        """The newest commit of the revision; `master` where the reference has none."""
+        branch = reference.revision or "master"
+        if reference.names_a_commit:
+            return branch
+        found = _ask(reference, "commits", Ref=branch, PageNumber=1, PageSize=1).get("Commit")
+        commit = found[0].get("Id") if isinstance(found, list) and found else None
+        if not isinstance(commit, str):
+            raise DataError(
+                f"there is no revision `{branch}` of {reference.repository} on {_endpoint()}.",
+                fix="Its page lists the revisions; `master` is the usual one.",
+            )
+        return commit
+
+    def files(self, reference: HubReference, commit: str) -> Sequence[HubFile]:
+        """Every file at a commit, all by their SHA-256."""
+        found: list[HubFile] = []
+        for page in range(1, 1_000_000):
+            entries = _ask(
+                reference, "repo/tree", Revision=commit, Recursive="True", PageNumber=page, PageSize=_PAGE
+            ).get("Files")
+            entries = entries if isinstance(entries, list) else []
+            found += [_file(reference, entry) for entry in entries if entry.get("Type") != "tree"]
+            if len(entries) < _PAGE:
+                break
+        return found
+
+    def fetch(
+        self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
+    ) -> Path:
+        """The file in vlmbench's home folder, in a folder of the commit."""
+        root = home_folder() / "modelscope" / reference.repository.replace("/", "--") / commit
+        path = root / file.path
+        if path.is_file() and not again:
+            return path
+        path.unlink(missing_ok=True)
+        query = urlencode({"Source": "SDK", "Revision": commit, "FilePath": file.path, "View": "False"})
+        address = f"{_address(reference)}/repo?{query}"
+        source = DataFile(name=path.name, url=address, command=f"vlmbench show {reference}")
+        came = 0
+
+        def show(done: int, _: int | None) -> None:
+            nonlocal came
+            report(done - came)
+            came = done
+
+        return download(source, path.parent, progress=show)
+
+
+def _file(reference: HubReference, entry: Mapping[str, Any]) -> HubFile:
+    path, size, digest = entry.get("Path"), entry.get("Size"), entry.get("Sha256") or ""
+    if not isinstance(path, str) or not isinstance(size, int) or ".." in path.split("/") or path[:1] == "/":
+        raise DataError(f"{_endpoint()} lists a file that has no usable name and size.", file=str(reference))
+    return HubFile(path, size, f"sha256:{digest}" if digest else "")
+
+
+def _endpoint() -> str:
+    return os.environ.get("MODELSCOPE_ENDPOINT", "https://www.modelscope.cn").rstrip("/")
+
+
+def _address(reference: HubReference) -> str:
+    return f"{_endpoint()}/api/v1/datasets/{reference.repository}"
+
+
+def _ask(reference: HubReference, what: str, **query: object) -> Mapping[str, Any]:
+    """The `Data` of an answer."""
+    import httpx
+
+    if is_offline():
+        raise offline(reference)
+    try:
+        answer = httpx.get(f"{_address(reference)}/{what}", params=urlencode(query), timeout=30.0)
+    except httpx.HTTPError as error:
+        raise HubUnreachable(
+            f"{_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
+            file=str(reference),
+            fix="Check the network; MODELSCOPE_ENDPOINT names a mirror.",
+        ) from error
+    if answer.status_code in (401, 403, 404):
+        raise DataError(
+            f"there is no public dataset {reference.repository} on {_endpoint()}, or no such revision of it.",
+            fix="Check OWNER/NAME and the revision on its page: an owner may have another name there than on "
+            "the Hugging Face Hub.",
+        )
+    data = _data(answer)
+    if answer.status_code != 200 or data is None:
+        raise HubUnreachable(f"{_endpoint()} answers {answer.status_code}.", file=str(reference))
+    return data
+
+
+def _data(answer: Any) -> Mapping[str, Any] | None:
+    try:
+        document = answer.json()
+    except ValueError:
+        return None
+    data = document.get("Data") if isinstance(document, dict) else None
+    return data if isinstance(data, dict) else None
