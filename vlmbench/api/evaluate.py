@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
@@ -153,8 +154,6 @@ def _run_all(
     opened: dict[str, Model],
     progress: AnswerProgress,
 ) -> RunResult | list[RunResult]:
-    from dataclasses import replace
-
     ours = not opened
     names = [str(one) if isinstance(one, (str, Path)) else one.card.name for one in as_list(named)]
     request = replace(
@@ -211,18 +210,12 @@ def _called(
     """What the run calls the model; one that is loaded already is put into `opened` under it."""
     if isinstance(model, (str, Path)):
         return str(model)
-    given = _given(model)
+    from vlmbench.models.given import model_of
+
+    given = model_of(model, name=name, batch_size=batch_size)
     called = name or given.name
     opened[called] = given
     return called
-
-
-def _given(model: Any) -> Model:
-    missing = [part for part in ("name", "style", "facts", "render", "generate") if not hasattr(model, part)]
-    if missing:
-        raise UsageError(f"a {type(model).__name__} is no model: it has no {', '.join(missing)}.")
-    given: Model = model
-    return given
 
 
 def _check(request: RunRequest) -> None:
