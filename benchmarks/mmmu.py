@@ -14,7 +14,6 @@ The test file has no answers. The authors published them on 12 February 2026 (MM
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,9 +26,7 @@ from vlmbench.domain import (
     Card,
     DataFile,
     Decoding,
-    ImageRef,
     Metric,
-    Part,
     Request,
     Response,
     Row,
@@ -37,12 +34,12 @@ from vlmbench.domain import (
     Sample,
     Score,
 )
+from vlmbench.prompts import with_pictures_in_place
 
 from . import served
 from ._choice import LEVELS, MultipleChoice, problem_of, row_units, tabulate
 from ._figures import FigureUnit, by, check, mean_figure
 
-_TAG = re.compile(r"<image (\d{1,2})>")
 _QUOTED_SPLIT = "validation"
 PRINTED = 3
 """Decimals that the authors' script prints."""
@@ -69,9 +66,7 @@ class MMMU(MultipleChoice):
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """The worded question; under `vlmevalkit` each picture where its tag stands."""
         request = MultipleChoice.request(self, sample, style, decoding)
-        if style != "vlmevalkit":
-            return request
-        return replace(request, parts=in_place(str(request.parts[-1]), sample.images))
+        return with_pictures_in_place(request, sample.images, style)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """A letter where there are options; the rule set's way with open answers elsewhere."""
@@ -153,23 +148,6 @@ def _submitted(sample: Sample, answer: str, rules: RuleSet) -> str | bool:
     if not sample.choices:
         return answer
     return find_choice(rules, answer, sample.choices).letter or False
-
-
-def in_place(text: str, images: Sequence[str]) -> tuple[Part, ...]:
-    """A text cut at its tags, with pictures between; pictures first where no tag names one.
-
-    A tag that names a picture the row does not have stays in the text.
-    """
-    parts: list[Part] = []
-    end = 0
-    for tag in _TAG.finditer(text):
-        number = int(tag[1])
-        if 1 <= number <= len(images):
-            parts += [text[end : tag.start()], ImageRef(images[number - 1])]
-            end = tag.end()
-    if not parts:
-        return (*map(ImageRef, images), text)
-    return tuple(part for part in (*parts, text[end:]) if part)
 
 
 def _mmmu(

@@ -2,8 +2,7 @@
 
     RunSpec -> samples -> requests -> responses -> scores -> metrics -> report
 
-Images are named by the SHA-256 of their bytes and never carried inside a noun, so every noun
-is one line of JSON.
+Images are named by the SHA-256 of their bytes and never carried inside a noun: every noun is a line of JSON.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 RuleSet = Literal["strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
-
 RULE_SETS: tuple[RuleSet, ...] = get_args(RuleSet)
 
 ImageFit = Literal["native", "square"]
 """`native`: the processor sees the file's own picture. `square`: padded to a square with the
 processor's mean colour first, as the LLaVA wrappers do."""
-
 Finish = Literal["stop", "length", "error"]
 
 
@@ -36,6 +33,10 @@ class DataFile:
     """Shipped inside vlmbench (the synthetic sets)."""
     command: str = ""
     """What downloads it, where that is not `vlmbench data get`."""
+    dataset: str = ""
+    """The same rows as a dataset: a path, or hf:OWNER/NAME@COMMIT/SPLIT. Read where there is no TSV."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What the dataset's columns are, in the form of the YAML; what it lacks is recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ def locked_facts(spec: RunSpec, plan: RunPlan, table: Table, model: Model) -> di
     """What two sittings of one run must share."""
     facts: dict[str, Any] = {
         "benchmark": spec.benchmark,
-        "dataset": {"file": table.path.name, "md5": table.md5, "with pictures": table.digest},
+        "dataset": table.lock,
         "model": dict(model.facts),
         "style": spec.style,
         "prompts": plan.prompts,

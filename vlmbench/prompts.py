@@ -16,8 +16,8 @@ template of the model folder here, as it does in every published LLaVA template.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from vlmbench.domain import Decoding, ImageFit, ImageRef, Part, Request, Sample
 from vlmbench.errors import UnknownName
@@ -30,6 +30,7 @@ SELECT = "Please select the correct answer from the options above. \n"
 SHORT = "\nAnswer the question using a single word or phrase."
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")
+_TAG = re.compile(r"<image (\d{1,2})>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,3 +154,30 @@ def prompt_style(name: str) -> PromptStyle:
     if name not in STYLES:
         raise UnknownName("prompt style", name, STYLES)
     return STYLES[name]
+
+
+def with_pictures_in_place(request: Request, images: Sequence[str], style: str) -> Request:
+    """The request with each picture where `<image N>` names it, in the style that shows them there.
+
+    The LLaVA styles show the pictures first and leave the tags in the text, as their wrappers do.
+    """
+    if style != "vlmevalkit":
+        return request
+    return replace(request, parts=in_place(str(request.parts[-1]), images))
+
+
+def in_place(text: str, images: Sequence[str]) -> tuple[Part, ...]:
+    """A text cut at its tags, with pictures between; pictures first where no tag names one.
+
+    A tag that names a picture the row does not have stays in the text.
+    """
+    parts: list[Part] = []
+    end = 0
+    for tag in _TAG.finditer(text):
+        number = int(tag[1])
+        if 1 <= number <= len(images):
+            parts += [text[end : tag.start()], ImageRef(images[number - 1])]
+            end = tag.end()
+    if not parts:
+        return (*map(ImageRef, images), text)
+    return tuple(part for part in (*parts, text[end:]) if part)

@@ -1,9 +1,10 @@
-"""From a name to a benchmark: shipped modules, installed plugins, plugin files, or a bare TSV.
+"""From a name to a benchmark: shipped modules, installed plugins, plugin files, a bare TSV or a dataset.
 
     shipped    modules of `vlmbench.benchmarks`, each ending in a tuple `BENCHMARKS`
     installed  entry points of the group `vlmbench.benchmarks`, each a benchmark or a tuple of them
     files      `--plugin FILE.py`, ending in `BENCHMARKS` or `benchmark`
-    bare       a path ending in `.tsv`: no code at all (see `vlmbench.benchmarks._bare`)
+    bare       a TSV, a dataset's file or folder, or hf:OWNER/NAME/SPLIT: no code at all (see
+               `vlmbench.benchmarks._bare`)
 
 All four give the same object. A plugin that cannot be imported is remembered with its reason and breaks
 nothing else; a name with two owners is an error only when it is asked for.
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from vlmbench.data.sources.files import is_data, is_dataset
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UnknownName, UsageError, UserError
 
@@ -46,8 +48,9 @@ class BenchmarkSource:
 class Registry:
     """Everything that answers to a name."""
 
-    def __init__(self, plugin_files: Sequence[Path] = ()) -> None:
+    def __init__(self, plugin_files: Sequence[Path] = (), map_file: Path | None = None) -> None:
         self._files = tuple(plugin_files)
+        self._map = map_file
 
     @cached_property
     def sources(self) -> tuple[BenchmarkSource, ...]:
@@ -89,13 +92,17 @@ class Registry:
 
     def benchmark(self, name: str) -> Benchmark:
         """The benchmark of that name, alias or path; `NAME_circular` for any plain multiple choice."""
-        if name.endswith(".tsv"):
-            bare = importlib.import_module("vlmbench.benchmarks._bare")
-            benchmark: Benchmark = bare.benchmark_of(Path(name))
-            return benchmark
+        if is_data(name):
+            return self._bare(name)
         known = self._known(name)
         if known is None and name.lower().endswith(CIRCULAR) and self._known(name[: -len(CIRCULAR)]):
             return circular(self.benchmark(name[: -len(CIRCULAR)]))
+        if known is None and is_dataset(name):
+            return self._bare(name)
+        if self._map is not None:
+            raise UsageError(
+                f"`{name}` is not a dataset's file, folder or name, so there is nothing to map.", key="--map"
+            )
         owners = self.owners[known or self._nearest(name)]
         if len(owners) > 1:
             origins = " and ".join(source.origin for source, _ in owners)
@@ -104,6 +111,11 @@ class Registry:
                 fix="Rename one of them, or uninstall the plugin that is not meant.",
             )
         return owners[0][1]
+
+    def _bare(self, name: str) -> Benchmark:
+        bare = importlib.import_module("vlmbench.benchmarks._bare")
+        benchmark: Benchmark = bare.benchmark_of(name, self._map)
+        return benchmark
 
     def _known(self, name: str) -> str | None:
         if name in self.owners:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import home_folder
+from vlmbench.data.hub.reference import is_hub_reference
+from vlmbench.data.sources.files import is_data
 from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_yaml
 
@@ -58,4 +60,4 @@ def _listed(path: Path) -> tuple[str, ...]:
 def _names(path: Path, members: Any, key: str | None = None) -> tuple[str, ...]:
     if not isinstance(members, list) or not members or not all(isinstance(m, str) for m in members):
         raise UserError("must be a list of benchmark names, one at least.", file=path, key=key)
-    return tuple(str(path.parent / m) if m.endswith(".tsv") else m for m in members)
+    return tuple(str(path.parent / m) if is_data(m) and not is_hub_reference(m) else m for m in members)

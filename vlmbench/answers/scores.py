@@ -106,15 +106,21 @@ def references_of(cells: Mapping[str, str], column: str = "answer") -> tuple[str
 def members_of(cell: str) -> tuple[str, ...] | None:
     """The texts of a list literal; None if the cell is no list."""
     text = cell.strip()
-    if not (text.startswith("[") and text.endswith("]")) or len(text) > LONGEST or _depth(text) > DEEPEST:
+    value = literal_of(text) if text.startswith("[") and text.endswith("]") else None
+    return tuple(str(member) for member in value) if isinstance(value, list) else None
+
+
+def literal_of(text: str) -> object:
+    """The value that a Python literal stands for, not evaluated; None if it is none, too long or too deep."""
+    if len(text) > LONGEST or _depth(text) > DEEPEST:
         return None
     try:
         with warnings.catch_warnings():  # `\f` and the like in LaTeX are kept, as they always were
             warnings.simplefilter("ignore")
-            value = ast.literal_eval(text)
+            found: object = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
-    return tuple(str(member) for member in value) if isinstance(value, list) else None
+    return found
 
 
 def numpy_mean(values: Sequence[float]) -> float:

@@ -37,14 +37,29 @@ class OpenedData:
     joined: Joined | None
     """None: no other file was named."""
 
+    @property
+    def note(self) -> str | None:
+        """What the columns of a dataset were taken for; None for a TSV."""
+        from vlmbench.data.sources.column_map import in_words
+
+        columns = self.table.facts.get("map")
+        return None if columns is None else in_words(columns)
+
 
 def find_benchmarks(
-    names: Sequence[str], plugins: Sequence[Path] = (), *, in_rotations: bool = False
+    names: Sequence[str],
+    plugins: Sequence[Path] = (),
+    *,
+    in_rotations: bool = False,
+    map_file: Path | None = None,
 ) -> list[Benchmark]:
-    """The benchmarks of these names, plugins included; every rotation of their options on request."""
+    """The benchmarks of these names, plugins included; every rotation of their options on request.
+
+    `map_file` is the YAML that says what the columns of a dataset are.
+    """
     from vlmbench.registry import Registry, circular
 
-    registry = Registry(plugins)
+    registry = Registry(plugins, map_file)
     found = [registry.benchmark(name) for name in names]
     return [circular(b) for b in found] if in_rotations else found
 
@@ -58,11 +73,15 @@ def open_data(benchmark: Benchmark, options: DataOptions, *, to_ask: bool = True
 
 def open_benchmark(benchmark: Benchmark, options: DataOptions) -> Table:
     """The benchmark's file, found, verified and opened."""
-    from vlmbench.data.locate import require_file
+    from vlmbench.data.opening import open_data_file
 
-    file, data_dir, accepted = benchmark.card.file, options.data_dir, options.accept_local_data
-    path = options.file or require_file(file, data_dir, accept_changed=accepted)
-    return open_file(benchmark.card, path)
+    card = benchmark.card
+    if options.file is not None:
+        return open_file(card, options.file)
+    table = open_data_file(card.file, options.data_dir, accept_changed=options.accept_local_data)
+    if card.circular:
+        table.require_integer_index()
+    return table
 
 
 def open_file(card: Card, path: Path) -> Table:

@@ -72,6 +72,8 @@ def run_benchmark(
     path = run_folder(request, benchmark.card.name)
     with RunFolder(path, fresh=request.fresh) as folder, StatusFile(path, progress) as status:
         data = open_data(benchmark, request.data)
+        if data.note:
+            progress.say(data.note)
         name = request.model.name
         model = models.get(name) or open_model(request.model, status)
         models[name] = model

@@ -55,6 +55,8 @@ def score_predictions(
 
     card = benchmark.card
     data = open_data(benchmark, request.data, to_ask=False)
+    if data.note:
+        note(data.note)
     table, rows = data.table, list(data.rows)
     _refuse_rows_without_options(card, rows, benchmark, table.path)
     samples = read_samples(benchmark, table, rows, to_ask=False)

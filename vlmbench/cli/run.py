@@ -30,6 +30,7 @@ from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
     add_log_argument,
+    add_map_argument,
     add_plugin_argument,
     add_rules_argument,
     positive,
@@ -75,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="NAME",
-        help="benchmarks, TSV files, suites (`vlmbench list`)",
+        help="benchmarks, suites (`vlmbench list`), TSV files, datasets: a file or folder of parquet, arrow "
+        "or jsonl, hf:OWNER/NAME/SPLIT",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/MODEL/BENCH)")
     parser.add_argument("--fresh", action="store_true", help="delete the earlier answers in the run folder")
@@ -94,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_answers_argument(parser)
     add_circular_argument(parser)
     add_plugin_argument(parser)
+    add_map_argument(parser)
     parser.add_argument(
         "--llm-base",
         type=Path,

@@ -1,7 +1,8 @@
-"""Show a benchmark: its card, one sample, and the prompt as a model gets it.
+"""Show a benchmark: its card, one sample, and the prompt as a model gets it; of a dataset, its columns too.
 
     vlmbench show MMBench_DEV_EN
     vlmbench show Shapes_DEV_EN --model demo --sample 3
+    vlmbench show hf:lmms-lab/ai2d/test
 
 Without the benchmark's file only the card is shown, and how to get the file.
 """
@@ -9,15 +10,23 @@ Without the benchmark's file only the card is shown, and how to get the file.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_json, stdout
-from vlmbench.cli._shared.flags import add_data_arguments, add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.flags import (
+    add_data_arguments,
+    add_format_argument,
+    add_map_argument,
+    add_plugin_argument,
+)
 from vlmbench.cli._shared.models import add_parts_arguments, parts_of
-from vlmbench.domain import Benchmark, Request
+from vlmbench.data.sources.column_map import in_words
+from vlmbench.domain import Benchmark, Request, Sample
 from vlmbench.errors import DataError, UnknownName
+from vlmbench.plain_text import visible
 
 HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
 FLAGS = {
@@ -28,12 +37,18 @@ FLAGS = {
 }
 """Lines of the card that are shown only where a benchmark is unusual."""
 
+SHOWN = 3
+"""Samples of a dataset."""
 APART = "published in another file: vlmbench score --answers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `show`."""
-    parser.add_argument("name", metavar="NAME", help="a benchmark (`vlmbench list`) or a TSV file")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="a benchmark (`vlmbench list`), a TSV file, a dataset's file or folder, hf:OWNER/NAME/SPLIT",
+    )
     parser.add_argument("--sample", metavar="INDEX", help="which row (default: the first)")
     parser.add_argument(
         "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
@@ -41,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="render the prompt with this model's chat template")
     add_parts_arguments(parser)
     add_plugin_argument(parser)
+    add_map_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
 
@@ -62,7 +78,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     """A sample and its prompt, from the benchmark's own file."""
-    samples = {s.id: s for s in benchmark.samples(open_benchmark(benchmark, args).rows())}
+    table = open_benchmark(benchmark, args)
+    samples = {s.id: s for s in benchmark.samples(table.rows())}
     if args.sample is not None and args.sample not in samples:
         raise UnknownName(f"row in {benchmark.card.name}", args.sample, list(samples)[:50])
     sample = samples[args.sample] if args.sample else next(iter(samples.values()))
@@ -73,19 +90,28 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
         model = load_model(args.model, device="cpu", **parts_of(args))
     style = args.prompt or (model.style if model else "vlmevalkit")
     request = benchmark.request(sample, style)
+    found: dict[str, Any] = {}
+    if columns := table.facts.get("map"):
+        found = {"columns": columns, "samples": [described(s) for s in [*samples.values()][:SHOWN]]}
     return {
-        "sample": {
-            "index": sample.id,
-            "question": sample.question,
-            "hint": sample.hint,
-            "choices": dict(sample.choices),
-            "references": list(sample.references),
-            "pictures": len(sample.images),
-            "problem": sample.problem,
-        },
+        **found,
+        "sample": described(sample),
         "style": style,
         "prompt": model.render(request) if model else plain(request),
         "decoding": asdict(request.decoding),
+    }
+
+
+def described(sample: Sample) -> dict[str, Any]:
+    """A sample without its pictures."""
+    return {
+        "index": sample.id,
+        "question": sample.question,
+        "hint": sample.hint,
+        "choices": dict(sample.choices),
+        "references": list(sample.references),
+        "pictures": len(sample.images),
+        "problem": sample.problem,
     }
 
 
@@ -119,10 +145,23 @@ def _print(document: dict[str, Any]) -> None:
     if "missing" in document:
         console.print(Text(f"\none record: {document['card']['record']}\n\n{document['missing']}"))
         return
+    if "columns" in document:
+        console.print(Text(f"\n{in_words(document['columns'])}\n"))
+        for sample in document["samples"]:
+            console.print(Text(_in_brief(sample)))
     console.print(
         Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False)
     )
     console.print(Text(_beside(document)))
+
+
+def _in_brief(sample: Mapping[str, Any]) -> str:
+    """A sample on one line."""
+    options = "; ".join(f"{letter}. {text}" for letter, text in sample["choices"].items())
+    end = f"cannot be asked: {sample['problem']}" if sample["problem"] else ", ".join(sample["references"])
+    pictures = f"[{sample['pictures']} picture{'s' * (sample['pictures'] != 1)}]"
+    parts = (sample["index"], pictures, visible(sample["question"]), visible(options), f"→ {visible(end)}")
+    return "  ".join(part for part in parts if part)
 
 
 def _beside(document: dict[str, Any]) -> str:

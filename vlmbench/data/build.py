@@ -1,4 +1,4 @@
-"""Decode a table once into three Arrow files: its texts, its pictures, and which row shows which.
+"""Write a table's cache, three Arrow files: its texts, its pictures, and which row shows which.
 
 An image cell may name another row instead of a picture. These references are followed from row to row until
 every row has pictures of its own or a reason why not.
@@ -9,104 +9,107 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vlmbench.data.arrow_files import ArrowWriter
-from vlmbench.data.image_cells import (
-    Reference,
-    UnreadablePicture,
-    decode,
-    inside,
-    measure,
-    parse_cell,
-    parse_list,
-    picture_bytes,
-)
-from vlmbench.data.tsv import RawRow, read_rows
+from vlmbench.data.disk import Stamp
+from vlmbench.data.image_cells import UnreadablePicture, measure
 from vlmbench.errors import DataError
 
 ROWS, LINKS, IMAGES = "rows.arrow", "links.arrow", "images.arrow"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
-Stamp = tuple[int, int] | None
-"""Of a file: its size in bytes and when it changed, in nanoseconds. None: there is no such file."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRow:
+    """One row as a reader gives it."""
+
+    index: str
+    texts: Sequence[str]
+    """Its cells, in the order of the reader's columns."""
+    number: int
+    """1 for the first row."""
+    place: str
+    """Where it stands, for errors: `line 7`."""
+    pictures: Iterable[bytes] = ()
+    """In the order shown. Going through them may raise UnreadablePicture, which becomes the row's problem."""
+    reference: str | None = None
+    """The index of the row whose pictures this one shows."""
+    shape: str | None = None
+    """What is wrong with the row's texts, if anything is."""
 
 
-def stamp(path: Path) -> Stamp:
-    """Size and time of change: equal as long as nobody touched the file."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_size, seen.st_mtime_ns
+class TableReader(Protocol):
+    """What a cache is built from."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that errors name."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The columns of texts, `index` among them."""
+
+    @property
+    def stamps(self) -> Mapping[str, Stamp]:
+        """Picture files that were read beside the table, complete once all rows were."""
+
+    @property
+    def pictures_beside(self) -> bool:
+        """Whether pictures lie in files of their own, which the digest of the table does not cover."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What `facts.json` holds beside the builder's own, complete once all rows were read."""
+
+    def rows(self) -> Iterator[ReadRow]:
+        """Every row, in order."""
 
 
-def build(path: Path, header: Sequence[str], folder: Path) -> dict[str, Any]:
+def build(reader: TableReader, folder: Path) -> dict[str, Any]:
     """Write the Arrow files into `folder`; returns what `facts.json` holds of the table."""
     with ExitStack() as files:
-        builder = _Builder(path, header, folder, files)
-        for row in read_rows(path):
+        builder = _Builder(reader, folder, files)
+        for row in reader.rows():
             builder.take(row)
         builder.finish()
     return builder.facts()
 
 
 class _Builder:
-    def __init__(self, path: Path, header: Sequence[str], folder: Path, files: ExitStack) -> None:
-        self._path = path
-        self._from_paths = "image" not in header and "image_path" in header
-        texts = [name for name in header if name != "image"]
-        self._texts = files.enter_context(ArrowWriter(folder / ROWS, [(name, "text") for name in texts]))
-        self._text_names = texts
+    def __init__(self, reader: TableReader, folder: Path, files: ExitStack) -> None:
+        self._reader = reader
+        texts = [(name, "text") for name in reader.texts]
+        self._texts = files.enter_context(ArrowWriter(folder / ROWS, texts))
         links = [("index", "text"), ("images", "texts"), ("shape", "text"), ("unseen", "text")]
         self._link_file = files.enter_context(ArrowWriter(folder / LINKS, links))
         images = [("digest", "text"), ("width", "number"), ("height", "number"), ("bytes", "bytes")]
         self._images = files.enter_context(ArrowWriter(folder / IMAGES, images))
         self._digests: set[str] = set()
         self._links: list[Link] = []
-        self._places: list[tuple[int, int]] = []
+        self._places: list[tuple[int, str]] = []
         self._shapes: dict[int, str] = {}
-        self._stamps: dict[str, Stamp] = {}
 
-    def take(self, row: RawRow) -> None:
+    def take(self, row: ReadRow) -> None:
         """Write the row's texts and pictures; keep what links them."""
-        cells = row.by_column()
-        link = Link(cells["index"].strip())
+        link = Link(row.index.strip(), reference=row.reference)
         if not link.index:
             raise DataError(
-                f"the index is empty (line {row.line}).", file=self._path, row=row.number, key="index"
+                f"the index is empty ({row.place}).", file=self._reader.path, row=row.number, key="index"
             )
-        if row.problem:
-            self._shapes[len(self._links)] = row.problem
+        if row.shape:
+            self._shapes[len(self._links)] = row.shape
         try:
-            self._show(link, cells)
+            link.images = tuple(self._keep(picture) for picture in row.pictures)
         except UnreadablePicture as why:
             link.problem = str(why)
         self._links.append(link)
-        self._places.append((row.number, row.line))
-        texts = [cells[name] for name in self._text_names]
-        self._texts.add(texts, sum(map(len, texts)))
-
-    def _show(self, link: Link, cells: Mapping[str, str]) -> None:
-        if self._from_paths:
-            text = cells["image_path"].strip()
-            names = parse_list(text) if text.startswith("[") else (text,) if text else ()
-            link.images = tuple(self._keep(self._file(name)) for name in names)
-            return
-        cell = parse_cell(cells.get("image", ""))
-        if isinstance(cell, Reference):
-            link.reference = cell.index
-        else:
-            link.images = tuple(self._keep(decode(text)) for text in cell)
-
-    def _file(self, name: str) -> bytes:
-        path = inside(self._path.parent, name)
-        self._stamps[str(path)] = stamp(path)
-        return picture_bytes(path)
+        self._places.append((row.number, row.place))
+        self._texts.add(row.texts, sum(map(len, row.texts)))
 
     def _keep(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
@@ -145,11 +148,11 @@ class _Builder:
             if first != position:
                 raise self._doubled(link.index, self._places[first], self._places[position])
 
-    def _doubled(self, index: str, first: tuple[int, int], second: tuple[int, int]) -> DataError:
+    def _doubled(self, index: str, first: tuple[int, str], second: tuple[int, str]) -> DataError:
         return DataError(
-            f"index `{index}` stands in row {first[0]} (line {first[1]}) and again in row {second[0]} "
-            f"(line {second[1]}).",
-            file=self._path,
+            f"index `{index}` stands in row {first[0]} ({first[1]}) and again in row {second[0]} "
+            f"({second[1]}).",
+            file=self._reader.path,
             row=second[0],
             key="index",
             fix="Give every row an index of its own.",
@@ -159,13 +162,13 @@ class _Builder:
         """Rows, the first index that is no number, stamps of picture files, digest of what is shown."""
         text_index = None
         if self._text_index is not None:
-            number, line = self._places[self._text_index]
-            text_index = {"row": number, "line": line, "cell": self._links[self._text_index].index}
+            number, place = self._places[self._text_index]
+            text_index = {"row": number, "place": place, "cell": self._links[self._text_index].index}
         return {
             "rows": len(self._links),
             "text_index": text_index,
-            "pictures": self._stamps,
-            "shown": _digest_of_shown(self._links) if self._from_paths else None,
+            "pictures": dict(self._reader.stamps),
+            "shown": _digest_of_shown(self._links) if self._reader.pictures_beside else None,
         }
 
 

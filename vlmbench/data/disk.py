@@ -19,6 +19,9 @@ from vlmbench.files.json_files import object_or_none
 
 Algorithm = Literal["md5", "sha256"]
 
+Stamp = tuple[int, int] | None
+"""Of a file: its size in bytes and when it changed, in nanoseconds. None: there is no such file."""
+
 FIRST_BYTES = 4096
 """As many bytes of a file are enough for `check_download`."""
 
@@ -34,6 +37,15 @@ def home_folder() -> Path:
     """Where downloads, caches and digests lie: `VLMBENCH_HOME`, or `~/.cache/vlmbench`."""
     named = os.environ.get("VLMBENCH_HOME")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "vlmbench"
+
+
+def stamp(path: Path) -> Stamp:
+    """Size and time of change: equal as long as nobody touched the file."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_size, seen.st_mtime_ns
 
 
 @contextmanager

@@ -22,19 +22,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vlmbench.data.arrow_files import CachedImages
-from vlmbench.data.build import IMAGES, LINKS, ROWS, Stamp, build, stamp
-from vlmbench.data.disk import file_digest, hash_file, home_folder, writing
+from vlmbench.data.build import IMAGES, LINKS, ROWS, TableReader, build
+from vlmbench.data.disk import Stamp, file_digest, hash_file, home_folder, stamp, writing
 from vlmbench.data.tsv import read_header
+from vlmbench.data.tsv_reader import TsvReader
 from vlmbench.domain import Row
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_folder
 from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
 
-SCHEMA = 2
+SCHEMA = 3
 """Raise it when the files change their meaning; older caches are then built again."""
 _FACTS = "facts.json"
 
@@ -54,27 +55,46 @@ def open_table(
     home = home or home_folder()
     seen = stamp(path)
     header = read_header(path, ["index", *need])
-    md5 = file_digest(path, "md5", home)
-    cache = _open_or_build(TableFile(path, header, md5, seen), home)
-    text_index = cache.facts["text_index"]
-    if need_integer_index and text_index is not None:
-        raise _not_an_integer(path, text_index)
-    return Table(path, md5, header, cache)
+    source = TsvFile(path, header, file_digest(path, "md5", home), seen)
+    table = Table(path, source.md5, header, open_cache(source, home))
+    if need_integer_index:
+        table.require_integer_index()
+    return table
 
 
 class Table:
     """An opened file: its rows in order, its pictures by digest. It can be sent to other processes."""
 
-    def __init__(self, path: Path, md5: str, columns: tuple[str, ...], cache: Cache) -> None:
+    def __init__(
+        self,
+        path: Path,
+        md5: str,
+        columns: tuple[str, ...],
+        cache: Cache,
+        *,
+        name: str | None = None,
+        digest: str | None = None,
+        lock: Mapping[str, str] | None = None,
+    ) -> None:
         self.path, self.md5, self.columns = path, md5, columns
-        self.digest: str = cache.facts["shown"] or md5
+        self.name = name or path.stem
+        self.facts = cache.facts
+        """What `facts.json` holds."""
+        self.digest: str = digest or cache.facts["shown"] or md5
         """What the table is known by: the file's MD5, or where pictures lie beside it, a digest of both."""
+        self.lock = {"file": path.name, **(lock or {}), "md5": md5, "with pictures": self.digest}
+        """What a run locks of its data."""
         self.images = CachedImages(cache.folder / IMAGES)
         self._folder = cache.folder
         self._rows: int = cache.facts["rows"]
 
     def __len__(self) -> int:
         return self._rows
+
+    def require_integer_index(self) -> None:
+        """A DataError where an index is no whole number, by which rotations are distinguished."""
+        if (found := self.facts["text_index"]) is not None:
+            raise _not_an_integer(self.path, found)
 
     def rows(self, *, to_ask: bool = True) -> Iterator[Row]:
         """Every row, in file order. To score answers, a picture that cannot be shown is no problem."""
@@ -105,7 +125,7 @@ def _rows_of(texts: Any, links: Any, to_ask: bool) -> Iterator[Row]:
 
 def _not_an_integer(path: Path, found: Mapping[str, Any]) -> DataError:
     return DataError(
-        f"index `{found['cell']}` (line {found['line']}) is not a whole number.",
+        f"index `{found['cell']}` ({found['place']}) is not a whole number.",
         file=path,
         row=found["row"],
         key="index",
@@ -121,9 +141,34 @@ class Cache:
     facts: Mapping[str, Any]
 
 
+class TableSource(Protocol):
+    """Where a table comes from, before it is decoded."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that errors name."""
+
+    @property
+    def md5(self) -> str:
+        """Of the content."""
+
+    @property
+    def size(self) -> int | None:
+        """About as many bytes as the cache needs; None where that is unknown."""
+
+    def key(self) -> str:
+        """The name of its cache."""
+
+    def reader(self) -> TableReader:
+        """Reads it; DataErrors name what cannot be read."""
+
+    def changed(self) -> bool:
+        """Whether the content is another than when its digest was taken."""
+
+
 @dataclass(frozen=True, slots=True)
-class TableFile:
-    """A benchmark's file before it is decoded."""
+class TsvFile:
+    """A benchmark's TSV before it is decoded."""
 
     path: Path
     header: tuple[str, ...]
@@ -131,17 +176,30 @@ class TableFile:
     seen: Stamp
     """Size and time stamp from before the digest was taken."""
 
+    @property
+    def size(self) -> int | None:
+        """Of the file."""
+        return self.seen[0] if self.seen else None
+
     def key(self) -> str:
         """The name of its cache."""
-        if "image" in self.header or "image_path" not in self.header:
+        if not self.reader().pictures_beside:
             return self.md5
         # The pictures lie beside the table, so the same table in another folder is another one.
         place = hashlib.sha256(os.fsencode(self.path.parent)).hexdigest()
         return f"{self.md5}-{place[:12]}"
 
+    def reader(self) -> TsvReader:
+        """Reads the file."""
+        return TsvReader(self.path, self.header)
 
-def _open_or_build(source: TableFile, home: Path) -> Cache:
-    """The cache of this file; one process builds it while the others wait."""
+    def changed(self) -> bool:
+        """Whether somebody touched the file."""
+        return stamp(self.path) != self.seen
+
+
+def open_cache(source: TableSource, home: Path) -> Cache:
+    """The cache of this table; one process builds it while the others wait."""
     tables = home / "tables"
     folder = tables / source.key()
     if (found := _open(folder)) is not None:
@@ -174,15 +232,20 @@ def _intact(path: Path, fact: Mapping[str, Any]) -> bool:
     return same_size and (fact["sha256"] is None or hash_file(path, "sha256") == fact["sha256"])
 
 
-def _build(source: TableFile, folder: Path) -> Cache:
-    path, size = source.path, source.seen[0] if source.seen else None
+def _build(source: TableSource, folder: Path) -> Cache:
+    path = source.path
     fix = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
-    with writing(folder, f"the decoded form of {path.name}", size, fix), atomic_folder(folder) as aside:
-        facts = build(path, source.header, aside)
-        if stamp(path) != source.seen:
+    with (
+        writing(folder, f"the decoded form of {path.name}", source.size, fix),
+        atomic_folder(folder) as aside,
+    ):
+        reader = source.reader()
+        facts = build(reader, aside)
+        if source.changed():
             # It must not be kept under the digest of what it was a moment ago.
             raise DataError("the file changed while it was being read.", file=path, fix="Start again.")
         facts |= {"schema": SCHEMA, "source": path.name, "md5": source.md5, "files": _files(aside)}
+        facts |= reader.facts
         (aside / _FACTS).write_text(json.dumps(facts), "utf-8")
     return Cache(folder, facts)
 

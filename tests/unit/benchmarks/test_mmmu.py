@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from vlmbench.benchmarks.mmmu import BENCHMARKS, in_place
+from vlmbench.benchmarks.mmmu import BENCHMARKS
 from vlmbench.domain import ImageRef, Response, Row, RuleSet, Sample
+from vlmbench.prompts import in_place
 
 MMMU, TEST = BENCHMARKS
 

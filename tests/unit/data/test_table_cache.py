@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 from repository import TESTS
 
-from vlmbench.data import build, disk
+from vlmbench.data import disk, tsv_reader
 from vlmbench.data import table as table_cache
 from vlmbench.data.disk import file_digest
 from vlmbench.data.table import Table, open_table
@@ -295,7 +295,7 @@ def the_cache(home: Path) -> Path:
 def test_the_second_opening_reads_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = small(tmp_path)
     first = list(open_table(path, home=tmp_path).rows())
-    monkeypatch.setattr(build, "read_rows", None)
+    monkeypatch.setattr(tsv_reader, "read_rows", None)
     assert list(open_table(path, home=tmp_path).rows()) == first
 
 

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benchmark]:
     """The benchmarks of these names, plugins included; every rotation of them with `--circular`."""
-    in_rotations = getattr(args, "circular", False)
-    return benchmark_data.find_benchmarks(names, args.plugin, in_rotations=in_rotations)
+    return benchmark_data.find_benchmarks(
+        names,
+        args.plugin,
+        in_rotations=getattr(args, "circular", False),
+        map_file=getattr(args, "map", None),
+    )
 
 
 def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:

@@ -39,6 +39,16 @@ def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_map_argument(parser: argparse.ArgumentParser) -> None:
+    """What the columns of a dataset are."""
+    parser.add_argument(
+        "--map",
+        type=Path,
+        metavar="FILE.yaml",
+        help="what the columns of a dataset are, where they are not recognised (docs/add-a-benchmark.md)",
+    )
+
+
 def add_circular_argument(parser: argparse.ArgumentParser) -> None:
     """Multiple choice in every rotation."""
     parser.add_argument(

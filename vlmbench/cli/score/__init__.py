@@ -27,6 +27,7 @@ from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
     add_format_argument,
+    add_map_argument,
     add_plugin_argument,
     add_rules_argument,
 )
@@ -39,7 +40,10 @@ from vlmbench.plain_text import visible
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `score`."""
     parser.add_argument(
-        "--bench", required=True, metavar="NAME", help="a benchmark (`vlmbench list`) or a TSV file"
+        "--bench",
+        required=True,
+        metavar="NAME",
+        help="a benchmark (`vlmbench list`), a TSV file or a dataset",
     )
     parser.add_argument(
         "--predictions", required=True, type=Path, metavar="PATH", help="file or folder of predictions"
@@ -71,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_circular_argument(parser)
     add_plugin_argument(parser)
+    add_map_argument(parser)
     add_rules_argument(parser)
     add_judge_arguments(parser, log=True)
     add_data_arguments(parser)

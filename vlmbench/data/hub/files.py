@@ -20,14 +20,10 @@ class HubUnreachable(DataError):
     """The hub cannot be asked now; what was downloaded before may be good enough."""
 
 
-class HubMissing(DataError):
-    """The hub does not have it, or does not show it to this machine."""
-
-
-def offline(shown: str) -> HubUnreachable:
-    """The error of what HF_HUB_OFFLINE keeps away."""
+def offline(reference: HubReference) -> HubUnreachable:
+    """The error of a dataset that HF_HUB_OFFLINE keeps away."""
     return HubUnreachable(
-        f"{shown} was not downloaded to this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
+        f"{reference} was not downloaded to this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
         fix="Unset it for the first use; later ones need no network.",
     )
 

@@ -1,0 +1,99 @@
+"""Open a dataset as a table: its columns recognised or mapped, decoded once into the same cache as a TSV."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from vlmbench.data.disk import Stamp, file_digest, home_folder, stamp
+from vlmbench.data.hub.reference import is_hub_reference
+from vlmbench.data.sources.column_map import read_map
+from vlmbench.data.sources.dataset_reader import DatasetReader
+from vlmbench.data.sources.files import DatasetFiles, find_files
+from vlmbench.data.sources.pictures import Pictures
+from vlmbench.data.sources.recognise import check_map, recognise, survey
+from vlmbench.data.sources.records import FileRecords, Records
+from vlmbench.data.table import Cache, Table, open_cache
+
+
+def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) -> Table:
+    """The dataset as a table; `given` is what the user mapped (see `column_map.py`), the rest is recognised.
+
+    `name` is a path, or a split of a hub's dataset, which is downloaded unless it is here.
+    """
+    home = home or home_folder()
+    found = _of_hub(name) if is_hub_reference(name) else find_files(name)
+    seen = tuple(map(stamp, found.files))
+    md5 = _joint([file_digest(file, "sha256", home) for file in found.files])
+    source = DatasetSource(FileRecords(found.path, found.files), given, md5, seen, found)
+    return as_table(found.path, md5, open_cache(source, home), found)
+
+
+def as_table(path: Path, md5: str, cache: Cache, found: DatasetFiles) -> Table:
+    """The table of a decoded dataset. It is known by what its rows became, so the map counts too."""
+    what = json.dumps([md5, cache.facts["map"]], sort_keys=True)
+    digest = cache.facts["shown"] or hashlib.sha256(what.encode()).hexdigest()
+    columns = tuple(cache.facts["columns"])
+    return Table(path, md5, columns, cache, name=found.name, digest=digest, lock=found.lock)
+
+
+def _of_hub(name: str) -> DatasetFiles:
+    from vlmbench.data.hub.dataset import open_hub_dataset
+    from vlmbench.data.hub.reference import parse_hub_reference
+
+    dataset = open_hub_dataset(parse_hub_reference(name))
+    files = tuple(dataset.shards())
+    reference = dataset.reference
+    parts = (reference.repository.rpartition("/")[2], reference.config, reference.split)
+    return DatasetFiles(files[0], "_".join(filter(None, parts)), files, str(reference), dataset.commit)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSource:
+    """A dataset before it is decoded."""
+
+    records: Records
+    given: Mapping[str, Any]
+    md5: str
+    seen: tuple[Stamp, ...]
+    """Of each file, from before its digest was taken."""
+    files: DatasetFiles
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that the user named."""
+        return self.records.path
+
+    @property
+    def size(self) -> int | None:
+        """Of all files."""
+        return sum(known[0] for known in self.seen if known)
+
+    def key(self) -> str:
+        """The name of its cache. The folder counts, because rows may name pictures in it."""
+        place = "" if self.files.reference else str(self.files.folder)
+        what = json.dumps([self.md5, dict(self.given), place], sort_keys=True, default=str)
+        return f"{self.md5}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+    def reader(self) -> DatasetReader:
+        """Reads the rows through the map; a DataError where it does not fit the columns."""
+        records = self.records
+        given = read_map(self.given, tuple(column.name for column in records.columns))
+        check_map(records, given)
+        columns, letters = survey(records, recognise(records, given), self.given)
+        check_map(records, columns)
+        return DatasetReader(records, columns, tuple(ascii_uppercase[:letters]), Pictures(self.files.folder))
+
+    def changed(self) -> bool:
+        """Whether somebody touched a file."""
+        return tuple(map(stamp, self.files.files)) != self.seen
+
+
+def _joint(digests: list[str]) -> str:
+    """One MD5 for the digests of all files, in order."""
+    return hashlib.md5("\n".join(digests).encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,217 @@
+"""Rows of a dataset as Python values, a batch at a time: from parquet, Arrow, JSON Lines or separated files.
+
+Numbers, lists and mappings stay what they are; a picture is bytes, a mapping of bytes and path, or a path.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from vlmbench.data.disk import FIRST_BYTES, check_download
+from vlmbench.data.sources.column import Column, columns_of_schema, columns_of_values
+from vlmbench.data.tsv import read_rows
+from vlmbench.errors import DataError
+from vlmbench.files.json_files import kind_of
+
+BATCH_ROWS = 64
+"""Of rows read at a time: pictures of a megabyte make it 64 MB."""
+_SEEN = 200
+"""Rows by which the types of a file without a schema are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row."""
+
+    number: int
+    """1 for the first row of the dataset."""
+    place: str
+    """Where it stands, for errors: `row 3 of test-00000.parquet`."""
+    values: Mapping[str, Any]
+
+
+class Records(Protocol):
+    """A dataset's rows, which can be gone through several times."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that errors name."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What a row holds."""
+
+    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+        """Every row in order, with these columns only; what is not named need not be read."""
+
+
+@dataclass(frozen=True)
+class FileRecords:
+    """The rows of files, one after another."""
+
+    path: Path
+    files: tuple[Path, ...]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Of the first file; columns of later files must be among them."""
+        first = self.files[0]
+        check_download(_head(first), first)
+        with _readable(first):
+            if (schema := _schema(first)) is not None:
+                return columns_of_schema(schema)
+            return columns_of_values([values for _, values in islice(_texts(first), _SEEN)])
+
+    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+        """Every row in order. A file that cannot be read to its end is a DataError that names it."""
+        number = 0
+        for file in self.files:
+            with _readable(file):
+                check_download(_head(file), file)
+                batches = _batches(file, names)
+                for place, values in _texts(file) if batches is None else _of_batches(batches):
+                    number += 1
+                    yield Record(number, f"{place} of {file.name}" if len(self.files) > 1 else place, values)
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(FIRST_BYTES)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn what readers raise about a broken file into a DataError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
+        why = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"the file is damaged or of another format: {why}.", file=file, fix="Download or write it again."
+        ) from error
+
+
+def _schema(file: Path) -> Any:
+    """The Arrow schema; None of a file of text."""
+    import pyarrow.parquet as parquet
+
+    match file.suffix.lower():
+        case ".parquet":
+            return parquet.read_schema(file)
+        case ".arrow":
+            with _arrow(file) as reader:
+                return reader.schema
+    return None
+
+
+def _batches(file: Path, names: Collection[str] | None) -> Iterator[Any] | None:
+    match file.suffix.lower():
+        case ".parquet":
+            return _parquet_batches(file, names)
+        case ".arrow":
+            return _arrow_batches(file, names)
+    return None
+
+
+def _parquet_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
+    import pyarrow.parquet as parquet
+
+    # Buffered, so that a row group of gigabytes is not held whole.
+    with parquet.ParquetFile(file, buffer_size=1 << 20) as opened:
+        there = opened.schema_arrow.names
+        columns = None if names is None else [name for name in there if name in names]
+        yield from opened.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
+
+
+@contextmanager
+def _arrow(file: Path) -> Iterator[Any]:
+    """A reader of either kind of Arrow file; `datasets` writes streams, others write files."""
+    import pyarrow as pa
+
+    # Read rather than mapped: of a mapped file every page once seen counts as this process's memory.
+    with pa.OSFile(str(file)) as opened:
+        try:
+            reader = pa.ipc.open_file(opened)
+        except pa.ArrowInvalid:
+            opened.seek(0)
+            reader = pa.ipc.open_stream(opened)
+        yield reader
+
+
+def _arrow_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
+    with _arrow(file) as reader:
+        whole = hasattr(reader, "get_batch")
+        batches = map(reader.get_batch, range(reader.num_record_batches)) if whole else reader
+        kept = [name for name in reader.schema.names if names is None or name in names]
+        for batch in batches:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.select(kept).slice(start, BATCH_ROWS)
+
+
+def _of_batches(batches: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    number = 0
+    for batch in batches:
+        names = batch.schema.names
+        columns = [column.to_pylist() for column in batch.columns]
+        for values in zip(*columns, strict=True) if columns else [()] * batch.num_rows:
+            number += 1
+            yield f"row {number}", dict(zip(names, values, strict=True))
+
+
+def _texts(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    match file.suffix.lower():
+        case ".jsonl":
+            return _json_lines(file)
+        case ".json":
+            return _json_list(file)
+        case ".tsv":
+            return ((f"line {row.line}", row.by_column()) for row in read_rows(file))
+    return _separated(file)
+
+
+def _json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield f"line {number}", _object(file, number, line)
+
+
+def _object(file: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"line {number} is not JSON: {error}.", file=file, row=number) from None
+    if not isinstance(found, dict):
+        raise DataError(f"line {number} is {kind_of(found)}, and each line must be an object.", file=file)
+    return found
+
+
+def _json_list(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    from vlmbench.files.json_files import read_json
+
+    found = read_json(file)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise DataError("must be a list of objects, or JSON Lines under the suffix .jsonl.", file=file)
+    return ((f"row {number}", row) for number, row in enumerate(found, 1))
+
+
+def _separated(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        for row in (reader := csv.DictReader(opened)):
+            values = {name: text for name, text in row.items() if name is not None}
+            yield f"line {reader.line_num}", values
+
+
+def first_rows(records: Records, count: int) -> Sequence[Record]:
+    """Some rows from the beginning."""
+    return list(islice(records.rows(), count))
