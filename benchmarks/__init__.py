@@ -1,4 +1,4 @@
-"""The shipped benchmarks, found by name and imported only when asked for.
+"""The shipped benchmarks, found by name and imported only when asked for. Called, their table.
 
 For a plugin the families are here too:
 
@@ -7,7 +7,9 @@ For a plugin the families are here too:
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.domain import DataFile
@@ -32,3 +34,14 @@ def served(name: str, *md5: str, under: str = "VLMEval") -> DataFile:
     """NAME.tsv where VLMEvalKit serves it; `md5` holds every checksum that the published file has had."""
     url = f"https://opencompass.openxlab.space/utils/{under}/{name}.tsv"
     return DataFile(name=f"{name}.tsv", url=url, md5=md5)
+
+
+class _CallablePackage(ModuleType):
+    """`vlmbench.benchmarks()` is the table of benchmarks, though the name is also this package's."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call `vlmbench.api.catalogue.benchmarks`."""
+        return import_module("vlmbench.api.catalogue").benchmarks(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -66,6 +66,9 @@ _SHOWN = 12
 """Known names in an error; more would bury what to do."""
 
 
+_NEAREST = 5
+
+
 class UnknownName(UserError):
     """A benchmark, model, rule set or style that nothing answers to."""
 
@@ -74,7 +77,7 @@ class UnknownName(UserError):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str | None = None) -> None:
         names = sorted(known)
         by_lower = {known_name.lower(): known_name for known_name in names}
-        near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), list(by_lower), n=_NEAREST, cutoff=0.5)
         if near:
             hint = f"Did you mean {' or '.join(by_lower[n] for n in near)}?"
         else:

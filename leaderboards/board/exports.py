@@ -80,9 +80,16 @@ def board_csv(board: Board) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _HEAD, lineterminator="\n")
     writer.writeheader()
-    for line in (*_measured_lines(board), *_apart_lines(board), *_quoted_lines(board)):
+    for line in board_lines(board):
         writer.writerow({key: _safe(value) for key, value in line.items()})
     return text.getvalue()
+
+
+def board_lines(board: Board) -> Iterator[dict[str, Any]]:
+    """One record a figure: measured, listed apart, quoted."""
+    yield from _measured_lines(board)
+    yield from _apart_lines(board)
+    yield from _quoted_lines(board)
 
 
 def _quoted_table(table: dict[str, Any]) -> dict[str, Any]:

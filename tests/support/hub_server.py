@@ -7,6 +7,7 @@ with serving_hub() as hub:
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -184,11 +185,15 @@ class _Handler(BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         if parts[:3] == ["api", "v1", "datasets"]:
             self._modelscope([unquote(part) for part in parts[3:]], asked.query)
-        elif parts[:2] == ["api", "datasets"] and len(parts) >= 4:
-            self._dataset("/".join(parts[2:4]), [unquote(part) for part in parts[4:]])
-        elif parts[0] == "datasets" and parts[3:4] == ["resolve"]:
-            revision, name = unquote(parts[4]), unquote("/".join(parts[5:]))
-            self._resolve(self._dataset_of("/".join(parts[1:3]), content=True), revision, name)
+        elif asked.method == "POST":
+            self._write(parts[1:], asked)
+        elif parts[0] == "api" and parts[1:2] in (["datasets"], ["models"]) and len(parts) >= 4:
+            self._repository(parts[1], "/".join(parts[2:4]), [unquote(part) for part in parts[4:]])
+        elif parts[2:3] == ["resolve"] or parts[3:4] == ["resolve"]:
+            kind = "datasets" if parts[3] == "resolve" else "models"
+            owner, name, _, revision, *path = parts[1:] if kind == "datasets" else parts
+            repository = self._find(kind, f"{owner}/{name}", content=True)
+            self._resolve(repository, unquote(revision), unquote("/".join(path)))
         elif parts[0] == "cdn":
             self._content(self.server.uploads[parts[1]], {})
         else:
@@ -196,12 +201,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     # The Hugging Face Hub
 
-    def _dataset_of(self, name: str, *, content: bool = False) -> Repository:
-        """A repository that the sender may see; `content`: whose files it may have."""
-        repository = self.server.datasets.get(name)
+    def _token(self) -> str:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token != TOKEN:
             raise _Refused(401, "", "Invalid credentials in Authorization header")
+        return token
+
+    def _find(self, kind: str, name: str, *, content: bool = False) -> Repository:
+        """A repository that the sender may see; `content`: whose files it may have."""
+        repository = (self.server.datasets if kind == "datasets" else self.server.models).get(name)
+        token = self._token()
         if repository is None or (repository.private and not token):
             raise _Refused(404 if token else 401, "RepoNotFound", "Repository not found")
         if repository.gated and content and not token:
@@ -214,8 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return commit, repository.commits[commit]
 
-    def _dataset(self, name: str, rest: list[str]) -> None:
-        repository = self._dataset_of(name)
+    def _repository(self, kind: str, name: str, rest: list[str]) -> None:
+        repository = self._find(kind, name)
         if rest[:1] == ["tree"]:
             _, files = self._tree(repository, rest[1])
             self._json([_listed(path, content) for path, content in sorted(files.items())])
@@ -248,6 +257,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.uploads[digest] = sent
         headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(files[path]))}
         return self._send(302, b"", headers | {"Location": f"{self.server.elsewhere}/cdn/{digest}"})
+
+    def _write(self, parts: list[str], asked: Asked) -> None:
+        """Create a model's repository, or add a commit to it. Every file goes with the commit itself."""
+        if parts == ["validate-yaml"]:
+            return self._json({"warnings": [], "errors": []})
+        if not self._token():
+            raise _Refused(401, "", "Invalid username or password.")
+        models = self.server.models
+        if parts == ["repos", "create"]:
+            wanted = json.loads(asked.body)
+            name = f"{wanted['organization']}/{wanted['name']}"
+            models[name] = Repository(private=wanted.get("visibility") == "private")
+            models[name].commit({".gitattributes": b""}, "main")
+            return self._json({"url": f"{self.server.url}/{name}"})
+        repository = self._find("models", "/".join(parts[1:3]))
+        if parts[3] == "preupload":
+            paths = [file["path"] for file in json.loads(asked.body)["files"]]
+            modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]
+            return self._json({"files": modes})
+        head, *lines = [json.loads(line) for line in asked.body.splitlines()]
+        parent = repository.revisions["main"]
+        if head["value"].get("parentCommit", parent) != parent:
+            raise _Refused(412, "", "A commit has happened since. Please refresh and try again.")
+        files = {line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines}
+        commit = repository.commit(repository.commits[parent] | files, "main")
+        url = f"{self.server.url}/{'/'.join(parts[1:3])}/commit/{commit}"
+        return self._json({"commitUrl": url, "commitOid": commit})
 
     # ModelScope
 

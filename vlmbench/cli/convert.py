@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from vlmbench.api.conversion import checkpoint
 from vlmbench.cli._shared.checkpoints import (
     add_template_argument,
     add_writing_arguments,
-    checkpoint,
     options_of,
     print_result,
 )

@@ -6,6 +6,7 @@ vlmbench export runs/demo/Shapes_DEV_EN --format hub
 vlmbench export runs/demo/Shapes_DEV_EN --format eval-results --hub-dataset OWNER/NAME
 vlmbench export runs/demo/Shapes_DEV_EN --format every-eval-ever --model-id OWNER/MODEL
 vlmbench export runs/demo/Shapes_DEV_EN --format inspect
+vlmbench export runs/demo/Shapes_DEV_EN --to hub --model-id OWNER/MODEL      what a push would change
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("mmbench", "mmmu", "predictions", *FORMATS),
         help="what to write (default: what the benchmark's server took)",
     )
+    parser.add_argument("--to", choices=("hub",), help="show what a push to --model-id would change there")
+    parser.add_argument("--push", action="store_true", help="with --to hub: push it")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: into RUN)")
     parser.add_argument(
         "--bench",
@@ -52,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write, check, and print where it is."""
+    if args.push and not args.to:
+        raise UsageError("only `--to hub` pushes.", key="--push")
+    if args.to:
+        return push_results(args)
     if args.format in FORMATS:
         return export_results(args)
     from vlmbench.evaluation import read_samples
@@ -121,7 +128,7 @@ def export_by_id(
 
 def add_result_arguments(parser: argparse.ArgumentParser) -> None:
     """What the formats of other tools ask for."""
-    group = parser.add_argument_group("hub, eval-results, every-eval-ever, inspect")
+    group = parser.add_argument_group("hub, eval-results, every-eval-ever, inspect; --to hub")
     group.add_argument("--hub-dataset", metavar="ID", help="the benchmark's dataset on the Hub")
     group.add_argument(
         "--hub-task", metavar="ID", default="default", help="the dataset's task (default: default)"
@@ -142,6 +149,40 @@ def export_results(args: argparse.Namespace) -> int:
         make_folder(path.parent)
         write_text(path, text)
         print_line(f"wrote {path}")
+    return 0
+
+
+def push_results(args: argparse.Namespace) -> int:
+    """Print what would change in the model's repository; with `--push`, change it."""
+    from vlmbench.report.exports.hub_push import plan_push, push
+    from vlmbench.report.runs import open_run
+
+    if args.format or args.out:
+        raise UsageError("`--to hub` writes no file.", key="--format" if args.format else "--out")
+    if args.model_id is None:
+        raise UsageError("which repository?", key="--model-id", fix="Name it: --model-id OWNER/MODEL.")
+    run = open_run(args.run, data_dir=args.data_dir, plugins=args.plugin)
+    plan = plan_push(
+        run,
+        args.model_id,
+        file_name=_in_eval_results(args.run, run.benchmark).name,
+        dataset=args.hub_dataset,
+        task=args.hub_task,
+        source_url=args.source_url,
+    )
+    there = f"at commit {plan.commit[:12]}" if plan.commit else "a new repository, private"
+    print_line(f"{plan.url} ({there}): {len(plan.files)} files change")
+    for file in plan.files:
+        state = "new" if file.before is None else "changed"
+        print_line(f"{file.path}: {state}, {len(file.after.encode()):,} bytes")
+        for line in file.diff():
+            print_line(line)
+    if not plan.files:
+        return 0
+    if args.push:
+        print_line(f"pushed: {push(plan, f'vlmbench: {run.benchmark}')}")
+    else:
+        print_line("nothing was sent; the same command with --push sends it")
     return 0
 
 

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the table."""
-    tables = (benchmark_rows, suite_rows, plugin_rows, style_rows, rule_rows)
+    tables = (listed_benchmarks, suite_rows, plugin_rows, style_rows, rule_rows)
     rows = dict(zip(KINDS, tables, strict=True))[args.kind](args)
     if args.format == "json":
         print_json(rows)
@@ -43,28 +43,12 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def benchmark_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+def listed_benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Every benchmark with facts from its card, and its other names."""
-    from vlmbench.data.locate import find_file
-    from vlmbench.registry import Registry
+    from vlmbench.api.catalogue import benchmark_rows
 
-    registry = Registry(args.plugin)
-    cards = [b.card for b in registry.benchmarks.values()]
-    others: dict[str, list[str]] = {}
-    for alias, name in registry.aliases.items():
-        others.setdefault(name, []).append(alias)
-    return [
-        {
-            "name": card.name,
-            "family": card.family + (" (circular)" if card.circular else ""),
-            "languages": ", ".join(card.languages),
-            "rows": card.rows,
-            "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
-            "file": "here" if find_file(card.file, args.data_dir) else "absent",
-            "also": ", ".join(others.get(card.name, ())),
-        }
-        for card in sorted(cards, key=lambda c: c.name.lower())
-    ]
+    rows = benchmark_rows(args.data_dir, args.plugin)
+    return [{key: value for key, value in row.items() if key != "measures"} for row in rows]
 
 
 def suite_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:

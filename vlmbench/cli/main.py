@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
-from vlmbench import __version__
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.files.json_files import read_yaml
+from vlmbench.version import __version__
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from vlmbench.api.conversion import checkpoint
 from vlmbench.cli._shared.checkpoints import (
     add_writing_arguments,
-    checkpoint,
     options_of,
     print_result,
 )

@@ -68,6 +68,19 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
         console.print(page.figures(more))
 
 
+def figure_text(figure: FigureDict) -> str:
+    """`61.4 %`, or the number of a figure that is no fraction; empty without a value."""
+    if figure["value"] is None:
+        return ""
+    percent = " %" if figure["unit"] == "fraction" else ""
+    return f"{_number(figure['value'], figure['unit'])}{percent}"
+
+
+def interval_text(figure: FigureDict) -> str:
+    """`58.6 – 64.2`, in the unit of the figure; empty without an interval."""
+    return Glyphs().dash.join(f" {_number(end, figure['unit'])} " for end in figure["ci95"] or ()).strip()
+
+
 def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
     """Why these figures are not comparable with others of the benchmark."""
     if document["partial"]:
@@ -128,8 +141,7 @@ class _ResultsTables:
         if figure["value"] is None:
             unread = "needs a judge" if self.document.get("needs_judge") else "not scored"
             return "withheld" if self.document["withheld"] else unread
-        percent = " %" if figure["unit"] == "fraction" else ""
-        return f"{_number(figure['value'], figure['unit'])}{percent}"
+        return figure_text(figure)
 
     def interval(self, figure: FigureDict) -> str:
         """Both ends, in the unit of the figure."""

@@ -65,15 +65,6 @@ def print_result(dst: Path, proof: str | None) -> int:
     return 0
 
 
-def checkpoint(text: str) -> Path:
-    """An argparse type: a folder or file as every other verb takes it, a hub id, or `demo`."""
-    from vlmbench.model_files.folder import local_folder
-    from vlmbench.models.loading import where
-
-    found = where(text)
-    return Path(found) if Path(found).exists() else local_folder(found)
-
-
 def size(text: str) -> int:
     """An argparse type: `500MB`, `2GB`, or bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?B|)", text.strip(), re.IGNORECASE)

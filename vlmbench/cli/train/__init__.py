@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,11 +29,8 @@ from vlmbench.cli._shared.flags import (
     positive,
     seed,
 )
-from vlmbench.errors import UserError
 
 if TYPE_CHECKING:
-    from vlmbench.finished import FinishedRun
-    from vlmbench.stats import Difference
     from vlmbench.trainers.pipeline import TrainingRequest
     from vlmbench.trainers.plan.plan import Machine
     from vlmbench.trainers.recipe.model import Chain
@@ -110,14 +107,12 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan or train."""
+    from vlmbench.api.training import check_resume
     from vlmbench.trainers.pipeline import read_chain
 
     if args.work_dir is not None:
         args.work_dir = args.work_dir.expanduser()
-    if args.resume not in (None, "latest") and not Path(args.resume).expanduser().exists():
-        raise UserError(
-            "there is no such checkpoint.", file=args.resume, fix="`--resume` alone takes the latest one."
-        )
+    check_resume(args.resume)
     request = request_of(args)
     chain = read_chain(request)
     return plan(args, request, chain) if args.plan else train(args, request, chain)
@@ -147,14 +142,9 @@ def request_of(args: argparse.Namespace) -> TrainingRequest:
 
 def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:
     """Train and evaluate; print where the finished models are."""
-    from vlmbench.trainers.pipeline import Harness, Pipeline
+    from vlmbench.api.training import train_chain
 
-    if args.log is not None:
-        from vlmbench.report.exports.trackers import require_tracker
-
-        require_tracker(args.log)
-    harness = Harness(benchmarks=_benchmarks, open_run=_open_run, difference=_difference)
-    result = Pipeline(request=request, harness=harness, tell=_tell).run(chain)
+    result = train_chain(request, chain, _tell)
     if result.models:
         _print_models(args, chain.name, result.models)
     return result.code
@@ -172,29 +162,6 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _benchmarks(names: Sequence[str]) -> list[str]:
-    """Suites as their benchmarks; raises UnknownName for a name that is neither."""
-    from vlmbench.registry import Registry
-    from vlmbench.suites import expand
-
-    registry, found = Registry(), expand(names)
-    for name in found:
-        registry.benchmark(name)
-    return found
-
-
-def _open_run(folder: Path) -> FinishedRun:
-    from vlmbench.report.runs import open_run
-
-    return open_run(folder)
-
-
-def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
-    from vlmbench.leaderboards.compare.compare import compare
-
-    return compare(first, second).difference
 
 
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:

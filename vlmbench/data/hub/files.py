@@ -20,10 +20,14 @@ class HubUnreachable(DataError):
     """The hub cannot be asked now; what was downloaded before may be good enough."""
 
 
-def offline(reference: HubReference) -> HubUnreachable:
-    """The error of a dataset that HF_HUB_OFFLINE keeps away."""
+class HubMissing(DataError):
+    """The hub does not have it, or does not show it to this machine."""
+
+
+def offline(shown: str) -> HubUnreachable:
+    """The error of what HF_HUB_OFFLINE keeps away."""
     return HubUnreachable(
-        f"{reference} was not downloaded to this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
+        f"{shown} was not downloaded to this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
         fix="Unset it for the first use; later ones need no network.",
     )
 

@@ -6,17 +6,16 @@ cache, where `datasets` and `hf cache` find them too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import writing
-from vlmbench.data.download import is_offline
-from vlmbench.data.hub.files import HubFile, HubUnreachable, Report, offline
+from vlmbench.data.hub.client_errors import endpoint, plain_errors
+from vlmbench.data.hub.files import HubFile, Report
 from vlmbench.data.hub.reference import HubReference
-from vlmbench.errors import DataError, UnknownName
-from vlmbench.plain_text import visible
+from vlmbench.errors import DataError
 
 
 class HuggingFace:
@@ -29,7 +28,7 @@ class HuggingFace:
         with _plain_errors(reference):
             info = HfApi().dataset_info(reference.repository, revision=reference.revision)
         if info.sha is None:
-            raise DataError(f"{_endpoint()} names no commit of {reference.repository}.")
+            raise DataError(f"{endpoint()} names no commit of {reference.repository}.")
         return info.sha
 
     def files(self, reference: HubReference, commit: str) -> Sequence[HubFile]:
@@ -68,12 +67,6 @@ def _file(entry: Any) -> HubFile:
     return HubFile(entry.path, entry.size, digest)
 
 
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return constants.ENDPOINT
-
-
 def _bar(report: Report) -> Any:
     """A class that the client can use for its progress bars."""
 
@@ -93,85 +86,12 @@ def _bar(report: Report) -> Any:
     return Bar
 
 
-@contextmanager
-def _plain_errors(reference: HubReference) -> Iterator[None]:
-    """Turn the client's errors into ours."""
-    import httpx2
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RemoteEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        yield
-    except GatedRepoError as error:
-        raise _gated(reference) from error
-    except RepositoryNotFoundError as error:
-        raise _not_found(reference) from error
-    except RevisionNotFoundError as error:
-        raise _unknown_revision(reference) from error
-    except OfflineModeIsEnabled as error:
-        raise offline(reference) from error
-    except LocalEntryNotFoundError as error:
-        raise offline(reference) if is_offline() else _unreachable(reference, error) from error
-    except RemoteEntryNotFoundError as error:
-        raise DataError(
-            f"{_endpoint()} lists this file and does not have it.", file=str(reference)
-        ) from error
-    except HfHubHTTPError as error:
-        raise _refused(reference, error.response.status_code) from error
-    except httpx2.HTTPError as error:
-        raise _unreachable(reference, error) from error
-
-
-def _page(reference: HubReference) -> str:
-    return f"{_endpoint()}/datasets/{reference.repository}"
-
-
-def _gated(reference: HubReference) -> DataError:
-    return DataError(
-        f"the hub gives {reference.repository} only to those who accepted its terms.",
-        fix=f"Accept them on {_page(reference)}, then run `hf auth login`, or set HF_TOKEN.",
-    )
-
-
-def _not_found(reference: HubReference) -> DataError:
-    return DataError(
-        f"there is no dataset {reference.repository} on {_endpoint()}, or it is private.",
-        fix="Check the name (OWNER/NAME, as its page shows it); for a private one run `hf auth login`, "
-        "or set HF_TOKEN.",
-    )
-
-
-def _unknown_revision(reference: HubReference) -> UnknownName:
-    from huggingface_hub import HfApi
-
-    with _plain_errors(reference):
-        refs = HfApi().list_repo_refs(reference.repository, repo_type="dataset")
-    known = [ref.name for ref in (*refs.branches, *refs.tags)] + [ref.ref for ref in refs.converts]
-    return UnknownName(f"revision of {reference.repository}", str(reference.revision), known)
-
-
-def _refused(reference: HubReference, status: int) -> DataError:
-    if status in (401, 403):
-        return DataError(
-            f"{_endpoint()} does not accept this machine's token for {reference.repository} ({status}).",
-            fix="Run `hf auth login` with a token that may read it, or unset HF_TOKEN.",
-        )
-    kind = HubUnreachable if status >= 500 or status == 429 else DataError
-    return kind(f"{_endpoint()} answers {status}.", file=str(reference), fix="Try again later.")
-
-
-def _unreachable(reference: HubReference, error: Exception) -> HubUnreachable:
+def _plain_errors(reference: HubReference) -> AbstractContextManager[None]:
     copy = f"ms:{reference.repository}/{reference.split}"
-    return HubUnreachable(
-        f"{_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
-        file=str(reference),
-        fix="Check the network, or let HF_ENDPOINT name a mirror; "
-        f"where ModelScope has a copy, `{copy}` reads that.",
+    return plain_errors(
+        "dataset",
+        reference.repository,
+        shown=str(reference),
+        revision=reference.revision,
+        otherwise=f"where ModelScope has a copy, `{copy}` reads that.",
     )

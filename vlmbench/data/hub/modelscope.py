@@ -95,7 +95,7 @@ def _ask(reference: HubReference, what: str, **query: object) -> Mapping[str, An
     import httpx
 
     if is_offline():
-        raise offline(reference)
+        raise offline(str(reference))
     try:
         answer = httpx.get(f"{_address(reference)}/{what}", params=urlencode(query), timeout=30.0)
     except httpx.HTTPError as error:

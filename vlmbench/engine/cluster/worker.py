@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlmbench import __version__
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.engine.asking import Budget
 from vlmbench.errors import UserError
 from vlmbench.models.vllm.engine import EngineDied
+from vlmbench.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

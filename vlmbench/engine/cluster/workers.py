@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vlmbench import __version__
 from vlmbench.domain import Response
 from vlmbench.engine.cluster.placement import (
     ChunkEvent,
@@ -18,6 +17,7 @@ from vlmbench.engine.cluster.ray_cluster import Devices, import_ray, nodes, shar
 from vlmbench.engine.cluster.worker import Failed, Ready, Remark, WorkerAddress, WorkerSetup
 from vlmbench.errors import ModelError
 from vlmbench.store import differences
+from vlmbench.version import __version__
 
 LOOK_AROUND = 2.0
 NO_ROOM = "no machine has room yet"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench import __version__
 from vlmbench.errors import UserError
 from vlmbench.model_files.folder import local_folder
+from vlmbench.version import __version__
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from vlmbench import __version__
 from vlmbench.domain import Response, Sample
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
+from vlmbench.version import __version__
 
 
 def must_be_whole(run: FinishedRun) -> None:

@@ -5,23 +5,35 @@ huggingface_hub's own classes write both, so the Hub can read them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
 from vlmbench.report.exports.facts import must_be_whole, setup_line, shown_value, started
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, EvalResultEntry
 
 TASK = "image-text-to-text"
 
 
 def model_card(run: FinishedRun, *, model_name: str, dataset: str | None = None) -> str:
     """Front matter for a README.md: every figure of the run's rule set, then the other headlines."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
+
+    results = card_results(run, dataset=dataset)
+    card = ModelCardData(model_name=encodable(model_name), eval_results=results)
+    return f"---\n{card.to_yaml()}\n---\n"
+
+
+def card_results(run: FinishedRun, *, dataset: str | None = None) -> list[EvalResult]:
+    """The same figures as the Hub's own class."""
+    from huggingface_hub import EvalResult
 
     must_be_whole(run)
     figures = [(rules, part["headline"]) for rules, part in run.results["by_rules"].items()]
     figures += [(run.rules, figure) for figure in run.results["metrics"][1:]]
-    results = [
+    return [
         EvalResult(
             task_type=TASK,
             dataset_type=encodable(dataset or run.benchmark),
@@ -34,20 +46,24 @@ def model_card(run: FinishedRun, *, model_name: str, dataset: str | None = None)
         for rules, figure in sorted(figures, key=lambda pair: pair[0] != run.rules)
         if figure["value"] is not None
     ]
-    card = ModelCardData(model_name=encodable(model_name), eval_results=results)
-    return f"---\n{card.to_yaml()}\n---\n"
 
 
 def eval_results(
     run: FinishedRun, *, dataset: str, task: str = "default", source_url: str | None = None
 ) -> str:
     """One entry for `.eval_results/NAME.yaml` in a model's repository; the value as tables print it."""
-    import yaml
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    return entries_text([eval_result_entry(run, dataset=dataset, task=task, source_url=source_url)])
+
+
+def eval_result_entry(
+    run: FinishedRun, *, dataset: str, task: str = "default", source_url: str | None = None
+) -> EvalResultEntry:
+    """The same as the Hub's own class."""
+    from huggingface_hub import EvalResultEntry
 
     must_be_whole(run)
     headline = run.results["headline"]
-    entry = EvalResultEntry(
+    return EvalResultEntry(
         dataset_id=dataset,
         task_id=task,
         value=shown_value(headline["value"], headline["unit"]),
@@ -56,8 +72,15 @@ def eval_results(
         source_name="vlmbench run" if source_url else None,
         notes=setup_line(run),
     )
+
+
+def entries_text(entries: list[EvalResultEntry]) -> str:
+    """A file of `.eval_results`."""
+    import yaml
+    from huggingface_hub import eval_result_entries_to_yaml
+
     return yaml.safe_dump(
-        eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True, width=1000
+        eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=1000
     )
 
 

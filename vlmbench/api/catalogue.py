@@ -1,0 +1,51 @@
+"""`vlmbench.benchmarks()`: the table of benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmbench.domain import Card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def benchmarks(*, data_dir: str | Path | None = None, plugins: Sequence[str | Path] = ()) -> pd.DataFrame:
+    """Every benchmark by name, plugins included: facts of its card, aliases, and whether its file is here.
+
+    `answers` is `yes`, `apart` (published in another file) or `withheld`.
+    """
+    import pandas as pd
+
+    where = None if data_dir is None else Path(data_dir)
+    rows = benchmark_rows(where, [Path(plugin) for plugin in plugins])
+    return pd.DataFrame(rows).set_index("name")
+
+
+def benchmark_rows(data_dir: Path | None, plugins: Sequence[Path]) -> list[dict[str, Any]]:
+    """Every benchmark with facts from its card, and its other names."""
+    from vlmbench.registry import Registry
+
+    registry = Registry(plugins)
+    cards = sorted((b.card for b in registry.benchmarks.values()), key=lambda card: card.name.lower())
+    others: dict[str, list[str]] = {}
+    for alias, name in registry.aliases.items():
+        others.setdefault(name, []).append(alias)
+    return [_row(card, others.get(card.name, ()), data_dir) for card in cards]
+
+
+def _row(card: Card, aliases: Sequence[str], data_dir: Path | None) -> dict[str, Any]:
+    from vlmbench.data.locate import find_file
+
+    return {
+        "name": card.name,
+        "measures": card.measures,
+        "family": card.family + (" (circular)" if card.circular else ""),
+        "languages": ", ".join(card.languages),
+        "rows": card.rows,
+        "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
+        "file": "here" if find_file(card.file, data_dir) else "absent",
+        "also": ", ".join(aliases),
+    }

@@ -1,0 +1,58 @@
+"""`vlmbench.convert`: a LLaVA checkpoint in another layout, with the same answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vlmbench.errors import UnknownName
+
+if TYPE_CHECKING:
+    from vlmbench.checkpoints.convert import Target
+
+
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    to: Target,
+    llm: str | Path | None = None,
+    vision: str | Path | None = None,
+    recipe: str | Path | None = None,
+    template: str | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    kind: Literal["f16", "q8_0"] = "f16",
+    verify: bool = True,
+    device: str = "cpu",
+) -> Path:
+    """Write the model of `source` in the layout `to` as the folder `destination`, which must not exist.
+
+    `to` is `huggingface`, `official`, `xtuner` or `gguf`; `llm` and `vision` are the models that training
+    began with, where the checkpoint lacks them. The folder appears when it is complete and, unless `verify`
+    is False, proven to give the same logits, or not at all. Returns the folder.
+    """
+    from vlmbench.checkpoints.convert import TARGETS, WriteOptions
+    from vlmbench.checkpoints.convert import convert as write_converted
+    from vlmbench.checkpoints.formats.parts import Supplied
+
+    if to not in TARGETS:
+        raise UnknownName("layout", str(to), TARGETS)
+    given = Supplied(
+        llm=None if llm is None else checkpoint(llm),
+        vision=None if vision is None else checkpoint(vision),
+        recipe=None if recipe is None else Path(recipe),
+        template=template,
+    )
+    options = WriteOptions(dtype=dtype, gguf_kind=kind, proof=verify, device=device)
+    target = Path(destination).expanduser()
+    write_converted(checkpoint(source), target, to, given, options)
+    return target
+
+
+def checkpoint(named: str | Path) -> Path:
+    """A folder or file as every other verb takes it, a hub id, or `demo`."""
+    from vlmbench.model_files.folder import local_folder
+    from vlmbench.models.loading import where
+
+    found = where(str(named))
+    return Path(found) if Path(found).exists() else local_folder(found)

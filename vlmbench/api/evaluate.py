@@ -1,0 +1,240 @@
+"""`vlmbench.evaluate`: ask a model a benchmark, in the run folder that `vlmbench run` would use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+
+from vlmbench.api.benchmark_data import DataOptions, find_benchmarks
+from vlmbench.api.judge import JudgeOptions, Price
+from vlmbench.api.model_opening import ModelOptions, close_models
+from vlmbench.api.progress import AnswerProgress
+from vlmbench.api.run_result import RunResult, result_of
+from vlmbench.api.runs import RunRequest, run_benchmark
+from vlmbench.domain import RULE_SETS, Benchmark, Model, RuleSet
+from vlmbench.errors import UnknownName, UsageError
+
+AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
+"""A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
+its processor; a function `(messages, images) -> str`."""
+AnyBenchmark: TypeAlias = str | Path | Benchmark
+"""A name, the path of a TSV, or an object of the Benchmark protocol."""
+
+
+class EvaluateOptions(TypedDict, total=False):
+    """The keywords of `evaluate`, for type checkers; `evaluate` itself has their defaults."""
+
+    limit: int | None
+    seed: int
+    blind: bool
+    prompt: str | None
+    decoding: Literal["greedy", "published"]
+    max_new_tokens: int | None
+    rules: RuleSet
+    circular: bool
+    out: str | Path | None
+    fresh: bool
+    name: str | None
+    device: str
+    dtype: str
+    batch_size: int | Literal["auto"]
+    devices: str | None
+    llm: str | None
+    vision: str | None
+    template: str | None
+    trust_remote_code: bool
+    rpm: int | None
+    judge: str | None
+    judge_rpm: int | None
+    judge_limit: int | None
+    judge_price: tuple[float, float] | None
+    data_dir: str | Path | None
+    accept_local_data: bool
+    answers: str | Path | None
+    plugins: Sequence[str | Path]
+    progress: bool
+
+
+@overload
+def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence too; the first one wins
+    model: AnyModel, benchmark: AnyBenchmark, **options: Unpack[EvaluateOptions]
+) -> RunResult: ...
+@overload
+def evaluate(
+    model: AnyModel, benchmark: Sequence[AnyBenchmark], **options: Unpack[EvaluateOptions]
+) -> list[RunResult]: ...
+def evaluate(
+    model: AnyModel,
+    benchmark: AnyBenchmark | Sequence[AnyBenchmark],
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    blind: bool = False,
+    prompt: str | None = None,
+    decoding: Literal["greedy", "published"] = "greedy",
+    max_new_tokens: int | None = None,
+    rules: RuleSet = "strict",
+    circular: bool = False,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    name: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    devices: str | None = None,
+    llm: str | None = None,
+    vision: str | None = None,
+    template: str | None = None,
+    trust_remote_code: bool = False,
+    rpm: int | None = None,
+    judge: str | None = None,
+    judge_rpm: int | None = None,
+    judge_limit: int | None = None,
+    judge_price: tuple[float, float] | None = None,
+    data_dir: str | Path | None = None,
+    accept_local_data: bool = False,
+    answers: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    progress: bool = True,
+) -> RunResult | list[RunResult]:
+    """Ask a model a benchmark and score its answers under every rule set.
+
+    Answers are written to runs/MODEL/BENCH (or `out`) as they come. The same call continues where an earlier
+    one stopped, whether that was made here or by `vlmbench run`; `fresh` deletes earlier answers. A list of
+    benchmarks or suites gives a list of results. `limit` asks that many groups of rows, spread over the
+    categories. `name` is what tables and folders call a model that is an object. Raises a UserError where
+    the model, the data or the folder do not fit; a row that fails is that row's error.
+    """
+    opened: dict[str, Model] = {}
+    called = _called(model, name, batch_size, opened)
+    request = RunRequest(
+        model=ModelOptions(
+            name=called,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            devices=devices,
+            llm=llm,
+            vision=vision,
+            template=template,
+            trust_remote_code=trust_remote_code,
+            rpm=rpm,
+        ),
+        data=DataOptions(
+            data_dir=_path(data_dir), accept_local_data=accept_local_data, answers=_path(answers)
+        ),
+        judge=JudgeOptions(
+            model=judge,
+            rpm=judge_rpm,
+            limit=judge_limit,
+            price=None if judge_price is None else Price(*judge_price),
+            device=device,
+        ),
+        rules=rules,
+        limit=limit,
+        seed=seed,
+        blind=blind,
+        prompt=prompt,
+        decoding=decoding,
+        max_new_tokens=max_new_tokens,
+        out=_path(out),
+        fresh=fresh,
+    )
+    _check(request)
+    found = benchmarks_of(benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular)
+    return _run_all(request, benchmark, found, opened, AnswerProgress(quiet=not progress))
+
+
+def _run_all(
+    request: RunRequest,
+    named: AnyBenchmark | Sequence[AnyBenchmark],
+    benchmarks: Sequence[Benchmark],
+    opened: dict[str, Model],
+    progress: AnswerProgress,
+) -> RunResult | list[RunResult]:
+    ours = not opened
+    names = [str(one) if isinstance(one, (str, Path)) else one.card.name for one in as_list(named)]
+    request = replace(
+        request, several=len(benchmarks) > 1, command=("vlmbench.evaluate", request.model.name, *names)
+    )
+    results = []
+    try:
+        for benchmark in benchmarks:
+            done = run_benchmark(request, benchmark, opened, progress)
+            results.append(result_of(done.run, benchmark, done.table.images, done.folder))
+    finally:
+        if ours:
+            close_models(opened.values())
+    return results if is_list(named) else results[0]
+
+
+def benchmarks_of(
+    named: AnyBenchmark | Sequence[AnyBenchmark], plugins: Sequence[Path], *, in_rotations: bool = False
+) -> list[Benchmark]:
+    """The benchmarks that these names, paths and objects stand for; suites only in a list."""
+    from vlmbench.registry import circular
+    from vlmbench.suites import expand
+
+    found: list[Benchmark] = []
+    for one in as_list(named):
+        if not isinstance(one, (str, Path)):
+            found.append(circular(one) if in_rotations else one)
+            continue
+        names = expand([str(one)])
+        if len(names) > 1 and not is_list(named):
+            raise UsageError(f"`{one}` is a suite of {len(names)} benchmarks.", fix=f'Write ["{one}"].')
+        found += find_benchmarks(names, plugins, in_rotations=in_rotations)
+    if not found:
+        raise UsageError("names no benchmark.", key="benchmark", fix="See vlmbench.benchmarks().")
+    called = [benchmark.card.name for benchmark in found]
+    if twice := next((name for name in called if called.count(name) > 1), None):
+        raise UsageError(f"`{twice}` is named twice.", key="benchmark")
+    return found
+
+
+def is_list(named: object) -> bool:
+    """Whether several benchmarks were named, or one in a list."""
+    return isinstance(named, (list, tuple))
+
+
+def as_list(named: AnyBenchmark | Sequence[AnyBenchmark]) -> Iterable[AnyBenchmark]:
+    """What was named, one by one."""
+    return named if isinstance(named, (list, tuple)) else [named]  # type: ignore[list-item]
+
+
+def _called(
+    model: AnyModel, name: str | None, batch_size: int | Literal["auto"], opened: dict[str, Model]
+) -> str:
+    """What the run calls the model; one that is loaded already is put into `opened` under it."""
+    if isinstance(model, (str, Path)):
+        return str(model)
+    from vlmbench.models.given import model_of
+
+    given = model_of(model, name=name, batch_size=batch_size)
+    called = name or given.name
+    opened[called] = given
+    return called
+
+
+def _check(request: RunRequest) -> None:
+    """Refuse values that the command line would refuse."""
+    from vlmbench.prompts import prompt_style
+
+    if request.rules not in RULE_SETS:
+        raise UnknownName("rule set", str(request.rules), RULE_SETS)
+    if request.decoding not in ("greedy", "published"):
+        raise UnknownName("decoding", str(request.decoding), ("greedy", "published"))
+    if request.prompt is not None:
+        prompt_style(request.prompt)
+    if not 0 <= request.seed < 2**32:
+        raise UsageError(f"`{request.seed}` is not a whole number from 0 below {2**32:,}.", key="seed")
+    for key in ("limit", "max_new_tokens"):
+        value = getattr(request, key)
+        if value is not None and value < 1:
+            raise UsageError(f"`{value}` is not a whole number from 1.", key=key)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given).expanduser()

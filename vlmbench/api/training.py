@@ -1,0 +1,154 @@
+"""`vlmbench.train`: train a recipe, evaluate the model and its checkpoints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vlmbench.errors import UserError
+
+if TYPE_CHECKING:
+    from vlmbench.finished import FinishedRun
+    from vlmbench.stats import Difference
+    from vlmbench.trainers.pipeline import Harness, PipelineResult, TrainingRequest
+    from vlmbench.trainers.recipe.model import Chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """A finished training."""
+
+    name: str
+    models: Mapping[str, Path]
+    """The model folder of each stage, in order."""
+
+    @property
+    def model(self) -> Path:
+        """The folder of the last stage's model, for `evaluate`, `convert` and chat."""
+        return list(self.models.values())[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The work folder of the last stage: checkpoints, metrics.jsonl, evaluations in runs/."""
+        return self.model.parent
+
+
+def train(
+    recipe: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    work_dir: str | Path | None = None,
+    seed: int | None = None,
+    resume: bool | str | Path = False,
+    evaluate: Sequence[str] = (),
+    evaluate_every: int | None = None,
+    evaluate_limit: int | None = None,
+    evaluate_device: str = "auto",
+    deepspeed: str | None = None,
+    nproc: int | None = None,
+    log: Literal["mlflow", "wandb"] | None = None,
+    progress: bool = True,
+) -> TrainingResult:
+    """Train a shipped recipe or a YAML file; `settings` change its values: `{"schedule.lr": 1e-4}`.
+
+    `resume=True` continues from the latest checkpoint in the work folder, if there is one; a path, from that
+    checkpoint. `evaluate` names benchmarks for the trained model, and with `evaluate_every` for checkpoints
+    on the way. Raises a UserError where something is missing or a process of the training failed.
+    """
+    from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest, read_chain
+
+    request = TrainingRequest(
+        recipe=str(recipe),
+        settings=tuple(f"{key}={_typed(value)}" for key, value in (settings or {}).items()),
+        work_dir=None if work_dir is None else Path(work_dir).expanduser(),
+        seed=seed,
+        resume=_resume(resume),
+        deepspeed=deepspeed,
+        tracker=log,
+        nproc=nproc,
+        evaluation=EvaluationRequest(
+            benchmarks=tuple(evaluate), every=evaluate_every, limit=evaluate_limit, device=evaluate_device
+        ),
+    )
+    check_resume(request.resume)
+    chain = read_chain(request)
+    result = train_chain(request, chain, _tell if progress else _ignore)
+    if result.code:
+        raise UserError(
+            f"the training of {chain.name} failed with exit code {result.code}; its processes wrote why.",
+            fix="Mend that; `resume=True` continues from the latest checkpoint.",
+        )
+    return TrainingResult(name=chain.name, models=result.models)
+
+
+def train_chain(request: TrainingRequest, chain: Chain, tell: Callable[[str], None]) -> PipelineResult:
+    """Train and evaluate what the request asks for; `tell` receives lines for the user."""
+    from vlmbench.trainers.pipeline import Pipeline
+
+    if request.tracker is not None:
+        from vlmbench.report.exports.trackers import require_tracker
+
+        require_tracker(request.tracker)
+    return Pipeline(request=request, harness=_harness(), tell=tell).run(chain)
+
+
+def check_resume(resume: str | None) -> None:
+    """Refuse a checkpoint that is not there."""
+    if resume not in (None, "latest") and not Path(resume).expanduser().exists():
+        raise UserError(
+            "there is no such checkpoint.", file=resume, fix="`--resume` alone takes the latest one."
+        )
+
+
+def _harness() -> Harness:
+    from vlmbench.trainers.pipeline import Harness
+
+    return Harness(benchmarks=_benchmarks, open_run=_open_run, difference=_difference)
+
+
+def _benchmarks(names: Sequence[str]) -> list[str]:
+    """Suites as their benchmarks; raises UnknownName for a name that is neither."""
+    from vlmbench.registry import Registry
+    from vlmbench.suites import expand
+
+    registry, found = Registry(), expand(names)
+    for name in found:
+        registry.benchmark(name)
+    return found
+
+
+def _open_run(folder: Path) -> FinishedRun:
+    from vlmbench.report.runs import open_run
+
+    return open_run(folder)
+
+
+def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
+    from vlmbench.leaderboards.compare.compare import compare
+
+    return compare(first, second).difference
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed behind `--set`: YAML, where true and null are small."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _resume(given: bool | str | Path) -> str | None:
+    if isinstance(given, bool):
+        return "latest" if given else None
+    return str(given)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _ignore(_line: str) -> None:
+    """Without progress nothing is written."""
