@@ -13,7 +13,7 @@ import pytest
 from chat_server import Behaviour, Fault, chat_server, question_of
 from tiny_models import picture
 
-from vlmbench.cli._shared import judge as judge_flags
+from vlmbench.api import judge
 from vlmbench.cli.main import main
 from vlmbench.report.runs import first_problem
 
@@ -67,7 +67,7 @@ def score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Score:
         lines = [json.dumps({"index": i, "prediction": text}) for i, text in enumerate(said)]
         (tmp_path / "said.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
         files = ["--data", str(tmp_path / "data.tsv"), "--predictions", str(tmp_path / "said.jsonl")]
-        judge_flags._load.cache_clear()
+        judge._load.cache_clear()
         code = main(["score", "--bench", bench, *files, "--format", "json", *more])
         return code, json.loads(capsys.readouterr().out)
 
