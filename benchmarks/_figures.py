@@ -90,7 +90,7 @@ def mean_over(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate
 def linearised(
     value: float, effects: Sequence[float], clusters: Sequence[Hashable], *, ceiling: float = 1.0
 ) -> Estimate:
-    """A figure that is no mean, by the delta method.
+    """A figure that is not a mean, by the delta method.
 
     `effects` says how much each row moves the figure (they add up to about 0); their sums by cluster are
     taken for independent draws. Where nothing moves it (all right, all wrong) the error is unknown.

@@ -76,7 +76,7 @@ class MathVista(Judged):
     def problem_of(self, row: Row) -> str | None:
         """Options must be a list that holds the answer."""
         if row.cells.get("question_type") == CHOICE and task_of(row.cells) is None:
-            return "`choices` is no list that holds the answer"
+            return "`choices` is not a list with the answer"
         return Judged.problem_of(self, row)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:

@@ -60,7 +60,7 @@ class MMMU(MultipleChoice):
         """A question without options is an open one. The figure rests on the split, so that must be known."""
         split = row.cells.get("split")
         if split is not None and split not in self.card.splits:
-            return f"its split `{split}` is none of {', '.join(self.card.splits)}"
+            return f"its split `{split}` is not one of {', '.join(self.card.splits)}"
         return problem_of(row, choices) if choices else row.problem
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:

@@ -48,7 +48,7 @@ class OcrBench(ShortAnswer):
         """As for any short answer; the category decides how it is compared."""
         category = row.cells.get("category")
         if category not in REPORTED:
-            return f"the category `{category}` is none of OCRBench's ten" if category else "no category"
+            return f"the category `{category}` is not one of OCRBench's ten" if category else "no category"
         return ShortAnswer.problem_of(self, row)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:

@@ -152,7 +152,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     for section in ("zero_optimization", "bf16", "fp16"):
         if not isinstance(settings.get(section, {}), dict):
             raise UserError(
-                "is no DeepSpeed configuration: this section is not a JSON object.", file=path, key=section
+                "is not a DeepSpeed configuration: this section is not a JSON object.", file=path, key=section
             )
     return settings
 
@@ -167,7 +167,7 @@ def _from_file(path: Path) -> Zero:
             weights_on_host=_on_host(section, "offload_param"),
         )
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"is no DeepSpeed configuration ({error}).", file=path) from None
+        raise UserError(f"is not a DeepSpeed configuration ({error}).", file=path) from None
 
 
 def _on_host(section: Any, name: str) -> bool:

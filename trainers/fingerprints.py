@@ -27,7 +27,7 @@ class Change:
 
 
 def changes(held: Any, now: Any, name: str = "") -> Iterator[Change]:
-    """Every value that differs; a key that only one of the two has is no change."""
+    """Every value that differs; a key that only one of the two has does not count as a change."""
     if isinstance(held, dict) and isinstance(now, dict):
         for key in now:
             if key in held:

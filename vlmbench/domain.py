@@ -195,7 +195,7 @@ class Metric:
     ci95: tuple[float, float] | None = None
     rows: int | None = None
     moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
-    """Of a figure that is no mean: how much each draw moves it. For tests between runs, never written."""
+    """Of a figure that is not a mean: how much each draw moves it. For tests between runs, never written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ class FinishedRun:
 
     @property
     def whole(self) -> bool:
-        """Every question asked has an answer that is no error."""
+        """Every question asked has an answer that is not an error."""
         return bool(self.results["complete"])
 
     @cached_property

@@ -79,7 +79,7 @@ class RunFolder:
             changes = differences(before["facts"], facts)
             if changes:
                 raise SpecChanged(
-                    "this run folder holds answers to another question: " + "; ".join(changes),
+                    f"this run folder holds answers to another question: {'; '.join(changes)}.",
                     file=self.path,
                     fix="Add `--fresh` to throw the old answers away, or `--out DIR` to keep both.",
                 )
@@ -210,6 +210,13 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
             change
             for key in keys
             for change in differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+        ]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        parts = [name] if len(now) == 1 else [f"{name}.{i}" for i in range(len(now))]
+        return [
+            change
+            for part, old, new in zip(parts, before, now, strict=True)
+            for change in differences(old, new, part)
         ]
     return [] if before == now else [f"{name} was {_short(before)} and is now {_short(now)}"]
 

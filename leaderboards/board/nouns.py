@@ -95,7 +95,7 @@ class BoardColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardEntry:
-    """A model, told from others of its name by its files."""
+    """A model; the digests of its files distinguish it from others of the same name."""
 
     name: str
     family: str

@@ -93,7 +93,7 @@ def test_an_unknown_split_of_mmmu_is_an_error_of_its_row() -> None:
     write("MMMU_DEV_VAL", (*HEADER, "split"), [(*ROWS[0], "validation"), (*ROWS[1], "val")])
     document = results("--bench", "MMMU_DEV_VAL")
     assert (document["errors"], document["headline"]["n"]) == (1, 1)
-    assert "`val` is none of dev, validation" in Path("run/responses.jsonl").read_text("utf-8")
+    assert "`val` is not one of dev, validation" in Path("run/responses.jsonl").read_text("utf-8")
 
 
 def test_predictions_of_another_benchmark_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ def test_json_is_one_line_a_turn(piped: Piped, shapes: str) -> None:
     assert first["pictures"] == again["pictures"] != []
     assert again["answer"] == first["answer"]
     assert first["seconds"] > 0
-    assert "nothing said before is lost" in err
+    assert "the conversation is kept" in err
 
 
 def test_a_script_stops_at_what_it_cannot_do(piped: Piped, shapes: str) -> None:

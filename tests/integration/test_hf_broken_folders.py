@@ -152,8 +152,8 @@ def test_weights_of_another_shape_are_named(llava: Path) -> None:
     [
         ({"model_type": "llama"}, "language model that takes no pictures"),
         ({"model_type": "clip"}, "`clip` is not a model that answers"),
-        ({"model_type": "llava_of_2031"}, "knows no model of the kind `llava_of_2031`"),
-        ({"model_type": None}, "does not say what kind"),
+        ({"model_type": "llava_of_2031"}, "has no model type `llava_of_2031`"),
+        ({"model_type": None}, "does not state the type"),
         ({"model_type": "foreign", "auto_map": {"AutoModel": "code.Model"}}, "foreign"),
     ],
 )

@@ -67,6 +67,17 @@ def score_with(
     return score(capsys, *bench, "--judge", server.spec, "--judge-log", str(log), *more)
 
 
+def test_an_unreachable_server_is_named_as_the_judges(
+    bench: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chat_server("A") as server:
+        gone = server.spec
+    assert main([*bench, "--judge", gone]) == 1
+    assert f"the judge {gone} failed: " in (error := capsys.readouterr().err)
+    assert "does not answer" in error
+    assert "Is the server running?" in error
+
+
 def test_without_a_judge_the_bounds_say_what_is_open(
     bench: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,3 +181,9 @@ def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
 
 def test_differences_name_what_appeared_and_what_went() -> None:
     assert differences({"a": 1}, {"b": 2}) == ["a was 1 and is now null", "b was null and is now 2"]
+
+
+def test_differences_in_a_list_name_the_entry_only_where_there_are_several() -> None:
+    assert differences({"a": [{"b": 1, "c": 0}]}, {"a": [{"b": 2, "c": 0}]}) == ["a.b was 1 and is now 2"]
+    assert differences({"a": [1, 2]}, {"a": [1, 3]}) == ["a.1 was 2 and is now 3"]
+    assert differences({"a": [1]}, {"a": [1, 3]}) == ["a was [1] and is now [1, 3]"]

@@ -215,7 +215,7 @@ class BrokenPictures:
             count = self._count.value
         if self.list_file is not None:
             line = json.dumps({"record": record, "problem": str(error)}, ensure_ascii=False)
-            # Opened for appending, a short line is written in one piece, whoever else writes.
+            # Opened for appending, a short line is written in one piece, even while other processes write.
             with self.list_file.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         self.policy.check(count, DataError(f"record {record}: {error}"))

@@ -132,7 +132,7 @@ def refcoco_records(annotations: Path, *, inverse: bool) -> Iterator[dict[str, A
 def _item(text: str, file: Path, row: int) -> dict[str, Any]:
     item = parsed(text, row, file)
     if not isinstance(item, dict):
-        raise DataError("is no JSON object.", file=file, row=row)
+        raise DataError("is not a JSON object.", file=file, row=row)
     return item
 
 

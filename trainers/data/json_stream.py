@@ -138,7 +138,7 @@ def _end(text: _Text, decode: Any, row: int) -> int:
         except json.JSONDecodeError as error:
             unfinished = error.msg.startswith("Unterminated") or error.pos > len(text.buffer) - 12
             if text.ended or not unfinished or len(text.buffer) - text.at > _LONGEST:
-                raise DataError(f"is no JSON: {error.msg}.", file=text.path, row=row) from None
+                raise DataError(f"is not JSON: {error.msg}.", file=text.path, row=row) from None
             text.more()
 
 

@@ -59,7 +59,7 @@ def parsed(text: str, row: int, file: Path | None = None) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        what = f"is no JSON: {error.msg}."
+        what = f"is not JSON: {error.msg}."
     except RecursionError:
         what = "lists or objects are nested too deeply."
     except ValueError:

@@ -73,7 +73,9 @@ def load_tokenizer(folder: str | Path) -> PieceTokenizer:
         loaded = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"there is no tokenizer to be read here: {' '.join(str(error).split())[:300]}", file=folder
+            f"transformers cannot open a tokenizer here: {' '.join(str(error).split())[:300]}…",
+            file=folder,
+            fix="Name a model folder with tokenizer.json, or copy it from the model's source.",
         ) from error
     return from_transformers(loaded, Path(folder) / "tokenizer.json")
 

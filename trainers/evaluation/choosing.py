@@ -21,8 +21,8 @@ from vlmbench.trainers.training.metrics import METRICS
 
 LEVEL = 0.05
 RULE = (
-    "the earliest checkpoint that a paired test, with Holm's correction, cannot tell from the one with the "
-    "highest score"
+    "the earliest checkpoint that a paired test, with Holm's correction, cannot tell apart from the one "
+    "with the highest score"
 )
 
 Compare = Callable[[Value, Value], Difference]
@@ -124,7 +124,9 @@ def reason(choice: Choice) -> str:
     if choice.best is choice.highest:
         return "which has the highest score"
     step = choice.highest.candidate.step
-    return f"which cannot be told from step {step} with the highest score (p {choice.best.adjusted_p:.3f})"
+    return (
+        f"which cannot be told apart from step {step} with the highest score (p {choice.best.adjusted_p:.3f})"
+    )
 
 
 def _rival(rival: Rival) -> dict[str, Any]:

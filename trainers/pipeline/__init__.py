@@ -1,10 +1,10 @@
 """What `vlmbench train` does: train the stages of a chain in order, evaluate checkpoints, choose the best.
 
     request = TrainingRequest(recipe="demo_lora", evaluation=EvaluationRequest(benchmarks=("Shapes_DEV_EN",)))
-    Pipeline(request=request, harness=harness, tell=print).run(read_chain(request))
+    Pipeline(request=request, harness=harness, say=print).run(read_chain(request))
 
 It takes values and no command line. Benchmarks, finished runs and their comparison stand on floors above this
-one; whoever calls the pipeline hands them in as a `Harness`.
+one; the caller passes them in as a `Harness`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class CheckpointEvaluator:
     question: EvaluationTask
     harness: Harness
     work_dir: Path
-    tell: Callable[[str], None]
+    say: Callable[[str], None]
     """Receives one line for the user at a time."""
 
     @contextlib.contextmanager
@@ -126,7 +126,7 @@ class CheckpointEvaluator:
         log_values(self.work_dir, values.values())
         add_results(final.model, results_text([values[final.step, name] for name in benchmarks]))
         for value in values.values():
-            self.tell(f"step {value.step}: {value.benchmark} {value.text} ({value.run})")
+            self.say(f"step {value.step}: {value.benchmark} {value.text} ({value.run})")
         if len(found) > 1:
             self._choose([(one, values[one.step, benchmarks[0]]) for one in found])
 
@@ -136,7 +136,7 @@ class CheckpointEvaluator:
         choice = choose(rivals, self._difference)
         write_best(self.work_dir, benchmark, choice)
         best = choice.best.candidate
-        self.tell(f"best on {benchmark}: step {best.step} in {best.model}, {reason(choice)}")
+        self.say(f"best on {benchmark}: step {best.step} in {best.model}, {reason(choice)}")
         for one, _ in rivals[:-1]:
             if one.model != best.model:
                 shutil.rmtree(one.model, ignore_errors=True)

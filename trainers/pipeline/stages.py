@@ -53,7 +53,7 @@ class Pipeline:
 
     request: TrainingRequest
     harness: Harness
-    tell: Callable[[str], None]
+    say: Callable[[str], None]
     """Receives one line for the user at a time."""
 
     def run(self, chain: Chain) -> PipelineResult:
@@ -125,7 +125,7 @@ class Pipeline:
         _, work_dir = here
         if (work_dir / MODEL).is_dir() and record.finished():
             if self.request.is_first_process:
-                self.tell(f"{record.name} was finished before, in {work_dir}")
+                self.say(f"{record.name} was finished before, in {work_dir}")
             return 0
         code = self._train_on_all(*here)
         if code == 0 and self.request.is_first_process:
@@ -187,7 +187,7 @@ class Pipeline:
             flags=("--device", self.request.evaluation.device),
             maker=(*self.request.stage_command(recipe.name), "--candidate"),
         )
-        return CheckpointEvaluator(question=question, harness=self.harness, work_dir=work_dir, tell=self.tell)
+        return CheckpointEvaluator(question=question, harness=self.harness, work_dir=work_dir, say=self.say)
 
 
 def _stage_named(stages: Sequence[Placed], name: str) -> Placed:

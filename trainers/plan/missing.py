@@ -62,8 +62,8 @@ def _devices(recipe: Recipe, nproc: int) -> Iterator[Missing]:
         return
     here = _gpus()
     if here < nproc:
-        many = f"{here or 'no'} GPU{'s' * (here != 1)} here, {nproc} wanted"
-        fix = f"--nproc {here}" if here else "run it where there are some"
+        many = f"{here or 'no'} GPU{'s' * (here != 1)} here, {nproc} needed"
+        fix = f"--nproc {here}" if here else "run it on a machine with GPUs"
         yield Missing(kind="devices", what=many, fix=fix)
 
 

@@ -151,7 +151,7 @@ def _on_meta(config: Mapping[str, Any], *, causal: bool) -> Architecture:
     try:
         made = AutoConfig.for_model(str(kind), **values)
     except ValueError:
-        raise ModelError(f"transformers knows no model of the kind `{kind}`.") from None
+        raise ModelError(f"transformers has no model type `{kind}`.") from None
     factory: Any = AutoModelForCausalLM if causal else AutoModel
     with torch.device("meta"):
         model = factory.from_config(made)

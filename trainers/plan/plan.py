@@ -114,7 +114,7 @@ def _hours(recipe: Recipe, counted: Counts, seen: Tokens, rate: float | None, de
 def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], devices: int) -> tuple[str, ...]:
     """What a reader should know of these figures."""
     notes = []
-    unknown = [source.name for source in sources if source.told == "unknown"]
+    unknown = [source.name for source in sources if source.samples_from == "unknown"]
     if unknown:
         notes.append(f"not counted: {', '.join(unknown)}, whose records are known once it is here")
     notes += [source.problem for source in sources if source.problem]

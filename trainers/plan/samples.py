@@ -14,7 +14,7 @@ from vlmbench.trainers.data.records import read_record
 from vlmbench.trainers.plan.sizes import parts
 from vlmbench.trainers.recipe.model import Data, Recipe, Source
 
-Told = Literal["file", "published", "drawn", "unknown"]
+SamplesFrom = Literal["file", "published", "drawn", "unknown"]
 
 _NAME = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NAMES = _NAME.pattern + rb"|\[\s*" + _NAME.pattern + rb"(?:\s*,\s*" + _NAME.pattern + rb")*\s*\]"
@@ -34,7 +34,7 @@ class SourcePlan:
 
     name: str
     samples: int
-    told: Told
+    samples_from: SamplesFrom
     text_tokens: float | None = None
     """A record's, about, where its file is here."""
     pictures: float = 1.0
@@ -86,7 +86,7 @@ def packed_rows(seen: Tokens, room: int) -> int:
 def _planned(source: Source) -> SourcePlan:
     name = source.annotations or source.kind
     if source.kind == "shapes":
-        return SourcePlan(name=name, samples=source.samples or 0, told="drawn")
+        return SourcePlan(name=name, samples=source.samples or 0, samples_from="drawn")
     path = Path(source.annotations or "").expanduser()
     problem = None
     if source.kind == "llava" and path.is_file():
@@ -97,16 +97,16 @@ def _planned(source: Source) -> SourcePlan:
             return SourcePlan(
                 name=name,
                 samples=min(count, source.most or count),
-                told="file",
+                samples_from="file",
                 text_tokens=head.tokens,
                 pictures=pictures / count,
                 problem=problem,
             )
         problem = problem or str(DataError("the file has no records.", file=path))
     if source.samples is None:
-        return SourcePlan(name=name, samples=0, told="unknown", problem=problem)
+        return SourcePlan(name=name, samples=0, samples_from="unknown", problem=problem)
     samples = min(source.samples, source.most or source.samples)
-    return SourcePlan(name=name, samples=samples, told="published", problem=problem)
+    return SourcePlan(name=name, samples=samples, samples_from="published", problem=problem)
 
 
 class RecordCounts(NamedTuple):

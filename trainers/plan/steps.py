@@ -78,8 +78,11 @@ def save_every(saving: Saving, schedule: Schedule, steps: int) -> int:
 
 
 def recipe_notes(recipe: Recipe, devices: int) -> tuple[str, ...]:
-    """Those that need nothing but the recipe: what else its values were meant for, and what was mended."""
-    return (*_batch(recipe, devices), *(f"mended: {m.key} ({m.published}): {m.why}" for m in recipe.mended))
+    """Those that need nothing but the recipe: what else its values were meant for, and what was corrected."""
+    return (
+        *_batch(recipe, devices),
+        *(f"corrected: {m.key} ({m.published}): {m.why}" for m in recipe.mended),
+    )
 
 
 def _batch(recipe: Recipe, devices: int) -> Iterator[str]:

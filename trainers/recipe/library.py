@@ -68,7 +68,7 @@ def load(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror}).", file=file) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"is no YAML: {' '.join(str(error).split())}.", file=file) from None
+        raise UserError(f"is not YAML: {' '.join(str(error).split())}.", file=file) from None
 
 
 def _loader() -> Any:

@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no number any more or has run away, or that cannot read too many pictures.
+"""Stops a run whose loss is not finite or has run away, or that cannot read too many pictures.
 
 WORK_DIR/stopped-at-step-N.jsonl     a line for each rank: its loss and the ids of all its records
 """
@@ -25,7 +25,7 @@ _SHOWN = 32
 
 
 class Diverged(UserError):
-    """The loss or the gradient is no finite number, or the loss has run away."""
+    """The loss or the gradient is not finite, or the loss has run away."""
 
 
 class StoppedElsewhere(Diverged):

@@ -120,7 +120,7 @@ class SampleChat:
 
 def note(work_dir: Path, step: int, answers: list[str]) -> None:
     """Append a line to samples.jsonl."""
-    line = {"step": step, "said": dict(zip(QUESTIONS, answers, strict=True))}
+    line = {"step": step, "answers": dict(zip(QUESTIONS, answers, strict=True))}
     talks = work_dir / TALKS
     with written(talks):
         append_line(talks, line)

@@ -104,7 +104,7 @@ def references_of(cells: Mapping[str, str], column: str = "answer") -> tuple[str
 
 @lru_cache(maxsize=1 << 15)
 def members_of(cell: str) -> tuple[str, ...] | None:
-    """The texts of a list literal; None if the cell is no list."""
+    """The texts of a list literal; None if the cell is not a list."""
     text = cell.strip()
     value = literal_of(text) if text.startswith("[") and text.endswith("]") else None
     return tuple(str(member) for member in value) if isinstance(value, list) else None

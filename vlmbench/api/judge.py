@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.domain import Model
 from vlmbench.engine.status import RunProgress
-from vlmbench.errors import UsageError
+from vlmbench.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from vlmbench.engine.judging import Judge
@@ -54,10 +54,13 @@ def open_judge(
         _refuse_lonely(options)
         return None
     from vlmbench.engine.judge_log import JUDGE, JudgeLog
-    from vlmbench.engine.judging import Judge
+    from vlmbench.engine.judging import Judge, judge_failed
 
-    model = _load(options.model, options.rpm, options.device)
-    facts: Mapping[str, object] = model.facts
+    try:
+        model = _load(options.model, options.rpm, options.device)
+        facts: Mapping[str, object] = model.facts
+    except ModelError as error:
+        raise judge_failed(options.model, error) from error
     log = options.log if folder is None else folder
     if log is not None and log.is_dir():
         log = log / JUDGE

@@ -75,7 +75,7 @@ def train(
     )
     check_resume(request.resume)
     chain = read_chain(request)
-    result = train_chain(request, chain, _tell if progress else _ignore)
+    result = train_chain(request, chain, _say if progress else _ignore)
     if result.code:
         raise UserError(
             f"the training of {chain.name} failed with exit code {result.code}; its processes wrote why.",
@@ -84,7 +84,7 @@ def train(
     return TrainingResult(name=chain.name, models=result.models)
 
 
-def train_chain(request: TrainingRequest, chain: Chain, tell: Callable[[str], None]) -> PipelineResult:
+def train_chain(request: TrainingRequest, chain: Chain, say: Callable[[str], None]) -> PipelineResult:
     """Train and evaluate what the request asks for; `tell` receives lines for the user."""
     from vlmbench.trainers.pipeline import Pipeline
 
@@ -92,7 +92,7 @@ def train_chain(request: TrainingRequest, chain: Chain, tell: Callable[[str], No
         from vlmbench.report.exports.trackers import require_tracker
 
         require_tracker(request.tracker)
-    return Pipeline(request=request, harness=_harness(), tell=tell).run(chain)
+    return Pipeline(request=request, harness=_harness(), say=say).run(chain)
 
 
 def check_resume(resume: str | None) -> None:
@@ -145,7 +145,7 @@ def _resume(given: bool | str | Path) -> str | None:
     return str(given)
 
 
-def _tell(line: str) -> None:
+def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

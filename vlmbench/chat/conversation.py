@@ -93,7 +93,7 @@ class Conversation:
 
 
 ENDINGS = {
-    "length": "the answer was cut at --max-new-tokens; nothing said before is lost",
+    "length": "the answer was cut at --max-new-tokens; the conversation is kept",
     "context": "the answer was cut: the model's context window is full",
     "stopped": "stopped",
 }

@@ -1,6 +1,6 @@
 """A Hugging Face model that talks: generation in a thread of its own, tokens through a queue.
 
-So whoever reads can stop at any token, and Ctrl-C reaches the reader and not the model.
+The reader can stop at any token, and Ctrl-C reaches the reader and not the model.
 """
 
 from __future__ import annotations

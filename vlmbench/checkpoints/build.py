@@ -79,7 +79,7 @@ def _check_layer(vision: VisionTower, layer: int) -> None:
     states = int(vision.settings().num_hidden_layers) + 1
     if not -states <= layer < states:
         raise UsageError(
-            f"the vision tower has {states} hidden states, so there is no number {layer}.",
+            f"the vision tower has {states} hidden states, so there is no hidden state {layer}.",
             key="--select-layer",
         )
 

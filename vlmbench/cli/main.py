@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -105,7 +106,18 @@ def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespac
     config = early.parse_known_args(argv)[0].config
     if config is not None:
         _apply_config(parser, config)
+    if parser._subparsers is None:
+        _check_options(parser, argv)
     return parser.parse_args(argv)
+
+
+def _check_options(parser: argparse.ArgumentParser, argv: list[str]) -> None:
+    """Refuse a misspelt option first: argparse would complain of the option that it was meant to be."""
+    known = [o for action in parser._actions for o in action.option_strings if o.startswith("--")]
+    for word in itertools.takewhile(lambda word: word != "--", argv):
+        name = word.partition("=")[0]
+        if name.startswith("--") and not any(option.startswith(name) for option in known):
+            raise UnknownName("option", name, known, fix=f"See `{parser.prog} --help`.")
 
 
 def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:

@@ -52,7 +52,7 @@ def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _cell(value: Any) -> str | None:
-    """The value as text; None for what is no answer."""
+    """The value as text; None for a value that is not an answer."""
     if isinstance(value, list):
         return str([str(item) for item in value]) if value else None
     if value is None or isinstance(value, dict):

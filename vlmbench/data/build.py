@@ -159,7 +159,7 @@ class _Builder:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Rows, the first index that is no number, stamps of picture files, digest of what is shown."""
+        """Rows, the first index that is not a number, stamps of picture files, digest of what is shown."""
         text_index = None
         if self._text_index is not None:
             number, place = self._places[self._text_index]

@@ -63,7 +63,7 @@ def decode(text: str) -> bytes:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height from the header; UnreadablePicture when it is no picture or too large a one."""
+    """Width and height from the header; UnreadablePicture if it is not a picture, or too large."""
     try:
         return picture_size(data)
     except DataError as error:

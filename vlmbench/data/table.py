@@ -49,7 +49,7 @@ def open_table(
 ) -> Table:
     """Open a benchmark's file; a DataError names what is wrong with a file that cannot be opened.
 
-    A row that cannot be asked is no error: it is given with its `problem`.
+    A row that cannot be asked is not an error: it comes with its `problem`.
     """
     path = Path(path).absolute()
     home = home or home_folder()

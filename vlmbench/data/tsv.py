@@ -128,7 +128,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines with their line ends; a DataError on the first byte that is no UTF-8 text."""
+    """Numbered lines with their line ends; a DataError on the first byte that is not UTF-8 text."""
     offset = 0
     with _opened(path) as file:
         for number, raw in enumerate(iter(partial(_read_line, file, path), b""), start=1):
@@ -144,7 +144,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 skipped = len(_BOM) if number == 1 and raw.startswith(_BOM) else 0
                 byte, at = error.object[error.start], offset + skipped + error.start
                 raise _not_text(
-                    f"byte 0x{byte:02x} at position {at} (line {number}) is no UTF-8", path
+                    f"byte 0x{byte:02x} at position {at} (line {number}) is not UTF-8", path
                 ) from None
             yield number, text
             offset += len(raw)

@@ -27,6 +27,7 @@ from vlmbench.domain import (
 )
 from vlmbench.engine.judge_log import JudgeLog
 from vlmbench.engine.status import RunProgress, SilentProgress
+from vlmbench.errors import ModelError
 
 TRIES: dict[RuleSet, int] = {"strict": 1, "vlmevalkit": 3, "vlmevalkit-2025-08": 3, "vlmevalkit-2024": 3}
 """Rule sets that a judge helps, and how many replies each may read for a row. `xtuner` had no judge."""
@@ -166,6 +167,8 @@ class Judge:
                     self._failed.add(key)
                 if bar:
                     self._progress.advance(response)
+        except ModelError as error:
+            raise judge_failed(self._name, error) from error
         finally:
             if bar:
                 self._progress.end()
@@ -224,3 +227,8 @@ def _undecided(
         members = [by_id[row] for row in group.rows]
         if not any(m.value == 0 and m.extracted is not None for m in members):
             yield [rows[m.id] for m in members if m.id in rows]
+
+
+def judge_failed(name: str, error: ModelError) -> ModelError:
+    """The same error, for a reader who has a model and a judge and must know which of the two it is."""
+    return ModelError(f"the judge {name} failed: {error}")

@@ -1,4 +1,4 @@
-"""How a run is doing: progress for whoever draws it, and a file beside the answers for `vlmbench status`.
+"""How a run is doing: progress for the console, and a file beside the answers for `vlmbench status`.
 
     status.json   stage, process, done, total, errors, rate, workers; put in place whole, once a second
 

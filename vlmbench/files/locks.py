@@ -26,8 +26,8 @@ def lock_file(opened: IO[bytes] | IO[str] | int, *, shared: bool = False, wait: 
 def exclusive(file: Path) -> Iterator[bool]:
     """Wait for the lock on this file and hold it; gives False where the system has no locks.
 
-    Whoever uses this stays correct without the lock, since results are renamed into place; work is only
-    done twice.
+    Callers stay correct without the lock, since results are renamed into place; only the work is done
+    twice.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

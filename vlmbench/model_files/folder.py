@@ -97,14 +97,14 @@ def _what_it_is(config: Mapping[str, Any]) -> tuple[str, str]:
 
     kind = config.get("model_type")
     if kind is None:
-        return "the file does not say what kind of model this is.", EXPECTED
+        return "the file does not state the type of the model.", EXPECTED
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return f"`{kind}` is a language model that takes no pictures.", EXPECTED
     if kind in vars(configuration_auto)["CONFIG_MAPPING_NAMES"]:
         return f"`{kind}` is not a model that answers in text about pictures.", EXPECTED
     return (
-        f"transformers {__version__} knows no model of the kind `{kind}`.",
-        "If it is newer than that, upgrade transformers.",
+        f"transformers {__version__} has no model type `{kind}`.",
+        "If the model is newer, upgrade transformers.",
     )
 
 
@@ -137,8 +137,7 @@ def _shards(index: Path) -> list[Path]:
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         raise ModelError(
-            f"{index.name} names this shard of the weights, and it is missing "
-            f"({len(missing)} of {len(shards)} are).",
+            f"{len(missing)} of {len(shards)} shards that {index.name} names are missing; this is the first.",
             file=missing[0],
             fix="Copy or download it again.",
         )

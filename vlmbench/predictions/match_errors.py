@@ -160,7 +160,7 @@ def _by_pattern(case: Case, strange: Sequence[StoredAnswer]) -> tuple[str, str] 
     ids = [next(iter(answer.ids.values()), "") for answer in strange]
     for pattern, what, bench in _PATTERNS:
         if ids and all(re.fullmatch(pattern, i) for i in ids) and bench != case.card.name:
-            fix = f"Type `--bench {bench}`." if bench else "There is no benchmark of these here."
+            fix = f"Type `--bench {bench}`." if bench else "vlmbench has none of these benchmarks."
             return f"Such ids are those of {what}.", fix
     return None
 

@@ -65,7 +65,7 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """The first sheet. Raises ValueError with a reason when the file is no workbook."""
+    """The first sheet. Raises ValueError with the reason if the file is not a workbook."""
     with path.open("rb") as file:
         if file.read(4) == b"\xd0\xcf\x11\xe0":
             raise ValueError("it is encrypted with a password, or an old xls file")

@@ -104,7 +104,11 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _results(file: Path) -> dict[str, Any]:
     if not file.exists():
-        raise RunFolderError("this run is not finished: it has no results.json.", file=file.parent)
+        raise RunFolderError(
+            "this run is not finished: it has no results.json.",
+            file=file.parent,
+            fix="The same `vlmbench run` finishes it.",
+        )
     document = read_json(file, raises=RunFolderError, fix=AGAIN, half_characters=True)
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:

@@ -35,7 +35,7 @@ class Estimate:
     n: int
     """Independent units: values, or clusters of them."""
     moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
-    """Of a figure that is no mean: how much each draw moves it."""
+    """Of a figure that is not a mean: how much each draw moves it."""
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

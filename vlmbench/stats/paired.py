@@ -121,7 +121,7 @@ def clustered_difference(
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values, in the order given; a None is no test and stays one."""
+    """Holm's adjusted p-values, in the order given; None stands for no test, and stays None."""
     order = sorted((p, i) for i, p in enumerate(values) if p is not None)
     adjusted: list[float | None] = [None] * len(values)
     highest = 0.0

@@ -102,7 +102,7 @@ def test_a_family_without_a_template_is_asked_for_one(tmp_path: Path) -> None:
 
 def test_a_layer_the_tower_does_not_have_is_refused(tmp_path: Path) -> None:
     language = golden_llava(tmp_path).language
-    with pytest.raises(UsageError, match="has 4 hidden states, so there is no number 4"):
+    with pytest.raises(UsageError, match="has 4 hidden states, so there is no hidden state 4"):
         untrained(language, open_vision(BASE / "clip"), template="vicuna", select_layer=4)
 
 

@@ -63,6 +63,13 @@ def test_an_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]
     assert "Did you mean score" in capsys.readouterr().err
 
 
+def test_a_misspelt_option_is_named_before_the_one_that_is_then_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "--model", "echo", "--bensh", "Shapes_DEV_EN"]) == 2
+    assert "no option named `--bensh`. Did you mean --bench" in capsys.readouterr().err
+
+
 def test_an_unknown_benchmark_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--model", "echo", "--bench", "MMBench_DEVEN"]) == 2
     assert "MMBench_DEV_EN" in capsys.readouterr().err

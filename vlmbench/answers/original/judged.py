@@ -85,7 +85,7 @@ def read_mathvista(cells: Mapping[str, str], extraction: str) -> Verdict:
     if kind == CHOICE:
         options = options_of(cells)
         if not options:
-            return Verdict(None, None, "no options: `choices` is no list")
+            return Verdict(None, None, "no options: `choices` is not a list")
         return _beside(cells, chosen(extraction.strip(), options))
     if kind not in (INTEGER, FLOAT, LIST):
         return Verdict(None, None, "no rule for this type of answer")
@@ -126,12 +126,12 @@ def read_mmvet(grades: str) -> Verdict:
     """MM-Vet: the mean of the grades of all runs, which stand with blanks between them."""
     found = grades_in(grades)
     if not found:
-        return Verdict(None, None, "the grade is no number from 0 to 1")
+        return Verdict(None, None, "the grade is not a number from 0 to 1")
     return Verdict(" ".join(map(str, found)), numpy_mean(found))
 
 
 def grades_in(text: str) -> tuple[float, ...]:
-    """The grades of the runs; none where one of them is no number from 0 to 1."""
+    """The grades of the runs; none if one of them is not a number from 0 to 1."""
     try:
         grades = tuple(float(part) for part in text.split())
     except ValueError:

@@ -78,7 +78,7 @@ def _read(text: str, options: Options) -> Found:
         or read_conclusion(text, options)
         or _read_refusal(text, options)
         or read_letter(text, options)
-        or (unnamed("what is stated is no option") if states_no_option(text) else None)
+        or (unnamed("the stated answer is not an option") if states_no_option(text) else None)
         or read_text(text, options)
         or unnamed("no option named")
     )

@@ -154,7 +154,7 @@ def _statements(text: str, options: Options) -> Iterator[tuple[int, Found]]:
         letter = weak[1]
         ambiguous = letter not in (options.by_text(letter) or letter)
         if letter in options.letters and not ambiguous and not _taken_back(_before(text, weak.start(1))):
-            yield WEAK, named(letter, "said to be it")
+            yield WEAK, named(letter, "stated in passing")
     yield from _pointed(text, options)
     ending = _ENDING.search(text[-_CONTEXT:])
     if ending is not None and ending[1] in options.letters:

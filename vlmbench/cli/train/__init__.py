@@ -144,7 +144,7 @@ def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> i
     """Train and evaluate; print where the finished models are."""
     from vlmbench.api.training import train_chain
 
-    result = train_chain(request, chain, _tell)
+    result = train_chain(request, chain, _say)
     if result.models:
         _print_models(args, chain.name, result.models)
     return result.code
@@ -160,7 +160,7 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
     print(f"vlmbench: evaluate it with `vlmbench run --model {last} --bench …`", file=sys.stderr)
 
 
-def _tell(line: str) -> None:
+def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

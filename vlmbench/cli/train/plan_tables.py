@@ -110,7 +110,7 @@ _PARTS = ("part", "trained as", "parameters", "trained", *_BYTES)
 
 def _course(plan: StagePlan) -> Iterator[tuple[str, ...]]:
     counts, schedule = plan.counts, plan.recipe.schedule
-    known = " + ".join(dict.fromkeys(_SAMPLES_FROM[source.told] for source in plan.sources))
+    known = " + ".join(dict.fromkeys(_SAMPLES_FROM[source.samples_from] for source in plan.sources))
     rows = "" if counts.rows is None else f", packed into about {counts.rows:,} rows"
     yield "samples", f"{counts.samples:,} ({known}){rows}"
     yield (

@@ -47,7 +47,7 @@ class ChunkEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerDied:
-    """A worker is no more. The first chunk is the one it was working on."""
+    """A worker is gone. The first chunk is the one it was working on."""
 
     slot: WorkerSlot
     chunks: tuple[Chunk, ...]
@@ -68,7 +68,7 @@ class WorkerSlot:
     step: Step = "waiting"
     actor: Any = None
     pending: Any = None
-    """What the worker was asked that is no chunk."""
+    """What the worker was asked outside any chunk."""
     jobs: deque[Assignment] = field(default_factory=deque)
     asked_of: Any = None
     """The source of pictures it was last asked of."""

@@ -152,7 +152,7 @@ def _alike(groups: Sequence[Group], size: int) -> list[Group]:
 
 
 def added(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts added up, name by name; what is no number is that of the first replica."""
+    """Counts added up, name by name; a value that is not a number is that of the first replica."""
     total: dict[str, Any] = {}
     for tally in tallies:
         for name, value in tally.items():

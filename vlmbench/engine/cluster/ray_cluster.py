@@ -268,9 +268,9 @@ def _gpus(resources: dict[str, Any], device: str) -> float:
 def _no_gpus(devices: Devices, device: str) -> None:
     if devices.indices or devices.tensor_parallel > 1 or device not in ("auto", "cpu"):
         raise UsageError(
-            "there are no accelerators here that Ray can see.",
+            "Ray finds no accelerator on this machine.",
             key="--devices",
-            fix="`--devices N --device cpu` shares out the processor cores.",
+            fix="`--devices N --device cpu` starts N workers on the CPU cores.",
         )
 
 

@@ -183,7 +183,7 @@ class Engine:
         self._engine.engine_core.shutdown(timeout=patience)
 
     def _report_death(self) -> None:
-        """Wake whoever waits for an answer: vLLM notices a dead process, and lets its own `get` wait on."""
+        """Wake the caller: vLLM notices a dead process, but its own `get` waits on."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         core = self._engine.engine_core

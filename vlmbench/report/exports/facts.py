@@ -22,6 +22,7 @@ def must_be_whole(run: FinishedRun) -> None:
         raise RunFolderError(
             f"this run is {' and '.join(marks)}; its figure is not one of the whole {run.benchmark}.",
             file=run.folder,
+            fix=f"Export a run of all questions{', with pictures' * results['blind']}.",
         )
     must_be_scored(run)
 

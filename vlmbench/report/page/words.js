@@ -40,7 +40,7 @@ const WORDS = {
   seconds: ["s", "秒"], tokens: ["tokens", "token"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
   keyNext: ["next and previous row", "下一行和上一行"], keyEnds: ["first and last row (in the list)", "第一行和最后一行（列表中）"], keySearch: ["search", "搜索"],
   keyWrong: ["wrong only, and back", "仅看答错，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
-  better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 不如 A"], same: ["A and B cannot be told apart", "A 与 B 分不出高下"],
+  better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 不如 A"], same: ["A and B cannot be told apart", "A 与 B 无显著差异"],
   percentPoints: ["percentage points", "个百分点"], points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
   rowMean: ["the rows' mean score", "各行平均得分"], inClusters: ["in", "归为"], clusters: ["clusters", "组"],
   smallest: ["The smallest difference this set detects with 80 % power", "该评测集以 80 % 的检验功效能检出的最小差异"],

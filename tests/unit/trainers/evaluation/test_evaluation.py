@@ -98,7 +98,7 @@ def test_what_was_chosen_stands_with_its_rule(tmp_path: Path) -> None:
     assert document["highest"]["step"] == 2
     assert document["candidates"][0]["less_the_highest"]["adjusted_p"] == 1.0
     assert "paired test" in document["rule"]
-    assert "cannot be told from step 2" in reason(found)
+    assert "cannot be told apart from step 2" in reason(found)
 
 
 def test_results_are_a_table_of_the_card() -> None:

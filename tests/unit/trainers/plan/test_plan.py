@@ -302,7 +302,7 @@ def test_a_file_that_is_here_is_counted(tmp_path: Path) -> None:
         read_head(listed).tokens == read_head(lines).tokens == len('<image>\nWhat?a "conversations": b') / 4
     )
     found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={listed}", nproc=1)
-    assert (found.counts.samples, found.counts.steps, found.sources[0].told) == (7, 1, "file")
+    assert (found.counts.samples, found.counts.steps, found.sources[0].samples_from) == (7, 1, "file")
     assert not found.tokens.at_most
     assert "data" not in {thing.kind for thing in found.missing}
 
@@ -373,7 +373,7 @@ def test_a_file_without_records_counts_as_published_and_is_noted(
     path = tmp_path / "a.json"
     path.write_text(text, "utf-8")
     found = planned("llava_v15_7b_pretrain", f"data.sources.0.annotations={path}")
-    assert (found.counts.samples, found.sources[0].told) == (558_128, "published")
+    assert (found.counts.samples, found.sources[0].samples_from) == (558_128, "published")
     assert any(str(path) in note and said in note for note in found.notes)
 
 
@@ -402,7 +402,7 @@ def test_a_folder_that_is_here_wins_over_the_shape(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [('{"model_type": "mine"}', "kind `mine`"), ("{", "cannot be read as JSON")]
+    ("text", "said"), [('{"model_type": "mine"}', "model type `mine`"), ("{", "cannot be read as JSON")]
 )
 def test_a_folder_that_cannot_be_understood(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text, "utf-8")

@@ -78,7 +78,7 @@ def test_a_file_may_stand_on_another_file(tmp_path: Path) -> None:
         ("model: {vision: {path: null}}", "`model.vision.path`"),
         ("stages: []", "Did you mean"),
         ("seed: 1\nseed: 2", "stands twice"),
-        ("seed: [", "no YAML"),
+        ("seed: [", "not YAML"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_key(text: str, said: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_mistake_is_told_with_its_file_and_key(text: str, said: str, tmp_path:
         ("name: x\ndata: &x [*x]", "mine.yaml: what begins in line 2 holds itself"),
         (f"data: {'[' * 2000}{']' * 2000}", "nested too deeply in line 1"),
         (f"{'- ' * 100_000}1", "nested too deeply"),
-        ("about: 2001-99-99", "is no YAML: month"),
+        ("about: 2001-99-99", "is not YAML: month"),
     ],
 )
 def test_a_file_that_stands_on_nothing(text: str, said: str, tmp_path: Path) -> None:

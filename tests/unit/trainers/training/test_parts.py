@@ -131,7 +131,7 @@ def test_what_a_file_of_ones_own_leaves_open_the_recipe_decides(
         ('{"train_batch_size": 64}', "the global batch is 16 = 8 × 1 accumulated × 2 devices"),
         ('{"bf16": {"enabled": true}}', "the run computes in fp32. --set parallelism.precision=bf16"),
         ('{"optimizer": {"type": "Adam"}}', "`optimizer`: is made by vlmbench"),
-        ('{"bf16": 1}', "is no DeepSpeed configuration"),
+        ('{"bf16": 1}', "is not a DeepSpeed configuration"),
         ("[]", "it holds a list. A DeepSpeed configuration"),
     ],
 )
