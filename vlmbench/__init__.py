@@ -16,6 +16,7 @@ from vlmbench.version import __version__
 
 if TYPE_CHECKING:
     from vlmbench.api.board import BoardResult, leaderboard
+    from vlmbench.api.callback import VlmbenchCallback
     from vlmbench.api.catalogue import benchmarks
     from vlmbench.api.comparison import ComparisonResult, compare
     from vlmbench.api.conversion import convert
@@ -79,6 +80,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "UserError",
+    "VlmbenchCallback",
     "VlmbenchError",
     "YesNo",
     "__version__",
@@ -94,6 +96,7 @@ __all__ = [
 
 _WHERE = {
     "api.board": ("BoardResult", "leaderboard"),
+    "api.callback": ("VlmbenchCallback",),
     "api.comparison": ("ComparisonResult", "compare"),
     "api.conversion": ("convert",),
     "api.evaluate": ("evaluate",),
