@@ -72,7 +72,7 @@ class OcrBench(ShortAnswer):
         ]
 
     def records(self, rows: Sequence[Scored], rules: RuleSet) -> dict[str, object]:
-        """Counts."""
+        """How many answers are right, by kind of text and in all."""
         parts = by(rows, _reported)
         counts: dict[str, object] = {name: _right(parts.get(name, [])) for name in REPORTED.values()}
         final = _right(rows)

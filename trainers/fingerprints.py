@@ -19,7 +19,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One value."""
+    """A value of the recipe that differs from the one that a run began with."""
 
     key: str
     text: str

@@ -22,11 +22,11 @@ class ShowPace(Protocol):
     """What `prepare` calls about once a chunk, and with `done` at the end."""
 
     def __call__(self, pace: TokenisingPace, *, done: bool = False) -> None:
-        """Show it."""
+        """Show how far tokenising is; `done` ends the line."""
 
 
 def quiet(pace: TokenisingPace, *, done: bool = False) -> None:
-    """Show nothing."""
+    """A display that shows nothing."""
 
 
 class StderrProgress:

@@ -62,7 +62,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        """Everything."""
+        """What one device holds: every part, logits, buckets and reserve, in bytes."""
         held = sum(p.weights + p.gradients + p.optimizer + p.activations for p in self.parts)
         return held + self.logits + self.buckets + self.reserve
 

@@ -74,7 +74,7 @@ def plan_chain(chain: Chain, machine: Machine) -> tuple[StagePlan, ...]:
 
 
 def plan(recipe: Recipe, machine: Machine) -> StagePlan:
-    """One stage."""
+    """What one recipe costs on this machine, and what is missing for it."""
     nproc = machine.nproc or max(1, recipe.parallelism.processes // machine.nnodes)
     devices = nproc * machine.nnodes
     check_deepspeed_file(recipe, devices)

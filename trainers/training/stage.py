@@ -54,7 +54,7 @@ class StageSetup:
 
     @property
     def recipe(self) -> Recipe:
-        """The job's."""
+        """The recipe of the job."""
         return self.job.recipe
 
     @property

@@ -74,7 +74,7 @@ def _refuse_lonely(options: JudgeOptions) -> None:
     for name in ("rpm", "limit", "price", "log"):
         if getattr(options, name) is not None:
             raise UsageError(
-                "is for a judge, and none is named.", key=f"--judge-{name}", fix="Add `--judge MODEL`."
+                "has no effect without a judge.", key=f"--judge-{name}", fix="Add `--judge MODEL`."
             )
 
 

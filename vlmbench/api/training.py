@@ -85,7 +85,7 @@ def train(
 
 
 def train_chain(request: TrainingRequest, chain: Chain, say: Callable[[str], None]) -> PipelineResult:
-    """Train and evaluate what the request asks for; `tell` receives lines for the user."""
+    """Train and evaluate what the request asks for; `say` receives lines for the user."""
     from vlmbench.trainers.pipeline import Pipeline
 
     if request.tracker is not None:

@@ -195,5 +195,5 @@ def generation_of(llava: Llava) -> Any:
 
 
 def generation_settings(language: LanguageModel) -> dict[str, Any]:
-    """generation_config.json."""
+    """The content of generation_config.json, without the notes of the folder that it came from."""
     return {key: value for key, value in language.generation.items() if key not in _NOT_OURS}

@@ -40,11 +40,11 @@ class RunProgress(Protocol):
         """One more answer."""
 
     def end(self) -> None:
-        """Answering is over, for whatever reason."""
+        """Answering is over, finished or not."""
 
 
 class SilentProgress:
-    """Shows nothing."""
+    """A receiver that shows nothing."""
 
     def _ignore(self, *_: object, **__: object) -> None:
         pass
@@ -83,11 +83,11 @@ class StatusFile:
         self._workers = getattr(model, "workers", None)
 
     def say(self, text: str) -> None:
-        """Pass on."""
+        """A line for the user, passed on unchanged."""
         self._progress.say(text)
 
     def begin(self, total: int, done: int) -> None:
-        """Answering starts."""
+        """Answering starts: `done` of `total` rows have answers from before."""
         self._total, self._done, self._new, self._errors = total, done, 0, 0
         self._recent.clear()
         self._stage = "answering"

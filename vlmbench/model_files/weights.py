@@ -48,7 +48,7 @@ class LazyTensor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes."""
+        """The tensor's size in bytes, as it is stored."""
         return _itemsize(self.dtype) * math.prod(self.shape)
 
 

@@ -61,12 +61,12 @@ def test_a_misnamed_file_is_read_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('[{"a": 1}, {"a": }]', "row 2.*no JSON"),
+        ('[{"a": 1}, {"a": }]', "row 2.*not JSON"),
         ('[{"a": 1} {"a": 2}]', "row 1.*comma"),
         ('[{"a": 1}, {"a": 2}', "row 2.*comma or the end of the list"),
-        ('[{"a": 1}, {"a": "2}]', "row 2.*no JSON"),
+        ('[{"a": 1}, {"a": "2}]', "row 2.*not JSON"),
         ('[{"a": 1}] x', "more after the end"),
-        ('[{"a": 1},]', "row 2.*no JSON"),
+        ('[{"a": 1},]', "row 2.*not JSON"),
     ],
 )
 def test_a_damaged_list_names_the_row(tmp_path: Path, text: str, complaint: str) -> None:
