@@ -17,6 +17,7 @@ ELSEWHERE = {"vllm_overhead"}
 """What needs vLLM is run by the lane that has it."""
 LEAST = {
     "big_table": "--gigabytes 0.01",
+    "door_overhead": "--pairs 1",
     "false_alarms": "",
     "grouped": "--groups 2 --slices 1 --check",
     "leaderboard": "--models 4 --benchmarks 2",
