@@ -35,7 +35,8 @@ browser:
 
 formats:
 	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
-	$(VENV)-formats/bin/python -m pytest -W default --no-header tests/formats_lane
+	# Not `python -m pytest`: with the checkout on its path inspect_ai takes vlmbench for a local file.
+	$(VENV)-formats/bin/pytest -W default --no-header tests/formats_lane
 
 leaderboard: $(READY)
 	# With the demo's own runs where `make demo` has left them; the shell looks, because make remembers what it saw.

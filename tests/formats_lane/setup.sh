@@ -15,7 +15,7 @@ if [ -f "$ready" ] && [ "$(cat "$ready")" = "$state" ]; then exit 0; fi
 test -x "$venv/bin/python" || "$python" -m venv "$venv"
 install() { "$venv/bin/pip" install --quiet --disable-pip-version-check -c "$lane/constraints.txt" "$@"; }
 
-install inspect_ai pytest jsonschema huggingface_hub numpy pyarrow pandas pillow pyyaml rich openpyxl
+install inspect_ai pytest jsonschema huggingface_hub numpy pyarrow pandas pillow pyyaml rich openpyxl scipy httpx
 # It states Python 3.12 and runs on 3.11; only its validator is used here.
 install --no-deps --ignore-requires-python every_eval_ever
 install --no-deps -e .

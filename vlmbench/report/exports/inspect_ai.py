@@ -5,7 +5,7 @@ It has no pictures: a sample names them by digest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vlmbench.domain import Response, Sample, Score
@@ -89,15 +89,24 @@ def _results(run: FinishedRun) -> dict[str, Any]:
 
 
 def _metrics(figures: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures by name; where two have one name, the later is called `LEVEL: NAME`."""
-    found: dict[str, Any] = {}
-    for figure in figures:
-        name = encodable(figure["name"])
-        key = name if name not in found else encodable(f"{figure['level']}: {figure['name']}")
-        if figure["value"] is not None:
-            about = {key: figure[key] for key in ("level", "unit", "stderr", "ci95", "n")}
-            found[key] = {"name": key, "value": figure["value"], "metadata": about}
-    return found
+    known = [figure for figure in figures if figure["value"] is not None]
+    names = figure_names([(figure["name"], figure["level"]) for figure in known])
+    return {
+        name: {
+            "name": name,
+            "value": figure["value"],
+            "metadata": {key: figure[key] for key in ("level", "unit", "stderr", "ci95", "n")},
+        }
+        for name, figure in zip(names, known, strict=True)
+    }
+
+
+def figure_names(figures: Iterable[tuple[str, str]]) -> list[str]:
+    """Names of figures by name and level; where two have one name, the later is called `LEVEL: NAME`."""
+    names: dict[str, None] = {}
+    for name, level in figures:
+        names[encodable(name if encodable(name) not in names else f"{level}: {name}")] = None
+    return list(names)
 
 
 def _sample(run: FinishedRun, sample: Sample, scores: Mapping[str, Score], uuid: str) -> dict[str, Any]:

@@ -1,0 +1,245 @@
+"""Every benchmark as a task of inspect_ai: our prompt, our extraction, our figures; its models and logs.
+
+    inspect eval vlmbench/MMBench_DEV_EN --model openai/gpt-4o -T rules=strict -T limit=100
+    inspect eval vlmbench/benchmark -T bench=own.tsv --model …
+
+inspect_ai finds this module by the entry point `vlmbench` of its group `inspect_ai`. Every benchmark is
+registered by name and opened when it is asked for. A picture is read when its question is asked, so that no
+process holds all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspect_ai import Task, task
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai.dataset import MemoryDataset
+from inspect_ai.dataset import Sample as InspectSample
+from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
+from inspect_ai.scorer import SampleScore, Target, metric, scorer
+from inspect_ai.scorer import Score as InspectScore
+from inspect_ai.solver import Generate, TaskState, generate, solver
+
+from vlmbench.domain import (
+    RULE_SETS,
+    Benchmark,
+    Decoding,
+    Finish,
+    ImageRef,
+    ImageSource,
+    Request,
+    Response,
+    RuleSet,
+    RunSpec,
+    Sample,
+    Score,
+)
+from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.registry import Registry
+
+if TYPE_CHECKING:
+    from vlmbench.engine.asking import RunPlan
+
+STYLE = "vlmevalkit"
+"""The prompt style of a model that is reached through an interface, as in `vlmbench run --model openai:…`."""
+
+
+class Questions:
+    """The questions of one benchmark as they are asked here."""
+
+    def __init__(self, bench: str, rules: str, prompt: str, limit: int | None, data_dir: str | None) -> None:
+        from vlmbench.api.benchmark_data import DataOptions, open_data
+        from vlmbench.engine.asking import make_plan
+        from vlmbench.evaluation import read_samples
+
+        self.rules = _rule_set(rules)
+        self.benchmark: Benchmark = Registry().benchmark(bench)
+        _refuse_judged(self.benchmark)
+        opened = open_data(self.benchmark, DataOptions(data_dir=Path(data_dir) if data_dir else None))
+        self.images: ImageSource = opened.table.images
+        samples = read_samples(self.benchmark, opened.table, opened.rows)
+        card = self.benchmark.card
+        if not any(sample.references for sample in samples):
+            raise UsageError(
+                f"the answers of {card.name} are withheld, so it cannot be scored here.", key="bench"
+            )
+        spec = RunSpec(model="inspect_ai", benchmark=card.name, style=prompt, rules=self.rules, limit=limit)
+        self.plan: RunPlan = make_plan(spec, self.benchmark, samples)
+        self.requests: Mapping[str, Request] = {request.id: request for request in self.plan.requests}
+        self.samples: Mapping[str, Sample] = {sample.id: sample for sample in self.plan.samples}
+
+    def score(
+        self, samples: Sequence[Sample], responses: Mapping[str, Response]
+    ) -> tuple[list[Sample], list[Score]]:
+        """The samples as the rule set reads them, and a score each."""
+        from vlmbench.answers.original import scores_under
+        from vlmbench.engine.scoring import responses_as_read, seen_by
+
+        seen = seen_by(self.rules, samples, responses)
+        read = responses_as_read(seen, responses, self.rules)
+        return seen, scores_under(self.benchmark, seen, read, self.rules)
+
+    @property
+    def decoding(self) -> Decoding:
+        """How answers are generated; the first question's stands for all."""
+        return self.plan.requests[0].decoding
+
+
+@lru_cache(maxsize=4)
+def _questions(bench: str, rules: str, prompt: str, limit: int | None, data_dir: str | None) -> Questions:
+    try:
+        return Questions(bench, rules, prompt, limit, data_dir)
+    except UserError as error:
+        raise PrerequisiteError(str(error)) from error
+
+
+def _rule_set(name: str) -> RuleSet:
+    for rules in RULE_SETS:
+        if rules == name:
+            return rules
+    raise UnknownName("rule set", name, RULE_SETS)
+
+
+def _refuse_judged(benchmark: Benchmark) -> None:
+    if benchmark.card.judge:
+        name = benchmark.card.name
+        raise UsageError(
+            f"{name} has no figure before a judge has read the answers.",
+            key="bench",
+            fix=f"Ask it with `vlmbench run --bench {name} --judge MODEL`.",
+        )
+
+
+def benchmark_task(
+    bench: str,
+    rules: str = "strict",
+    prompt: str = STYLE,
+    limit: int | None = None,
+    data_dir: str | None = None,
+) -> Task:
+    """A benchmark by name, or a TSV by path. `limit` counts groups, so that rotations stay together."""
+    asked = _questions(bench, rules, prompt, limit, data_dir)
+    decoding = asked.decoding
+    config = GenerateConfig(max_tokens=decoding.max_new_tokens, temperature=0.0)
+    if decoding.do_sample:
+        config = GenerateConfig(
+            max_tokens=decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
+            seed=decoding.seed,
+        )
+    arguments = (bench, rules, prompt, limit, data_dir)
+    return Task(
+        dataset=MemoryDataset([_inspect_sample(asked, i) for i in asked.requests], name=bench),
+        solver=[show_pictures(*arguments), generate()],
+        scorer=extraction(*arguments),
+        metrics=[figures(*arguments)],
+        config=config,
+        metadata={"prompts": asked.plan.prompts, "partial": asked.plan.partial},
+    )
+
+
+def _inspect_sample(asked: Questions, sample_id: str) -> InspectSample:
+    sample = asked.samples[sample_id]
+    words = "".join(part for part in asked.requests[sample_id].parts if isinstance(part, str))
+    return InspectSample(
+        id=sample_id,
+        input=words,
+        target=list(sample.references),
+        metadata={"group": sample.group, "pictures": list(sample.images), **sample.categories},
+    )
+
+
+def _show_pictures(
+    bench: str, rules: str, prompt: str, limit: int | None = None, data_dir: str | None = None
+) -> Any:
+    """Ask the question with its pictures, in the order of the prompt."""
+
+    async def solve(state: TaskState, _generate: Generate) -> TaskState:
+        asked = _questions(bench, rules, prompt, limit, data_dir)
+        parts = asked.requests[str(state.sample_id)].parts
+        state.messages = [ChatMessageUser(content=[_content(part, asked.images) for part in parts])]
+        return state
+
+    return solve
+
+
+def _content(part: str | ImageRef, images: ImageSource) -> ContentText | ContentImage:
+    from vlmbench.models.openai.wire import data_url
+
+    if isinstance(part, str):
+        return ContentText(text=part)
+    return ContentImage(image=data_url(images[part.digest]))
+
+
+def _extraction(
+    bench: str, rules: str, prompt: str, limit: int | None = None, data_dir: str | None = None
+) -> Any:
+    """The answer that the rule set finds in one text, and its worth; `figures` reads all texts at once."""
+
+    async def score(state: TaskState, _target: Target) -> InspectScore:
+        asked = _questions(bench, rules, prompt, limit, data_dir)
+        sample_id = str(state.sample_id)
+        stop: Finish = "length" if state.output.stop_reason == "max_tokens" else "stop"
+        response = Response(id=sample_id, text=state.output.completion, finish=stop)
+        found = asked.score([asked.samples[sample_id]], {sample_id: response})[1][0]
+        about = {"completion": response.text, "finish": stop}
+        if found.value is None:
+            return InspectScore.unscored(answer=found.extracted, explanation=found.reason, metadata=about)
+        return InspectScore(
+            value=found.value, answer=found.extracted, explanation=found.reason, metadata=about
+        )
+
+    return score
+
+
+def _figures(
+    bench: str, rules: str, prompt: str, limit: int | None = None, data_dir: str | None = None
+) -> Any:
+    """The benchmark's own figures, the headline first: groups of rotations count once."""
+
+    def compute(scores: list[SampleScore]) -> dict[str, float]:
+        from vlmbench.answers.original import figures_under
+        from vlmbench.report.exports.inspect_ai import figure_names
+
+        asked = _questions(bench, rules, prompt, limit, data_dir)
+        answers = dict(filter(None, map(_response, scores)))
+        seen, rows = asked.score(asked.plan.samples, answers)
+        found = figures_under(asked.benchmark, seen, rows, asked.rules)
+        names = figure_names((figure.name, figure.level) for figure in found)
+        shown = {n: f.value for n, f in zip(names, found, strict=True) if f.value is not None}
+        return shown or {asked.benchmark.card.name: math.nan}
+
+    return compute
+
+
+def _response(found: SampleScore) -> tuple[str, Response] | None:
+    about = found.score.metadata or {}
+    if "completion" not in about:
+        return None
+    sample_id, finish = str(found.sample_id), about["finish"]
+    return sample_id, Response(id=sample_id, text=str(about["completion"]), finish=finish)
+
+
+show_pictures = solver(name="show_pictures")(_show_pictures)
+extraction = scorer(metrics=[], name="extraction")(_extraction)
+figures = metric(name="figures")(_figures)
+
+
+def _register(name: str) -> None:
+    def one_benchmark(
+        rules: str = "strict", prompt: str = STYLE, limit: int | None = None, data_dir: str | None = None
+    ) -> Task:
+        return benchmark_task(name, rules, prompt, limit, data_dir)
+
+    task(name=name)(one_benchmark)
+
+
+task(name="benchmark")(benchmark_task)
+for _name in Registry().benchmarks:
+    _register(_name)
