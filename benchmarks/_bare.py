@@ -16,9 +16,10 @@ yes/no, anything else is short answers. Answers that are letters without options
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
 from vlmbench.errors import DataError, UserError
@@ -81,10 +82,23 @@ class BareShort(ShortAnswer):
         return with_pictures_in_place(request, sample.images, style)
 
 
-def benchmark_of(name: str | Path, map_file: Path | None = None) -> Benchmark:
+def benchmark_of(name: str | Path, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
     """The benchmark that a TSV, a dataset or a split of a hub's dataset amounts to, with its YAML, if any."""
-    settings = read_settings(name, map_file)
+    settings = read_settings(name, mapping)
     data = _dataset(str(name), settings) if settings.columns or not is_tsv(name) else _tsv(Path(name))
+    return _benchmark(data, settings)
+
+
+def benchmark_of_object(given: object, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
+    """The benchmark that a `datasets.Dataset` or a DataFrame amounts to; `mapping` is as a YAML."""
+    from vlmbench.data.sources.opening import open_object
+
+    settings = read_settings("", mapping or {})
+    table, key = open_object(given, settings.columns, settings.name)
+    return _benchmark(BareData(table.name, DataFile(name=table.name, dataset=key), table.columns), settings)
+
+
+def _benchmark(data: BareData, settings: Settings) -> Benchmark:
     family = settings.family or family_seen(data, settings)
     card = card_of(data, family, settings)
     prompt, splits = settings.prompt, card.splits
@@ -140,7 +154,7 @@ def card_of(data: BareData, family: str, settings: Settings) -> Card:
         if getattr(settings, key) and family != owner:
             raise UserError(f"belongs to {owner}, and this is {family}.", file=settings.file, key=key)
     return Card(
-        name=data.name,
+        name=settings.name or data.name,
         measures=f"what {Path(data.file.name).name} asks",
         family=family,
         file=data.file,

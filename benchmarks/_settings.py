@@ -17,7 +17,7 @@ from vlmbench.errors import DataError, UnknownName, UserError
 from vlmbench.files.json_files import read_yaml
 
 FAMILIES = ("multiple-choice", "yes-no", "short-answer")
-SCORING = ("family", "prompt", "metric", "splits", "circular")
+SCORING = ("name", "family", "prompt", "metric", "splits", "circular")
 """Keys beside those of `vlmbench/data/sources/column_map.py`."""
 METRICS: dict[str, Match] = {
     "equal": match_equal,
@@ -37,6 +37,8 @@ class Settings:
 
     file: Path
     """Where it is, or would be."""
+    name: str = ""
+    """What tables and run folders call the benchmark; empty: the name of its data."""
     family: str = ""
     """Empty: what the columns show."""
     prompt: str = ""
@@ -47,15 +49,20 @@ class Settings:
     """What the columns are, as it stands in the YAML."""
 
 
-def read_settings(name: str | Path, map_file: Path | None = None) -> Settings:
-    """The settings of a file or dataset, each checked; the defaults where there is no YAML."""
+def read_settings(name: str | Path, given: Mapping[str, Any] | Path | None = None) -> Settings:
+    """The settings of a file or dataset, each checked; the defaults where there is no YAML.
+
+    `given` are the settings, or a YAML with them, where the one beside the data does not count.
+    """
     from vlmbench.data.hub.reference import is_hub_reference
 
-    if map_file is not None and not map_file.is_file():
-        raise DataError("there is no such file.", file=map_file, key="--map")
-    if map_file is None and is_hub_reference(str(name)):
+    if isinstance(given, Mapping):
+        return settings_of(dict(given), Path("mapping"))
+    if given is not None and not given.is_file():
+        raise DataError("there is no such file.", file=given, key="--map")
+    if given is None and is_hub_reference(str(name)):
         return Settings(file=Path("map.yaml"))
-    beside = [map_file] if map_file else _beside(Path(name).expanduser().absolute())
+    beside = [given] if given else _beside(Path(name).expanduser().absolute())
     found = [path for path in beside if path.is_file()]
     return settings_of(read_yaml(found[0]) or {}, found[0]) if found else Settings(file=beside[0])
 
@@ -86,7 +93,7 @@ def _checked(file: Path, key: str, value: Any) -> Any:
         raise UnknownName("metric", str(value), METRICS, fix=where)
     if key == "circular" and not isinstance(value, bool):
         raise UserError(f"must be true or false, not `{value}`.", file=file, key=key)
-    if key == "prompt" and not isinstance(value, str):
+    if key in ("name", "prompt") and not isinstance(value, str):
         raise UserError(f"must be a text, not `{value}`.", file=file, key=key)
     if key == "splits":
         return tuple(map(str, value)) if isinstance(value, list) else (str(value),)

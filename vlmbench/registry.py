@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import entry_points
@@ -48,9 +48,11 @@ class BenchmarkSource:
 class Registry:
     """Everything that answers to a name."""
 
-    def __init__(self, plugin_files: Sequence[Path] = (), map_file: Path | None = None) -> None:
+    def __init__(
+        self, plugin_files: Sequence[Path] = (), mapping: Mapping[str, Any] | Path | None = None
+    ) -> None:
         self._files = tuple(plugin_files)
-        self._map = map_file
+        self._map = mapping
 
     @cached_property
     def sources(self) -> tuple[BenchmarkSource, ...]:
@@ -142,6 +144,13 @@ def circular(benchmark: Benchmark) -> Benchmark:
     choice = importlib.import_module("vlmbench.benchmarks._choice")
     rotated: Benchmark = choice.rotated(benchmark)
     return rotated
+
+
+def benchmark_of_object(given: object, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
+    """A `datasets.Dataset` or a DataFrame as a benchmark; `mapping` says what its columns are."""
+    bare = importlib.import_module("vlmbench.benchmarks._bare")
+    benchmark: Benchmark = bare.benchmark_of_object(given, mapping)
+    return benchmark
 
 
 def load_benchmark(name: str, plugin_files: Sequence[Path] = ()) -> Benchmark:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
 from vlmbench.errors import DataError
@@ -51,15 +51,15 @@ def find_benchmarks(
     plugins: Sequence[Path] = (),
     *,
     in_rotations: bool = False,
-    map_file: Path | None = None,
+    mapping: Mapping[str, Any] | Path | None = None,
 ) -> list[Benchmark]:
     """The benchmarks of these names, plugins included; every rotation of their options on request.
 
-    `map_file` is the YAML that says what the columns of a dataset are.
+    `mapping` says what the columns of a dataset are: a YAML, or its contents.
     """
     from vlmbench.registry import Registry, circular
 
-    registry = Registry(plugins, map_file)
+    registry = Registry(plugins, mapping)
     found = [registry.benchmark(name) for name in names]
     return [circular(b) for b in found] if in_rotations else found
 

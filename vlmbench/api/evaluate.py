@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, overload
 
 from vlmbench.api.benchmark_data import DataOptions, find_benchmarks
 from vlmbench.api.judge import JudgeOptions, Price
@@ -16,11 +16,18 @@ from vlmbench.api.runs import RunRequest, run_benchmark
 from vlmbench.domain import RULE_SETS, Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
 """A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
 its processor; a function `(messages, images) -> str`."""
-AnyBenchmark: TypeAlias = str | Path | Benchmark
-"""A name, the path of a TSV, or an object of the Benchmark protocol."""
+AnyBenchmark: TypeAlias = "str | Path | Benchmark | datasets.Dataset | pd.DataFrame"
+"""A name, hf:OWNER/NAME/SPLIT, the path of a TSV or a dataset, a dataset or table itself, or an object of the
+Benchmark protocol."""
+AnyMap: TypeAlias = Mapping[str, Any] | str | Path
+"""What a dataset's columns are: the keys of the YAML, or its path."""
 
 
 class EvaluateOptions(TypedDict, total=False):
@@ -54,13 +61,12 @@ class EvaluateOptions(TypedDict, total=False):
     accept_local_data: bool
     answers: str | Path | None
     plugins: Sequence[str | Path]
+    mapping: AnyMap | None
     progress: bool
 
 
 @overload
-def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence too; the first one wins
-    model: AnyModel, benchmark: AnyBenchmark, **options: Unpack[EvaluateOptions]
-) -> RunResult: ...
+def evaluate(model: AnyModel, benchmark: AnyBenchmark, **options: Unpack[EvaluateOptions]) -> RunResult: ...
 @overload
 def evaluate(
     model: AnyModel, benchmark: Sequence[AnyBenchmark], **options: Unpack[EvaluateOptions]
@@ -97,15 +103,18 @@ def evaluate(
     accept_local_data: bool = False,
     answers: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    mapping: AnyMap | None = None,
     progress: bool = True,
 ) -> RunResult | list[RunResult]:
     """Ask a model a benchmark and score its answers under every rule set.
 
     Answers are written to runs/MODEL/BENCH (or `out`) as they come. The same call continues where an earlier
     one stopped, whether that was made here or by `vlmbench run`; `fresh` deletes earlier answers. A list of
-    benchmarks or suites gives a list of results. `limit` asks that many groups of rows, spread over the
-    categories. `name` is what tables and folders call a model that is an object. Raises a UserError where
-    the model, the data or the folder do not fit; a row that fails is that row's error.
+    benchmarks or suites gives a list of results. A benchmark may be a `datasets.Dataset` or a DataFrame with
+    pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
+    groups of rows, spread over the categories. `name` is what tables and folders call a model that is an
+    object. Raises a UserError where the model, the data or the folder do not fit; a row that fails is that
+    row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
@@ -143,7 +152,9 @@ def evaluate(
         fresh=fresh,
     )
     _check(request)
-    found = benchmarks_of(benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular)
+    found = benchmarks_of(
+        benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular, mapping=mapping
+    )
     return _run_all(request, benchmark, found, opened, AnswerProgress(quiet=not progress))
 
 
@@ -155,7 +166,8 @@ def _run_all(
     progress: AnswerProgress,
 ) -> RunResult | list[RunResult]:
     ours = not opened
-    names = [str(one) if isinstance(one, (str, Path)) else one.card.name for one in as_list(named)]
+    given = zip(as_list(named), benchmarks, strict=False)
+    names = [str(one) if isinstance(one, (str, Path)) else benchmark.card.name for one, benchmark in given]
     request = replace(
         request, several=len(benchmarks) > 1, command=("vlmbench.evaluate", request.model.name, *names)
     )
@@ -171,21 +183,28 @@ def _run_all(
 
 
 def benchmarks_of(
-    named: AnyBenchmark | Sequence[AnyBenchmark], plugins: Sequence[Path], *, in_rotations: bool = False
+    named: AnyBenchmark | Sequence[AnyBenchmark],
+    plugins: Sequence[Path],
+    *,
+    in_rotations: bool = False,
+    mapping: AnyMap | None = None,
 ) -> list[Benchmark]:
     """The benchmarks that these names, paths and objects stand for; suites only in a list."""
-    from vlmbench.registry import circular
+    from vlmbench.registry import benchmark_of_object, circular
     from vlmbench.suites import expand
 
+    mapping = Path(mapping).expanduser() if isinstance(mapping, str) else mapping
     found: list[Benchmark] = []
     for one in as_list(named):
         if not isinstance(one, (str, Path)):
-            found.append(circular(one) if in_rotations else one)
+            known = hasattr(one, "card")
+            benchmark = cast("Benchmark", one) if known else benchmark_of_object(one, mapping)
+            found.append(circular(benchmark) if in_rotations else benchmark)
             continue
         names = expand([str(one)])
         if len(names) > 1 and not is_list(named):
             raise UsageError(f"`{one}` is a suite of {len(names)} benchmarks.", fix=f'Write ["{one}"].')
-        found += find_benchmarks(names, plugins, in_rotations=in_rotations)
+        found += find_benchmarks(names, plugins, in_rotations=in_rotations, mapping=mapping)
     if not found:
         raise UsageError("names no benchmark.", key="benchmark", fix="See vlmbench.benchmarks().")
     called = [benchmark.card.name for benchmark in found]
@@ -201,7 +220,7 @@ def is_list(named: object) -> bool:
 
 def as_list(named: AnyBenchmark | Sequence[AnyBenchmark]) -> Iterable[AnyBenchmark]:
     """What was named, one by one."""
-    return named if isinstance(named, (list, tuple)) else [named]  # type: ignore[list-item]
+    return named if isinstance(named, (list, tuple)) else [named]
 
 
 def _called(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.api.benchmark_data import DataOptions
-from vlmbench.api.evaluate import AnyBenchmark, benchmarks_of
+from vlmbench.api.evaluate import AnyBenchmark, AnyMap, benchmarks_of
 from vlmbench.api.judge import JudgeOptions
 from vlmbench.api.progress import AnswerProgress
 from vlmbench.api.run_result import RunResult, result_of
@@ -35,6 +35,7 @@ def score(
     accept_local_data: bool = False,
     answers: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    mapping: AnyMap | None = None,
     progress: bool = True,
 ) -> RunResult:
     """Score predictions under every rule set.
@@ -47,7 +48,8 @@ def score(
 
     if rules not in RULE_SETS:
         raise UnknownName("rule set", str(rules), RULE_SETS)
-    (benchmark,) = benchmarks_of(bench, [Path(plugin) for plugin in plugins], in_rotations=circular)
+    extra = [Path(plugin) for plugin in plugins]
+    (benchmark,) = benchmarks_of(bench, extra, in_rotations=circular, mapping=mapping)
     given = Path(predictions) if isinstance(predictions, (str, Path)) else answers_of_frame(predictions)
     path = given if isinstance(given, Path) else given.path
     watch = AnswerProgress(quiet=not progress)

@@ -202,15 +202,15 @@ def open_cache(source: TableSource, home: Path) -> Cache:
     """The cache of this table; one process builds it while the others wait."""
     tables = home / "tables"
     folder = tables / source.key()
-    if (found := _open(folder)) is not None:
+    if (found := find_cache(folder)) is not None:
         return found
     with exclusive(tables / f".{folder.name}.lock"):
-        if (found := _open(folder)) is not None:
+        if (found := find_cache(folder)) is not None:
             return found
         return _build(source, folder)
 
 
-def _open(folder: Path) -> Cache | None:
+def find_cache(folder: Path) -> Cache | None:
     """The cache if it is whole, of this schema, and its picture files are untouched."""
     facts = object_or_none(folder / _FACTS) or {}
     try:

@@ -6,13 +6,18 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from vlmbench.domain import Benchmark, DataFile, Sample
+from vlmbench.data.hub.reference import is_hub_reference
+from vlmbench.data.sources.files import find_files, is_data, is_dataset
+from vlmbench.domain import Benchmark, Card, ImageSource, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.files.json_files import line_object
 from vlmbench.finished import Questions
 from vlmbench.report.results import AGAIN, PICTURES, PREDICTIONS
+
+if TYPE_CHECKING:
+    from vlmbench.data.table import Table
 
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LEVELS = ("l2-category", "category")
@@ -41,10 +46,21 @@ def read_questions(
     samples = tuple(_from_table(table, asked))
     if shown is not None:
         samples = tuple(replace(sample, images=shown.get(sample.id, ())) for sample in samples)
-    benchmark = None
+    benchmark = images = None
     with contextlib.suppress(UserError):
+        images = _kept_images(_locked(about))
         benchmark = _benchmark(folder, about, data_dir, plugins)
-    return Questions(samples=samples, benchmark=benchmark, missing=missing, shown=shown is not None)
+    return Questions(
+        samples=samples, benchmark=benchmark, images=images, missing=missing, shown=shown is not None
+    )
+
+
+def _kept_images(locked: Mapping[str, Any]) -> ImageSource | None:
+    """The pictures of a dataset that was an object of the process which evaluated it."""
+    from vlmbench.data.sources.opening import open_kept
+
+    key = locked.get("object")
+    return open_kept(key, str(locked.get("file"))).images if isinstance(key, str) else None
 
 
 def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
@@ -73,13 +89,9 @@ def _from_data(
     data_dir: Path | None,
     plugins: Sequence[Path],
 ) -> Questions:
-    from vlmbench.data.table import open_table
-
     locked = _locked(about)
     benchmark = _benchmark(folder, about, data_dir, plugins)
-    # The published file if it is here; else any file of its name, for runs with --accept-local-data.
-    for path in _files(benchmark.card.file, data_dir):
-        table = open_table(path, need_integer_index=benchmark.card.circular)
+    for table in _tables(benchmark.card, data_dir):
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, benchmark=benchmark, images=table.images)
@@ -102,22 +114,23 @@ def _benchmark(
     try:
         return registry.benchmark(name)
     except UnknownName:
-        if (path := _bare_file(folder, about, locked, data_dir)) is None:
+        if (data := _bare_data(folder, about, locked, data_dir)) is None:
             raise _nowhere(name, str(locked.get("file"))) from None
-        benchmark = registry.benchmark(str(path))
+        benchmark = Registry(plugins, _map(folder, about)).benchmark(data)
         return circular(benchmark) if name == benchmark.card.name + CIRCULAR else benchmark
 
 
-def _files(file: DataFile, data_dir: Path | None) -> Iterator[Path]:
-    from vlmbench.data.locate import require_file
+def _tables(card: Card, data_dir: Path | None) -> Iterator[Table]:
+    """The published file if it is here; else any file of its name, for runs with --accept-local-data."""
+    from vlmbench.data.opening import open_data_file
 
     with contextlib.suppress(DataError):
-        yield require_file(file, data_dir)
-    yield require_file(file, data_dir, accept_changed=True)
+        yield open_data_file(card.file, data_dir)
+    yield open_data_file(card.file, data_dir, accept_changed=True)
 
 
 def _nowhere(name: str, file: str) -> DataError:
-    if not file.endswith(".tsv"):
+    if not is_dataset(file):
         return DataError(f"there is no benchmark `{name}` here.", fix="Name its file with --plugin FILE.py.")
     return DataError(
         f"{file}, which the questions of {name} come from, is not found.",
@@ -125,24 +138,48 @@ def _nowhere(name: str, file: str) -> DataError:
     )
 
 
-def _bare_file(
+def _bare_data(
     folder: Path, about: Mapping[str, Any], locked: Mapping[str, Any], data_dir: Path | None
-) -> Path | None:
-    """The file of a benchmark without code: its path stands in the run's command line.
-
-    A relative path starts where the run was started, usually above the run folder.
-    """
+) -> str | None:
+    """The data of a benchmark without code: its name or path stands in the run's command line."""
     from vlmbench.data.disk import file_digest
 
     file = str(locked.get("file"))
+    if is_hub_reference(file):
+        return file
+    words = [word for word in _words(about) if Path(word).name == file or Path(word).parent.name == file]
+    here = [data_dir / file] if data_dir and is_data(file) else []
+    found = [path for path in (*here, *_places(folder, words)) if path.is_file() or _is_split(path)]
+    same = (p for p in found if p.is_file() and file_digest(p) == locked.get("md5"))
+    chosen = next(same, found[0] if found else None)
+    return str(chosen) if chosen else None
+
+
+def _is_split(path: Path) -> bool:
+    """Whether a path is a folder of a dataset, or a split in one."""
+    try:
+        return bool(find_files(str(path)).files)
+    except UserError:
+        return False
+
+
+def _map(folder: Path, about: Mapping[str, Any]) -> Path | None:
+    """The YAML that the run's command line names."""
+    words = _words(about)
+    named = [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--map"]
+    return next((path for path in _places(folder, named) if path.is_file()), None)
+
+
+def _words(about: Mapping[str, Any]) -> list[str]:
     commands = [sitting.get("command") for sitting in about["sittings"]]
-    words = [str(word) for command in commands if isinstance(command, list) for word in command]
-    named = [Path(word) for word in words if word.endswith(".tsv") and Path(word).name == file]
-    here = [data_dir / file] if data_dir and file.endswith(".tsv") else []
+    return [str(word) for command in commands if isinstance(command, list) for word in command]
+
+
+def _places(folder: Path, words: Sequence[str]) -> list[Path]:
+    """Where a path may be: a relative one starts where the run was started, usually above the run folder."""
+    named = [Path(word) for word in words]
     above = [parent / path for path in named for parent in folder.resolve().parents]
-    found = [path for path in dict.fromkeys((*here, *named, *above)) if path.is_file()]
-    same = (path for path in found if file_digest(path) == locked.get("md5"))
-    return next(same, found[0] if found else None)
+    return list(dict.fromkeys((*named, *above)))
 
 
 def _from_table(path: Path, groups: Mapping[str, str]) -> Iterator[Sample]:

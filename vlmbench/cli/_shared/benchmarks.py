@@ -21,7 +21,7 @@ def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benc
         names,
         args.plugin,
         in_rotations=getattr(args, "circular", False),
-        map_file=getattr(args, "map", None),
+        mapping=getattr(args, "map", None),
     )
 
 

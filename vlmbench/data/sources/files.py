@@ -52,8 +52,9 @@ def is_data(name: str) -> bool:
 def is_dataset(name: str) -> bool:
     """Whether a name is that of data that is here: a file, a folder, or a split of a folder."""
     path = Path(name).expanduser()
-    split = len(path.parts) > 1 and path.parent.is_dir() and not path.suffix
-    return is_data(name) or path.is_dir() or split
+    if is_data(name) or path.is_dir():
+        return True
+    return len(path.parts) > 1 and path.parent.is_dir() and not path.suffix and bool(_splits(path.parent))
 
 
 def find_files(name: str) -> DatasetFiles:

@@ -15,10 +15,15 @@ from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.sources.column_map import read_map
 from vlmbench.data.sources.dataset_reader import DatasetReader
 from vlmbench.data.sources.files import DatasetFiles, find_files
+from vlmbench.data.sources.objects import digest_of, records_of
 from vlmbench.data.sources.pictures import Pictures
 from vlmbench.data.sources.recognise import check_map, recognise, survey
 from vlmbench.data.sources.records import FileRecords, Records
-from vlmbench.data.table import Cache, Table, open_cache
+from vlmbench.data.table import Cache, Table, find_cache, open_cache
+from vlmbench.errors import DataError
+
+OBJECT = "object:"
+"""Begins the name of a dataset that was an object of a process; the key of its cache follows."""
 
 
 def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) -> Table:
@@ -29,17 +34,41 @@ def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) 
     home = home or home_folder()
     found = _of_hub(name) if is_hub_reference(name) else find_files(name)
     seen = tuple(map(stamp, found.files))
-    md5 = _joint([file_digest(file, "sha256", home) for file in found.files])
+    # The digests of files, in order, as one.
+    digests = "\n".join(file_digest(file, "sha256", home) for file in found.files)
+    md5 = hashlib.md5(digests.encode(), usedforsecurity=False).hexdigest()
     source = DatasetSource(FileRecords(found.path, found.files), given, md5, seen, found)
-    return as_table(found.path, md5, open_cache(source, home), found)
+    return _table(source, open_cache(source, home))
 
 
-def as_table(path: Path, md5: str, cache: Cache, found: DatasetFiles) -> Table:
-    """The table of a decoded dataset. It is known by what its rows became, so the map counts too."""
+def open_object(given: object, columns: Mapping[str, Any], name: str = "") -> tuple[Table, str]:
+    """An object of this process as a table, and the name under which `open_kept` finds it again."""
+    records = records_of(given)
+    name = name or records.path.name
+    source = DatasetSource(records, columns, digest_of(records), (), DatasetFiles(Path(name), name, ()))
+    return _table(source, open_cache(source, home_folder())), f"{OBJECT}{source.key()}"
+
+
+def open_kept(key: str, name: str) -> Table:
+    """The table of an object that was decoded before; the object itself is not needed any more."""
+    cache = find_cache(home_folder() / "tables" / key.removeprefix(OBJECT))
+    if cache is None:
+        raise DataError("its decoded rows are gone.", file=name, fix="Evaluate the object itself again.")
+    table = _as_table(cache.facts["md5"], cache, DatasetFiles(Path(name), name, ()))
+    table.lock["object"] = key
+    return table
+
+
+def _table(source: DatasetSource, cache: Cache) -> Table:
+    return _as_table(source.md5, cache, source.files)
+
+
+def _as_table(md5: str, cache: Cache, found: DatasetFiles) -> Table:
+    """A decoded dataset. It is known by what its rows became, so the map counts too."""
     what = json.dumps([md5, cache.facts["map"]], sort_keys=True)
     digest = cache.facts["shown"] or hashlib.sha256(what.encode()).hexdigest()
     columns = tuple(cache.facts["columns"])
-    return Table(path, md5, columns, cache, name=found.name, digest=digest, lock=found.lock)
+    return Table(found.path, md5, columns, cache, name=found.name, digest=digest, lock=found.lock)
 
 
 def _of_hub(name: str) -> DatasetFiles:
@@ -47,6 +76,12 @@ def _of_hub(name: str) -> DatasetFiles:
     from vlmbench.data.hub.reference import parse_hub_reference
 
     dataset = open_hub_dataset(parse_hub_reference(name))
+    if dataset.format not in ("parquet", "arrow", "json", "csv"):
+        raise DataError(
+            f"this dataset is of the format {dataset.format}, which is not read as a benchmark.",
+            file=name,
+            fix="Download it, write it as parquet or jsonl, and name that file.",
+        )
     files = tuple(dataset.shards())
     reference = dataset.reference
     parts = (reference.repository.rpartition("/")[2], reference.config, reference.split)
@@ -74,9 +109,14 @@ class DatasetSource:
         """Of all files."""
         return sum(known[0] for known in self.seen if known)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where rows may name pictures; None where an object names them, which may lie anywhere."""
+        return self.files.folder if self.files.files else None
+
     def key(self) -> str:
         """The name of its cache. The folder counts, because rows may name pictures in it."""
-        place = "" if self.files.reference else str(self.files.folder)
+        place = "" if self.files.reference else str(self.folder)
         what = json.dumps([self.md5, dict(self.given), place], sort_keys=True, default=str)
         return f"{self.md5}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
@@ -87,13 +127,8 @@ class DatasetSource:
         check_map(records, given)
         columns, letters = survey(records, recognise(records, given), self.given)
         check_map(records, columns)
-        return DatasetReader(records, columns, tuple(ascii_uppercase[:letters]), Pictures(self.files.folder))
+        return DatasetReader(records, columns, tuple(ascii_uppercase[:letters]), Pictures(self.folder))
 
     def changed(self) -> bool:
         """Whether somebody touched a file."""
         return tuple(map(stamp, self.files.files)) != self.seen
-
-
-def _joint(digests: list[str]) -> str:
-    """One MD5 for the digests of all files, in order."""
-    return hashlib.md5("\n".join(digests).encode(), usedforsecurity=False).hexdigest()

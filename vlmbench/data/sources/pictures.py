@@ -37,7 +37,7 @@ class Pictures:
         elif isinstance(value, Mapping):
             yield from self._of_mapping(value)
         elif is_pixels(value):
-            yield _png(value)
+            yield png(value)
         elif is_list(value):
             for member in value:
                 yield from self.of(member)
@@ -72,7 +72,7 @@ class Pictures:
         return picture_bytes(path)
 
 
-def _png(pixels: Any) -> bytes:
+def png(pixels: Any) -> bytes:
     """A picture of Pillow's as a file, without loss."""
     buffer = io.BytesIO()
     try:

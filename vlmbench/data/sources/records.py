@@ -23,7 +23,7 @@ from vlmbench.files.json_files import kind_of
 
 BATCH_ROWS = 64
 """Of rows read at a time: pictures of a megabyte make it 64 MB."""
-_SEEN = 200
+SEEN = 200
 """Rows by which the types of a file without a schema are known."""
 
 
@@ -68,7 +68,7 @@ class FileRecords:
         with _readable(first):
             if (schema := _schema(first)) is not None:
                 return columns_of_schema(schema)
-            return columns_of_values([values for _, values in islice(_texts(first), _SEEN)])
+            return columns_of_values([values for _, values in islice(_texts(first), SEEN)])
 
     def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
         """Every row in order. A file that cannot be read to its end is a DataError that names it."""
