@@ -42,7 +42,24 @@ def open_picture(data: bytes) -> Image:
 
 def picture_size(data: bytes) -> tuple[int, int]:
     """Width and height, from the header alone."""
-    return _open(data).size
+    found = _jpeg_size(data)
+    return found if found and found[0] * found[1] <= MAX_PIXELS else _open(data).size
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Of a JPEG, whose header costs Pillow as much as a digest of the whole; None where in doubt."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        if 0xC0 <= marker <= 0xC2:
+            height, width = int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
+            return (width, height) if width and height and data[at + 9] in (1, 3, 4) else None
+        if not (0xC4 <= marker <= 0xFE) or 0xD0 <= marker <= 0xDA:
+            return None
+        at += 2 + length
+    return None
 
 
 def pad_to_square(image: Image, colour: tuple[int, int, int]) -> Image:

@@ -16,6 +16,7 @@ PARTS = {"circular_work", "llava_shapes", "machine_rates", "sized_llava"}
 ELSEWHERE = {"vllm_overhead"}
 """What needs vLLM is run by the lane that has it."""
 LEAST = {
+    "big_dataset": "--rows 200 --kilobytes 5 --rounds 1 --format json",
     "big_table": "--gigabytes 0.01",
     "door_overhead": "--pairs 1",
     "false_alarms": "",

@@ -3,9 +3,10 @@
     python tests/perf/big_dataset.py
     python tests/perf/big_dataset.py --rows 10000 --kilobytes 200
 
-`read and hashed` reads the files once and takes two digests: that of each file, which a run locks, and that of
-each picture, by which rows name it. `first` opens the benchmark with an empty cache, `again` a second time. Each
-happens in a process of its own, so that its peak memory is its own; the files are in the system's cache.
+`read and hashed` takes the two digests that every opening needs: that of each file, which a run locks, and
+that of each picture, by which rows name it. `first` opens the benchmark with an empty cache, `again` a second
+time. Each happens in a process of its own, so that its peak memory is its own; the files are in the system's
+cache.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MOST_MB, MOST_AGAIN, MOST_TIMES = 600, 0.1, 1.3
 
 
 def write_shards(folder: Path, rows: int, kilobytes: int) -> None:
-    """Rows as hubs publish them: a question, a list of options, a number, a picture with bytes behind its end."""
+    """Rows as hubs publish them: question, options, an index, and a picture with bytes behind its end."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
     from PIL import Image

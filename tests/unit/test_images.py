@@ -126,3 +126,31 @@ def test_a_blank_has_the_size_of_the_picture_and_one_colour() -> None:
     blank = open_picture(blank_like(saved(RGB)))
     assert blank.size == RGB.size
     assert blank.getcolors() == [(24 * 32, GREY)]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"optimize": True}, {"exif": b"Exif\0\0" + b"x" * 300}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_size_of_a_jpeg_is_read_from_its_header(mode: str, options: dict[str, object]) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (301, 7)).save(buffer, "JPEG", **options)
+    assert picture_size(buffer.getvalue()) == (301, 7)
+
+
+@pytest.mark.parametrize("end", [3, 20, 150])
+def test_a_jpeg_without_a_whole_header_is_refused(end: int) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 7)).save(buffer, "JPEG")
+    with pytest.raises(DataError):
+        picture_size(buffer.getvalue()[:end])
+
+
+def test_a_jpeg_too_large_to_decode_is_refused_by_its_header() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 7)).save(buffer, "JPEG")
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(DataError, match="pixels"):
+        picture_size(bytes(data))

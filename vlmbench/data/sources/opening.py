@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
@@ -35,7 +36,8 @@ def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) 
     found = _of_hub(name) if is_hub_reference(name) else find_files(name)
     seen = tuple(map(stamp, found.files))
     # The digests of files, in order, as one.
-    digests = "\n".join(file_digest(file, "sha256", home) for file in found.files)
+    with ThreadPoolExecutor() as pool:
+        digests = "\n".join(pool.map(lambda file: file_digest(file, "sha256", home), found.files))
     md5 = hashlib.md5(digests.encode(), usedforsecurity=False).hexdigest()
     source = DatasetSource(FileRecords(found.path, found.files), given, md5, seen, found)
     return _table(source, open_cache(source, home))

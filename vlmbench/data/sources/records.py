@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,7 +78,7 @@ class FileRecords:
             with _readable(file):
                 check_download(_head(file), file)
                 batches = _batches(file, names)
-                for place, values in _texts(file) if batches is None else _of_batches(batches):
+                for place, values in _texts(file) if batches is None else _of_batches(_ahead(batches)):
                     number += 1
                     yield Record(number, f"{place} of {file.name}" if len(self.files) > 1 else place, values)
 
@@ -156,6 +157,15 @@ def _arrow_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.select(kept).slice(start, BATCH_ROWS)
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The batches; a thread reads the next one while one is used, outside Python's lock."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, batches, None)
+        while (batch := waiting.result()) is not None:
+            waiting = pool.submit(next, batches, None)
+            yield batch
 
 
 def _of_batches(batches: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
