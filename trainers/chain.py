@@ -119,5 +119,6 @@ def training(recipe: Recipe, folder: Path, before: StageRecord | None = None) ->
     values["parallelism"] = {key: values["parallelism"][key] for key in _MEANT}
     for source in values["data"]["sources"]:
         source.pop("annotations")
+        source.pop("files")
     values["before"] = before and before.digest
     return StageRecord(name=recipe.name, folder=folder, values=values, data=contents(recipe.data.sources))

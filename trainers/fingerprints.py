@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import file_digest
+from vlmbench.trainers.data.shards.shard_list import files_matching
 from vlmbench.trainers.recipe.model import Source
 
 _LISTED = 5
@@ -55,12 +56,15 @@ def plain(values: Any) -> Any:
 
 
 def contents(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """The annotation file of each source with its digest; none where it is drawn, or not here (any more)."""
-    return [{"file": source.annotations, "sha256": _digest(source.annotations)} for source in sources]
+    """The files of each source with their digest; none where it is drawn, or not here (any more)."""
+    return [{"file": source.annotations or source.files, "sha256": _digest(source)} for source in sources]
 
 
-def _digest(named: str | None) -> str | None:
-    path = None if named is None else Path(named).expanduser()
+def _digest(source: Source) -> str | None:
+    if source.files is not None:
+        digests = [file_digest(path, "sha256") for path in files_matching(source.files)]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else None
+    path = None if source.annotations is None else Path(source.annotations).expanduser()
     return None if path is None or not path.is_file() else file_digest(path, "sha256")
 
 

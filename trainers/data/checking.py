@@ -22,6 +22,7 @@ from vlmbench.trainers.data.dataset import read_picture
 from vlmbench.trainers.data.folders import GuideFolder, places
 from vlmbench.trainers.data.json_stream import RawRecord, raw_records
 from vlmbench.trainers.data.records import Notes, Placement, check_picture_count, read_record, turns_of
+from vlmbench.trainers.data.shards.spans import stored_size
 from vlmbench.trainers.data.tokenise import cores
 
 _AT_ONCE = 2048
@@ -43,6 +44,8 @@ class Pair:
     annotations: Path
     images: Path
     placement: Placement = "first"
+    name: str = ""
+    """What the user called it, where that is no file of LLaVA's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,7 @@ def _look(folder: Path, names: list[str], quick: bool, notes: Notes, progress: O
 def problem(path: Path, quick: bool) -> str:
     """What is wrong with a picture: an empty text, `missing`, or the reader's complaint."""
     try:
-        if not path.stat().st_size:
+        if not stored_size(path):
             return "the file is empty"
         if not quick:
             read_picture(path)

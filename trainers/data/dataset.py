@@ -28,6 +28,7 @@ from vlmbench.trainers.data.encoding import Limit, Style
 from vlmbench.trainers.data.generated import as_llava
 from vlmbench.trainers.data.prepare import TokenSpec
 from vlmbench.trainers.data.records import Policy
+from vlmbench.trainers.data.shards.spans import stored_bytes
 from vlmbench.trainers.data.token_file import TokenFile, TokenRow
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class TrainingPictures:
 def read_picture(path: Path) -> Image:
     """The picture as RGB; missing or broken is a DataError that names it."""
     try:
-        data = path.read_bytes()
+        data = stored_bytes(path)
         check_download(data[:FIRST_BYTES], path)
         return open_picture(data)
     except OSError as error:

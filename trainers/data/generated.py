@@ -26,6 +26,8 @@ from vlmbench.files.atomic import new_folder
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import parsed, refuse_half_characters
 from vlmbench.trainers.data.shapes import ANNOTATIONS, PICTURES, SHAPES_VERSION, write_shapes
+from vlmbench.trainers.data.shards.convert import as_llava_file
+from vlmbench.trainers.data.shards.shard_list import is_record_set
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import Source
@@ -54,9 +56,9 @@ IDENTIFY = (
 
 
 def as_llava(source: Source, seed: int, home: Path | None = None) -> Source:
-    """The same source as a LLaVA file, written if it is not there yet. A LLaVA source stays as it is."""
+    """The same source as a LLaVA file, written if it is not there yet. A LLaVA file stays as it is."""
     if source.kind == "llava":
-        return source
+        return as_llava_file(source, home) if is_record_set(source) else source
     folder = folder_of(source, seed, home)
     if not folder.is_dir():
         try:

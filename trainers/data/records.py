@@ -26,6 +26,8 @@ image_only: the question is the picture and nothing else.
 """
 
 ROLES = ("human", "gpt")
+CONVERTED = "vlmbench"
+"""The key of what `shards/` notes in a record: its shard and row, or why it cannot be used."""
 LISTED = 1000
 """Ids kept for each kind of note; the count goes on."""
 
@@ -47,6 +49,13 @@ class Record:
     """Paths below the folder of pictures."""
     messages: tuple[tuple[str, str], ...]
     """Role (`human` or `gpt`) and text of each message."""
+    origin: tuple[str, int] | None = None
+    """Shard and row of a record that came from another layout."""
+
+    def error(self, what: str, file: Path | None, fix: str) -> DataError:
+        """What is wrong with it, named by where its owner finds it."""
+        shard, row = self.origin or (file, self.row)
+        return DataError(what, file=shard, row=row, fix=fix)
 
 
 def read_record(text: str, row: int, file: Path | None = None) -> Record:
@@ -90,12 +99,25 @@ def as_record(raw: Any, row: int, file: Path | None = None) -> Record:
     if name is not None and not isinstance(name, (str, int)):
         raise DataError("must be a text or a whole number.", file=file, row=row, key="id")
     refuse_half_characters(str(name), row, file, "id")
+    origin = _origin(raw)
     return Record(
         row=row,
+        origin=origin,
         id=f"row {row}" if name is None else str(name),
         images=_images(raw.get("image"), row, file),
         messages=_messages(raw.get("conversations"), row, file),
     )
+
+
+def _origin(raw: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Where the record came from; one that could not be read is the error that was met there."""
+    note = raw.get(CONVERTED)
+    if not isinstance(note, dict):
+        return None
+    if "problem" in note:
+        raise DataError(str(note["problem"]))
+    file, row = note.get("file"), note.get("row")
+    return (file, row) if isinstance(file, str) and isinstance(row, int) else None
 
 
 def _images(value: Any, row: int, file: Path | None) -> tuple[str, ...]:
@@ -157,12 +179,8 @@ def _placed(text: str, placement: Placement, record: Record, file: Path | None =
     """The question with its picture where it belongs."""
     if placement == "image_only":
         if IMAGE not in text:
-            raise DataError(
-                "the placement `image_only` needs `<image>` in every question.",
-                file=file,
-                row=record.row,
-                fix=f"Take {ask_for('first')} instead.",
-            )
+            what = "the placement `image_only` needs `<image>` in every question."
+            raise record.error(what, file, f"Take {ask_for('first')} instead.")
         return IMAGE
     if placement == "as_written" or IMAGE not in text:
         return text
@@ -181,11 +199,8 @@ def check_picture_count(record: Record, placement: Placement, file: Path) -> Non
     fix = "Give each picture one `<image>`."
     if placement != "as_written" and sum(marks) == len(record.images):
         fix = f"Several in one question are allowed by {ask_for('as_written')}."
-    raise DataError(
-        f"the questions show {shown} pictures, and `image` names {len(record.images)}.",
-        file=file,
-        row=record.row,
-        fix=fix,
+    raise record.error(
+        f"the questions show {shown} pictures, and `image` names {len(record.images)}.", file, fix
     )
 
 

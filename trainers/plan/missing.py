@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vlmbench.trainers.data.shards.shard_list import files_matching
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import LanguagePart, Recipe, VisionPart
 from vlmbench.trainers.training.job import left_by
@@ -126,6 +127,9 @@ def _before(recipe: Recipe, work_dir: Path) -> Iterator[Missing]:
 def _data(recipe: Recipe) -> Iterator[Missing]:
     seen: set[str] = set()
     for place, source in enumerate(recipe.data.sources):
+        if source.files is not None and not files_matching(source.files):
+            fix = source.origin or f"--set data.sources.{place}.files=PATH, with `*` for what differs"
+            yield Missing(kind="data", what=source.files, fix=fix)
         wanted = (("annotations", source.annotations, "data"), ("images", source.images, "pictures"))
         for field, path, kind in wanted:
             if path is None or path in seen or Path(path).expanduser().exists():

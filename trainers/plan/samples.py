@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Literal, NamedTuple
 from vlmbench.errors import DataError
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import read_record
+from vlmbench.trainers.data.shards.counting import count_samples, first_conversations
+from vlmbench.trainers.data.shards.shard_list import hub_dataset, is_record_set, shards_of
 from vlmbench.trainers.plan.sizes import parts
 from vlmbench.trainers.recipe.model import Data, Recipe, Source
 
@@ -87,6 +90,8 @@ def _planned(source: Source) -> SourcePlan:
     name = source.annotations or source.kind
     if source.kind == "shapes":
         return SourcePlan(name=name, samples=source.samples or 0, samples_from="drawn")
+    if is_record_set(source):
+        return _planned_set(source)
     path = Path(source.annotations or "").expanduser()
     problem = None
     if source.kind == "llava" and path.is_file():
@@ -103,10 +108,48 @@ def _planned(source: Source) -> SourcePlan:
                 problem=problem,
             )
         problem = problem or str(DataError("the file has no records.", file=path))
-    if source.samples is None:
+    return _published(source, name, problem)
+
+
+def _published(source: Source, name: str, problem: str | None, known: int | None = None) -> SourcePlan:
+    """As the recipe has it, or as is known of it."""
+    count = source.samples or known
+    if count is None:
         return SourcePlan(name=name, samples=0, samples_from="unknown", problem=problem)
-    samples = min(source.samples, source.most or source.samples)
-    return SourcePlan(name=name, samples=samples, samples_from="published", problem=problem)
+    return SourcePlan(
+        name=name, samples=min(count, source.most or count), samples_from="published", problem=problem
+    )
+
+
+def _planned_set(source: Source) -> SourcePlan:
+    """Shards that are here are counted; of a hub's dataset, what its card says, and nothing is downloaded."""
+    name = source.files or source.hf or str(source.ms)
+    try:
+        if source.files is None:
+            return _published(source, name, None, known=hub_dataset(source).rows)
+        shards = list(shards_of(source).files)
+        count = sum(map(count_samples, shards))
+        found = list(first_conversations(shards[0], source.map))
+    except DataError as error:
+        return _published(source, name, str(error))
+    read = [one for one in found if not isinstance(one, DataError)]
+    refused = [one for one in found if isinstance(one, DataError)]
+    length = sum(len(message["value"].encode()) for one in read for message in one.messages)
+    return SourcePlan(
+        name=name,
+        samples=min(count, source.most or count),
+        samples_from="file",
+        text_tokens=length / len(read) / BYTES_PER_TOKEN if read else None,
+        pictures=sum(len(one.pictures) for one in read) / len(read) if read else 1.0,
+        problem=_refused(refused, len(found)),
+    )
+
+
+def _refused(refused: Sequence[Exception | str], records: int) -> str | None:
+    if not refused:
+        return None
+    many = f"{len(refused):,} of the first {records:,} records"
+    return f"{many} cannot be used (`vlmbench data check` lists them); {refused[0]}"
 
 
 class RecordCounts(NamedTuple):
@@ -159,9 +202,7 @@ def read_head(path: Path) -> Head:
     except DataError as error:
         problem = str(error)
     records = len(lengths) + len(refused)
-    if refused and problem is None:
-        many = f"{len(refused):,} of the first {records:,} records"
-        problem = f"{many} cannot be used (`vlmbench data check` lists them); {refused[0]}"
+    problem = problem or _refused(refused, records)
     return Head(
         records=records,
         tokens=sum(lengths) / len(lengths) / BYTES_PER_TOKEN if lengths else None,

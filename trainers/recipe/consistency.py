@@ -8,7 +8,7 @@ from typing import Any
 
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.trainers.plan.sizes import config_of, language_part, vision_part
-from vlmbench.trainers.recipe.model import LanguagePart, Recipe, VisionPart
+from vlmbench.trainers.recipe.model import LanguagePart, Recipe, RecordMap, Source, VisionPart
 from vlmbench.trainers.recipe.typed import PLACE
 
 LAYERS = 2
@@ -74,14 +74,37 @@ def _refuse_nothing_to_do(recipe: Recipe, origin: Origin) -> None:
         fix = "Set model.projector.train to true, or model.language.train to lora or full."
         raise origin.error("leaves nothing to learn: every part of the model is frozen.", key, fix=fix)
     if not recipe.data.sources:
-        fix = "Name one: {annotations: FILE, images: FOLDER}, or {kind: shapes, samples: N}."
+        fix = (
+            "Name one: {annotations: FILE, images: FOLDER}, {files: SHARDS}, "
+            "{hf: OWNER/NAME, split: SPLIT}, or {kind: shapes, samples: N}."
+        )
         raise origin.error("is empty: there is nothing to learn from.", "data.sources", fix=fix)
+    for place, source in enumerate(recipe.data.sources):
+        _refuse_two_origins(source, f"data.sources.{place}", origin)
     if parallelism.device == "cpu" and parallelism.precision == "fp16":
         raise origin.error(
             "must be fp32, bf16 or auto on a CPU: fp16 is for GPUs only.",
             "parallelism.precision",
             of=("parallelism.device",),
         )
+
+
+def _refuse_two_origins(source: Source, key: str, origin: Origin) -> None:
+    """A source is one file, or shards, or a split of a hub's dataset; only the last has split and config."""
+    origins = ("annotations", "files", "hf", "ms")
+    named = [name for name in origins if getattr(source, name) is not None]
+    if len(named) > 1:
+        raise origin.error(f"has {' and '.join(named)}.", key, fix="Give each a source of its own.")
+    hub = source.hf or source.ms
+    if hub and source.split is None:
+        fix = f"Write {{{named[0]}: {hub}, split: train}}."
+        raise origin.error("a hub's dataset needs a split.", f"{key}.split", of=(key,), fix=fix)
+    lost = next((name for name in ("split", "config", "revision") if getattr(source, name) is not None), None)
+    if lost and not hub:
+        raise origin.error(f"has a {lost}, which only `hf` and `ms` have.", key, fix=f"Take {lost} out.")
+    if source.map != RecordMap() and named in ([], ["annotations"]):
+        fix = "Write `files:` in place of `annotations:`."
+        raise origin.error("has a `map`, which only `files`, `hf` and `ms` have.", key, fix=fix)
 
 
 def _refuse_half(part: LanguagePart | VisionPart, key: str, origin: Origin) -> None:

@@ -114,14 +114,47 @@ class ModelParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordMap:
+    """Which columns of a record are what. None: recognised by its name in the first record."""
+
+    id: str | None = None
+    image: str | None = None
+    conversations: str | None = None
+    question: str | None = None
+    answer: str | None = None
+    prompt: str | None = None
+    """The question of records that have none, such as captions."""
+    role: str | None = None
+    """The key of a message's speaker."""
+    text: str | None = None
+    """The key of a message's text."""
+    human: tuple[str, ...] = ()
+    """Speakers that ask; none: human, user."""
+    gpt: tuple[str, ...] = ()
+    """Speakers that answer; none: gpt, assistant, model, chatgpt."""
+    system: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One annotation file with its pictures, or generated data."""
+    """An annotation file with its pictures, a record set (shards, a hub's dataset), or generated data."""
 
     kind: Literal["llava", "refcoco", "refcoco-inverse", "shapes"] = "llava"
     """`shapes` draws `samples` pictures with questions from `vlmbench.shapes`; it needs no files."""
     style: Literal["day", "dusk"] = "day"
     """Of `shapes`: on light grounds, as benchmarks have them, or on grey ones."""
     annotations: str | None = None
+    files: str | None = None
+    """Shards instead of `annotations`: a path with `*`, of .parquet, .arrow, .jsonl, .json or .tar."""
+    hf: str | None = None
+    """Instead of either OWNER/NAME of a dataset on the Hugging Face Hub; its `split` is needed, too."""
+    ms: str | None = None
+    """The same on ModelScope."""
+    split: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    map: RecordMap = field(default_factory=RecordMap)
+    """Of `files`, `hf` and `ms`, where names of columns are not known."""
     images: str | None = None
     samples: Count | None = None
     """As published, to plan with while the file is not here; of `shapes`, how many are drawn."""

@@ -146,7 +146,7 @@ def values(recipe: Recipe) -> dict[str, Any]:
     for key in ("batch", "accumulation"):
         known["schedule"].pop(key)
     for source in known["data"]["sources"]:
-        for key in ("annotations", "images", "origin"):
+        for key in ("annotations", "files", "images", "origin"):
             source.pop(key)
     known["parallelism"] = {key: known["parallelism"][key] for key in ("device", "precision")}
     found: dict[str, Any] = plain(known)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import one_line, stdout
 from vlmbench.cli._shared.flags import positive
+from vlmbench.cli.data.training import source_named
 from vlmbench.errors import UsageError
 from vlmbench.templates import template
 
@@ -51,10 +52,13 @@ def print_tokens(names: list[str], args: argparse.Namespace) -> int:
             "`data tokens` needs --template and --tokenizer.",
             fix="Example: vlmbench data tokens --template vicuna --tokenizer DIR FILE.json",
         )
+    from vlmbench.trainers.data.dataset import files_of
     from vlmbench.trainers.data.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(args.tokenizer)
-    records = (record for name in names for record in _records(Path(name).expanduser(), tokenizer, args))
+    records = (
+        record for name in names for record in _records(files_of(source_named(name))[0], tokenizer, args)
+    )
     if args.format == "json":
         _print_json(records)
         return 0

@@ -87,7 +87,7 @@ def _place(place: GuideFolder) -> dict[str, Any]:
 
 
 def _head(pair: Pair) -> dict[str, Any]:
-    return {"annotations": str(pair.annotations), "images": str(pair.images)}
+    return {"annotations": pair.name or str(pair.annotations), "images": str(pair.images)}
 
 
 def _report(checked: Checked, mended: list[str]) -> dict[str, Any]:
@@ -140,8 +140,12 @@ def _folder(folder: dict[str, Any]) -> str:
 
 
 def is_file(name: str) -> bool:
-    """Whether a name given to `data check` is an annotation file."""
-    return name.endswith((".json", ".jsonl"))
+    """Whether a name given to `data check` is a file of training data; other tables are benchmarks."""
+    if name.lower().endswith((".parquet", ".arrow")):
+        from vlmbench.trainers.data.shards.shard_list import has_conversations
+
+        return has_conversations(Path(name).expanduser())
+    return name.lower().endswith((".json", ".jsonl", ".tar"))
 
 
 def is_recipe(name: str) -> bool:
@@ -153,22 +157,28 @@ def is_recipe(name: str) -> bool:
 
 def pairs_of(name: str, images: Path | None, placement: Placement | None = None) -> list[Pair]:
     """Annotation files with their folders of pictures: one of a file, all those of a recipe."""
-    from vlmbench.trainers.data.checking import Pair
     from vlmbench.trainers.recipe.loading import read
 
     if is_file(name):
-        file = Path(name).expanduser()
-        return [Pair(annotations=file, images=images or file.parent, placement=placement or "first")]
+        return [_pair(source_named(name, images), 0, placement or "first")]
     found = [
-        (*_files(source, recipe.seed), placement or recipe.data.placement)
+        _pair(source, recipe.seed, placement or recipe.data.placement)
         for recipe in read(name).recipes
         for source in recipe.data.sources
         if source.kind != DRAWN
     ]
-    return [
-        Pair(annotations=file, images=folder, placement=placed)
-        for file, folder, placed in dict.fromkeys(found)
-    ]
+    return list(dict.fromkeys(found))
+
+
+def source_named(name: str, images: Path | None = None) -> Source:
+    """A LLaVA file, or shards, named on the command line."""
+    from vlmbench.trainers.data.shards.shard_list import is_llava_file
+    from vlmbench.trainers.recipe.model import Source
+
+    folder = None if images is None else str(images)
+    if is_llava_file(Path(name).expanduser()):
+        return Source(annotations=name, images=folder)
+    return Source(files=name, images=folder)
 
 
 def drawn_of(name: str) -> dict[str, int]:
@@ -184,11 +194,16 @@ def drawn_of(name: str) -> dict[str, int]:
     return {stage: count for stage, count in counts.items() if count}
 
 
-def _files(source: Source, seed: int) -> tuple[Path, Path]:
+def _pair(source: Source, seed: int, placement: Placement) -> Pair:
     """Annotation file and picture folder; RefCOCO's boxes become records once their file is here."""
+    from vlmbench.trainers.data.checking import Pair
     from vlmbench.trainers.data.dataset import files_of
+    from vlmbench.trainers.data.shards.shard_list import is_record_set, set_name
 
     file = Path(source.annotations or "").expanduser()
     if source.kind != "llava" and not file.is_file():
-        return file, Path(source.images or file.parent).expanduser()
-    return files_of(source, seed)
+        folder = Path(source.images or file.parent).expanduser()
+    else:
+        file, folder = files_of(source, seed)
+    name = set_name(source) if is_record_set(source) else ""
+    return Pair(annotations=file, images=folder, placement=placement, name=name)

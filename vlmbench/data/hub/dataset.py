@@ -18,14 +18,14 @@ from pathlib import Path
 
 from vlmbench.data.disk import home_folder
 from vlmbench.data.hub.files import Hub, HubFile, HubUnreachable, Report, is_whole
-from vlmbench.data.hub.layout import CARDS, find_split, read_card
+from vlmbench.data.hub.layout import CARDS, find_split, read_card, rows_of
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
 from vlmbench.progress import Progress
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when the rules of `layout` change; what was found under older ones is looked for again."""
 
 
@@ -40,6 +40,8 @@ class HubDataset:
     """parquet, arrow, json, csv, imagefolder or webdataset."""
     files: tuple[HubFile, ...]
     """In the order in which the rows are read."""
+    rows: int | None = None
+    """As many as the dataset's card says; None where it does not."""
 
     @property
     def digest(self) -> str:
@@ -117,10 +119,11 @@ def _look(hub: Hub, reference: HubReference, commit: str) -> HubDataset:
         for name in CARDS
         if name in listed
     }
-    split = find_split(reference, list(listed), read_card(texts))
-    return HubDataset(
-        reference, commit, split.config, split.format, tuple(listed[path] for path in split.files)
-    )
+    card = read_card(texts)
+    split = find_split(reference, list(listed), card)
+    files = tuple(listed[path] for path in split.files)
+    rows = rows_of(card, split.config, reference.split)
+    return HubDataset(reference, commit, split.config, split.format, files, rows)
 
 
 def _hub(reference: HubReference) -> Hub:
@@ -144,7 +147,7 @@ def _recall(reference: HubReference) -> HubDataset | None:
         return None
     try:
         files = tuple(HubFile(**file) for file in note["files"])
-        return HubDataset(reference, note["commit"], note["config"], note["format"], files)
+        return HubDataset(reference, note["commit"], note["config"], note["format"], files, note["rows"])
     except (KeyError, TypeError):  # damaged: look again
         return None
 

@@ -54,6 +54,18 @@ def read_card(texts: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def rows_of(card: Mapping[str, Any], config: str, split: str) -> int | None:
+    """How many rows `dataset_info` of the card says that a split has."""
+    infos = card.get("dataset_info")
+    for info in infos if isinstance(infos, list) else [infos]:
+        if isinstance(info, dict) and str(info.get("config_name", "default")) == config:
+            for known in info.get("splits") or []:
+                count = known.get("num_examples") if isinstance(known, dict) else None
+                if isinstance(count, int) and count >= 0 and known.get("name") == split:
+                    return count
+    return None
+
+
 def find_split(reference: HubReference, paths: Sequence[str], card: Mapping[str, Any]) -> SplitFiles:
     """The files of the split; an error lists the configs or splits that are there."""
     _refuse_script(reference, paths)

@@ -59,9 +59,14 @@ class Pictures:
             return decode(text)
         if _ADDRESS.match(text):
             raise UnreadablePicture(f"its picture is an address, `{text[:60]}`, and nothing is downloaded")
-        if len(text) > LONGEST_REFERENCE and _BASE64.fullmatch(text) and not self._is_file(text):
-            return decode(text)
-        return self._file(text)
+        return self._file(text) if self.names_a_file(text) else decode(text)
+
+    def names_a_file(self, text: str) -> bool:
+        """Whether a text is a path, and neither an address nor the base64 of a picture."""
+        if text.startswith("data:") or _ADDRESS.match(text):
+            return False
+        inline = len(text) > LONGEST_REFERENCE and _BASE64.fullmatch(text)
+        return not inline or self._is_file(text)
 
     def _is_file(self, text: str) -> bool:
         return len(text) < 4096 and self.folder is not None and (self.folder / text).is_file()
