@@ -1,15 +1,14 @@
 """Every error vlmbench raises on purpose.
 
     VlmbenchError
-    ├── UserError            the user can mend it; shown as one paragraph, no traceback, exit 1
-    │   ├── UsageError       the command line is wrong, exit 2
-    │   ├── UnknownName      a name that nothing answers to; suggests the nearest, exit 2
-    │   ├── DataError        a benchmark's file is missing, damaged or not the published one
-    │   ├── PredictionsError a predictions file that cannot be scored as it is
-    │   ├── ModelError       a model folder that is missing, broken or of another kind
-    │   └── RunFolderError   a run folder that is locked, foreign, or of another version
-    │       └── SpecChanged  the folder holds answers to another question
-    └── Interrupted          Ctrl-C: everything answered so far is kept, exit 130
+    └── UserError            the user can mend it; shown as one paragraph, no traceback, exit 1
+        ├── UsageError       the command line is wrong, exit 2
+        ├── UnknownName      a name that nothing answers to; suggests the nearest, exit 2
+        ├── DataError        a benchmark's file is missing, damaged or not the published one
+        ├── PredictionsError a predictions file that cannot be scored as it is
+        ├── ModelError       a model folder that is missing, broken or of another kind
+        └── RunFolderError   a run folder that is locked, foreign, or of another version
+            └── SpecChanged  the folder holds answers to another question
 
 Whatever is not in this tree is our mistake and keeps its traceback.
 """
@@ -104,9 +103,3 @@ class RunFolderError(UserError):
 
 class SpecChanged(RunFolderError):
     """The run folder holds answers to another question than the one asked now."""
-
-
-class Interrupted(VlmbenchError):
-    """The user stopped the run; everything answered so far is on disk."""
-
-    exit_code = 130

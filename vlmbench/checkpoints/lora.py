@@ -44,11 +44,6 @@ class Adapter:
     """adapter_config.json."""
     where: Path
 
-    @property
-    def has_lora(self) -> bool:
-        """Whether there are pairs to add, besides tensors to put in place."""
-        return any(_LORA.fullmatch(name) for name in self.weights)
-
 
 def open_adapter(folder: Path) -> Adapter:
     """The adapter of a folder, if it is one that adds products of matrices."""
