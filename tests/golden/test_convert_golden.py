@@ -31,13 +31,17 @@ DIFFERENCES = {
     "No model card": ["llm_adapter/README.md", "visual_encoder_adapter/README.md"],
     "One file of special tokens": ["special_tokens_map.json"],
     "Chat templates": ["chat_template.jinja", "chat_template.json"],
-    "The tower lies in an official folder": ["model.vision_tower.vision_tower.", "unfreeze_mm_vision_tower"],
+    "An official folder contains the tower": ["model.vision_tower.vision_tower.", "unfreeze_mm_vision_tower"],
     "Frozen towers convert": ["pretrain", "llm_full", "llm_lora"],
     "New rows": ["language_model.model.embed_tokens.weight", "language_model.lm_head.weight"],
-    "Numbers are kept as they are stored": ["float16", "float32"],
-    "Whole generation settings": ["pad_token_id", "_from_model_config"],
+    "Weights keep their dtype": ["float16", "float32"],
+    "Complete generation settings": ["pad_token_id", "_from_model_config"],
     "The tokenizer's class": ["LlamaTokenizer", "PreTrainedTokenizerFast"],
-    "The processor counts": ["patch_size", "num_additional_image_tokens", "vision_feature_select_strategy"],
+    "The processor counts image tokens": [
+        "patch_size",
+        "num_additional_image_tokens",
+        "vision_feature_select_strategy",
+    ],
     "Grouped heads of Phi-3": ["phi2_kv2"],
 }
 NOT_OURS = {
@@ -129,7 +133,7 @@ def test_official_folders_are_those_of_the_older_tool(runs: Any, mode: str) -> N
     templates = set(DIFFERENCES["Chat templates"])
     assert files(folder) - templates == set(golden["files"]) - NOT_OURS
     found, expected = tensors(folder)["model.safetensors"], golden["safetensors"]["model.safetensors"]
-    inside = DIFFERENCES["The tower lies in an official folder"][0]
+    inside = DIFFERENCES["An official folder contains the tower"][0]
     assert {name for name in found.keys() ^ expected.keys() if not name.startswith(inside)} == set()
     for name in expected:
         assert same(found[name], expected[name], exactly=not is_merged(mode, name)), name

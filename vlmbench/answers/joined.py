@@ -79,7 +79,7 @@ def join_by_id(
 
 
 def own_answer(row: Row) -> str | None:
-    """The answer that stands in the row itself; a question mark is none."""
+    """The answer that stands in the row itself; a question mark is not an answer."""
     answer = row.cells.get("answer")
     return None if answer == WITHHELD else answer
 

@@ -150,7 +150,7 @@ def to_judge(sample: Sample, prompt: str, tokens: int = REPLY_TOKENS) -> Request
 
 
 def judged_choice(sample: Sample, reply: Response, rules: RuleSet) -> Score:
-    """The option the reply names, found as this rule set finds options. `Z` is none of them: wrong."""
+    """The option the reply names, found as this rule set finds options. `Z` means none of them: wrong."""
     if rules == "strict" and _Z_ALONE.fullmatch(reply.text) and NONE_MEANT not in sample.choices:
         letter: str | None = NONE_MEANT
     else:

@@ -101,7 +101,7 @@ def check_askable(request: Request) -> None:
 
 
 def read_reply(document: Any) -> Reply:
-    """The answer in a chat completion; ValueError when it is none, NoText when it has none."""
+    """The answer in a chat completion; ValueError if it is not a completion, NoText if it has no text."""
     try:
         choice = document["choices"][0]
         text, reason = choice["message"]["content"], choice.get("finish_reason")
