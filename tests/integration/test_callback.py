@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from callback_trainings import STEPS, figures, outcome, restless, sft_trainer, trainer
 from repository import TESTS
+from transformers import TrainerCallback
 
 from vlmbench.api.callback import VlmbenchCallback
 from vlmbench.errors import DataError, UsageError, UserError
 from vlmbench.finished import FinishedRun
+from vlmbench.models.hf.fingerprint import weights_digest
 from vlmbench.report.runs import open_run
 
 NAME = "vlmbench/Shapes_DEV_EN"
@@ -34,7 +37,14 @@ def model(tiny_model: Callable[[str], Path]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "architecture"), [(trainer, "llava"), (trainer, "qwen2_vl"), (sft_trainer, "llava")]
+    ("kind", "architecture"),
+    [
+        (trainer, "llava"),
+        (trainer, "qwen2_vl"),
+        (functools.partial(trainer, bf16=True), "llava"),
+        (sft_trainer, "llava"),
+    ],
+    ids=["llava", "qwen2_vl", "mixed precision", "TRL"],
 )
 def test_losses_and_weights_are_the_same_to_the_last_bit_with_and_without_the_callback(
     kind: Callable[..., Any], architecture: str, tiny_model: Callable[[str], Path], tmp_path: Path
@@ -48,7 +58,6 @@ def test_losses_and_weights_are_the_same_to_the_last_bit_with_and_without_the_ca
 
 def test_the_comparison_would_show_one_random_number_drawn_on_the_way(model: Path, tmp_path: Path) -> None:
     import torch
-    from transformers import TrainerCallback
 
     class Draws(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -66,6 +75,30 @@ def test_each_evaluation_is_a_run_folder_of_its_step(model: Path, tmp_path: Path
     assert [run.results["partial"] for run in runs] == [True, True]
     weights = [json.loads((run.folder / "run.json").read_text("utf-8"))["facts"]["model"] for run in runs]
     assert weights[0]["weights"] != weights[1]["weights"]
+
+
+class StopsAtTwo(TrainerCallback):
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        control.should_training_stop = state.global_step == 2
+
+
+def test_a_training_that_stops_early_is_evaluated_where_it_stopped(model: Path, tmp_path: Path) -> None:
+    training = trainer(model, tmp_path, VlmbenchCallback([restless()], limit=2), StopsAtTwo())
+    outcome(training)
+    assert figures(training) == {2: [NAME, f"{NAME}_stderr"]}
+    assert open_run(tmp_path / "vlmbench" / "step-2" / "Shapes_DEV_EN").whole
+
+
+def test_at_the_end_the_best_model_is_evaluated_where_the_trainer_has_loaded_it(
+    model: Path, tmp_path: Path
+) -> None:
+    often = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2}
+    callback = VlmbenchCallback([restless()], limit=2)
+    training = trainer(model, tmp_path, callback, load_best_model_at_end=True, **often)
+    outcome(training)
+    facts = json.loads((tmp_path / "vlmbench" / "best" / "Shapes_DEV_EN" / "run.json").read_text("utf-8"))
+    assert facts["facts"]["model"]["weights"] == weights_digest(training.model)
+    assert not (tmp_path / "vlmbench" / f"step-{STEPS}").exists()
 
 
 def test_figures_reach_tensorboard(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,24 +176,25 @@ def test_the_callback_needs_a_trainer() -> None:
         VlmbenchCallback(["Shapes_DEV_EN"]).on_train_begin(None, None, None)
 
 
+def on_two_ranks(what: str, model: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    script = TESTS / "support" / "callback_trainings.py"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*launcher, str(script), str(folder / what), str(model), what],
+        capture_output=True, text=True, timeout=400, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 def test_one_of_two_ranks_evaluates_for_longer_than_the_training_would_wait(
     model: Path, tmp_path: Path
 ) -> None:
-    script = TESTS / "support" / "callback_trainings.py"
-    environ = os.environ | {"OMP_NUM_THREADS": "1"}
-    for name in ("evaluated", "plain"):
-        started = subprocess.run(
-            [
-                *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-                *(str(script), str(tmp_path / name), str(model), name),
-            ],
-            capture_output=True, text=True, timeout=400, env=environ, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        assert started.returncode == 0, started.stderr[-4000:]
+    for what in ("evaluated", "plain"):
+        done = on_two_ranks(what, model, tmp_path)
+        assert done.returncode == 0, done.stderr[-4000:]
     found = {
-        (name, rank): json.loads((tmp_path / name / f"outcome.{rank}.json").read_text("utf-8"))
-        for name in ("evaluated", "plain")
+        (what, rank): json.loads((tmp_path / what / f"outcome.{rank}.json").read_text("utf-8"))
+        for what in ("evaluated", "plain")
         for rank in range(2)
     }
     logged = {key: one.pop("figures") for key, one in found.items()}
@@ -169,3 +203,11 @@ def test_one_of_two_ranks_evaluates_for_longer_than_the_training_would_wait(
     for rank in range(2):
         assert found["evaluated", rank] == found["plain", rank]
     assert found["plain", 0]["weights"] == found["plain", 1]["weights"]
+
+
+@pytest.mark.slow
+def test_what_is_missing_ends_the_training_on_both_ranks(model: Path, tmp_path: Path) -> None:
+    done = on_two_ranks("missing", model, tmp_path)
+    assert done.returncode != 0
+    assert "DataError: MMBench_DEV_EN.tsv" in done.stderr
+    assert "UserError: rank 0 could not evaluate: DataError: MMBench_DEV_EN.tsv" in done.stderr

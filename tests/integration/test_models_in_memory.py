@@ -13,8 +13,9 @@ import pytest
 import torch
 from asking import GREEDY, PICTURES, answers, questions, request
 
+import vlmbench
 from vlmbench.domain import Decoding, ImageRef
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, SpecChanged
 from vlmbench.model_files.processor import load_processor
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.given import model_of
@@ -191,3 +192,15 @@ def test_a_failing_question_is_its_own_error(tiny_model: TinyModel) -> None:
     broken = request("broken", ImageRef("none"), "?")
     found = answers(given, [broken, *questions()[:1]])  # type: ignore[arg-type]
     assert [response.finish == "error" for response in found.values()] == [True, False]
+
+
+def test_a_run_is_not_continued_after_the_weights_have_changed(tiny_model: TinyModel, tmp_path: Path) -> None:
+    model, processor = loaded(tiny_model("llava"))
+    options: Any = {"limit": 2, "out": tmp_path, "max_new_tokens": 4, "progress": False}
+    vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)
+    again = vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)
+    assert again.results["timing"]["asked"] == 0
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] += 1
+    with pytest.raises(SpecChanged, match=r"model\.weights was"):
+        vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)

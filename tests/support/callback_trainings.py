@@ -1,6 +1,6 @@
 """Trainings by transformers' Trainer and TRL's SFTTrainer that draw random numbers at every step.
 
-As a script, one rank of a training on two: `torchrun … callback_trainings.py FOLDER MODEL [evaluated]`.
+As a script, one rank of two: `torchrun … callback_trainings.py FOLDER MODEL evaluated|missing|plain`.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ def trainer(folder: Path, out: Path, *callbacks: Any, **more: Any) -> Any:
         model=model,
         args=TrainingArguments(**arguments(out, **more)),
         train_dataset=records(),
+        eval_dataset=records(2),
         data_collator=collate,
         processing_class=processor,
         callbacks=list(callbacks),
@@ -176,12 +177,13 @@ def figures(training: Any) -> dict[int, list[str]]:
     return {step: found for step, found in names.items() if found}
 
 
-def one_rank(folder: Path, model: Path, *, evaluated: bool) -> None:
+def one_rank(folder: Path, model: Path, what: str) -> None:
     """Train on this rank and write the outcome; the training's own collectives wait ten seconds."""
-    import vlmbench.api.callback as door
+    from vlmbench import VlmbenchCallback
 
-    callback = door.VlmbenchCallback(restless(seconds=12.0), every_steps=2, limit=2)
-    training = trainer(model, folder, *([callback] if evaluated else []), ddp_timeout=10)
+    benchmark = {"evaluated": restless(seconds=12.0), "missing": "MMBench_DEV_EN"}.get(what)
+    callbacks = [] if benchmark is None else [VlmbenchCallback(benchmark, every_steps=2, limit=2)]
+    training = trainer(model, folder, *callbacks, ddp_timeout=10)
     found = outcome(training)
     found["figures"] = {str(step): names for step, names in figures(training).items()}
     rank = torch.distributed.get_rank()
@@ -193,4 +195,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     place = Path(sys.argv[1])
     place.mkdir(exist_ok=True)
-    one_rank(place, Path(sys.argv[2]), evaluated="evaluated" in sys.argv)
+    one_rank(place, Path(sys.argv[2]), sys.argv[3])
