@@ -11,10 +11,8 @@ process holds all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
@@ -25,69 +23,10 @@ from inspect_ai.scorer import SampleScore, Target, metric, scorer
 from inspect_ai.scorer import Score as InspectScore
 from inspect_ai.solver import Generate, TaskState, generate, solver
 
-from vlmbench.domain import (
-    RULE_SETS,
-    Benchmark,
-    Decoding,
-    Finish,
-    ImageRef,
-    ImageSource,
-    Request,
-    Response,
-    RuleSet,
-    RunSpec,
-    Sample,
-    Score,
-)
-from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.api.outside_questions import STYLE, Questions
+from vlmbench.domain import Finish, ImageRef, ImageSource, Response
+from vlmbench.errors import UserError
 from vlmbench.registry import Registry
-
-if TYPE_CHECKING:
-    from vlmbench.engine.asking import RunPlan
-
-STYLE = "vlmevalkit"
-"""The prompt style of a model that is reached through an interface, as in `vlmbench run --model openai:…`."""
-
-
-class Questions:
-    """The questions of one benchmark as they are asked here."""
-
-    def __init__(self, bench: str, rules: str, prompt: str, limit: int | None, data_dir: str | None) -> None:
-        from vlmbench.api.benchmark_data import DataOptions, open_data
-        from vlmbench.engine.asking import make_plan
-        from vlmbench.evaluation import read_samples
-
-        self.rules = _rule_set(rules)
-        self.benchmark: Benchmark = Registry().benchmark(bench)
-        _refuse_judged(self.benchmark)
-        opened = open_data(self.benchmark, DataOptions(data_dir=Path(data_dir) if data_dir else None))
-        self.images: ImageSource = opened.table.images
-        samples = read_samples(self.benchmark, opened.table, opened.rows)
-        card = self.benchmark.card
-        if not any(sample.references for sample in samples):
-            raise UsageError(
-                f"the answers of {card.name} are withheld, so it cannot be scored here.", key="bench"
-            )
-        spec = RunSpec(model="inspect_ai", benchmark=card.name, style=prompt, rules=self.rules, limit=limit)
-        self.plan: RunPlan = make_plan(spec, self.benchmark, samples)
-        self.requests: Mapping[str, Request] = {request.id: request for request in self.plan.requests}
-        self.samples: Mapping[str, Sample] = {sample.id: sample for sample in self.plan.samples}
-
-    def score(
-        self, samples: Sequence[Sample], responses: Mapping[str, Response]
-    ) -> tuple[list[Sample], list[Score]]:
-        """The samples as the rule set reads them, and a score each."""
-        from vlmbench.answers.original import scores_under
-        from vlmbench.engine.scoring import responses_as_read, seen_by
-
-        seen = seen_by(self.rules, samples, responses)
-        read = responses_as_read(seen, responses, self.rules)
-        return seen, scores_under(self.benchmark, seen, read, self.rules)
-
-    @property
-    def decoding(self) -> Decoding:
-        """How answers are generated; the first question's stands for all."""
-        return self.plan.requests[0].decoding
 
 
 @lru_cache(maxsize=4)
@@ -96,23 +35,6 @@ def _questions(bench: str, rules: str, prompt: str, limit: int | None, data_dir:
         return Questions(bench, rules, prompt, limit, data_dir)
     except UserError as error:
         raise PrerequisiteError(str(error)) from error
-
-
-def _rule_set(name: str) -> RuleSet:
-    for rules in RULE_SETS:
-        if rules == name:
-            return rules
-    raise UnknownName("rule set", name, RULE_SETS)
-
-
-def _refuse_judged(benchmark: Benchmark) -> None:
-    if benchmark.card.judge:
-        name = benchmark.card.name
-        raise UsageError(
-            f"{name} has no figure before a judge has read the answers.",
-            key="bench",
-            fix=f"Ask it with `vlmbench run --bench {name} --judge MODEL`.",
-        )
 
 
 def benchmark_task(
@@ -204,13 +126,11 @@ def _figures(
     """The benchmark's own figures, the headline first: groups of rotations count once."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
-        from vlmbench.answers.original import figures_under
         from vlmbench.report.exports.inspect_ai import figure_names
 
         asked = _questions(bench, rules, prompt, limit, data_dir)
         answers = dict(filter(None, map(_response, scores)))
-        seen, rows = asked.score(asked.plan.samples, answers)
-        found = figures_under(asked.benchmark, seen, rows, asked.rules)
+        found = asked.figures(answers)
         names = figure_names((figure.name, figure.level) for figure in found)
         shown = {n: f.value for n, f in zip(names, found, strict=True) if f.value is not None}
         return shown or {asked.benchmark.card.name: math.nan}

@@ -15,9 +15,9 @@ if [ -f "$ready" ] && [ "$(cat "$ready")" = "$state" ]; then exit 0; fi
 test -x "$venv/bin/python" || "$python" -m venv "$venv"
 install() { "$venv/bin/pip" install --quiet --disable-pip-version-check -c "$lane/constraints.txt" "$@"; }
 
-install inspect_ai pytest jsonschema huggingface_hub numpy pyarrow pandas pillow pyyaml rich openpyxl scipy httpx
+install inspect_ai pytest jsonschema huggingface_hub numpy pyarrow pandas pillow pyyaml rich openpyxl scipy httpx lm_eval
 # It states Python 3.12 and runs on 3.11; only its validator is used here.
 install --no-deps --ignore-requires-python every_eval_ever
 install --no-deps -e .
-"$venv/bin/python" -c "import inspect_ai.log, every_eval_ever.validator.validation_core"
+"$venv/bin/python" -c "import inspect_ai.log, lm_eval.api.task, every_eval_ever.validator.validation_core"
 echo "$state" > "$ready"

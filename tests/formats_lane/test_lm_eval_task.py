@@ -1,0 +1,66 @@
+"""Our benchmarks as lm-eval's tasks, run by lm-eval itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlmbench.api.outside_questions import Questions
+from vlmbench.api.score import score
+from vlmbench.domain import Response
+
+YAML = """task: shapes
+class: !function vlmbench.lm_eval_task.VlmbenchTask
+bench: Shapes_DEV_EN
+rules: {rules}
+limit: 20
+"""
+
+
+@pytest.mark.parametrize("rules", ["strict", "vlmevalkit"])
+def test_lm_eval_finds_our_headline(rules: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
+    (tmp_path / "shapes.yaml").write_text(YAML.format(rules=rules), "utf-8")
+    asked = Questions("Shapes_DEV_EN", rules, limit=20)
+    texts = {}
+    for number, (sample_id, sample) in enumerate(asked.samples.items()):
+        right = int(sample.group) % 3 > 0
+        texts[sample_id] = sample.references[0] if right else ("I cannot see it", "B", "")[number % 3]
+    seen: list[Any] = []
+
+    class Reader(LM):  # type: ignore[misc]
+        MULTIMODAL = True
+
+        def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
+            seen.extend(requests)
+            return [texts[request.doc["id"]] for request in requests]
+
+        def loglikelihood(self, requests: Any) -> Any:
+            raise NotImplementedError
+
+        loglikelihood_rolling = loglikelihood
+
+    manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
+    found = simple_evaluate(model=Reader(), tasks=["shapes"], task_manager=manager, bootstrap_iters=0)
+    headline = asked.figures({i: Response(id=i, text=text, finish="stop") for i, text in texts.items()})[0]
+    assert found["results"]["shapes"]["headline,none"] == headline.value
+    assert headline.value is not None
+    assert 0 < headline.value < 1
+    tracker = EvaluationTracker(output_path=str(tmp_path / "log"))
+    samples = found.pop("samples")
+    tracker.save_results_aggregated(results=found, samples=samples)
+    tracker.save_results_samples(task_name="shapes", samples=samples["shapes"])
+    (log,) = (tmp_path / "log").rglob("samples_*.jsonl")
+    again = score(predictions=log, bench="Shapes_DEV_EN", rules=rules, allow_missing=True)
+    assert again.headline.value == headline.value
+    words, options, pictures = seen[0].args
+    assert words.startswith("<image>Question: ")
+    assert options["max_gen_toks"] == asked.decoding.max_new_tokens
+    assert [picture.size for picture in pictures["visual"]] == [(96, 96)]
