@@ -1,4 +1,4 @@
-"""The commands of docs/add-a-benchmark.md, run in an empty folder with the files it shows."""
+"""The commands of docs/add-a-benchmark.md and docs/training-data.md, run in an empty folder."""
 
 from __future__ import annotations
 
@@ -9,34 +9,52 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from repository import ROOT
 
-DOC = ROOT / "docs" / "add-a-benchmark.md"
+DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks() -> Iterator[tuple[str, str, str]]:
+def blocks(page: Path = DOC) -> Iterator[tuple[str, str, str]]:
     """Language, file name and text of every fenced block."""
-    return (m.groups(default="") for m in BLOCK.finditer(DOC.read_text("utf-8")))  # type: ignore[return-value]
+    return (m.groups(default="") for m in BLOCK.finditer(page.read_text("utf-8")))  # type: ignore[return-value]
+
+
+def printed(page: Path, folder: Path) -> str:
+    """What the page's commands print in this folder, each of which succeeds."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "VLMBENCH_HOME": str(folder / "home"), "HOME": str(folder)}
+    found = ""
+    for language, name, text in blocks(page):
+        if name:
+            (folder / name).write_text(text, "utf-8")
+        elif language == "sh":
+            done = subprocess.run(
+                ["bash", "-ec", text], cwd=folder, env=env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+            found += done.stdout + done.stderr
+    return found
 
 
 def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = os.environ | {"PATH": path, "VLMBENCH_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
-    said = ""
-    for language, name, text in blocks():
-        if name:
-            (tmp_path / name).write_text(text, "utf-8")
-        elif language == "sh":
-            done = subprocess.run(
-                ["bash", "-ec", text], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-            said += done.stdout + done.stderr
-    assert "left out: 2 questions" in said
-    assert "warm answers" in said
-    assert "accuracy  100.0 %" in said  # the answers of section 1
+    text = printed(DOC, tmp_path)
+    assert "left out: 2 questions" in text
+    assert "warm answers" in text
+    assert "accuracy  100.0 %" in text  # the answers of section 1
     assert (tmp_path / "runs/all/signs/results.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_it_makes(
+    tmp_path: Path,
+) -> None:
+    text = printed(DATA, tmp_path)
+    assert "24 (counted)" in text
+    assert "24 records, 0 of text alone" in text
+    assert "12 records, 0 of text alone" in text
+    assert "3/3 steps" in text
 
 
 def test_the_page_shows_a_command_for_every_door() -> None:

@@ -36,7 +36,9 @@ def raw_records(path: Path) -> Iterator[RawRecord]:
     """
     if path.suffix not in (".json", ".jsonl"):
         raise DataError(
-            "training data is a .json or .jsonl file.", file=path, fix="Rename it, or convert it first."
+            "a LLaVA file is a .json or .jsonl file.",
+            file=path,
+            fix="A recipe reads parquet, Arrow and webdataset shards as `files:` instead of `annotations:`.",
         )
     try:
         with path.open("rb") as file:

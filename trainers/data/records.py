@@ -133,7 +133,13 @@ def _images(value: Any, row: int, file: Path | None) -> tuple[str, ...]:
 
 def _messages(value: Any, row: int, file: Path | None) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list):
-        raise DataError("must be a list of {from, value}.", file=file, row=row, key="conversations")
+        raise DataError(
+            "must be a list of {from, value}.",
+            file=file,
+            row=row,
+            key="conversations",
+            fix="A recipe reads files of other layouts as `files:` instead of `annotations:`.",
+        )
     messages = []
     for message in value:
         known = message if isinstance(message, dict) else {}

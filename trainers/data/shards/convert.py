@@ -49,7 +49,11 @@ def as_llava_file(source: Source, home: Path | None = None) -> Source:
     shards, home = shards_of(source), home or home_folder()
     folders: list[Path] = []
     layout, images = source.map, shards.base
-    with Progress(f"reading {visible(set_name(source))}", "shards", total=shards.count) as progress:
+    # Of a hub's set the download shows how far it is.
+    quiet = source.files is None
+    with Progress(
+        f"reading {visible(set_name(source))}", "shards", total=shards.count, quiet=quiet
+    ) as progress:
         for place, shard in enumerate(shards.files):
             if not place:
                 layout = first_layout(shard, source.map, shards.base)
