@@ -112,6 +112,16 @@ def test_a_table_without_code_is_a_benchmark_and_its_run_opens_again() -> None:
     assert vlmbench.load_run(run.folder or "").samples()["question"].tolist() == ["Is it wet?", "Is it dry?"]
 
 
+def test_a_map_names_the_columns_of_a_dataset() -> None:
+    Path("wet.jsonl").write_text(
+        '{"ask": "Is it wet?", "gold": "Yes"}\n{"ask": "Is it dry?", "gold": "No"}\n'
+    )
+    Path("wet.yaml").write_text("question: ask\nanswer: gold\n")
+    run = vlmbench.evaluate("echo:Yes", "wet.jsonl", mapping="wet.yaml", progress=False)
+    assert run.headline.value == 0.5
+    assert vlmbench.load_run(run.folder or "").samples()["question"].tolist() == ["Is it wet?", "Is it dry?"]
+
+
 def test_a_function_is_a_model_and_what_it_raises_is_that_rows_error() -> None:
     def answer(messages: list[dict[str, Any]], images: list[Any]) -> Any:
         words = str(messages)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +59,8 @@ def train(
 
     `resume=True` continues from the latest checkpoint in the work folder, if there is one; a path, from that
     checkpoint. `evaluate` names benchmarks for the trained model, and with `evaluate_every` for checkpoints
-    on the way. Raises a UserError where something is missing or a process of the training failed.
+    on the way. `progress=False` writes nothing from this process. Raises a UserError where something is
+    missing or a process of the training failed.
     """
     from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest, read_chain
 
@@ -75,7 +79,9 @@ def train(
     )
     check_resume(request.resume)
     chain = read_chain(request)
-    result = train_chain(request, chain, _say if progress else _ignore)
+    # The training draws its own progress in this process, and knows of no caller.
+    with contextlib.nullcontext() if progress else contextlib.redirect_stderr(io.StringIO()):
+        result = train_chain(request, chain, _say)
     if result.code:
         raise UserError(
             f"the training of {chain.name} failed with exit code {result.code}; its processes wrote why.",
@@ -133,10 +139,8 @@ def _difference(first: FinishedRun, second: FinishedRun) -> Difference:
 
 
 def _typed(value: Any) -> str:
-    """A value as it is typed behind `--set`: YAML, where true and null are small."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A value as it is typed behind `--set`, which takes YAML, and so JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _resume(given: bool | str | Path) -> str | None:
@@ -148,7 +152,3 @@ def _resume(given: bool | str | Path) -> str | None:
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
-
-
-def _ignore(_line: str) -> None:
-    """Without progress nothing is written."""
