@@ -116,6 +116,13 @@ def test_sums_see_every_byte_and_its_place() -> None:
     assert sums(torch.tensor([])) == [0, 0]
 
 
+def test_sums_do_not_depend_on_the_size_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = torch.arange(1001, dtype=torch.float32)
+    whole = sums(values)
+    monkeypatch.setattr("vlmbench.models.hf.fingerprint.CPU_WORDS", 7)
+    assert sums(values) == whole
+
+
 def test_a_model_is_taken_out_of_what_training_wraps_it_in(tiny_model: TinyModel) -> None:
     from peft import LoraConfig, get_peft_model
 

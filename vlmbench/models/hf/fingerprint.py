@@ -15,8 +15,8 @@ from typing import Any
 
 from vlmbench.errors import ModelError
 
-WORDS = 2**22
-"""Summed at a time: 32 MB."""
+CPU_WORDS, DEVICE_WORDS = 2**15, 2**22
+"""Summed at a time. A quarter of a megabyte stays in a processor's cache: 1.5 GB/s, and 0.2 with 32 MB."""
 _OF_TRAINING = ("_name_or_path", "transformers_version", "use_cache")
 """Keys of a configuration that decide no answer."""
 
@@ -46,11 +46,14 @@ def sums(tensor: Any) -> list[int]:
     whole = len(raw) // 8 * 8
     tail = torch.nn.functional.pad(raw[whole:], (0, -len(raw) % 8)).view(torch.int64)
     words = raw[:whole].view(torch.int64)
-    places = 2 * torch.arange(min(WORDS, len(words)), device=raw.device) + 1
-    plain, weighted = tail.sum(), (tail * 3).sum()
-    for chunk in words.split(WORDS):
-        plain = plain * 31 + chunk.sum()
-        weighted = weighted * 31 + (chunk * places[: len(chunk)]).sum()
+    step = CPU_WORDS if raw.device.type == "cpu" else DEVICE_WORDS
+    places = 2 * torch.arange(min(step, len(words)), device=raw.device) + 1
+    plain, weighted = tail.sum(), tail.sum() * (2 * len(words) + 1)
+    for number, chunk in enumerate(words.split(step)):
+        total = chunk.sum()
+        plain += total
+        # Each word's weight is 2 i + 1 with its place in the tensor, whatever the size of a chunk.
+        weighted += (chunk * places[: len(chunk)]).sum() + 2 * number * step * total
     return [int(plain), int(weighted)]
 
 
