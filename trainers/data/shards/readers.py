@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.data.sources.records import FileRecords
 from vlmbench.errors import DataError
+from vlmbench.plain_text import visible
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import parsed
 
@@ -104,7 +105,7 @@ def _tar(path: Path) -> Iterator[ShardSample]:
                 ending = member.name[len(key) + 1 :].lower()
                 if ending in found:
                     raise DataError(
-                        f"the sample `{key}` has two members `{ending}`.",
+                        f"the sample `{visible(key)}` has two members `{visible(ending)}`.",
                         file=path,
                         fix="Give each a name of its own.",
                     )
@@ -119,11 +120,11 @@ def tar_members(path: Path) -> Iterator[Member]:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # else every header of the shard stays in memory
-                last = member.name
+                last = visible(member.name)
                 if member.offset_data + member.size > size:
                     raise broken_shard(path, f"it ends inside `{last}`")
                 if member.isreg() and not member.issparse():
-                    yield Member(last, member.offset_data, member.size)
+                    yield Member(member.name, member.offset_data, member.size)
             end = tar.offset
     except tarfile.TarError as error:
         raise broken_shard(path, str(error), f" after `{last}`" if last else "") from error
@@ -166,10 +167,10 @@ def _sample(file: BinaryIO, empty: ShardSample, found: Mapping[str, Member]) -> 
 def _object(text: str | None, name: str, row: int) -> dict[str, Any]:
     """What a member of JSON holds; a bare list is one of messages."""
     if text is None:
-        raise DataError(f"`{name}` is not UTF-8 text.")
+        raise DataError(f"`{visible(name)}` is not UTF-8 text.")
     value = parsed(text, row)
     if not isinstance(value, dict | list):
-        raise DataError(f"`{name}` is neither an object nor a list of messages.")
+        raise DataError(f"`{visible(name)}` is neither an object nor a list of messages.")
     return {"conversations": value} if isinstance(value, list) else value
 
 
