@@ -8,6 +8,8 @@ For a plugin the families are here too:
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,13 @@ def __getattr__(name: str) -> Any:
 def served(name: str, *md5: str, under: str = "VLMEval") -> DataFile:
     """NAME.tsv where VLMEvalKit serves it; `md5` holds every checksum that the published file has had."""
     url = f"https://opencompass.openxlab.space/utils/{under}/{name}.tsv"
-    return DataFile(name=f"{name}.tsv", url=url, md5=md5)
+    entry = import_module(".catalogue", __name__).entries().get(name, {})
+    return with_hub(DataFile(name=f"{name}.tsv", url=url, md5=md5), entry)
+
+
+def with_hub(file: DataFile, entry: Mapping[str, Any]) -> DataFile:
+    """The file with the dataset that its entry in `catalogue.yaml` names beside it, if any."""
+    return replace(file, dataset=entry.get("hub", ""), columns=entry.get("columns", {}))
 
 
 class _CallablePackage(ModuleType):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vlmbench.answers.short import match_anls, match_any, match_contained
 from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 
+from . import with_hub
 from ._choice import MultipleChoice
 from ._open import ShortAnswer, YesNo
 
@@ -42,6 +44,7 @@ def is_circular(name: str) -> bool:
     return _CIRCULAR.search(name) is not None
 
 
+@cache
 def entries() -> Mapping[str, Mapping[str, Any]]:
     """Every name of the catalogue with what is known of it."""
     return _texts("catalogue.yaml")
@@ -92,7 +95,7 @@ def card_of(name: str, entry: Mapping[str, Any]) -> Card:
         name=name,
         measures=_MEASURES[entry["family"]],
         family=entry["family"],
-        file=DataFile(name=f"{name}.tsv", url=entry["url"], md5=(md5,) if md5 else ()),
+        file=with_hub(DataFile(name=f"{name}.tsv", url=entry.get("url"), md5=(md5,) if md5 else ()), entry),
         languages=tuple(entry.get("languages", ("en",))),
         source="file layout of VLMEvalKit",
         circular=circular,

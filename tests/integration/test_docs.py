@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from datasets_made import shown, write_parquet
+from hub_server import HubServer, serving_hub
 from repository import ROOT
 
 DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
@@ -21,10 +23,10 @@ def blocks(page: Path = DOC) -> Iterator[tuple[str, str, str]]:
     return (m.groups(default="") for m in BLOCK.finditer(page.read_text("utf-8")))  # type: ignore[return-value]
 
 
-def printed(page: Path, folder: Path) -> str:
+def printed(page: Path, folder: Path, **more: str) -> str:
     """What the page's commands print in this folder, each of which succeeds."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = os.environ | {"PATH": path, "VLMBENCH_HOME": str(folder / "home"), "HOME": str(folder)}
+    env = os.environ | {"PATH": path, "VLMBENCH_HOME": str(folder / "home"), "HOME": str(folder)} | more
     found = ""
     for language, name, text in blocks(page):
         if name:
@@ -38,8 +40,27 @@ def printed(page: Path, folder: Path) -> str:
     return found
 
 
-def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path) -> None:
-    text = printed(DOC, tmp_path)
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    """The dataset that the page names, in the published schema."""
+    columns = {
+        "question": ["Which letter names the producer?"] * 3,
+        "options": [["grass", "fox", "owl"]] * 3,
+        "answer": ["0", "1", "1"],
+        "image": [shown("red"), shown("blue"), shown("green")],
+    }
+    folder = tmp_path_factory.mktemp("ai2d")
+    write_parquet(folder / "data" / "test-00000-of-00001.parquet", columns)
+    with serving_hub() as server:
+        server.add_folder("lmms-lab/ai2d", folder)
+        yield server
+
+
+def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path, hub: HubServer) -> None:
+    text = printed(DOC, tmp_path, **hub.environment(tmp_path / "home"))
+    assert "answer = answer (index)" in text
+    assert (tmp_path / "runs/echo_B/ai2d_test/results.json").is_file()
+    assert (tmp_path / "runs/echo_A/Odd/results.json").is_file()
     assert "left out: 2 questions" in text
     assert "warm answers" in text
     assert "accuracy  100.0 %" in text  # the answers of section 1

@@ -15,6 +15,10 @@ ChecksumState = Literal["current", "older", "unknown", "different"]
 """`older`: a sum the file had once. `unknown`: none was ever published."""
 
 
+HUB = Path("hub")
+"""As `--data-dir`: read the dataset that a card names, where it names one, instead of a file."""
+
+
 def folders(data_dir: Path | None = None) -> list[Path]:
     """Where files are looked for, in order."""
     named = os.environ.get("LMUData")  # noqa: SIM112 - VLMEvalKit spells it so
@@ -93,8 +97,12 @@ def _missing(file: DataFile, data_dir: Path | None) -> DataError:
     return DataError(
         f"{where} It comes from {file.url}.",
         file=file.name,
-        fix=f"Get it with `{get_command(file)}`, or put it into {looked[0]} yourself.",
+        fix=f"Get it with `{get_command(file)}`, or put it into {looked[0]} yourself.{_on_hub(file)}",
     )
+
+
+def _on_hub(file: DataFile) -> str:
+    return f" `--data-dir {HUB}` reads the same rows from {file.dataset}." if file.dataset else ""
 
 
 def _different(file: DataFile, path: Path) -> DataError:

@@ -1,17 +1,18 @@
-"""The table of a benchmark, from its TSV or from the dataset that its card names."""
+"""The table of a benchmark, from its TSV or from the dataset that its card names beside it or instead."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from vlmbench.data.locate import find_file, require_file
+from vlmbench.data.locate import HUB, require_file
 from vlmbench.data.table import Table, open_table
 from vlmbench.domain import DataFile
 
 
 def open_data_file(file: DataFile, data_dir: Path | None = None, *, accept_changed: bool = False) -> Table:
-    """The TSV, found and verified; where there is none and the card names a dataset, that."""
-    if not file.dataset or (file.url and find_file(file, data_dir)):
+    """The TSV, found and verified; the card's dataset where there is no TSV, or `data_dir` is `hub`."""
+    on_hub = data_dir == HUB and file.dataset
+    if not file.dataset or (file.url and not on_hub):
         return open_table(require_file(file, data_dir, accept_changed=accept_changed))
     from vlmbench.data.sources.opening import OBJECT, open_dataset, open_kept
 

@@ -14,7 +14,12 @@ N = TypeVar("N", int, float)
 
 def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
     """The user's own folder of benchmark files."""
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="look for benchmark files here first")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="look for benchmark files here first; `hub`: the dataset that a card names beside its file",
+    )
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

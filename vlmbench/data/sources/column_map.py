@@ -8,6 +8,7 @@ images: [image_1, image_2]      columns of pictures, in the order shown
 turns: messages                 question and answer from a conversation, instead of the above
 index: question_id              names the row; without it rows are numbered
 category: "{subject}"           likewise l2-category, split and hint
+    missing: nan                    a text, or several, that stands for an empty cell
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from vlmbench.plain_text import visible
 
 AnswerForm = Literal["letter", "index", "number", "text"]
 TEXTS = ("category", "l2-category", "split", "hint")
-KEYS = ("question", "options", "answer", "answer-is", "images", "turns", "index", *TEXTS)
+KEYS = ("question", "options", "answer", "answer-is", "images", "turns", "index", "missing", *TEXTS)
 _FIELD = re.compile(r"\{([^{}\n]+)\}")
 
 
@@ -57,6 +58,8 @@ class ColumnMap:
     turns: str = ""
     index: str = ""
     """Empty: rows are numbered from 0."""
+    missing: tuple[str, ...] = ()
+    """Texts that stand for an empty cell."""
     texts: Mapping[str, Template] = field(default_factory=dict)
     """`category`, `l2-category`, `split` and `hint`."""
 
@@ -68,6 +71,20 @@ class ColumnMap:
         found = (*named, *self.options, self.answer, *self.images, self.turns, self.index)
         return tuple(dict.fromkeys(name for name in found if name))
 
+    @property
+    def used_up(self) -> frozenset[str]:
+        """Columns that are nothing but what they are mapped to, under another name."""
+        templates = (*([self.question] if self.question else []), *self.texts.values())
+        whole = {t.columns[0] for t in templates if len(t.columns) == 1 and t.text == f"{{{t.columns[0]}}}"}
+        return frozenset({*whole, *self.options, *self.images, self.answer, self.index, self.turns})
+
+    def given(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A row with None for each text that stands for an empty cell."""
+        if not self.missing:
+            return values
+        gone = {name for name, value in values.items() if isinstance(value, str) and value in self.missing}
+        return {name: None if name in gone else value for name, value in values.items()}
+
     def document(self) -> dict[str, Any]:
         """The same in the form of the YAML; keys without a value are left out."""
         found = {
@@ -78,6 +95,7 @@ class ColumnMap:
             "images": _one_or_list(self.images),
             "turns": self.turns,
             "index": self.index,
+            "missing": _one_or_list(self.missing),
         }
         found |= {name: template.text for name, template in self.texts.items()}
         return {key: value for key, value in found.items() if value}
@@ -91,7 +109,7 @@ def read_map(
     A bare name among `columns` is that column; any other text is a template as it stands.
     """
     for key, value in document.items():
-        many = key in ("options", "images") and isinstance(value, (list, tuple))
+        many = key in ("options", "images", "missing") and isinstance(value, (list, tuple))
         if not all(isinstance(name, str) for name in (value if many else [value])):
             kind = "a column or a list of columns" if key in ("options", "images") else "a text"
             raise UserError(f"must be {kind}, not `{value}`.", file=file, key=key)
@@ -108,6 +126,7 @@ def read_map(
         images=_several(document.get("images", ())),
         turns=document.get("turns", ""),
         index=document.get("index", ""),
+        missing=_several(document.get("missing", ())),
         texts=templates,
     )
 

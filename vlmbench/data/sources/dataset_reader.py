@@ -70,7 +70,7 @@ class DatasetReader:
     @cached_property
     def _kept(self) -> tuple[str, ...]:
         """Plain columns that the map does not use up and whose names mean nothing else here."""
-        used = {*self.columns.options, *self.columns.images, self.columns.turns, "image", "image_path"}
+        used = {*self.columns.used_up, "image", "image_path"}
         return tuple(
             column.name
             for column in self.records.columns
@@ -86,7 +86,7 @@ class DatasetReader:
             yield self._row(record)
 
     def _row(self, record: Record) -> ReadRow:
-        values = record.values
+        values = self.columns.given(record.values)
         cells = {name: self._cell(name, values.get(name)) for name in self._plain}
         shown = [values.get(name) for name in self.columns.images]
         problem = None
@@ -99,6 +99,7 @@ class DatasetReader:
             found |= options | {"answer": self._answer(exchange.answer, values, options)}
         except UnreadableCell as why:
             problem = str(why)
+        reference = _row_number(shown[0]) if len(shown) == 1 else None
         index = cells.get(self.columns.index, "") if self.columns.index else str(record.number - 1)
         found["index"] = index.strip()
         return ReadRow(
@@ -106,7 +107,8 @@ class DatasetReader:
             texts=[found.get(name, cells.get(name, "") if name in self._kept else "") for name in self.texts],
             number=record.number,
             place=record.place,
-            pictures=self._shown(shown),
+            pictures=() if reference else self._shown(shown),
+            reference=reference,
             shape=problem,
         )
 
@@ -151,6 +153,12 @@ class DatasetReader:
     def _shown(self, values: Sequence[Any]) -> Iterator[bytes]:
         for value in values:
             yield from self.pictures.of(value)
+
+
+def _row_number(value: Any) -> str | None:
+    """The row whose picture this row shows, where a cell names one as a TSV does."""
+    named = isinstance(value, str) and 0 < len(value) < 19 and value.isascii() and value.isdigit()
+    return value if named else None
 
 
 def answer_text(value: Any, column: Column | None, form: str) -> str:

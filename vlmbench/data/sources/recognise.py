@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from string import ascii_uppercase
+from typing import Any
 
 from vlmbench.data.sources.column import Column
 from vlmbench.data.sources.column_map import AnswerForm, ColumnMap, Template
 from vlmbench.data.sources.dataset_reader import answer_text, options_of_columns
 from vlmbench.data.sources.options import UnreadableCell, letter_of, read_options, text_of
-from vlmbench.data.sources.records import Record, Records, first_rows
+from vlmbench.data.sources.records import Records, first_rows
 from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
 
@@ -194,14 +195,15 @@ def survey(records: Records, columns: ColumnMap, given: Mapping[str, object]) ->
         {*candidates, *columns.options, *([columns.answer] if columns.answer else [])}
     ):
         count += 1
+        values = columns.given(record.values)
         for name in list(seen):
-            value = text_of(record.values.get(name)).strip()
+            value = text_of(values.get(name)).strip()
             if not value or value in seen[name]:
                 del seen[name]
             else:
                 seen[name].add(value)
         if columns.options:
-            most = max(most, _count_forms(record, columns, kinds, forms))
+            most = max(most, _count_forms(values, columns, kinds, forms))
     if not count:
         raise DataError("this split has no rows.", file=records.path)
     index = columns.index or next(iter(seen), "")
@@ -212,10 +214,9 @@ def survey(records: Records, columns: ColumnMap, given: Mapping[str, object]) ->
 
 
 def _count_forms(
-    record: Record, columns: ColumnMap, kinds: Mapping[str, Column], forms: dict[AnswerForm, int]
+    values: Mapping[str, Any], columns: ColumnMap, kinds: Mapping[str, Column], forms: dict[AnswerForm, int]
 ) -> int:
     """Count the forms under which this row's answer is an option; the place of its last option."""
-    values = record.values
     try:
         if len(columns.options) == 1:
             options = read_options(values.get(columns.options[0]))
