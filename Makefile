@@ -24,7 +24,7 @@ demo: $(READY)
 	$(BIN)/vlmbench demo
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -m "not slow and not gpu"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import shutil
 import signal
 from collections.abc import Callable
@@ -14,6 +15,16 @@ import pytest
 # Who starts the tests in the background of a script lets them ignore Ctrl-C; what they start inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What collection makes (modules, test items) lives to the end: no need to look through it again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, and only in what the tests make."""
+    gc.freeze()
+    gc.enable()
+
 
 # The lanes with environments of their own have no property tests.
 with contextlib.suppress(ImportError):
