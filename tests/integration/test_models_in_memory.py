@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,17 @@ def test_autocast_around_a_run_changes_no_answer_and_goes_on_after_it(tiny_model
         assert torch.is_autocast_enabled("cpu")
 
 
+@pytest.fixture
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps one state a process: neither a training before nor a test after shares this one's."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
 def test_a_model_in_mixed_precision_answers(tiny_model: TinyModel) -> None:
     from accelerate import Accelerator
 
