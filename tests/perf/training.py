@@ -36,7 +36,7 @@ from tiny_models import picture
 from vlmbench.trainers.devices import rank_settings
 from vlmbench.trainers.recipe.loading import read_recipe
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training import Job
+from vlmbench.trainers.training import TrainingJob
 from vlmbench.trainers.training.dataloader import make_feed
 from vlmbench.trainers.training.loop import Loop
 from vlmbench.trainers.training.metrics import Metrics
@@ -92,7 +92,7 @@ def recipes(model: Path, data: Path, batch: int, *more: str) -> dict[str, Recipe
 def seconds(name: str, recipe: Recipe, folder: Path) -> float:
     """One epoch, from the first batch to the last step."""
     how = rank_settings(recipe.parallelism)
-    job = Job(recipe=recipe, work_dir=folder / name, home=folder / "home")
+    job = TrainingJob(recipe=recipe, work_dir=folder / name, home=folder / "home")
     job.work_dir.mkdir(parents=True, exist_ok=True)
     start = read_start(recipe, job.work_dir)
     made = make_feed(recipe, start, how, job.work_dir, job.home)
