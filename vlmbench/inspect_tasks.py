@@ -23,16 +23,18 @@ from inspect_ai.scorer import SampleScore, Target, metric, scorer
 from inspect_ai.scorer import Score as InspectScore
 from inspect_ai.solver import Generate, TaskState, generate, solver
 
-from vlmbench.api.outside_questions import STYLE, Questions
+from vlmbench.api.harness_questions import STYLE, HarnessQuestions
 from vlmbench.domain import Finish, ImageRef, ImageSource, Response
 from vlmbench.errors import UserError
 from vlmbench.registry import Registry
 
 
 @lru_cache(maxsize=4)
-def _questions(bench: str, rules: str, prompt: str, limit: int | None, data_dir: str | None) -> Questions:
+def _questions(
+    bench: str, rules: str, prompt: str, limit: int | None, data_dir: str | None
+) -> HarnessQuestions:
     try:
-        return Questions(bench, rules, prompt, limit, data_dir)
+        return HarnessQuestions(bench, rules, prompt, limit, data_dir)
     except UserError as error:
         raise PrerequisiteError(str(error)) from error
 
@@ -66,7 +68,7 @@ def benchmark_task(
     )
 
 
-def _inspect_sample(asked: Questions, sample_id: str) -> InspectSample:
+def _inspect_sample(asked: HarnessQuestions, sample_id: str) -> InspectSample:
     sample = asked.samples[sample_id]
     words = "".join(part for part in asked.requests[sample_id].parts if isinstance(part, str))
     return InspectSample(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.task import ConfigurableTask
 
-from vlmbench.api.outside_questions import Questions
+from vlmbench.api.harness_questions import HarnessQuestions
 from vlmbench.domain import Response
 from vlmbench.errors import UsageError
 
@@ -33,7 +33,7 @@ class VlmbenchTask(ConfigurableTask):  # type: ignore[misc]
         given = {name: config[name] for name in _OURS if name in config}
         if "bench" not in given:
             raise UsageError("the task names no benchmark.", key="bench", fix="Add a line `bench: NAME`.")
-        self._asked = Questions(**given)
+        self._asked = HarnessQuestions(**given)
         decoding = self._asked.decoding
         sampling = (
             {"temperature": decoding.temperature, "top_p": decoding.top_p} if decoding.do_sample else {}

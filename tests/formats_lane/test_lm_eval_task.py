@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vlmbench.api.outside_questions import Questions
+from vlmbench.api.harness_questions import HarnessQuestions
 from vlmbench.api.score import score
 from vlmbench.domain import Response
 
@@ -28,7 +28,7 @@ def test_lm_eval_finds_our_headline(rules: str, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
     (tmp_path / "shapes.yaml").write_text(YAML.format(rules=rules), "utf-8")
-    asked = Questions("Shapes_DEV_EN", rules, limit=20)
+    asked = HarnessQuestions("Shapes_DEV_EN", rules, limit=20)
     texts = {}
     for number, (sample_id, sample) in enumerate(asked.samples.items()):
         right = int(sample.group) % 3 > 0

@@ -109,11 +109,11 @@ def conversation(
     columns: Mapping[str, Any], layout: RecordMap, pictures: list[Any], place: Place
 ) -> ShownConversation:
     """The messages of a record. `pictures` are those of its image column, or its shard's."""
-    reader = _Reader(layout, pictures, place)
+    reader = _LayoutReader(layout, pictures, place)
     return reader.conversation(columns)
 
 
-class _Reader:
+class _LayoutReader:
     """One record: its messages one after the other, and the pictures that they show on the way."""
 
     def __init__(self, layout: RecordMap, pictures: list[Any], place: Place) -> None:

@@ -29,7 +29,7 @@ _FIELD = re.compile(r"\{([^{}\n]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class CellTemplate:
     """A text with columns in braces."""
 
     text: str
@@ -48,7 +48,7 @@ class Template:
 class ColumnMap:
     """What each column is for."""
 
-    question: Template | None = None
+    question: CellTemplate | None = None
     """None: the question is in `turns`."""
     options: tuple[str, ...] = ()
     """One column that holds all, or a column for each; empty: there are none."""
@@ -60,7 +60,7 @@ class ColumnMap:
     """Empty: rows are numbered from 0."""
     missing: tuple[str, ...] = ()
     """Texts that stand for an empty cell."""
-    texts: Mapping[str, Template] = field(default_factory=dict)
+    texts: Mapping[str, CellTemplate] = field(default_factory=dict)
     """`category`, `l2-category`, `split` and `hint`."""
 
     @property
@@ -150,5 +150,5 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _template(text: str, columns: tuple[str, ...]) -> Template:
-    return Template(f"{{{text}}}" if text in columns else text)
+def _template(text: str, columns: tuple[str, ...]) -> CellTemplate:
+    return CellTemplate(f"{{{text}}}" if text in columns else text)

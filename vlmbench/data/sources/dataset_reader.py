@@ -19,8 +19,8 @@ from vlmbench.data.sources.column import Column
 from vlmbench.data.sources.column_map import ColumnMap
 from vlmbench.data.sources.options import UnreadableCell, letter_of, read_options, text_of
 from vlmbench.data.sources.pictures import Pictures
-from vlmbench.data.sources.records import Record, Records
-from vlmbench.data.sources.turns import Exchange, read_turns
+from vlmbench.data.sources.records import DatasetRow, Records
+from vlmbench.data.sources.turns import QuestionAndAnswer, read_turns
 
 _TAG = re.compile(r"<image(?:[ _]?(\d{1,2}))?>")
 _PLAIN = ("text", "number", "truth", "list", "mixed")
@@ -85,7 +85,7 @@ class DatasetReader:
         for record in self.records.rows():
             yield self._row(record)
 
-    def _row(self, record: Record) -> ReadRow:
+    def _row(self, record: DatasetRow) -> ReadRow:
         values = self.columns.given(record.values)
         cells = {name: self._cell(name, values.get(name)) for name in self._plain}
         shown = [values.get(name) for name in self.columns.images]
@@ -124,11 +124,11 @@ class DatasetReader:
             return names[value]
         return text_of(value)
 
-    def _exchange(self, values: Mapping[str, Any], cells: Mapping[str, str]) -> Exchange:
+    def _exchange(self, values: Mapping[str, Any], cells: Mapping[str, str]) -> QuestionAndAnswer:
         if self.columns.turns:
             return read_turns(values.get(self.columns.turns))
         template = self.columns.question
-        return Exchange(template.fill(cells) if template else "", "", ())
+        return QuestionAndAnswer(template.fill(cells) if template else "", "", ())
 
     def _options(self, values: Mapping[str, Any], cells: Mapping[str, str]) -> dict[str, str]:
         names = self.columns.options

@@ -13,7 +13,7 @@ from typing import Any
 from vlmbench.data.image_cells import UnreadablePicture
 from vlmbench.data.sources.column import Column, columns_of_schema, columns_of_values, is_list, is_pixels
 from vlmbench.data.sources.pictures import png
-from vlmbench.data.sources.records import BATCH_ROWS, SEEN, Record, Records
+from vlmbench.data.sources.records import BATCH_ROWS, SEEN, DatasetRow, Records
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
 
@@ -51,14 +51,14 @@ class HubObject:
         """By its features."""
         return columns_of_schema(self.dataset.features.arrow_schema)
 
-    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+    def rows(self, names: Collection[str] | None = None) -> Iterator[DatasetRow]:
         """Every row in order."""
         kept = [column.name for column in self.columns if names is None or column.name in names]
         number = 0
         for batch in self.dataset.select_columns(kept).with_format("arrow").iter(BATCH_ROWS):
             for values in zip(*(batch.column(name).to_pylist() for name in kept), strict=True):
                 number += 1
-                yield Record(number, f"row {number}", dict(zip(kept, values, strict=True)))
+                yield DatasetRow(number, f"row {number}", dict(zip(kept, values, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Frame:
         first = Frame(self.frame.head(SEEN))
         return columns_of_values([record.values for record in first.rows()])
 
-    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+    def rows(self, names: Collection[str] | None = None) -> Iterator[DatasetRow]:
         """Every row in order; cells that pandas counts as missing are None."""
         kept = [name for name in self.frame.columns if names is None or str(name) in names]
         cells = [
@@ -86,7 +86,7 @@ class Frame:
             for n in kept
         ]
         for number, values in enumerate(zip(*cells, strict=True), 1):
-            yield Record(number, f"row {number}", dict(zip(map(str, kept), values, strict=True)))
+            yield DatasetRow(number, f"row {number}", dict(zip(map(str, kept), values, strict=True)))
 
 
 def digest_of(records: Records) -> str:

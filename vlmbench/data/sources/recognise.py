@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vlmbench.data.sources.column import Column
-from vlmbench.data.sources.column_map import AnswerForm, ColumnMap, Template
+from vlmbench.data.sources.column_map import AnswerForm, CellTemplate, ColumnMap
 from vlmbench.data.sources.dataset_reader import answer_text, options_of_columns
 from vlmbench.data.sources.options import UnreadableCell, letter_of, read_options, text_of
 from vlmbench.data.sources.records import Records, first_rows
@@ -63,7 +63,7 @@ def recognise(records: Records, given: ColumnMap) -> ColumnMap:
     found = given
     if found.question is None and not found.turns:
         question = names.first(QUESTION, _is_plain)
-        found = replace(found, question=Template(f"{{{question}}}")) if question else found
+        found = replace(found, question=CellTemplate(f"{{{question}}}")) if question else found
         if not question:
             found = replace(
                 found, turns=names.first(TURNS, lambda column: column.kind in ("list", "text", "mixed"))
@@ -79,7 +79,7 @@ def recognise(records: Records, given: ColumnMap) -> ColumnMap:
     if not found.images:
         found = replace(found, images=names.images())
     texts = {key: names.first(known, _is_plain) for key, known in LEVELS.items() if key not in found.texts}
-    more = {key: Template(f"{{{name}}}") for key, name in texts.items() if name}
+    more = {key: CellTemplate(f"{{{name}}}") for key, name in texts.items() if name}
     return replace(found, texts={**found.texts, **more})
 
 

@@ -29,7 +29,7 @@ SEEN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DatasetRow:
     """One row."""
 
     number: int
@@ -50,7 +50,7 @@ class Records(Protocol):
     def columns(self) -> tuple[Column, ...]:
         """What a row holds."""
 
-    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+    def rows(self, names: Collection[str] | None = None) -> Iterator[DatasetRow]:
         """Every row in order, with these columns only; what is not named need not be read."""
 
 
@@ -71,7 +71,7 @@ class FileRecords:
                 return columns_of_schema(schema)
             return columns_of_values([values for _, values in islice(_texts(first), SEEN)])
 
-    def rows(self, names: Collection[str] | None = None) -> Iterator[Record]:
+    def rows(self, names: Collection[str] | None = None) -> Iterator[DatasetRow]:
         """Every row in order. A file that cannot be read to its end is a DataError that names it."""
         number = 0
         for file in self.files:
@@ -80,7 +80,9 @@ class FileRecords:
                 batches = _batches(file, names)
                 for place, values in _texts(file) if batches is None else _of_batches(_ahead(batches)):
                     number += 1
-                    yield Record(number, f"{place} of {file.name}" if len(self.files) > 1 else place, values)
+                    yield DatasetRow(
+                        number, f"{place} of {file.name}" if len(self.files) > 1 else place, values
+                    )
 
 
 def _head(file: Path) -> bytes:
@@ -222,6 +224,6 @@ def _separated(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"line {reader.line_num}", values
 
 
-def first_rows(records: Records, count: int) -> Sequence[Record]:
+def first_rows(records: Records, count: int) -> Sequence[DatasetRow]:
     """Some rows from the beginning."""
     return list(islice(records.rows(), count))

@@ -15,7 +15,7 @@ TAG = "<image>"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class QuestionAndAnswer:
     """One question of a conversation."""
 
     question: str
@@ -25,7 +25,7 @@ class Exchange:
     """Those that stand in the conversation itself, in order."""
 
 
-def read_turns(value: Any) -> Exchange:
+def read_turns(value: Any) -> QuestionAndAnswer:
     """The question and the answer; a conversation of several questions is an UnreadableCell."""
     pictures: list[Any] = []
     said: dict[str, list[str]] = {"question": [], "answer": []}
@@ -40,7 +40,7 @@ def read_turns(value: Any) -> Exchange:
             raise UnreadableCell(f"its conversation has a turn of the role `{role[:40]}`")
     if len(said["question"]) != 1 or len(said["answer"]) > 1:
         raise UnreadableCell(f"its conversation has {len(said['question'])} questions, and one is asked")
-    return Exchange(said["question"][0], "".join(said["answer"]), tuple(pictures))
+    return QuestionAndAnswer(said["question"][0], "".join(said["answer"]), tuple(pictures))
 
 
 def _turns(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -29,7 +29,7 @@ STYLE = "vlmevalkit"
 """The prompt style of a model that is reached through an interface, as in `vlmbench run --model openai:…`."""
 
 
-class Questions:
+class HarnessQuestions:
     """The questions of one benchmark as they are asked here."""
 
     def __init__(
