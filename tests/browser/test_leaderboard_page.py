@@ -325,7 +325,7 @@ def test_the_note_of_a_figure_says_how_its_answers_were_decoded(
     said = seen.page.locator(".board td.cell").evaluate_all("all => all.map((c) => c.ariaLabel)")
     assert "采样（温度 1.5），最多 3 个 token" in said[1]
     assert "循环准确率" in said[1]
-    assert "解码方式不同" in seen.page.inner_text("#column-notes")
+    assert "解码设置不同" in seen.page.inner_text("#column-notes")
 
 
 def test_a_name_that_runs_to_the_left_takes_nothing_along(

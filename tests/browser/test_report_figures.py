@@ -180,7 +180,7 @@ def test_the_difference_says_of_what_over_how_much_and_what_is_left_out(
     for words in (
         "percentage points of circular accuracy over 39 questions",
         "over 156 rows in 39 clusters",
-        "The smallest difference this set would show",
+        "The smallest difference this set detects with 80 % power",
         "4 rows are left out: only rows with a score in both runs are compared",
     ):
         assert words in said
