@@ -17,11 +17,10 @@ from vlmbench.version import __version__
 if TYPE_CHECKING:
     from vlmbench.api.board import BoardResult, leaderboard
     from vlmbench.api.callback import VlmbenchCallback
-    from vlmbench.api.catalogue import benchmarks
+    from vlmbench.api.catalogue import MultipleChoice, ShortAnswer, YesNo, benchmarks
     from vlmbench.api.comparison import ComparisonResult, compare
     from vlmbench.api.conversion import convert
     from vlmbench.api.evaluate import evaluate
-    from vlmbench.api.families import MultipleChoice, ShortAnswer, YesNo
     from vlmbench.api.run_result import RunResult, load_run
     from vlmbench.api.score import score
     from vlmbench.api.training import TrainingResult, train
@@ -103,7 +102,7 @@ _WHERE = {
     "api.run_result": ("RunResult", "load_run"),
     "api.score": ("score",),
     "api.training": ("TrainingResult", "train"),
-    "api.families": ("MultipleChoice", "ShortAnswer", "YesNo"),
+    "api.catalogue": ("MultipleChoice", "ShortAnswer", "YesNo"),
     "domain": (
         "Benchmark",
         "Card",

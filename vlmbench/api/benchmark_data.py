@@ -1,17 +1,27 @@
-"""A benchmark by name; its file, found, verified and opened, with answers that were published elsewhere."""
+"""A benchmark by name, path or object; its file, verified and opened, with answers published elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
     from vlmbench.data.table import Table
+
+
+AnyBenchmark: TypeAlias = "str | Path | Benchmark | datasets.Dataset | pd.DataFrame"
+"""A name, hf:OWNER/NAME/SPLIT, the path of a TSV or a dataset, a dataset or table itself, or an object of the
+Benchmark protocol."""
+AnyMap: TypeAlias = Mapping[str, Any] | str | Path
+"""What a dataset's columns are: the keys of the YAML, or its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,52 @@ def find_benchmarks(
     registry = Registry(plugins, mapping)
     found = [registry.benchmark(name) for name in names]
     return [circular(b) for b in found] if in_rotations else found
+
+
+def benchmarks_of(
+    named: AnyBenchmark | Sequence[AnyBenchmark],
+    plugins: Sequence[Path],
+    *,
+    in_rotations: bool = False,
+    mapping: AnyMap | None = None,
+) -> list[Benchmark]:
+    """The benchmarks that these names, paths and objects stand for; suites only in a list."""
+    from vlmbench.registry import benchmark_of_object, circular
+    from vlmbench.suites import expand
+
+    mapping = Path(mapping).expanduser() if isinstance(mapping, str) else mapping
+    found: list[Benchmark] = []
+    for one in as_list(named):
+        if not isinstance(one, (str, Path)):
+            known = hasattr(one, "card")
+            benchmark = cast("Benchmark", one) if known else benchmark_of_object(one, mapping)
+            found.append(circular(benchmark) if in_rotations else benchmark)
+            continue
+        names = expand([str(one)])
+        if len(names) > 1 and not is_list(named):
+            raise UsageError(f"`{one}` is a suite of {len(names)} benchmarks.", fix=f'Write ["{one}"].')
+        found += find_benchmarks(names, plugins, in_rotations=in_rotations, mapping=mapping)
+    if not found:
+        raise UsageError("names no benchmark.", key="benchmark", fix="See vlmbench.benchmarks().")
+    called = [benchmark.card.name for benchmark in found]
+    if twice := next((name for name in called if called.count(name) > 1), None):
+        raise UsageError(f"`{twice}` is named twice.", key="benchmark")
+    return found
+
+
+def is_list(named: object) -> bool:
+    """Whether several benchmarks were named, or one in a list."""
+    return isinstance(named, (list, tuple))
+
+
+def as_list(named: AnyBenchmark | Sequence[AnyBenchmark]) -> Iterable[AnyBenchmark]:
+    """What was named, one by one."""
+    return named if isinstance(named, (list, tuple)) else [named]
+
+
+def optional_path(given: str | Path | None) -> Path | None:
+    """A path as a user writes it, `~` included."""
+    return None if given is None else Path(given).expanduser()
 
 
 def open_data(benchmark: Benchmark, options: DataOptions, *, to_ask: bool = True) -> OpenedData:

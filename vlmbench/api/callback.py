@@ -11,17 +11,16 @@ from __future__ import annotations
 import logging
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback
 
-from vlmbench.api.benchmark_data import DataOptions, open_benchmark
-from vlmbench.api.evaluate import AnyBenchmark, benchmarks_of
+from vlmbench.api.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_benchmark
 from vlmbench.api.model_opening import ModelOptions
-from vlmbench.api.rank_zero import RankZero
 from vlmbench.api.runs import RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, Run
 from vlmbench.engine.status import SilentProgress
@@ -107,7 +106,7 @@ class VlmbenchCallback(TrainerCallback):
         with random_states_kept():
             self._ranks.do(lambda: logs.update(self._figures(folder, called, around)))
             if logs:
-                self._tell_trainer(logs, control)
+                self._log_to_trainer(logs, control)
         self._evaluated = state.global_step
 
     def _figures(self, folder: Path, called: str, around: dict[str, Any]) -> dict[str, float]:
@@ -152,7 +151,7 @@ class VlmbenchCallback(TrainerCallback):
             )
         return model_of((around["model"], processor), name=called)
 
-    def _tell_trainer(self, logs: dict[str, float], control: Any) -> None:
+    def _log_to_trainer(self, logs: dict[str, float], control: Any) -> None:
         from transformers import Trainer
 
         trainer = self._trainer()
@@ -184,3 +183,49 @@ def trainer_above(frame: FrameType | None) -> Any:
             return trainer
         frame = frame.f_back
     raise UsageError("VlmbenchCallback works inside a transformers.Trainer.")
+
+
+_PATIENCE = timedelta(days=365)
+"""A benchmark may take longer than a training's collectives may; a rank that dies ends the wait at once."""
+
+
+class RankZero:
+    """Waits in a gloo group of its own, so that the training's timeout does not count."""
+
+    def __init__(self) -> None:
+        self._group: Any = None
+
+    def open(self) -> None:
+        """Called on every rank; nothing where there is one process."""
+        import torch.distributed as dist
+
+        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+            self._group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+
+    def close(self) -> None:
+        """Called on every rank."""
+        import torch.distributed as dist
+
+        if self._group is not None:
+            dist.destroy_process_group(self._group)
+            self._group = None
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Do it on rank 0. Every rank returns once it is done there, or raises if it failed there."""
+        import torch.distributed as dist
+
+        if self._group is None:
+            work()
+            return
+        failure: Exception | None = None
+        if dist.get_rank() == 0:
+            try:
+                work()
+            except Exception as error:  # raised below, once the other ranks know
+                failure = error
+        outcome = [None if failure is None else f"{type(failure).__name__}: {failure}"]
+        dist.broadcast_object_list(outcome, src=0, group=self._group)
+        if failure is not None:
+            raise failure
+        if outcome[0] is not None:
+            raise UserError(f"rank 0 could not evaluate: {outcome[0]}")

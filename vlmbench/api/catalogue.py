@@ -1,4 +1,4 @@
-"""`vlmbench.benchmarks()`: the table of benchmarks."""
+"""`vlmbench.benchmarks()`, the table; and the families that a benchmark of your own starts from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.benchmarks import MultipleChoice as MultipleChoice
+from vlmbench.benchmarks import ShortAnswer as ShortAnswer
+from vlmbench.benchmarks import YesNo as YesNo
 from vlmbench.domain import Card
 
 if TYPE_CHECKING:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, overload
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
-from vlmbench.api.benchmark_data import DataOptions, find_benchmarks
+from vlmbench.api.benchmark_data import (
+    AnyBenchmark,
+    AnyMap,
+    DataOptions,
+    as_list,
+    benchmarks_of,
+    is_list,
+    optional_path,
+)
 from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.api.model_opening import ModelOptions, close_models
-from vlmbench.api.progress import AnswerProgress
 from vlmbench.api.run_result import RunResult, result_of
-from vlmbench.api.runs import RunRequest, run_benchmark
+from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
 from vlmbench.domain import RULE_SETS, Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
-
-if TYPE_CHECKING:
-    import datasets
-    import pandas as pd
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
 """A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
 its processor; a function `(messages, images) -> str`."""
-AnyBenchmark: TypeAlias = "str | Path | Benchmark | datasets.Dataset | pd.DataFrame"
-"""A name, hf:OWNER/NAME/SPLIT, the path of a TSV or a dataset, a dataset or table itself, or an object of the
-Benchmark protocol."""
-AnyMap: TypeAlias = Mapping[str, Any] | str | Path
-"""What a dataset's columns are: the keys of the YAML, or its path."""
 
 
 class EvaluateOptions(TypedDict, total=False):
@@ -132,7 +130,9 @@ def evaluate(
             rpm=rpm,
         ),
         data=DataOptions(
-            data_dir=_path(data_dir), accept_local_data=accept_local_data, answers=_path(answers)
+            data_dir=optional_path(data_dir),
+            accept_local_data=accept_local_data,
+            answers=optional_path(answers),
         ),
         judge=JudgeOptions(
             model=judge,
@@ -148,7 +148,7 @@ def evaluate(
         prompt=prompt,
         decoding=decoding,
         max_new_tokens=max_new_tokens,
-        out=_path(out),
+        out=optional_path(out),
         fresh=fresh,
     )
     _check(request)
@@ -182,47 +182,6 @@ def _run_all(
     return results if is_list(named) else results[0]
 
 
-def benchmarks_of(
-    named: AnyBenchmark | Sequence[AnyBenchmark],
-    plugins: Sequence[Path],
-    *,
-    in_rotations: bool = False,
-    mapping: AnyMap | None = None,
-) -> list[Benchmark]:
-    """The benchmarks that these names, paths and objects stand for; suites only in a list."""
-    from vlmbench.registry import benchmark_of_object, circular
-    from vlmbench.suites import expand
-
-    mapping = Path(mapping).expanduser() if isinstance(mapping, str) else mapping
-    found: list[Benchmark] = []
-    for one in as_list(named):
-        if not isinstance(one, (str, Path)):
-            known = hasattr(one, "card")
-            benchmark = cast("Benchmark", one) if known else benchmark_of_object(one, mapping)
-            found.append(circular(benchmark) if in_rotations else benchmark)
-            continue
-        names = expand([str(one)])
-        if len(names) > 1 and not is_list(named):
-            raise UsageError(f"`{one}` is a suite of {len(names)} benchmarks.", fix=f'Write ["{one}"].')
-        found += find_benchmarks(names, plugins, in_rotations=in_rotations, mapping=mapping)
-    if not found:
-        raise UsageError("names no benchmark.", key="benchmark", fix="See vlmbench.benchmarks().")
-    called = [benchmark.card.name for benchmark in found]
-    if twice := next((name for name in called if called.count(name) > 1), None):
-        raise UsageError(f"`{twice}` is named twice.", key="benchmark")
-    return found
-
-
-def is_list(named: object) -> bool:
-    """Whether several benchmarks were named, or one in a list."""
-    return isinstance(named, (list, tuple))
-
-
-def as_list(named: AnyBenchmark | Sequence[AnyBenchmark]) -> Iterable[AnyBenchmark]:
-    """What was named, one by one."""
-    return named if isinstance(named, (list, tuple)) else [named]
-
-
 def _called(
     model: AnyModel, name: str | None, batch_size: int | Literal["auto"], opened: dict[str, Model]
 ) -> str:
@@ -253,7 +212,3 @@ def _check(request: RunRequest) -> None:
         value = getattr(request, key)
         if value is not None and value < 1:
             raise UsageError(f"`{value}` is not a whole number from 1.", key=key)
-
-
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given).expanduser()

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal
 from vlmbench.api.benchmark_data import DataOptions, open_data
 from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
-from vlmbench.domain import Benchmark, Card, Decoding, Model, RuleSet, Run, RunSpec
+from vlmbench.domain import Benchmark, Card, Decoding, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.engine.status import RunProgress
+from vlmbench.progress import Progress
 from vlmbench.prompts import prompt_style
 
 if TYPE_CHECKING:
@@ -153,3 +154,30 @@ def _say_decoding(request: RunRequest, spec: RunSpec, progress: RunProgress) -> 
         )
     elif request.decoding == "published":
         progress.say(f"decoding as published with {spec.style}: greedy, the default as well")
+
+
+class AnswerProgress:
+    """Draws what the engine reports as `RunProgress`: rows answered, and how many of them are errors."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._progress = Progress("answering", "rows", quiet=quiet)
+        self._done = self._errors = 0
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._progress.say(text)
+
+    def begin(self, total: int, done: int) -> None:
+        """Show the total; rows answered by an earlier command count as done."""
+        self._done, self._errors = done, 0
+        self._progress.begin(total, done)
+
+    def advance(self, response: Response) -> None:
+        """Count one more answer."""
+        self._done += 1
+        self._errors += response.finish == "error"
+        self._progress.update(self._done, f"{self._errors} errors" if self._errors else "")
+
+    def end(self) -> None:
+        """Print the last line."""
+        self._progress.end()

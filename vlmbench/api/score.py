@@ -1,23 +1,39 @@
-"""`vlmbench.score`: predictions from anywhere, a file, a folder or a DataFrame; no model is needed."""
+"""Predictions of any origin as a run: matched with a benchmark's questions, and scored without a model.
+
+`vlmbench.score` takes them from Python, also as a DataFrame; `vlmbench score` reads files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.api.benchmark_data import DataOptions
-from vlmbench.api.evaluate import AnyBenchmark, AnyMap, benchmarks_of
-from vlmbench.api.judge import JudgeOptions
-from vlmbench.api.progress import AnswerProgress
+from vlmbench.api.benchmark_data import (
+    AnyBenchmark,
+    AnyMap,
+    DataOptions,
+    benchmarks_of,
+    open_data,
+    optional_path,
+)
+from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.run_result import RunResult, result_of
-from vlmbench.api.scoring import ScoreRequest, name_of, score_predictions
-from vlmbench.domain import RULE_SETS, RuleSet
-from vlmbench.errors import UnknownName
+from vlmbench.api.runs import AnswerProgress
+from vlmbench.domain import RULE_SETS, Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
+from vlmbench.engine.status import RunProgress
+from vlmbench.errors import DataError, UnknownName
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vlmbench.data.table import Table
+    from vlmbench.engine.judgments import Judgments
+    from vlmbench.predictions import Predictions
+    from vlmbench.predictions.nouns import Answers
 
 
 def score(
@@ -58,16 +74,16 @@ def score(
             predictions=given,
             name=name or name_of(path),
             data=DataOptions(
-                data_dir=_path(data_dir),
+                data_dir=optional_path(data_dir),
                 accept_local_data=accept_local_data,
-                file=_path(data),
-                answers=_path(answers),
+                file=optional_path(data),
+                answers=optional_path(answers),
             ),
             judge=JudgeOptions(model=judge),
-            judgments=_path(judgments),
+            judgments=optional_path(judgments),
             rules=rules,
             allow_missing=allow_missing,
-            plugins=tuple(Path(plugin) for plugin in plugins),
+            plugins=tuple(extra),
         ),
         benchmark,
         watch,
@@ -76,5 +92,116 @@ def score(
     return result_of(scored.run, benchmark, scored.table.images, None)
 
 
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given).expanduser()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """Predictions, and how they are scored. The defaults are those of `vlmbench score`."""
+
+    predictions: Path | Answers
+    """A file, a folder, or answers that were read already."""
+    name: str
+    """The model's name in the results."""
+    data: DataOptions = field(default_factory=DataOptions)
+    judge: JudgeOptions = field(default_factory=JudgeOptions)
+    judgments: Path | None = None
+    """Verdicts that a judge gave before."""
+    rules: RuleSet = "strict"
+    allow_missing: bool = False
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPredictions:
+    """The run that predictions amount to, and the table that its questions come from."""
+
+    run: Run
+    table: Table
+
+
+def score_predictions(
+    request: ScoreRequest, benchmark: Benchmark, progress: RunProgress, note: Callable[[str], None]
+) -> ScoredPredictions:
+    """Read, match and score; `note` receives a line about how the predictions were read."""
+    from vlmbench.engine.asking import RunPlan
+    from vlmbench.evaluation import left_out, read_samples, scored_run
+
+    card = benchmark.card
+    data = open_data(benchmark, request.data, to_ask=False)
+    if data.note:
+        note(data.note)
+    table, rows = data.table, list(data.rows)
+    _refuse_rows_without_options(card, rows, benchmark, table.path)
+    samples = read_samples(benchmark, table, rows, to_ask=False)
+    if card.answers and not any(sample.references for sample in samples):
+        raise DataError(
+            "this file has no answers to compare with: the column `answer` is missing or empty.",
+            file=table.path,
+        )
+    predictions = _matched(request, card, samples)
+    note(predictions.line())
+    asked = predictions.samples
+    run = scored_run(
+        RunSpec(model=request.name, benchmark=card.name, style="unknown", rules=request.rules),
+        benchmark,
+        table.columns,
+        RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts=""),
+        {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
+        facts={
+            "dataset": {"md5": table.md5},
+            "predictions": predictions.facts(),
+            **left_out(benchmark, table),
+        },
+        judge=open_judge(request.judge, None, progress),
+        judgments=_stored_judgments(request, card, samples, predictions.texts),
+        joined=data.joined,
+    )
+    return ScoredPredictions(run=run, table=table)
+
+
+def _matched(request: ScoreRequest, card: Card, samples: Sequence[Sample]) -> Predictions:
+    from vlmbench.predictions import match, read_answers
+
+    given = request.predictions
+    answers = read_answers(given) if isinstance(given, Path) else given
+    every = partial(_cards, request.plugins)
+    return match(answers, samples, card, every, allow_missing=request.allow_missing)
+
+
+def _stored_judgments(
+    request: ScoreRequest, card: Card, samples: Sequence[Sample], texts: Mapping[str, str]
+) -> Judgments | None:
+    """The verdicts of a file, matched with these answers; None where no file is named."""
+    if request.judgments is None:
+        return None
+    from vlmbench.predictions.judgments import read_judgments
+
+    partly = request.allow_missing or request.judge.model is not None
+    every = partial(_cards, request.plugins)
+    return read_judgments(request.judgments, samples, card, every, texts, partly=partly)
+
+
+def _cards(plugins: Sequence[Path]) -> list[Card]:
+    """Every benchmark's card, to name the benchmark that a wrong file belongs to."""
+    from vlmbench.registry import Registry
+
+    return [benchmark.card for benchmark in Registry(plugins).benchmarks.values()]
+
+
+def name_of(path: Path) -> str:
+    """The model's name in the results: that of the folder or file."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _refuse_rows_without_options(card: Card, rows: Iterable[Row], benchmark: Benchmark, path: Path) -> None:
+    """Raise DataError for multiple-choice questions without options: nothing else can score them."""
+    if card.family != "multiple-choice":
+        return
+    bare = [sample.id for sample in benchmark.samples(rows) if sample.problem and not sample.choices]
+    if bare:
+        from vlmbench.predictions.files import listed
+
+        number = "1 row has" if len(bare) == 1 else f"{len(bare)} rows have"
+        raise DataError(
+            f"{number} no options, and {card.name} is multiple choice: index {listed(bare)}.",
+            file=path,
+            fix="Fill the columns A, B, … of these rows, or take the rows out.",
+        )

@@ -21,8 +21,7 @@ from typing import Any
 
 from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.model_opening import close_models
-from vlmbench.api.progress import AnswerProgress
-from vlmbench.api.runs import CompletedRun, RunRequest, run_benchmark
+from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
 from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, print_rows, stdout
 from vlmbench.cli._shared.flags import (

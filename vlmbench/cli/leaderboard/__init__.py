@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.api.board_building import BoardRequest, build, write_board
+from vlmbench.api.board import BoardRequest, build, write_board
 from vlmbench.cli._shared.console import complain, print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.api.benchmark_data import where_answers_are
-from vlmbench.api.progress import AnswerProgress
-from vlmbench.api.scoring import ScoreRequest, name_of, score_predictions
+from vlmbench.api.runs import AnswerProgress
+from vlmbench.api.score import ScoreRequest, name_of, score_predictions
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
 from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, stdout
 from vlmbench.cli._shared.flags import (

@@ -16,7 +16,7 @@ import pytest
 from board_runs import skilled, write_run
 from repository import TESTS
 
-from vlmbench.api.board_building import find_runs
+from vlmbench.api.board import find_runs
 from vlmbench.cli.leaderboard.reports import page_name
 from vlmbench.cli.main import main
 from vlmbench.domain import Sample

@@ -8,7 +8,7 @@ from typing import Any
 
 from board_runs import skilled, write_run
 
-from vlmbench.api.board_building import find_runs
+from vlmbench.api.board import find_runs
 from vlmbench.cli.main import main
 
 
