@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.domain import DataFile
 
 if TYPE_CHECKING:
-    from ._choice import MultipleChoice
-    from ._open import ShortAnswer, YesNo
+    from .families.choice import MultipleChoice
+    from .families.open_answers import ShortAnswer, YesNo
 
 __all__ = ["MultipleChoice", "ShortAnswer", "YesNo"]
 
-_WHERE = {"MultipleChoice": "_choice", "ShortAnswer": "_open", "YesNo": "_open"}
+_WHERE = {"MultipleChoice": "choice", "ShortAnswer": "open_answers", "YesNo": "open_answers"}
 
 
 def __getattr__(name: str) -> Any:
     """A family, imported when first asked for, so that one benchmark does not wait for all of them."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    return getattr(import_module(f".families.{_WHERE[name]}", __name__), name)
 
 
 def served(name: str, *md5: str, under: str = "VLMEval") -> DataFile:

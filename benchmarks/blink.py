@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from vlmbench.domain import Card, Metric, RuleSet, Sample, Score
 
 from . import served
-from ._choice import MultipleChoice
-from ._figures import by_category, empty, linearised, metric, scored
+from .families.choice import MultipleChoice
+from .families.figures import by_category, empty, linearised, metric, scored
 
 MEAN = "mean of the tasks"
 

@@ -20,8 +20,8 @@ from vlmbench.answers.vqa import match_equal
 from vlmbench.domain import Benchmark, Card, DataFile
 
 from . import with_hub
-from ._choice import MultipleChoice
-from ._open import ShortAnswer, YesNo
+from .families.choice import MultipleChoice
+from .families.open_answers import ShortAnswer, YesNo
 
 FALLBACK = True
 """These names give way to modules of their own."""

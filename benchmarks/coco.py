@@ -18,8 +18,8 @@ from vlmbench.answers.scores import score_of, unscored
 from vlmbench.domain import Card, Metric, Response, Row, RuleSet, Sample, Score
 
 from . import served
-from ._figures import Scored, empty, mean_over, metric
-from ._open import OpenQuestions
+from .families.figures import Scored, empty, mean_over, metric
+from .families.open_answers import OpenQuestions
 
 QUESTION = (
     "Please describe this image in general. Directly provide the description, "

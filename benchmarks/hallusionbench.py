@@ -22,9 +22,9 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Metric, Row, RuleSet, Sample, Score
 
 from . import served
-from ._figures import empty, linearised, mean_over, metric, percent
-from ._open import LEVELS, YesNo
-from ._originals import FromJudgments
+from .families.figures import empty, linearised, mean_over, metric, percent
+from .families.open_answers import LEVELS, YesNo
+from .families.originals import FromJudgments
 
 PARTS = 6
 CHANGED = "2"

@@ -17,8 +17,8 @@ from vlmbench.answers.judge import judged_score, to_judge
 from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
 
 from . import served
-from ._figures import Scored, by_category, linearised, mean_over, metric
-from ._open import Judged
+from .families.figures import Scored, by_category, linearised, mean_over, metric
+from .families.open_answers import Judged
 
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[ ,/]\s*(\d+(?:\.\d+)?)\s*(?:\n|$)")
 _UNREAD = (-1.0, -1.0)

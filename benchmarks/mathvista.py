@@ -24,9 +24,9 @@ from vlmbench.answers.scores import members_of, score_of, unscored
 from vlmbench.domain import Card, Metric, Request, Response, Row, RuleSet, Sample, Score
 
 from . import served
-from ._figures import Scored, mean_figure, percent
-from ._open import Judged
-from ._originals import FromJudgments
+from .families.figures import Scored, mean_figure, percent
+from .families.open_answers import Judged
+from .families.originals import FromJudgments
 
 ACCURACY = "accuracy"
 GROUPED_BY = (

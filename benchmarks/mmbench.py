@@ -10,7 +10,7 @@ from __future__ import annotations
 from vlmbench.domain import Card
 
 from . import served
-from ._choice import MultipleChoice
+from .families.choice import MultipleChoice
 
 _RECORD = (
     '{"index": 241, "question": "Which animal is in front?", "A": "cat", "B": "dog", "C": "cow", '

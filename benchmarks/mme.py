@@ -18,7 +18,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Metric, Row, RuleSet, Sample, Score
 
 from . import served
-from ._figures import (
+from .families.figures import (
     Scored,
     by,
     check,
@@ -30,8 +30,8 @@ from ._figures import (
     percent,
     scored,
 )
-from ._open import YesNo, accuracy_percent
-from ._originals import RowByRow
+from .families.open_answers import YesNo, accuracy_percent
+from .families.originals import RowByRow
 
 PERCEPTION = (
     "OCR", "artwork", "celebrity", "color", "count", "existence", "landmark", "position", "posters", "scene",

@@ -37,8 +37,8 @@ from vlmbench.domain import (
 from vlmbench.prompts import with_pictures_in_place
 
 from . import served
-from ._choice import LEVELS, MultipleChoice, problem_of, row_units, tabulate
-from ._figures import FigureUnit, by, check, mean_figure
+from .families.choice import LEVELS, MultipleChoice, problem_of, row_units, tabulate
+from .families.figures import FigureUnit, by, check, mean_figure
 
 _QUOTED_SPLIT = "validation"
 PRINTED = 3

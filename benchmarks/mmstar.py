@@ -18,9 +18,9 @@ from vlmbench.answers.original.rules import read_mmstar
 from vlmbench.domain import Card, Metric
 
 from . import served
-from ._choice import MultipleChoice
-from ._figures import Scored, by, mean_figure, mean_figures
-from ._originals import RowByRow
+from .families.choice import MultipleChoice
+from .families.figures import Scored, by, mean_figure, mean_figures
+from .families.originals import RowByRow
 
 FINAL = "final score"
 

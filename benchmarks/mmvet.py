@@ -22,9 +22,9 @@ from vlmbench.answers.scores import numpy_mean
 from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
 
 from . import served
-from ._figures import Scored, by_category, empty, mean_figure, mean_over, metric
-from ._open import Judged, mean_percent
-from ._originals import FromJudgments
+from .families.figures import Scored, by_category, empty, mean_figure, mean_over, metric
+from .families.open_answers import Judged, mean_percent
+from .families.originals import FromJudgments
 
 ABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 

@@ -17,9 +17,9 @@ from vlmbench.answers.short import match_contained
 from vlmbench.domain import Card, Metric, Response, Row, RuleSet, Sample, Score
 
 from . import served
-from ._figures import Scored, by, by_category, mean_figure, mean_over, metric
-from ._open import ShortAnswer
-from ._originals import RowByRow
+from .families.figures import Scored, by, by_category, mean_figure, mean_over, metric
+from .families.open_answers import ShortAnswer
+from .families.originals import RowByRow
 
 RECOGNITION = "Text Recognition"
 FORMULAS = "Handwritten Mathematical Expression Recognition"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from vlmbench.domain import Card
 
 from . import served
-from ._choice import MultipleChoice
+from .families.choice import MultipleChoice
 
 
 def _ai2d(name: str, md5: str, labels: str) -> MultipleChoice:

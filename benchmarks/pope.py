@@ -17,9 +17,9 @@ from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, Metric, RuleSet
 
 from . import served
-from ._figures import Scored, check, empty, linearised, mean_over, metric
-from ._open import YesNo, accuracy_percent
-from ._originals import RowByRow
+from .families.figures import Scored, check, empty, linearised, mean_over, metric
+from .families.open_answers import YesNo, accuracy_percent
+from .families.originals import RowByRow
 
 SPLITS = ("adversarial", "popular", "random")
 MEAN = "mean F1 of the splits"

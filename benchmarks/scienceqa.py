@@ -14,9 +14,9 @@ from vlmbench.answers.original.rules import read_scienceqa
 from vlmbench.domain import Card, DataFile, Metric, RuleSet, Sample, Score
 
 from . import served
-from ._choice import LEVELS, MultipleChoice, row_units
-from ._figures import Scored, mean_figure, mean_figures
-from ._originals import RowByRow
+from .families.choice import LEVELS, MultipleChoice, row_units
+from .families.figures import Scored, mean_figure, mean_figures
+from .families.originals import RowByRow
 
 IMG_ACCURACY = "IMG-Accuracy"
 """What LLaVA's script calls the accuracy over questions with a picture."""

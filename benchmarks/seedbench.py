@@ -12,9 +12,9 @@ from vlmbench.answers.original.rules import read_seedbench
 from vlmbench.domain import Card
 
 from . import served
-from ._choice import LEVELS, MultipleChoice
-from ._figures import mean_figures
-from ._originals import RowByRow
+from .families.choice import LEVELS, MultipleChoice
+from .families.figures import mean_figures
+from .families.originals import RowByRow
 
 TOTAL = "total accuracy"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vlmbench.domain import Card, DataFile
 
-from ._choice import MultipleChoice
+from .families.choice import MultipleChoice
 
 
 def _shapes(split: str, language: str, *, answers: bool = True) -> MultipleChoice:

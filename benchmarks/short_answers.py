@@ -13,8 +13,8 @@ from vlmbench.answers.short import match_anls, match_exact, match_relaxed
 from vlmbench.domain import Card
 
 from . import served
-from ._open import ShortAnswer
-from ._originals import RowByRow
+from .families.open_answers import ShortAnswer
+from .families.originals import RowByRow
 
 
 def _anls(name: str, md5: str, *, measures: str, paper: str, rows: int) -> ShortAnswer:

@@ -16,8 +16,8 @@ from vlmbench.domain import Card, DataFile, Row, Sample
 from vlmbench.errors import DataError
 
 from . import served
-from ._open import ShortAnswer
-from ._originals import RowByRow
+from .families.open_answers import ShortAnswer
+from .families.originals import RowByRow
 
 TOKENS = "ocr_tokens"
 PREFIX = "Reference OCR token: "

@@ -1,10 +1,10 @@
-"""From a name to a benchmark: shipped modules, installed plugins, plugin files, a bare TSV or a dataset.
+"""From a name to a benchmark: shipped modules, installed plugins, plugin files, a TSV or a dataset.
 
     shipped    modules of `vlmbench.benchmarks`, each ending in a tuple `BENCHMARKS`
     installed  entry points of the group `vlmbench.benchmarks`, each a benchmark or a tuple of them
     files      `--plugin FILE.py`, ending in `BENCHMARKS` or `benchmark`
-    bare       a TSV, a dataset's file or folder, or hf:OWNER/NAME/SPLIT: no code at all (see
-               `vlmbench.benchmarks._bare`)
+    no code    a TSV, a dataset's file or folder, or hf:OWNER/NAME/SPLIT (see
+               `vlmbench.benchmarks.families.without_code`)
 
 All four give the same object. A plugin that cannot be imported is remembered with its reason and breaks
 nothing else; a name with two owners is an error only when it is asked for.
@@ -95,12 +95,12 @@ class Registry:
     def benchmark(self, name: str) -> Benchmark:
         """The benchmark of that name, alias or path; `NAME_circular` for any plain multiple choice."""
         if is_data(name):
-            return self._bare(name)
+            return self._without_code(name)
         known = self._known(name)
         if known is None and name.lower().endswith(CIRCULAR) and self._known(name[: -len(CIRCULAR)]):
             return circular(self.benchmark(name[: -len(CIRCULAR)]))
         if known is None and is_dataset(name):
-            return self._bare(name)
+            return self._without_code(name)
         if self._map is not None:
             raise UsageError(
                 f"`{name}` is not a dataset's file, folder or name, so there is nothing to map.", key="--map"
@@ -114,9 +114,9 @@ class Registry:
             )
         return owners[0][1]
 
-    def _bare(self, name: str) -> Benchmark:
-        bare = importlib.import_module("vlmbench.benchmarks._bare")
-        benchmark: Benchmark = bare.benchmark_of(name, self._map)
+    def _without_code(self, name: str) -> Benchmark:
+        module = importlib.import_module("vlmbench.benchmarks.families.without_code")
+        benchmark: Benchmark = module.benchmark_of(name, self._map)
         return benchmark
 
     def _known(self, name: str) -> str | None:
@@ -141,15 +141,15 @@ class Registry:
 
 def circular(benchmark: Benchmark) -> Benchmark:
     """A plain multiple-choice benchmark in every rotation of its options."""
-    choice = importlib.import_module("vlmbench.benchmarks._choice")
+    choice = importlib.import_module("vlmbench.benchmarks.families.choice")
     rotated: Benchmark = choice.rotated(benchmark)
     return rotated
 
 
 def benchmark_of_object(given: object, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
     """A `datasets.Dataset` or a DataFrame as a benchmark; `mapping` says what its columns are."""
-    bare = importlib.import_module("vlmbench.benchmarks._bare")
-    benchmark: Benchmark = bare.benchmark_of_object(given, mapping)
+    module = importlib.import_module("vlmbench.benchmarks.families.without_code")
+    benchmark: Benchmark = module.benchmark_of_object(given, mapping)
     return benchmark
 
 
@@ -160,7 +160,7 @@ def load_benchmark(name: str, plugin_files: Sequence[Path] = ()) -> Benchmark:
 
 def _module_names() -> list[str]:
     package = importlib.import_module("vlmbench.benchmarks")
-    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]
 
 
 def _shipped(name: str) -> BenchmarkSource:

@@ -27,7 +27,7 @@ QUESTIONS = 1164
 PASS = 1_000_000
 BENCH = "Photos"
 PLUGIN = """
-from vlmbench.benchmarks._choice import MultipleChoice
+from vlmbench.benchmarks.families.choice import MultipleChoice
 from vlmbench.domain import Card, DataFile
 
 BENCHMARKS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlmbench.benchmarks._choice import MultipleChoice, can_rotate, rotated, rotations
+from vlmbench.benchmarks.families.choice import MultipleChoice, can_rotate, rotated, rotations
 from vlmbench.domain import Card, DataFile, Row
 from vlmbench.errors import UsageError
 

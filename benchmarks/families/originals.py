@@ -9,7 +9,7 @@ from vlmbench.answers.judge import AWAITS_JUDGE
 from vlmbench.answers.original import Reader, score_as_read, score_each
 from vlmbench.domain import Metric, Response, Sample, Score
 
-from ._figures import Scored, empty, mean_figures, scored
+from .figures import Scored, empty, mean_figures, scored
 
 Figures = Callable[[Sequence[Scored]], list[Metric]]
 

@@ -22,7 +22,7 @@ from vlmbench.answers.yes_no import NO, YES, score_yes_no
 from vlmbench.domain import Card, Decoding, Metric, Original, Request, Response, Row, RuleSet, Sample, Score
 from vlmbench.prompts import SHORT, prompt_style
 
-from ._figures import Scored, by, by_category, empty, mean_figures, percent, scored
+from .figures import Scored, by, by_category, empty, mean_figures, percent, scored
 
 LEVELS = ("l2-category", "category")
 

@@ -32,7 +32,7 @@ from vlmbench.errors import UsageError
 from vlmbench.prompts import prompt_style
 from vlmbench.stats import clustered_mean
 
-from ._figures import FigureUnit, mean_figures, metric, scored
+from .figures import FigureUnit, mean_figures, metric, scored
 
 LEVELS = ("l2-category", "category")
 SUFFIX = "_circular"

@@ -25,9 +25,9 @@ from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, S
 from vlmbench.errors import DataError, UserError
 from vlmbench.prompts import SHORT, with_pictures_in_place
 
-from ._choice import MultipleChoice
-from ._open import ShortAnswer, YesNo
-from ._settings import METRICS, Settings, read_settings
+from .choice import MultipleChoice
+from .open_answers import ShortAnswer, YesNo
+from .settings import METRICS, Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
