@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from vlmbench.data.sources.files import is_data, is_dataset
-from vlmbench.domain import Benchmark
+from vlmbench.domain import RULE_SETS, Benchmark, RuleSet
 from vlmbench.errors import UnknownName, UsageError, UserError
 
 GROUP = "vlmbench.benchmarks"
@@ -137,6 +137,14 @@ class Registry:
             else ""
         )
         raise UnknownName("benchmark", name, [*self.owners, *self.aliases], fix=f"See `vlmbench list`.{note}")
+
+
+def rule_set(name: str) -> RuleSet:
+    """The rule set of that name."""
+    for rules in RULE_SETS:
+        if rules == name:
+            return rules
+    raise UnknownName("rule set", name, RULE_SETS)
 
 
 def circular(benchmark: Benchmark) -> Benchmark:

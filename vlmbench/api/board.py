@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from vlmbench.api import html
 from vlmbench.api.run_result import RunResult
-from vlmbench.domain import RULE_SETS, Card, RuleSet
+from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
 from vlmbench.plain_text import visible
+from vlmbench.registry import rule_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +75,7 @@ def leaderboard(
 
     With `out` the page and its files are written there. `published` adds the published tables.
     """
-    if rules not in RULE_SETS:
-        raise UnknownName("rule set", str(rules), RULE_SETS)
+    rule_set(rules)
     several = [runs] if isinstance(runs, (str, Path)) else runs
     warnings: list[str] = []
     request = BoardRequest(

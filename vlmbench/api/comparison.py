@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.api import html
 from vlmbench.api.run_result import RunResult, load_run
-from vlmbench.domain import RULE_SETS, RuleSet
-from vlmbench.errors import UnknownName
+from vlmbench.domain import RuleSet
 from vlmbench.plain_text import visible
+from vlmbench.registry import rule_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,8 +127,8 @@ def compare(
     """
     from vlmbench.leaderboards.compare import compare as comparing
 
-    if rules is not None and rules not in RULE_SETS:
-        raise UnknownName("rule set", str(rules), RULE_SETS)
+    if rules is not None:
+        rule_set(rules)
     runs = [
         run if isinstance(run, RunResult) else load_run(run, data_dir=data_dir, plugins=plugins)
         for run in (first, second)

@@ -20,7 +20,7 @@ from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
-from vlmbench.domain import RULE_SETS, Benchmark, Model, RuleSet
+from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
@@ -199,9 +199,9 @@ def _called(
 def _check(request: RunRequest) -> None:
     """Refuse values that the command line would refuse."""
     from vlmbench.prompts import prompt_style
+    from vlmbench.registry import rule_set
 
-    if request.rules not in RULE_SETS:
-        raise UnknownName("rule set", str(request.rules), RULE_SETS)
+    rule_set(request.rules)
     if request.decoding not in ("greedy", "published"):
         raise UnknownName("decoding", str(request.decoding), ("greedy", "published"))
     if request.prompt is not None:

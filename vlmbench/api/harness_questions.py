@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.domain import (
-    RULE_SETS,
     Benchmark,
     Decoding,
     ImageSource,
@@ -19,8 +18,8 @@ from vlmbench.domain import (
     Sample,
     Score,
 )
-from vlmbench.errors import UnknownName, UsageError
-from vlmbench.registry import Registry
+from vlmbench.errors import UsageError
+from vlmbench.registry import Registry, rule_set
 
 if TYPE_CHECKING:
     from vlmbench.engine.asking import RunPlan
@@ -44,7 +43,7 @@ class HarnessQuestions:
         from vlmbench.engine.asking import make_plan
         from vlmbench.evaluation import read_samples
 
-        self.rules = _rule_set(rules)
+        self.rules: RuleSet = rule_set(rules)
         self.benchmark: Benchmark = Registry().benchmark(bench)
         _refuse_judged(self.benchmark)
         opened = open_data(self.benchmark, DataOptions(data_dir=Path(data_dir) if data_dir else None))
@@ -84,13 +83,6 @@ class HarnessQuestions:
     def decoding(self) -> Decoding:
         """How answers are generated; the first question's stands for all."""
         return self.plan.requests[0].decoding
-
-
-def _rule_set(name: str) -> RuleSet:
-    for rules in RULE_SETS:
-        if rules == name:
-            return rules
-    raise UnknownName("rule set", name, RULE_SETS)
 
 
 def _refuse_judged(benchmark: Benchmark) -> None:

@@ -53,7 +53,7 @@ class RunResult:
         """What a reader must know of the benchmark; a DataError where its code is not here."""
         found = self.finished.questions.card
         if found is None:
-            raise DataError(f"{self.benchmark} is no benchmark here.", fix="Name its file in `plugins`.")
+            raise DataError(f"the code of {self.benchmark} is not here.", fix="Name its file in `plugins`.")
         return found
 
     @property
@@ -63,7 +63,7 @@ class RunResult:
 
     @property
     def complete(self) -> bool:
-        """Every question has an answer that is no error, and the headline leaves none out."""
+        """Every question has an answer that is not an error, and the headline leaves none out."""
         return self.finished.whole
 
     @property

@@ -22,10 +22,11 @@ from vlmbench.api.benchmark_data import (
 from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress
-from vlmbench.domain import RULE_SETS, Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
+from vlmbench.domain import Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
 from vlmbench.engine.status import RunProgress
-from vlmbench.errors import DataError, UnknownName
+from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
+from vlmbench.registry import rule_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +63,7 @@ def score(
     """
     from vlmbench.predictions.frames import answers_of_frame
 
-    if rules not in RULE_SETS:
-        raise UnknownName("rule set", str(rules), RULE_SETS)
+    rule_set(rules)
     extra = [Path(plugin) for plugin in plugins]
     (benchmark,) = benchmarks_of(bench, extra, in_rotations=circular, mapping=mapping)
     given = Path(predictions) if isinstance(predictions, (str, Path)) else answers_of_frame(predictions)
