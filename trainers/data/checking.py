@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from vlmbench.cores import cores
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.images import open_picture
@@ -22,15 +23,14 @@ from vlmbench.trainers.data.dataset import read_picture
 from vlmbench.trainers.data.folders import GuideFolder, places
 from vlmbench.trainers.data.json_stream import RawRecord, raw_records
 from vlmbench.trainers.data.records import Notes, Placement, check_picture_count, read_record, turns_of
+from vlmbench.trainers.data.shards.readers import PICTURE_ENDINGS
 from vlmbench.trainers.data.shards.spans import stored_size
-from vlmbench.trainers.data.tokenise import cores
 
 _AT_ONCE = 2048
 MISSING, BROKEN, UNUSABLE = "missing pictures", "broken pictures", "records that cannot be used"
 UNREADABLE, EMPTY = "files that cannot be read to their end", "files without a record"
 
 OCR_VQA = PurePosixPath("ocr_vqa/images")
-ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 JPEG = b"\xff\xd8\xff"
 
 OnPictures = Callable[[int, int], None]
@@ -248,7 +248,7 @@ def _named(annotations: Path) -> Iterator[str]:
 
 
 def _other(path: Path) -> bool:
-    return path.suffix != ".jpg" and path.suffix.lower() in ENDINGS
+    return path.suffix != ".jpg" and path.suffix.lower().removeprefix(".") in PICTURE_ENDINGS
 
 
 def _give_ending(other: Path, target: Path, name: str, mended: Repairs) -> None:

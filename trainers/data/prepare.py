@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vlmbench.cores import cores
 from vlmbench.data.disk import file_digest, home_folder, writing
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_folder
@@ -32,7 +33,7 @@ from vlmbench.trainers.data.json_stream import RawRecord, count_records, raw_rec
 from vlmbench.trainers.data.progress import ShowPace, TokenisingPace, quiet
 from vlmbench.trainers.data.records import Notes, Placement, Policy
 from vlmbench.trainers.data.token_file import FACTS, ROWS, TokenFile, schema
-from vlmbench.trainers.data.tokenise import BAD, ChunkResult, Rules, cores, selected, tokenise_all
+from vlmbench.trainers.data.tokenise import BAD, ChunkResult, Rules, selected, tokenise_all
 from vlmbench.trainers.data.tokenizer import PieceTokenizer
 
 SCHEMA = 1

@@ -139,14 +139,6 @@ def _read_all(rules: Rules, texts: Chunk) -> tuple[list[_Read], list[tuple[int, 
     return read, bad
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def chunks(records: Iterable[RawRecord]) -> Iterator[tuple[Chunk, int]]:
     """Records in chunks, each with how many bytes of the file have been read by then."""
     chunk: Chunk = []

@@ -20,6 +20,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from vlmbench.cores import cores
 from vlmbench.errors import UserError
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.topology import Topology, slurm_process
@@ -71,8 +72,8 @@ def launch(command: Sequence[str], world: Topology, *, cpu: bool) -> int:
         run_id="vlmbench",
         max_restarts=0,
         monitor_interval=0.2,
-        **_meeting(world),
-        **_answered(LaunchConfig),
+        **_rendezvous_settings(world),
+        **_signal_settings(LaunchConfig),
     )
     try:
         with _signals():
@@ -114,13 +115,13 @@ def _signals() -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def _answered(config: type) -> dict[str, Any]:
+def _signal_settings(config: type) -> dict[str, Any]:
     """Older versions of torch have no such setting, and handle Ctrl-C always."""
     known = any(field.name == "signals_to_handle" for field in dataclasses.fields(config))
     return {"signals_to_handle": ",".join(_TORCHRUNS)} if known else {}
 
 
-def _meeting(world: Topology) -> dict[str, Any]:
+def _rendezvous_settings(world: Topology) -> dict[str, Any]:
     """Where ranks meet: on one machine at any free port, on several at the first one's address."""
     if world.nnodes == 1 and world.port is None:
         return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
@@ -137,7 +138,7 @@ def _port(world: Topology) -> int:
 
 def _threads(world: Topology) -> int:
     """CPU threads of each rank."""
-    return max(1, (os.cpu_count() or 1) // world.nproc)
+    return max(1, cores() // world.nproc)
 
 
 def _code(code: int) -> int:

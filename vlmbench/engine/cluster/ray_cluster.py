@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vlmbench.cores import cores
 from vlmbench.errors import UsageError, UserError
 
 OBJECT_STORE = 256 * 1024 * 1024
@@ -205,13 +206,6 @@ def _visible(devices: Devices) -> Iterator[None]:
             os.environ.pop(name)
             if before is not None:
                 os.environ[name] = before
-
-
-def cores() -> int:
-    """Processor cores this process may use; a cluster's scheduler may have given it fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def share_of(devices: Devices, *, device: str) -> Share:
