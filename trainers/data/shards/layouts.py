@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.data.sources.turns import MODELS, SYSTEM, USERS
 from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
 from vlmbench.templates import IMAGE
@@ -27,7 +28,6 @@ PICTURES = ("image", "images", "picture", "pictures", "img")
 QUESTIONS = ("question", "query", "instruction")
 ANSWERS = ("answer", "response", "caption", "txt", "text")
 ROLE_KEYS, TEXT_KEYS = ("from", "role"), ("value", "content")
-HUMAN, GPT, SYSTEM = ("human", "user"), ("gpt", "assistant", "model", "chatgpt"), ("system",)
 PAIR = ("user", "assistant")
 _TEXT_PARTS, _PICTURE_PARTS = ("text", "input_text"), ("image", "image_url", "input_image")
 _SHOWN = 300
@@ -208,7 +208,7 @@ class _LayoutReader:
         yield speaker, self._content(message[text], text, shows=speaker == "human")
 
     def _speaker(self, named: Any) -> str:
-        known = {"human": self._layout.human or HUMAN, "gpt": self._layout.gpt or GPT}
+        known = {"human": self._layout.human or USERS, "gpt": self._layout.gpt or MODELS}
         known["system"] = self._layout.system or SYSTEM
         for speaker, names in known.items():
             if named in names:

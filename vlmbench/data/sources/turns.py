@@ -10,7 +10,8 @@ from typing import Any
 from vlmbench.data.sources.column import is_list
 from vlmbench.data.sources.options import UnreadableCell
 
-_USERS, _MODELS, _SYSTEM = ("user", "human"), ("assistant", "gpt", "model"), ("system",)
+USERS, MODELS, SYSTEM = ("human", "user"), ("gpt", "assistant", "model", "chatgpt"), ("system",)
+"""Who speaks in published conversations, for benchmarks and for training data alike."""
 TAG = "<image>"
 
 
@@ -32,11 +33,11 @@ def read_turns(value: Any) -> QuestionAndAnswer:
     for turn in _turns(value):
         role = str(turn.get("role", turn.get("from", ""))).lower()
         text = "".join(_parts(turn.get("content", turn.get("value")), pictures))
-        if role in _USERS:
+        if role in USERS:
             said["question"].append(text)
-        elif role in _MODELS:
+        elif role in MODELS:
             said["answer"].append(text)
-        elif role not in _SYSTEM:
+        elif role not in SYSTEM:
             raise UnreadableCell(f"its conversation has a turn of the role `{role[:40]}`")
     if len(said["question"]) != 1 or len(said["answer"]) > 1:
         raise UnreadableCell(f"its conversation has {len(said['question'])} questions, and one is asked")
