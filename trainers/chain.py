@@ -10,23 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import read_object
-from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed, plain
+from vlmbench.trainers.fingerprints import changed_files, changes, contents, listed, recipe_values
 from vlmbench.trainers.recipe.model import Chain, Recipe
 
 WORK_DIRS = Path("work_dirs")
 FINISHED = "finished.json"
-_FREE = ("about", "mended", "saving", "pretrained")
-"""What may change without changing what is learned; the stage before is known by its digest."""
-_FREE_DATA = ("name", "workers", "pin_memory")
-_MEANT = ("device", "precision")
-"""Of the parallelism: the rest only divides the same work."""
 
 
 def placed(chain: Chain, work_dir: Path | None) -> list[tuple[Recipe, Path]]:
@@ -81,7 +76,7 @@ class StageRecord:
         held = self._held()
         if not held:
             return False
-        found = changes(held.get("values") or {}, plain(self.values))
+        found = changes(held.get("values") or {}, self.values)
         changed = [f"the stage {one.text}" if one.key == "before" else one.text for one in found]
         changed += changed_files(held.get("data") or [], self.data)
         if not changed:
@@ -111,14 +106,7 @@ class StageRecord:
 
 def training(recipe: Recipe, folder: Path, before: StageRecord | None = None) -> StageRecord:
     """A stage that trains, after the stage it begins with."""
-    values = asdict(recipe)
-    for key in _FREE if before else _FREE[:-1]:
-        values.pop(key)
-    for key in _FREE_DATA:
-        values["data"].pop(key)
-    values["parallelism"] = {key: values["parallelism"][key] for key in _MEANT}
-    for source in values["data"]["sources"]:
-        source.pop("annotations")
-        source.pop("files")
-    values["before"] = before and before.digest
+    values = recipe_values(recipe) | {"before": before and before.digest}
+    if before is None:
+        values["pretrained"] = recipe.pretrained
     return StageRecord(name=recipe.name, folder=folder, values=values, data=contents(recipe.data.sources))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import file_digest
 from vlmbench.trainers.data.shards.shard_list import files_matching
-from vlmbench.trainers.recipe.model import Source
+from vlmbench.trainers.recipe.model import Recipe, Source
 
 _LISTED = 5
 _PIECE = 1 << 20
@@ -50,9 +50,20 @@ def listed(texts: Sequence[str]) -> str:
     return "; ".join(texts[:_LISTED]) + more
 
 
-def plain(values: Any) -> Any:
-    """As it comes back from a JSON file."""
-    return json.loads(json.dumps(values, default=str))
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The values that decide what is learned: no paths, no division among devices, no saving."""
+    known = asdict(recipe)
+    for key in ("about", "mended", "saving", "pretrained"):
+        known.pop(key)
+    for key in ("name", "workers", "pin_memory"):
+        known["data"].pop(key)
+    for source in known["data"]["sources"]:
+        for key in ("annotations", "files", "images", "origin"):
+            source.pop(key)
+    known["parallelism"] = {key: known["parallelism"][key] for key in ("device", "precision")}
+    # As it comes back from a JSON file.
+    found: dict[str, Any] = json.loads(json.dumps(known))
+    return found
 
 
 def contents(sources: Sequence[Source]) -> list[dict[str, Any]]:

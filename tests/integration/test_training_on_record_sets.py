@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 from small_trainings import settings, write_records
 
 from vlmbench.cli.main import main
+from vlmbench.trainers.chain import FINISHED
 from vlmbench.trainers.training.metrics import read_metrics
 
 SHORT = ("schedule.max_steps=3", "saving.every=1", "model.language.lora.dropout=0.2")
@@ -148,3 +149,18 @@ def test_a_training_on_shards_that_is_killed_goes_on_where_it_stopped(
         load_file(tmp_path / name / "model/adapter/adapter_model.safetensors") for name in ("whole", "killed")
     )
     assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_a_finished_model_of_shards_is_recognised_without_its_stages_record(
+    tiny_model: Callable[[str], Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The record is written last: a process that is killed just before leaves the model alone."""
+    command = words(tiny_model("llava"), data, tars(tmp_path / "tars", data), tmp_path / "run")
+    command += ["--set", "schedule.max_steps=1"]
+    assert main(command) == 0
+    (tmp_path / "run" / FINISHED).unlink()
+    assert main(command) == 0
+    (tmp_path / "run" / FINISHED).unlink()
+    write_tar(tmp_path / "tars/shards-001.tar", webdataset(llava_records(data)[:2]))
+    assert main(command) == 1
+    assert "shards-*.tar has other contents than it had" in capsys.readouterr().err

@@ -43,6 +43,7 @@ def facts(
         "recipe": recipe.name,
         "values": values(recipe),
         "before": given.before,
+        "sources": contents(recipe.data.sources),
         "data": [_set(spec, home) for spec in specs],
         "processes": how.world,
         "precision": how.precision,
@@ -79,9 +80,7 @@ def check_finished(folder: Path, recipe: Recipe) -> None:
         wrong = "a finished model that does not say what it was trained with"
     else:
         found = [one.text for one in changes(held["values"], values(recipe))]
-        sources = recipe.data.sources
-        if all(source.kind == "llava" for source in sources):
-            found += changed_files(held["data"], contents(sources))
+        found += changed_files(held.get("sources", []), contents(recipe.data.sources))
         if not found:
             return
         wrong = f"a finished model of another recipe, or of other values or data: {listed(found)}"

@@ -16,7 +16,7 @@ import re
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from vlmbench.errors import UserError
 from vlmbench.files.atomic import remove_folder, replace_folder, sync_folder
 from vlmbench.files.json_files import read_object
 from vlmbench.trainers.devices import RankSettings
-from vlmbench.trainers.fingerprints import changed_files, changes, listed, plain
+from vlmbench.trainers.fingerprints import changed_files, changes, listed, recipe_values
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.job import CANDIDATES, RUNS
 
@@ -137,20 +137,11 @@ def facts_of(recipe: Recipe, how: RankSettings, step: int, given: RunInputs) -> 
 
 
 def values(recipe: Recipe) -> dict[str, Any]:
-    """The values that decide what is learned: no paths, no division among devices, no saving."""
-    known = asdict(recipe)
-    for key in ("about", "mended", "saving", "pretrained"):
-        known.pop(key)
-    for key in ("name", "workers", "pin_memory"):
-        known["data"].pop(key)
+    """The values that decide what is learned, without the batch: of it only the global one must stay."""
+    known = recipe_values(recipe)
     for key in ("batch", "accumulation"):
         known["schedule"].pop(key)
-    for source in known["data"]["sources"]:
-        for key in ("annotations", "files", "images", "origin"):
-            source.pop(key)
-    known["parallelism"] = {key: known["parallelism"][key] for key in ("device", "precision")}
-    found: dict[str, Any] = plain(known)
-    return found
+    return known
 
 
 def check(folder: Path, recipe: Recipe, how: RankSettings) -> tuple[str, ...]:
