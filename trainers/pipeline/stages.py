@@ -20,6 +20,7 @@ from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.trainers.chain import StageRecord, placed, training
 from vlmbench.trainers.devices import check_deepspeed_file
 from vlmbench.trainers.evaluation import EvaluationTask, candidate, make
+from vlmbench.trainers.evaluation.asking import INTERRUPTED
 from vlmbench.trainers.plan.missing import missing
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
 from vlmbench.trainers.topology import check_addresses
@@ -30,8 +31,6 @@ from vlmbench.trainers.training.launch import adopt, launch, launched, needed
 
 from .evaluation import CheckpointEvaluator
 from .request import LATEST, Harness, TrainingRequest
-
-INTERRUPTED = 130
 
 Placed = tuple[Recipe, Path]
 """A recipe with its work folder."""

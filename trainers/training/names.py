@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from vlmbench.checkpoints.llava import Llava
+from vlmbench.checkpoints.vision import published
 from vlmbench.errors import VlmbenchError
 from vlmbench.model_files.weights import Weights
 
@@ -39,7 +40,7 @@ def stored_name(name: str) -> tuple[Part, str]:
     if part == "language":
         return part, name if name.startswith(HEAD) else "model." + name.removeprefix(LANGUAGE)
     if part == "vision":
-        return part, published_tower(name.removeprefix(TOWER))
+        return part, published(name.removeprefix(TOWER))
     name = name.removeprefix(PROJECTOR)
     layer = next(layer for layer in _LAYERS if name.startswith(layer))
     return part, _LAYERS[layer] + name.removeprefix(layer)
@@ -52,11 +53,6 @@ def stored_parts(llava: Llava) -> dict[Part, Weights]:
         "vision": llava.vision.weights,
         "projector": llava.projector.weights,
     }
-
-
-def published_tower(name: str) -> str:
-    """A tower's parameter as published models have it."""
-    return name if name.startswith("vision_model.") else f"vision_model.{name}"
 
 
 def is_adapter(name: str) -> bool:

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlmbench.data.disk import file_digest, home_folder, writing
 from vlmbench.errors import DataError
@@ -28,11 +28,9 @@ from vlmbench.progress import Progress
 from vlmbench.trainers.data.records import CONVERTED, as_record
 from vlmbench.trainers.data.shards.layouts import Place, conversation, pictures_in, recognise
 from vlmbench.trainers.data.shards.pictures import PictureNames, picture_values
-from vlmbench.trainers.data.shards.readers import ShardSample, read_shard, shard_format
-from vlmbench.trainers.data.shards.shard_list import set_name, shards_of
-
-if TYPE_CHECKING:
-    from vlmbench.trainers.recipe.model import RecordMap, Source
+from vlmbench.trainers.data.shards.readers import ShardSample, is_table, read_shard, shard_format
+from vlmbench.trainers.data.shards.shard_list import ShardList, set_name, shards_of
+from vlmbench.trainers.recipe.model import RecordMap, Source
 
 VERSION = 1
 """Raise it when the same shard would give other records."""
@@ -40,24 +38,20 @@ RECORDS = "records.jsonl"
 _NO_NAME = re.compile(r"[^\w.-]+")
 """What a set's name may have and its file's name has not: `*`, `:`, `/`."""
 _FIX = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
-_TABLES = ("parquet", "arrow")
-"""Formats whose pictures cannot be opened where they are."""
 
 
 def as_llava_file(source: Source, home: Path | None = None) -> Source:
     """The same source as a LLaVA file; its shards are read unless they have been."""
     shards, home = shards_of(source), home or home_folder()
+    layout = first_layout(shards.first, source.map, shards.base)
+    images = _picture_folder(source, shards)
     folders: list[Path] = []
-    layout, images = source.map, shards.base
     # Of a hub's set the download shows how far it is.
     quiet = source.files is None
     with Progress(
         f"reading {visible(set_name(source))}", "shards", total=shards.count, quiet=quiet
     ) as progress:
         for place, shard in enumerate(shards.files):
-            if not place:
-                layout = first_layout(shard, source.map, shards.base)
-                images = _picture_folder(source, shard, shards.base, home)
             reading = _Reading(shard, shards.base, images, layout, home)
             folders.append(reading.folder())
             if not folders[-1].is_dir():
@@ -73,9 +67,9 @@ def as_llava_file(source: Source, home: Path | None = None) -> Source:
         split=None,
         config=None,
         revision=None,
-        map=type(source.map)(),
+        map=RecordMap(),
         annotations=str(_joined(folders, home, name)),
-        images=str(home / "records" if shard_format(shard) in _TABLES else images),
+        images=str(home / "records" if is_table(shards.first) else images),
     )
 
 
@@ -83,15 +77,16 @@ def first_layout(shard: Path, given: RecordMap, base: Path) -> RecordMap:
     """The layout that the first record of a set has."""
     for sample in read_shard(shard):
         if sample.problem is None:
-            table = shard_format(shard) in _TABLES
-            return recognise(sample.columns, given, place_of(sample, shard, base), table=table)
+            place = place_of(sample, shard, base)
+            return recognise(sample.columns, given, place, table=is_table(shard))
     raise DataError("the shard has no record.", file=shard)
 
 
-def _picture_folder(source: Source, shard: Path, base: Path, home: Path) -> Path:
+def _picture_folder(source: Source, shards: ShardList) -> Path:
     """What the records' paths of pictures are relative to."""
-    named = source.images is not None and shard_format(shard) != "tar"
-    return Path(str(source.images)).expanduser().absolute() if named else base
+    if source.images is None or shard_format(shards.first) == "tar":
+        return shards.base
+    return Path(source.images).expanduser().absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ class _Reading:
 
     @property
     def table(self) -> bool:
-        return shard_format(self.shard) in _TABLES
+        return is_table(self.shard)
 
     @property
     def name(self) -> str:

@@ -60,6 +60,11 @@ def shard_format(path: Path) -> str:
     raise DataError(f"training data is read from {known} files, not `{ending}`.", file=path, fix=fix)
 
 
+def is_table(path: Path) -> bool:
+    """Whether it is parquet or Arrow, whose pictures cannot be opened where they are."""
+    return shard_format(path) in ("parquet", "arrow")
+
+
 def read_shard(path: Path) -> Iterator[ShardSample]:
     """Every sample in the order of the shard."""
     shard_format(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,9 @@ class ShardList:
     base: Path
     """The folder that they lie in."""
     count: int
+    first: Path
     files: Iterator[Path]
-    """In order. A hub's shard is downloaded when the iterator comes to it."""
+    """All of them in order. A hub's shard is downloaded when the iterator comes to it."""
 
 
 def is_record_set(source: Source) -> bool:
@@ -54,7 +56,7 @@ def shards_of(source: Source) -> ShardList:
         )
     _refuse_mixed(found)
     base = Path(os.path.commonpath([path.parent for path in found]))
-    return ShardList(base=base, count=len(found), files=iter(found))
+    return ShardList(base=base, count=len(found), first=found[0], files=iter(found))
 
 
 def is_llava_file(path: Path) -> bool:
@@ -101,12 +103,9 @@ def _hub_shards(source: Source) -> ShardList:
     paths = dataset.shards()
     first = next(paths)
     depth = len(PurePosixPath(dataset.files[0].path).parts)
-
-    def all_of_them() -> Iterator[Path]:
-        yield first
-        yield from paths
-
-    return ShardList(base=first.parents[depth - 1], count=len(dataset.files), files=all_of_them())
+    return ShardList(
+        base=first.parents[depth - 1], count=len(dataset.files), first=first, files=chain([first], paths)
+    )
 
 
 def hub_dataset(source: Source) -> HubDataset:
