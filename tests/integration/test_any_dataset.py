@@ -192,7 +192,7 @@ def test_what_has_no_rows_is_no_benchmark(given: object) -> None:
         vlmbench.evaluate("echo", given, progress=False)  # type: ignore[call-overload]
 
 
-def test_a_run_of_a_dataset_finds_its_pictures_and_prompts_again(
+def test_a_run_of_a_users_own_data_finds_its_pictures_and_prompts_again(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from vlmbench.report.page.questions import prompts_of
@@ -201,11 +201,13 @@ def test_a_run_of_a_dataset_finds_its_pictures_and_prompts_again(
     publish(hub, tmp_path / "made")
     write_lines(tmp_path / "mine.jsonl", [{"q": "Which?", "a": "red"}])
     (tmp_path / "map.yml").write_text("question: q\nanswer: a\n")
+    (tmp_path / "own.tsv").write_text("index\tquestion\tA\tB\tanswer\n1\tWhich?\tred\tblue\tA\n")
     commands = {
         "hub": ["hf:stranger/colours/test"],
         "folder": ["made"],
         "split": ["made/test"],
         "file": ["mine.jsonl", "--map", "map.yml"],
+        "tsv": ["own.tsv", "--circular"],
     }
     for name, bench in commands.items():
         command = ["run", "--model", "echo:B", "--out", f"runs/{name}", "--bench", *bench]
@@ -220,7 +222,31 @@ def test_a_run_of_a_dataset_finds_its_pictures_and_prompts_again(
         assert not run.questions.missing, name
         assert prompts_of(run).note is None
         assert all(run.questions.images[d] for s in run.questions.samples for d in s.images)
+        assert main(["export", str(tmp_path / "runs" / name), "--format", "predictions"]) == 0
     kept = open_run(tmp_path / "runs" / "object").questions
     assert [kept.images[d] for s in kept.samples for d in s.images] == [
         png(c) for c in ("red", "blue", "green")
     ]
+
+
+def test_data_gets_and_checks_a_dataset_as_it_does_a_file(
+    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(hub, tmp_path / "made")
+    assert main(["data", "get", "hf:stranger/colours/test"]) == 0
+    assert "hf:stranger/colours/test is here: " in capsys.readouterr().out
+    asked = len(hub.asked)
+    assert main(["data", "check", "hf:stranger/colours/test", "made", "--format", "json"]) == 0
+    assert not [a for a in hub.asked[asked:] if a.path.endswith(".parquet")]
+    for report in json.loads(capsys.readouterr().out):
+        assert (report["rows"], report["state"], report["problems"]) == (3, "dataset", {})
+
+
+@pytest.mark.usefixtures("_apart")
+def test_data_check_lists_the_rows_of_a_mapped_dataset_that_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_parquet(tmp_path / "mine.parquet", {"q": ["Which?", ""], "a": ["red", "blue"]})
+    (tmp_path / "map.yml").write_text("question: q\nanswer: a\n")
+    assert main(["data", "check", "mine.parquet", "--map", "map.yml"]) == 1
+    assert "1 rows cannot be asked" in capsys.readouterr().out

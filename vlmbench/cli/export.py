@@ -62,10 +62,15 @@ def execute(args: argparse.Namespace) -> int:
     if args.format in FORMATS:
         return export_results(args)
     from vlmbench.evaluation import read_samples
+    from vlmbench.report.questions import benchmark_of_run
     from vlmbench.store import read_responses, read_run
 
-    spec = read_run(args.run)["spec"]
-    benchmark = find_benchmark(args, args.bench or spec["benchmark"])
+    about = read_run(args.run)
+    spec = about["spec"]
+    if args.bench:
+        benchmark = find_benchmark(args, args.bench)
+    else:
+        benchmark = benchmark_of_run(args.run, about, args.data_dir, args.plugin)
     table = open_benchmark(benchmark, args)
     samples = read_samples(benchmark, table)
     responses = read_responses(args.run)

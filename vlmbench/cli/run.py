@@ -23,7 +23,14 @@ from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.model_opening import close_models
 from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
-from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, print_rows, stdout
+from vlmbench.cli._shared.console import (
+    INCOMPLETE,
+    complain,
+    complain_of_unscored,
+    print_json,
+    print_rows,
+    stdout,
+)
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
@@ -47,7 +54,6 @@ from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
 
-INCOMPLETE = 4
 SHORTENED = 100
 """Characters of a failure's reason in the table; stderr has all of it."""
 

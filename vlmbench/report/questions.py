@@ -49,7 +49,7 @@ def read_questions(
     benchmark = images = None
     with contextlib.suppress(UserError):
         images = _kept_images(_locked(about))
-        benchmark = _benchmark(folder, about, data_dir, plugins)
+        benchmark = benchmark_of_run(folder, about, data_dir, plugins)
     return Questions(
         samples=samples, benchmark=benchmark, images=images, missing=missing, shown=shown is not None
     )
@@ -90,7 +90,7 @@ def _from_data(
     plugins: Sequence[Path],
 ) -> Questions:
     locked = _locked(about)
-    benchmark = _benchmark(folder, about, data_dir, plugins)
+    benchmark = benchmark_of_run(folder, about, data_dir, plugins)
     for table in _tables(benchmark.card, data_dir):
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
@@ -105,9 +105,10 @@ def _locked(about: Mapping[str, Any]) -> dict[str, Any]:
     return locked
 
 
-def _benchmark(
+def benchmark_of_run(
     folder: Path, about: Mapping[str, Any], data_dir: Path | None, plugins: Sequence[Path]
 ) -> Benchmark:
+    """The benchmark that a run answered; a user's own TSV or dataset is found by the run's command line."""
     from vlmbench.registry import CIRCULAR, Registry, circular
 
     registry, name, locked = Registry(plugins), str(about["spec"].get("benchmark")), _locked(about)

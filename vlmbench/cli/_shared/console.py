@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+INCOMPLETE = 4
+"""The exit code where rows have no answer, or an error, or files are missing."""
+
+
 def complain(text: str) -> None:
     """One paragraph on stderr, its head red on a terminal that takes colours."""
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vlmbench.api.benchmark_data import open_file
-from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks
-from vlmbench.cli._shared.console import print_json, print_line
+from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks, open_benchmark
+from vlmbench.cli._shared.console import INCOMPLETE, print_json, print_line
 from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
+    add_map_argument,
     add_plugin_argument,
     positive,
 )
 from vlmbench.cli.data import tokens, training
-from vlmbench.domain import Benchmark
+from vlmbench.domain import Benchmark, DataFile
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.progress import Progress
 
-INCOMPLETE = 4
+if TYPE_CHECKING:
+    from vlmbench.data.table import Table
+
 ACTIONS = ("get", "check", "tokens", "repeat")
 SHOWN = 20
 """Rows that cannot be asked, of each benchmark; `--format json` lists all."""
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="+", metavar="NAME", help="benchmarks (`vlmbench list`), recipes, or files"
     )
     add_plugin_argument(parser)
+    add_map_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
     training.add_arguments(parser)
@@ -90,12 +92,16 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
 
 
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
-    """Download unless the right file is here already."""
+    """Download unless the right file is here already; a dataset is opened, which does the same."""
     from vlmbench.data.disk import home_folder
     from vlmbench.data.download import download
     from vlmbench.data.locate import checksum_state, find_file
+    from vlmbench.data.opening import is_read_as_dataset
 
     file = benchmark.card.file
+    if is_read_as_dataset(file, args.data_dir):
+        print_line(f"{file.name} is here: {open_benchmark(benchmark, args).path}")
+        return 0
     here = find_file(file, args.data_dir)
     if here is not None and (file.bundled or checksum_state(file, here) in ("current", "unknown")):
         print_line(f"{file.name} is here: {here}")
@@ -112,22 +118,29 @@ def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
 
 def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     """Verify the checksum, read every row, and list the rows that cannot be asked."""
-    from vlmbench.data.locate import checksum_state, require_file
-
-    file = benchmark.card.file
-    path = require_file(file, args.data_dir, accept_changed=args.accept_local_data)
-    samples = list(benchmark.samples(open_file(benchmark.card, path).rows()))
+    table = open_benchmark(benchmark, args)
+    samples = list(benchmark.samples(table.rows()))
     problems = {sample.id: sample.problem for sample in samples if sample.problem}
-    groups = len(Counter(sample.group for sample in samples))
-    state = "bundled" if file.bundled else f"checksum {checksum_state(file, path)}"
+    groups = len({sample.group for sample in samples})
+    state = _state(benchmark.card.file, table, args.data_dir)
     if args.format != "json":
-        print_line(f"{path}: {len(samples)} rows, {groups} groups, {state}")
+        print_line(f"{table.path}: {len(samples)} rows, {groups} groups, {state}")
         for row, problem in list(problems.items())[:SHOWN]:
             print_line(f"row {row}: {problem}")
         if problems:
             print_line(f"{len(problems)} rows cannot be asked")
-    report = {"file": str(path), "rows": len(samples), "groups": groups, "state": state}
+    report = {"file": str(table.path), "rows": len(samples), "groups": groups, "state": state}
     return report | {"problems": problems}
+
+
+def _state(file: DataFile, table: Table, data_dir: Path | None) -> str:
+    """What vouches for the file: vlmbench itself, a published checksum, or nothing."""
+    from vlmbench.data.locate import checksum_state
+    from vlmbench.data.opening import is_read_as_dataset
+
+    if file.bundled:
+        return "bundled"
+    return "dataset" if is_read_as_dataset(file, data_dir) else f"checksum {checksum_state(file, table.path)}"
 
 
 def repeat(names: list[str], args: argparse.Namespace) -> int:
