@@ -69,3 +69,11 @@ def test_what_is_out_of_the_ordinary_is_said(capsys: pytest.CaptureFixture[str])
 def test_an_unknown_row_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "Shapes_DEV_EN", "--sample", "1000000000"]) == 2
     assert "no row in Shapes_DEV_EN" in capsys.readouterr().err
+
+
+def test_a_file_without_rows_shows_its_card_and_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.tsv").write_text("index\tquestion\tanswer\n")
+    assert main(["show", str(tmp_path / "mine.tsv"), "--format", "json"]) == 0
+    assert "mine.tsv: it has no rows." in json.loads(capsys.readouterr().out)["missing"]

@@ -80,6 +80,8 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     """A sample and its prompt, from the benchmark's own file."""
     table = open_benchmark(benchmark, args)
     samples = {s.id: s for s in benchmark.samples(table.rows())}
+    if not samples:
+        raise DataError("it has no rows.", file=table.path)
     if args.sample is not None and args.sample not in samples:
         raise UnknownName(f"row in {benchmark.card.name}", args.sample, list(samples)[:50])
     sample = samples[args.sample] if args.sample else next(iter(samples.values()))
@@ -143,7 +145,8 @@ def _print(document: dict[str, Any]) -> None:
     card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
     console.print(card)
     if "missing" in document:
-        console.print(Text(f"\none record: {document['card']['record']}\n\n{document['missing']}"))
+        record = document["card"]["record"]
+        console.print(Text(f"\n{f'one record: {record}' if record else ''}\n\n{document['missing']}"))
         return
     if "columns" in document:
         console.print(Text(f"\n{in_words(document['columns'])}\n"))
