@@ -191,8 +191,9 @@ def test_a_frame_is_scored_as_the_same_rows_of_a_file() -> None:
     theirs = vlmbench.score("answers.csv", bench=BENCH)
     pd.testing.assert_frame_equal(ours.metrics(), theirs.metrics())
     assert (ours.model, theirs.model, ours.folder) == ("mine", "answers", None)
-    indexed = vlmbench.score(frame.set_index("index"), BENCH)
-    pd.testing.assert_frame_equal(indexed.metrics(), theirs.metrics())
+    for drop in (True, False):
+        indexed = vlmbench.score(frame.set_index("index", drop=drop), BENCH)
+        pd.testing.assert_frame_equal(indexed.metrics(), theirs.metrics())
 
 
 def test_a_number_and_a_missing_value_are_cells_as_in_a_file() -> None:

@@ -34,7 +34,7 @@ def answers_of_frame(frame: pd.DataFrame) -> Answers:
         raise PredictionsError(
             f"predictions are {kind_of(frame)}.", fix="Give a DataFrame, or the path of a file or folder."
         )
-    if frame.index.name in INDEX_COLUMNS:
+    if frame.index.name in INDEX_COLUMNS and frame.index.name not in frame.columns:
         frame = frame.reset_index()
     table = _table_of(frame)
     try:
@@ -62,7 +62,7 @@ def _cell(value: Any) -> Cell:
     """A value as the cell of a file: a number is its digits, a missing value is None."""
     if isinstance(value, str) or value is None:
         return value
-    if isinstance(value, (list, tuple, dict, set)) or hasattr(value, "__len__"):
+    if hasattr(value, "__len__"):
         return Nested(kind_of(value))
     if isinstance(value, bool):
         return cell_of(value)
