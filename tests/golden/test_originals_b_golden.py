@@ -50,7 +50,7 @@ def judged(case: dict[str, Any]) -> dict[str, Any]:
 def judgment(said: Any, runs: int) -> Judgment:
     """An extract, or the grades of several runs."""
     if isinstance(said, str):
-        return Judgment(said=said)
+        return Judgment(words=said)
     return Judgment(authors=" ".join(map(str, said["score"][:runs])))
 
 

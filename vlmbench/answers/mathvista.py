@@ -84,9 +84,9 @@ def _strict(text: str, task: Task, *, by_judge: bool) -> Read:
         return _number(text, task, by_judge=by_judge)
     if task.kind == LIST:
         return _list(text, task)
-    said = bare(claim_of(text))
-    right = bool(said) and said == bare(task.answer)
-    return Read(said or None, right) if by_judge or right else NOTHING
+    claim = bare(claim_of(text))
+    right = bool(claim) and claim == bare(task.answer)
+    return Read(claim or None, right) if by_judge or right else NOTHING
 
 
 def _number(text: str, task: Task, *, by_judge: bool) -> Read:
@@ -104,8 +104,8 @@ def _number(text: str, task: Task, *, by_judge: bool) -> Read:
 def _list(text: str, task: Task) -> Read:
     """Lists of numbers with brackets around them."""
     start, end = text.rfind("["), text.rfind("]")
-    said = numbers_in(text[start : end + 1]) if 0 <= start < end else []
-    return Read(str(said), said == numbers_in(task.answer)) if said else NOTHING
+    found = numbers_in(text[start : end + 1]) if 0 <= start < end else []
+    return Read(str(found), found == numbers_in(task.answer)) if found else NOTHING
 
 
 def _decimals(precision: str | None, answer: str) -> int:

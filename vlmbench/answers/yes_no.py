@@ -20,6 +20,7 @@ from vlmbench.answers.wording import plain
 from vlmbench.domain import Response, RuleSet, Sample, Score
 
 YES, NO = "Yes", "No"
+OPPOSITE = {YES: NO, NO: YES}
 
 _LETTERS = r"[^\W_\u2e80-\uffff]+"
 _WORD = re.compile(rf"{_LETTERS}(?:['-]{_LETTERS})*")

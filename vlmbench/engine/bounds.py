@@ -9,11 +9,10 @@ from vlmbench.answers.circular import unscored_groups
 from vlmbench.answers.original import figures_under
 from vlmbench.answers.scores import NO_RULE, score_of
 from vlmbench.answers.toolkits import samples_as_read
-from vlmbench.answers.yes_no import NO, YES
+from vlmbench.answers.yes_no import OPPOSITE, YES
 from vlmbench.domain import Benchmark, Metric, RuleSet, Sample, Score
 
 NOT_ANSWERED = "not answered"
-_OPPOSITE = {YES: NO, NO: YES}
 
 
 def unscored_of(
@@ -94,7 +93,7 @@ def _wrong(sample: Sample, score: Score) -> Score:
     if score.value is not None:
         return replace(score, value=0.0)
     reference = next(iter(sample.references), "").strip().capitalize()
-    return replace(score, value=0.0, extracted=_OPPOSITE.get(reference, ""))
+    return replace(score, value=0.0, extracted=OPPOSITE.get(reference, ""))
 
 
 def _right(sample: Sample, score: Score) -> Score:

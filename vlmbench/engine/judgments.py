@@ -12,24 +12,23 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.judge import NONE_MEANT
 from vlmbench.answers.original import original_of
-from vlmbench.answers.yes_no import NO, YES
+from vlmbench.answers.yes_no import OPPOSITE
 from vlmbench.domain import RULE_SETS, Benchmark, Response, RuleSet, Sample, Score, StoredJudging
 from vlmbench.engine.judging import can_be_judged
 
 FROM_FILE = "a stored judgment"
-_OPPOSITE = {YES: NO, NO: YES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgment:
     """What a file holds about one answer."""
 
-    said: str | None = None
+    words: str | None = None
     """The judge's words, an extract or a grade: read as a reply of a live judge would be."""
     right: bool | None = None
     """Its verdict, where the file has one."""
     authors: str | None = None
-    """What the authors' own evaluator reads; None: `said`."""
+    """What the authors' own evaluator reads; None: `words`."""
     by_toolkit: bool = False
     """The verdict is the toolkit's, not a judge's: by rules, a draw, or 0 for a missing reply. Its rule
     sets count that, `strict` does not."""
@@ -85,10 +84,10 @@ class Judgments:
 
 def _as_authors(benchmark: Benchmark, sample: Sample, score: Score, judgment: Judgment) -> Score:
     read = getattr(original_of(benchmark), "score_judged", None)
-    said = judgment.said if judgment.authors is None else judgment.authors
-    if read is None or said is None:
+    words = judgment.words if judgment.authors is None else judgment.authors
+    if read is None or words is None:
         return score
-    judged: Score = read(sample, said)
+    judged: Score = read(sample, words)
     return replace(judged, judged=True, reason=judged.reason or FROM_FILE)
 
 
@@ -100,11 +99,11 @@ def _ways(
     Toolkits keep the verdict; `strict` reads the judge's words again, and takes a verdict without words.
     """
     strict = rules == "strict"
-    said = "" if strict and judgment.by_toolkit else judgment.said
+    words = "" if strict and judgment.by_toolkit else judgment.words
     if judgment.right is not None and not strict:
         yield _verdict(sample, rules, judgment.right)
-    if said is not None and can_be_judged(benchmark):
-        reply = Response(id=sample.id, text=said, finish="stop")
+    if words is not None and can_be_judged(benchmark):
+        reply = Response(id=sample.id, text=words, finish="stop")
         score = benchmark.score_judged(sample, response, reply, rules)
         yield score if score.extracted is None else replace(score, reason=FROM_FILE)
     elif judgment.right is not None and strict and not judgment.by_toolkit:
@@ -114,7 +113,7 @@ def _ways(
 def _verdict(sample: Sample, rules: RuleSet, right: bool) -> Score:
     """A row that is known to be right or wrong; its extracted answer follows from that as far as it can."""
     reference = sample.references[0]
-    wrong = _OPPOSITE.get(reference.strip().capitalize(), NONE_MEANT)
+    wrong = OPPOSITE.get(reference.strip().capitalize(), NONE_MEANT)
     return Score(
         id=sample.id,
         group=sample.group,

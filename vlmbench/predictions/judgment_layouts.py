@@ -84,12 +84,12 @@ def _grades(record: Record) -> Judgment | None:
     if not isinstance(values, list) or not values:
         raise BadJudgment("a list with one number from 0 to 1 a run")
     grades = [grade_in(value) for value in values]
-    return Judgment(said=repr(sum(grades) / len(grades)), authors=" ".join(map(repr, grades)))
+    return Judgment(words=repr(sum(grades) / len(grades)), authors=" ".join(map(repr, grades)))
 
 
 def _extraction(record: Record) -> Judgment | None:
-    said = text_in(record, "extraction")
-    return None if said is None else Judgment(said=said)
+    words = text_in(record, "extraction")
+    return None if words is None else Judgment(words=words)
 
 
 def _check(record: Record) -> Judgment | None:
@@ -104,13 +104,13 @@ def _check(record: Record) -> Judgment | None:
 
 def _extract_of_vlmevalkit(record: Record) -> Judgment | None:
     by_toolkit = _NO_REPLY in (text_in(record, "log") or "")
-    return Judgment(said=text_in(record, "res") or "", by_toolkit=by_toolkit)
+    return Judgment(words=text_in(record, "res") or "", by_toolkit=by_toolkit)
 
 
 def _grade_of_vlmevalkit(record: Record) -> Judgment | None:
-    if not (said := text_in(record, "score")):
+    if not (words := text_in(record, "score")):
         return None
-    return Judgment(said=repr(grade_in(said)), by_toolkit=_NO_REPLY in (text_in(record, "log") or ""))
+    return Judgment(words=repr(grade_in(words)), by_toolkit=_NO_REPLY in (text_in(record, "log") or ""))
 
 
 def _points(record: Record) -> Judgment | None:
@@ -118,17 +118,17 @@ def _points(record: Record) -> Judgment | None:
     for points in both:
         if points is None or re.fullmatch(r"-?\d{1,2}(\.\d+)?", points) is None or float(points) > 10:
             raise BadJudgment("points from 1 to 10, or -1 where the review had none")
-    return Judgment(said=" ".join(map(str, both)))
+    return Judgment(words=" ".join(map(str, both)))
 
 
 def _word(record: Record) -> Judgment | None:
-    said = text_in(record, "extracted")
-    if said not in (None, "", "Yes", "No", "Unknown"):
+    words = text_in(record, "extracted")
+    if words not in (None, "", "Yes", "No", "Unknown"):
         raise BadJudgment("Yes, No or Unknown")
-    if said not in ("Yes", "No"):
+    if words not in ("Yes", "No"):
         return None
-    by_rule = yes_or_no(text_in(record, "prediction") or "", "vlmevalkit") == said
-    return Judgment(said=said, by_toolkit=by_rule)
+    by_rule = yes_or_no(text_in(record, "prediction") or "", "vlmevalkit") == words
+    return Judgment(words=words, by_toolkit=by_rule)
 
 
 def _hit(record: Record) -> Judgment | None:
@@ -139,7 +139,7 @@ def _hit(record: Record) -> Judgment | None:
     log = (text_in(record, "log") or "").removeprefix("Match Log: ").removesuffix(". ").removesuffix(".")
     by_rule = "prediction" in record and log == (text_in(record, "prediction") or "").removesuffix(".")
     no_judge = by_rule or any(mark in log for mark in _DRAWN)
-    return Judgment(said=log or None, right=hit in _TRUE, by_toolkit=no_judge)
+    return Judgment(words=log or None, right=hit in _TRUE, by_toolkit=no_judge)
 
 
 def rotations(judgment: Judgment, rows: int) -> list[Judgment | None]:
@@ -148,7 +148,7 @@ def rotations(judgment: Judgment, rows: int) -> list[Judgment | None]:
     A right question is right in all of them. A wrong one was read up to the first wrong rotation, which
     the log names; where the log names none, rules had decided. The log also names those that a judge read.
     """
-    log = judgment.said or ""
+    log = judgment.words or ""
     failed = _FAILED.findall(log)
     place = rows if judgment.right else int(failed[-1]) if failed else 0
     judged = set(map(int, _JUDGED.findall(log)))

@@ -44,7 +44,7 @@ def read_judgments(
     """
     records = _records(path)
     layout = _layout(path, records, card)
-    stored = [JudgedRecord(row, record, said) for row, record, said in _judged(path, layout, records)]
+    stored = list(_judged(path, layout, records))
     if not stored:
         raise PredictionsError("none of its records holds a judgment.", file=path, key=layout.columns[0])
     by_id = _by_id(path, layout, stored, samples, card, cards)
@@ -110,7 +110,7 @@ def _layout(path: Path, records: Sequence[tuple[int | str, Record]], card: Card)
 
 def _judged(
     path: Path, layout: Layout, records: Sequence[tuple[int | str, Record]]
-) -> Iterator[tuple[int | str, Record, Judgment]]:
+) -> Iterator[JudgedRecord]:
     for row, record in records:
         try:
             judgment = layout.read(record) if set(layout.columns) & set(record) else None
@@ -122,7 +122,7 @@ def _judged(
             fix = "Was the file written for this benchmark, and is it whole?"
             raise PredictionsError(what, file=path, row=row, key=column, fix=fix) from None
         if judgment is not None:
-            yield row, record, judgment
+            yield JudgedRecord(row, record, judgment)
 
 
 def _by_id(
@@ -171,17 +171,17 @@ def _refuse_other_answers(
 ) -> None:
     """The judgments must be on these answers, where the file repeats what it judged."""
     pairs = {
-        i: (said, texts[i])
+        i: (theirs, texts[i])
         for i, one in by_id.items()
-        if i in texts and isinstance(said := one.record.get(layout.answer), str)
+        if i in texts and isinstance(theirs := one.record.get(layout.answer), str)
     }
-    other = [i for i, (said, own) in pairs.items() if _words(said) != _words(own)]
+    other = [i for i, (theirs, own) in pairs.items() if _words(theirs) != _words(own)]
     if len(other) <= MOST_OTHER * len(pairs):
         return
-    said, own = (visible(text, 60) for text in pairs[other[0]])
+    theirs, own = (visible(text, 60) for text in pairs[other[0]])
     raise PredictionsError(
         f"it judges other answers: {len(other)} of {len(pairs)} in its column `{layout.answer}` are not "
-        f"those of `--predictions`: for {visible(other[0], 60)} it has “{said}”, they have “{own}”. "
+        f"those of `--predictions`: for {visible(other[0], 60)} it has “{theirs}”, they have “{own}”. "
         "Nothing was scored.",
         file=path,
         fix="Name the predictions that were judged.",
@@ -220,7 +220,7 @@ def _rotated(by_id: Mapping[str, JudgedRecord], samples: Sequence[Sample]) -> di
     for sample_id, one in by_id.items():
         members = groups[group_of[sample_id]]
         spread = rotations(one.judgment, len(members))
-        rows |= {row: said for row, said in zip(members, spread, strict=True) if said is not None}
+        rows |= {row: judgment for row, judgment in zip(members, spread, strict=True) if judgment is not None}
     return rows
 
 

@@ -175,7 +175,7 @@ def _texts(
 def _refuse_questions(case: match_errors.Case, texts: Mapping[str, str]) -> None:
     """A file of questions has ids and texts too."""
     asked = {plain(sample.question) for sample in case.samples}
-    count = sum(len(said := plain(text)) > 1 and said in asked for text in texts.values())
+    count = sum(len(answer := plain(text)) > 1 and answer in asked for text in texts.values())
     if count * 2 > len(texts):
         raise match_errors.questions(case, count)
 

@@ -209,13 +209,13 @@ def test_a_live_judge_is_only_asked_what_the_file_lacks(tmp_path: Path) -> None:
 
 
 def test_a_right_question_is_right_in_every_rotation_and_a_wrong_one_up_to_the_place_named() -> None:
-    right = rotations(Judgment(said="Rolling 0 Matched.\nRolling 1: Answer is B, …\n", right=True), 3)
+    right = rotations(Judgment(words="Rolling 0 Matched.\nRolling 1: Answer is B, …\n", right=True), 3)
     assert [(j.right, j.by_toolkit) for j in right if j] == [(True, True), (True, False), (True, True)]
     log = "Rolling 0: Answer is A, …\nFailed in Rolling 1: Answer is B; Prediction is x; Match Log is A.\n"
-    wrong = rotations(Judgment(said=log, right=False), 4)
+    wrong = rotations(Judgment(words=log, right=False), 4)
     assert [j and j.right for j in wrong] == [True, False, None, None]
-    assert rotations(Judgment(said="Failed in Prefetching Rolling 2: …", right=False), 4) == [None] * 4
-    assert rotations(Judgment(said="Failed in Rolling 9: Answer is A", right=False), 2) == [None] * 2
+    assert rotations(Judgment(words="Failed in Prefetching Rolling 2: …", right=False), 4) == [None] * 4
+    assert rotations(Judgment(words="Failed in Rolling 9: Answer is A", right=False), 2) == [None] * 2
 
 
 @pytest.mark.parametrize(
