@@ -3,8 +3,7 @@
 Units are questions in all their rotations, or rows. Headlines that are not means (F1, MME's points,
 HallusionBench's mean of three) are tested by the delta method: their benchmark gives how much each draw, a
 picture with its questions, moves them. A draw's share is the headline plus the number of draws times its
-move.
-The shares' mean is the headline; a paired test of two runs' shares is one of their headlines.
+move. The shares' mean is the headline; a paired test of two runs' shares is one of their headlines.
 """
 
 from __future__ import annotations

@@ -51,7 +51,6 @@ def add_answers_argument(parser: argparse.ArgumentParser) -> None:
         "--answers",
         type=Path,
         metavar="FILE",
-        help="for a benchmark whose file has no answers: take them from this TSV (another version of "
-        "it, joined "
-        "by picture and question) or JSON (by id)",
+        help="for a benchmark whose file has no answers: take them from this TSV (another version of it, "
+        "joined by picture and question) or JSON (by id)",
     )

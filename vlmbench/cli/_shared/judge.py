@@ -75,8 +75,7 @@ def complain_of_judging(run: Run) -> None:
         )
     elif judging is not None and not judging.finished:
         complain(
-            f"incomplete: the judge {judging.model} has not read every answer: {judging.failed} "
-            "requests failed, "
-            f"{judging.not_asked} were beyond --judge-limit. Replies are kept; the same command asks "
+            f"incomplete: the judge {judging.model} has not read every answer: {judging.failed} requests "
+            f"failed, {judging.not_asked} were beyond --judge-limit. Replies are kept; the same command asks "
             "the rest."
         )

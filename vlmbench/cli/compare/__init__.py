@@ -73,9 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=Path,
         metavar="FILE",
-        help="also write the page of `vlmbench report`, with pictures and both answers to every "
-        "question; for "
-        "several pages, their folder",
+        help="also write the page of `vlmbench report`, with pictures and both answers to every question; "
+        "for several pages, their folder",
     )
     parser.add_argument(
         "--flips",

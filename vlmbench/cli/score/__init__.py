@@ -22,7 +22,7 @@ from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.runs import AnswerProgress
 from vlmbench.api.score import ScoreRequest, name_of, score_predictions
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
-from vlmbench.cli._shared.console import complain, complain_of_unscored, print_json, stdout
+from vlmbench.cli._shared.console import INCOMPLETE, complain, complain_of_unscored, print_json, stdout
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
@@ -69,9 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published",
         metavar="67.7",
-        help="a figure from a paper: name the rule sets that round to it, and the rows that decide "
-        "between the "
-        "nearest two",
+        help="a figure from a paper: name the rule sets that round to it, and the rows that decide between "
+        "the nearest two",
     )
     add_circular_argument(parser)
     add_plugin_argument(parser)
@@ -154,7 +153,7 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     complain_of_judging(run)
     if document["withheld"] and (where := where_answers_are(run.card)):
         complain(f"nothing is scored: {where}.")
-    return 0 if run.complete else 4
+    return 0 if run.complete else INCOMPLETE
 
 
 def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:

@@ -13,7 +13,6 @@ environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT; under Slurm, its var
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -153,7 +152,7 @@ def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> i
 def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path]) -> None:
     if args.format == "json":
         folders = {stage: str(folder) for stage, folder in models.items()}
-        print(json.dumps({"name": name, "models": folders}, indent=2))
+        print_json({"name": name, "models": folders})
         return
     last = list(models.values())[-1]
     print(last)

@@ -48,12 +48,10 @@ class WorkerPool:
         self._waiting_reported: set[int] = set()
         self._began, self._no_room_reported = time.monotonic(), False
         self._everywhere = devices.count is None
-        if not self._everywhere:
-            share = share_of(devices, device=device)
-            for _ in range(devices.count or 1):
-                self._add(WorkerSlot(len(self.slots), share))
-        else:
-            share_of(devices, device=device)
+        share = share_of(devices, device=device)  # refuses what no machine has room for
+        for _ in range(devices.count or 0):
+            self._add(WorkerSlot(len(self.slots), share))
+        if self._everywhere:
             self._look_around()
 
     @property
@@ -71,9 +69,10 @@ class WorkerPool:
             "done": 0,
             "errors": 0,
             "in_hand": 0,
+            "quiet_seconds": round(time.monotonic() - self._began, 1),
+            "replaced": 0,
+            "reason": None,
         }
-        quiet = round(time.monotonic() - self._began, 1)
-        unplaced |= {"errors": 0, "in_hand": 0, "quiet_seconds": quiet, "replaced": 0, "reason": None}
         return [slot.state() for slot in self.slots] or [unplaced]
 
     def events(self, timeout: float) -> Iterator[Event]:

@@ -74,7 +74,6 @@ def every_eval_ever(
         "model_info": _model(run, model),
         "evaluation_results": results,
     }
-    files = {folder / f"{uuid}.json": document}
     if rows:
         document["detailed_evaluation_results"] = {
             "format": "jsonl",
@@ -83,7 +82,7 @@ def every_eval_ever(
             "checksum": hashlib.sha256(lines.encode()).hexdigest(),
             "total_rows": len(rows),
         }
-    written = {path: json.dumps(text, ensure_ascii=False, indent=2) + "\n" for path, text in files.items()}
+    written = {folder / f"{uuid}.json": json.dumps(document, ensure_ascii=False, indent=2) + "\n"}
     return written | ({folder / f"{uuid}_samples.jsonl": lines} if rows else {})
 
 
