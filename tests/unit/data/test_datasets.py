@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -167,6 +168,14 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, write: str) -> None:
             file.write_table(data.data.table)
     cells = [dict(row.cells) for row in rows_of(folder)]
     assert [c["question"] + c["answer"] + c["category"] for c in cells] == ["a?xs", "b?yt"]
+
+
+def test_a_cell_of_a_csv_may_hold_a_large_picture(tmp_path: Path) -> None:
+    picture = png("red") + bytes(200_000)
+    cell = base64.b64encode(picture).decode()
+    (tmp_path / "mine.csv").write_text(f"question,answer,image\n?,x,{cell}\n")
+    (row,) = rows_of(tmp_path / "mine.csv")
+    assert row.images == (hashlib.sha256(picture).hexdigest(),)
 
 
 def test_a_folder_of_several_splits_is_asked_for_one(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.data.sources.column import Column, columns_of_schema, columns_of_values
-from vlmbench.data.tsv import read_rows
+from vlmbench.data.tsv import MAX_ROW, read_rows
 from vlmbench.errors import DataError
-from vlmbench.files.json_files import kind_of
+from vlmbench.files.json_files import kind_of, read_json
 
 BATCH_ROWS = 64
 """Of rows read at a time: pictures of a megabyte make it 64 MB."""
@@ -209,8 +209,6 @@ def _object(file: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _json_list(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    from vlmbench.files.json_files import read_json
-
     found = read_json(file)
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise DataError("must be a list of objects, or JSON Lines under the suffix .jsonl.", file=file)
@@ -218,6 +216,8 @@ def _json_list(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _separated(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    # A picture in base64 is longer than the 128 kB that csv allows, for the whole process, until this is set.
+    csv.field_size_limit(max(MAX_ROW, csv.field_size_limit()))
     with file.open(encoding="utf-8-sig", newline="") as opened:
         for row in (reader := csv.DictReader(opened)):
             values = {name: text for name, text in row.items() if name is not None}
