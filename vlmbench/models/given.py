@@ -54,6 +54,7 @@ def _pair(given: Any) -> tuple[Any, Any] | None:
             types = ", ".join(type(part).__name__ for part in given)
             raise ModelError(f"({types}) is not a pair of model and processor.", fix=ACCEPTED)
         return given[0], given[1]
-    if hasattr(given, "model") and hasattr(given, "processor") and not hasattr(given, "named_parameters"):
+    # Not by its attributes: a user's own object, to be called, may have a model and a processor too.
+    if any(kind.__module__.startswith("transformers.pipelines.") for kind in type(given).__mro__):
         return given.model, given.processor
     return None

@@ -95,6 +95,14 @@ def test_a_function_is_known_by_its_qualified_name_or_by_the_name_given() -> Non
     assert (named.name, named.facts["name"]) == ("ours", "ours")
 
 
+def test_an_object_that_can_be_called_is_called_though_it_has_a_model_and_a_processor() -> None:
+    class Wrapper(Answerer):
+        model = processor = "the user's own business"
+
+    (answer,) = model_of(Wrapper()).generate([question("1", "?")], {})
+    assert answer.text == "A"
+
+
 def test_a_function_that_takes_one_argument_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(
         ModelError, match=r"cannot be called with two arguments .* \(messages, images\) -> str"
