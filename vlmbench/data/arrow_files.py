@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,7 @@ class ArrowWriter:
 
         if not self._columns[0]:
             return
-        arrays = [pa.array(c, type=f.type) for c, f in zip(self._columns, self._schema, strict=True)]
+        arrays = [_array(c, f.type) for c, f in zip(self._columns, self._schema, strict=True)]
         self.batches.append(len(self._columns[0]))
         for column in self._columns:
             column.clear()
@@ -65,6 +66,16 @@ class ArrowWriter:
                 self._file.close()
         finally:
             self._sink.close()
+
+
+def _array(values: Sequence[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    if kind != pa.large_binary():
+        return pa.array(values, type=kind)
+    # Joined at once: `pa.array` copies all bytes again each time its buffer grows.
+    ends = pa.array(accumulate(map(len, values), initial=0), type=pa.int64()).buffers()[1]
+    return pa.LargeBinaryArray.from_buffers(kind, len(values), [None, ends, pa.py_buffer(b"".join(values))])
 
 
 class CachedImages(Mapping[str, bytes]):

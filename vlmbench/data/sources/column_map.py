@@ -8,7 +8,7 @@ images: [image_1, image_2]      columns of pictures, in the order shown
 turns: messages                 question and answer from a conversation, instead of the above
 index: question_id              names the row; without it rows are numbered
 category: "{subject}"           likewise l2-category, split and hint
-    missing: nan                    a text, or several, that stands for an empty cell
+missing: nan                    a text, or several, that stands for an empty cell
 """
 
 from __future__ import annotations
@@ -64,18 +64,21 @@ class ColumnMap:
     """`category`, `l2-category`, `split` and `hint`."""
 
     @property
+    def templates(self) -> tuple[CellTemplate, ...]:
+        """Of the question and of the other texts."""
+        return (*([self.question] if self.question else []), *self.texts.values())
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column it names."""
-        templates = (*([self.question] if self.question else []), *self.texts.values())
-        named = [name for template in templates for name in template.columns]
+        named = [name for template in self.templates for name in template.columns]
         found = (*named, *self.options, self.answer, *self.images, self.turns, self.index)
         return tuple(dict.fromkeys(name for name in found if name))
 
     @property
     def used_up(self) -> frozenset[str]:
         """Columns that are nothing but what they are mapped to, under another name."""
-        templates = (*([self.question] if self.question else []), *self.texts.values())
-        whole = {t.columns[0] for t in templates if len(t.columns) == 1 and t.text == f"{{{t.columns[0]}}}"}
+        whole = {name for t in self.templates for name in t.columns if t.text == f"{{{name}}}"}
         return frozenset({*whole, *self.options, *self.images, self.answer, self.index, self.turns})
 
     def given(self, values: Mapping[str, Any]) -> Mapping[str, Any]:

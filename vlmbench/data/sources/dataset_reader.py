@@ -82,7 +82,7 @@ class DatasetReader:
 
     def rows(self) -> Iterator[ReadRow]:
         """Every row, in order."""
-        for record in self.records.rows():
+        for record in self.records.rows({*self._plain, *self.columns.columns}):
             yield self._row(record)
 
     def _row(self, record: DatasetRow) -> ReadRow:
@@ -114,8 +114,11 @@ class DatasetReader:
 
     @cached_property
     def _plain(self) -> Sequence[str]:
-        named = (name for name in self.columns.columns if self._by_name[name].kind in _PLAIN)
-        return tuple(dict.fromkeys((*self._kept, *named)))
+        """Columns of which the text is needed; a list of options or of turns is read as it is."""
+        in_templates = [name for template in self.columns.templates for name in template.columns]
+        options = self.columns.options if len(self.columns.options) > 1 else ()
+        named = (*self._kept, *in_templates, *options, self.columns.index)
+        return tuple(n for n in dict.fromkeys(named) if n and self._by_name[n].kind in _PLAIN)
 
     def _cell(self, name: str, value: Any) -> str:
         """A value as text; of a class, its name."""

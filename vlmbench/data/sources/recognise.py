@@ -19,18 +19,19 @@ from vlmbench.plain_text import visible
 QUESTION = ("question", "query", "prompt", "problem", "instruction", "text", "questions")
 OPTIONS = ("options", "choices", "option", "choice", "candidates", "multiple_choice_options")
 ANSWER = (
-    *(
-        "answer",
-        "answers",
-        "label",
-        "gt",
-        "gt_answer",
-        "ground_truth",
-        "correct_answer",
-        "target",
-        "solution",
-    ),
-    *("correct_choice_idx", "answer_idx", "answer_index", "correct_option"),
+    "answer",
+    "answers",
+    "label",
+    "gt",
+    "gt_answer",
+    "ground_truth",
+    "correct_answer",
+    "target",
+    "solution",
+    "correct_choice_idx",
+    "answer_idx",
+    "answer_index",
+    "correct_option",
 )
 IMAGES = (
     "image",
@@ -95,7 +96,7 @@ def check_map(records: Records, columns: ColumnMap) -> None:
             column.shows_pictures or column.kind in ("text", "mixed", "nothing") or column.item == "text"
         ):
             raise unmapped(records, f"the column `{name}` is mapped to pictures and is {column.described}")
-    for template in (*([columns.question] if columns.question else []), *columns.texts.values()):
+    for template in columns.templates:
         for name in template.columns:
             if not _is_plain(there[name]):
                 raise unmapped(
