@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.data.disk import home_folder
+from vlmbench.data.disk import file_digest, home_folder
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 
@@ -55,8 +55,6 @@ def require_file(file: DataFile, data_dir: Path | None = None, *, accept_changed
 
 def checksum_state(file: DataFile, path: Path) -> ChecksumState:
     """How the MD5 of a file relates to the published ones."""
-    from vlmbench.data.disk import file_digest
-
     if not file.md5:
         return "unknown"
     found = file_digest(path, "md5")
@@ -106,8 +104,6 @@ def _on_hub(file: DataFile) -> str:
 
 
 def _different(file: DataFile, path: Path) -> DataError:
-    from vlmbench.data.disk import file_digest
-
     what = f"its MD5 is {file_digest(path, 'md5')}, the published file's is {' or '.join(file.md5)}."
     fix = f"Get that one with `{get_command(file)}`, or use yours knowingly with --accept-local-data."
     return DataError(what, file=path, fix=fix)

@@ -113,8 +113,6 @@ def _refuse_parts(kind: str, given: Mapping[str, str | None]) -> None:
 def where(spec: str) -> str:
     """The folder or hub id that a model string stands for."""
     if spec == "demo":
-        from vlmbench.models.loading import demo_folder
-
         return str(demo_folder())
     path = Path(spec).expanduser()
     if path.is_dir() or (path.is_file() and path.suffix in FILES):

@@ -88,15 +88,15 @@ def test_a_split_comes_whole_and_is_locked_to_a_commit(hub: HubServer, kind: str
     }
 
 
-def test_the_digest_is_that_of_the_content(hub: HubServer) -> None:
+def test_files_are_known_by_their_content_and_not_by_the_commit(hub: HubServer) -> None:
     hub.add("o/n", SHARDS)
     first = opened("hf:o/n/test")
     hub.add("o/n", {**SHARDS, "notes.txt": b"new"})
     second = opened("hf:o/n/test")
-    assert (first.commit != second.commit, first.digest == second.digest) == (True, True)
+    assert (first.commit != second.commit, first.files == second.files) == (True, True)
     hub.add("o/n", {**SHARDS, NAMES[1]: parquet(99)})
-    assert opened("hf:o/n/test").digest != first.digest
-    assert opened(f"hf:o/n@{first.commit}/test").digest == first.digest
+    assert opened("hf:o/n/test").files != first.files
+    assert opened(f"hf:o/n@{first.commit}/test").files == first.files
 
 
 @pytest.mark.parametrize("kind", ["hf", "ms"])
@@ -212,7 +212,8 @@ def test_a_folder_of_pictures_comes_with_its_metadata(hub: HubServer) -> None:
     files = {"test/a.png": b"A", "test/b.png": b"B", "test/metadata.jsonl": b"{}", "train/c.png": b"C"}
     hub.add("o/n", files)
     dataset = opened("hf:o/n/test")
-    paths = {file.path: dataset.fetch(file) for file in dataset.files}
+    shards = dataset.shards(quiet=True)
+    paths = {file.path: shard for file, shard in zip(dataset.files, shards, strict=True)}
     assert dataset.format == "imagefolder"
     assert sorted(paths) == ["test/a.png", "test/b.png", "test/metadata.jsonl"]
     assert paths["test/metadata.jsonl"].parent / "a.png" == paths["test/a.png"]

@@ -44,12 +44,6 @@ class HubDataset:
     """As many as the dataset's card says; None where it does not."""
 
     @property
-    def digest(self) -> str:
-        """A SHA-256 of the contents: equal where names and bytes of the files are, whatever the commit."""
-        listed = [[file.path, file.size, file.digest] for file in self.files]
-        return hashlib.sha256(json.dumps([self.format, listed]).encode()).hexdigest()
-
-    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
@@ -57,22 +51,17 @@ class HubDataset:
     def shards(self, *, quiet: bool = False) -> Iterator[Path]:
         """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it."""
         with Progress(f"downloading {self.reference}", "MB", total=self.size / 1e6, quiet=quiet) as progress:
-            done = before = 0
+            done = 0
             for file in self.files:
                 came = 0
 
                 def report(n: int) -> None:
                     nonlocal came
                     came += n
-                    progress.update((before + came) / 1e6)  # noqa: B023 - called before the next file only
+                    progress.update((done + came) / 1e6)  # noqa: B023 - called before the next file only
 
                 yield self._fetch(file, report)
                 done += file.size
-                before = done
-
-    def fetch(self, file: HubFile) -> Path:
-        """One file of the split, such as a picture that another file names."""
-        return self._fetch(file, lambda _: None)
 
     def _fetch(self, file: HubFile, report: Report) -> Path:
         hub = _hub(self.reference)

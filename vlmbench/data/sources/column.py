@@ -98,7 +98,7 @@ def _plain(kind: Any) -> tuple[Kind, str]:
 
 
 def _of_values(name: str, values: Iterable[Any]) -> Column:
-    found = dict.fromkeys(_kind_of(value) for value in values if not _is_missing(value))
+    found = dict.fromkeys(_kind_of(value) for value in values if not is_missing(value))
     kinds = list(found)
     if not kinds:
         return Column(name, "nothing", "empty")
@@ -124,7 +124,7 @@ def _kind_of(value: Any) -> tuple[Kind, Kind | None]:
     if isinstance(value, Mapping):
         return ("picture" if "bytes" in value and set(value) <= {"bytes", "path"} else "mapping"), None
     if is_list(value):
-        kinds = {_kind_of(member)[0] for member in value if not _is_missing(member)}
+        kinds = {_kind_of(member)[0] for member in value if not is_missing(member)}
         return "list", kinds.pop() if len(kinds) == 1 else "mixed" if kinds else None
     return ("number" if hasattr(value, "__int__") else "other"), None
 
@@ -139,5 +139,6 @@ def is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or (hasattr(value, "tolist") and hasattr(value, "__len__"))
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # pandas has NaN in empty cells
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or the NaN that pandas puts there."""
+    return value is None or (isinstance(value, float) and value != value)

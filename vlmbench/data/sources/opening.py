@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vlmbench.data.disk import Stamp, file_digest, home_folder, stamp
-from vlmbench.data.hub.reference import is_hub_reference
+from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
 from vlmbench.data.sources.column_map import read_map
 from vlmbench.data.sources.dataset_reader import DatasetReader
 from vlmbench.data.sources.files import DatasetFiles, find_files
@@ -75,7 +75,6 @@ def _as_table(md5: str, cache: Cache, found: DatasetFiles) -> Table:
 
 def _of_hub(name: str) -> DatasetFiles:
     from vlmbench.data.hub.dataset import open_hub_dataset
-    from vlmbench.data.hub.reference import parse_hub_reference
 
     dataset = open_hub_dataset(parse_hub_reference(name))
     if dataset.format not in ("parquet", "arrow", "json", "csv"):

@@ -13,7 +13,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vlmbench.answers.scores import literal_of
-from vlmbench.data.sources.column import is_list
+from vlmbench.data.sources.column import is_list, is_missing
 from vlmbench.data.sources.column_map import AnswerForm
 
 _LETTERED = re.compile(r"\s*\(?([A-Za-z])\s*[).:]\s*(.*)", re.DOTALL)
@@ -28,12 +28,12 @@ class UnreadableCell(Exception):
 
 def text_of(value: Any) -> str:
     """A plain value as a cell of text; None and NaN are empty."""
-    if value is None or (isinstance(value, float) and value != value):
+    if isinstance(value, str):
+        return value
+    if is_missing(value):
         return ""
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    if isinstance(value, str):
-        return value
     if is_list(value) or isinstance(value, Mapping):
         return repr(_plain(value))
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

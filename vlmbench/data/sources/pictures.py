@@ -11,10 +11,11 @@ from typing import Any
 
 from vlmbench.data.disk import Stamp, stamp
 from vlmbench.data.image_cells import LONGEST_REFERENCE, UnreadablePicture, decode, inside, picture_bytes
-from vlmbench.data.sources.column import is_list, is_pixels
+from vlmbench.data.sources.column import is_list, is_missing, is_pixels
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_MODES_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Pictures:
 
     def of(self, value: Any) -> Iterator[bytes]:
         """The bytes of every picture in a cell; UnreadablePicture where one cannot be had."""
-        if value is None or (isinstance(value, float) and value != value):
+        if is_missing(value):
             return
         if isinstance(value, (bytes, bytearray, memoryview)):
             yield bytes(value)
@@ -81,9 +82,8 @@ def png(pixels: Any) -> bytes:
     """A picture of Pillow's as a file, without loss."""
     buffer = io.BytesIO()
     try:
-        (
-            pixels if pixels.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else pixels.convert("RGB")
-        ).save(buffer, "PNG")
+        lossless = pixels if pixels.mode in _MODES_OF_PNG else pixels.convert("RGB")
+        lossless.save(buffer, "PNG")
     except (OSError, ValueError, SyntaxError) as error:
         raise UnreadablePicture(f"its picture cannot be read ({error})") from None
     return buffer.getvalue()
