@@ -34,7 +34,8 @@ from vlmbench.trainers.recipe.model import RecordMap, Source
 
 VERSION = 1
 """Raise it when the same shard would give other records."""
-RECORDS = "records.jsonl"
+RECORDS, IMAGES = "records.jsonl", "images.json"
+"""Of a shard's folder. IMAGES is there where records name picture files by whole paths: their folder."""
 _NO_NAME = re.compile(r"[^\w.-]+")
 """What a set's name may have and its file's name has not: `*`, `:`, `/`."""
 _FIX = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
@@ -54,9 +55,9 @@ def as_llava_file(source: Source, home: Path | None = None) -> Source:
         for place, shard in enumerate(shards.files):
             reading = _Reading(shard, shards.base, images, layout, home)
             folders.append(reading.folder())
-            if not folders[-1].is_dir():
+            if not reading.is_done():
                 progress.update(place)
-                _read_shard(reading, folders[-1])
+                _read_shard(reading)
                 progress.update(place + 1)
     name = set_name(source) if source.files is None else Path(source.files).name
     return replace(
@@ -108,19 +109,30 @@ class _Reading:
         return self.shard.relative_to(self.base).as_posix()
 
     def folder(self) -> Path:
+        """Where its records are or will be; shards may be moved, and a hub's new commit moves them, too."""
         digest = file_digest(self.shard, "sha256", self.home)
-        # Records of a table name picture files by whole paths, as its own pictures are below another folder.
-        where = str(self.images) if self.table else None
-        facts = [VERSION, self.name, digest, asdict(self.layout), where]
+        facts = [VERSION, self.name, digest, asdict(self.layout)]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         return self.home / "records" / key
 
+    def is_done(self) -> bool:
+        """Whether the records are there, and name no picture file of another folder."""
+        folder = self.folder()
+        return folder.is_dir() and _named_folder(folder) in (None, str(self.images))
 
-def _read_shard(reading: _Reading, folder: Path) -> None:
+
+def _named_folder(folder: Path) -> Any:
+    """What IMAGES holds; None where it is not there."""
+    note = folder / IMAGES
+    return json.loads(note.read_text("utf-8")) if note.is_file() else None
+
+
+def _read_shard(reading: _Reading) -> None:
     """Write the folder with the shard's records; of several processes on one machine one does it."""
+    folder = reading.folder()
     size = reading.shard.stat().st_size
     with exclusive(folder.with_name(f".{folder.name}.lock")):
-        if not folder.is_dir():
+        if not reading.is_done():
             with (
                 writing(folder, f"the records of {reading.shard.name}", size, _FIX),
                 atomic_folder(folder) as aside,
@@ -143,6 +155,8 @@ def _write(reading: _Reading, aside: Path, key: str) -> None:
     ):
         for sample in read_shard(reading.shard):
             out.write(json.dumps(_record(reading, sample, names), ensure_ascii=False) + "\n")
+        if names.has_whole_paths:
+            (aside / IMAGES).write_text(json.dumps(str(reading.images)), "utf-8")
 
 
 def _record(reading: _Reading, sample: ShardSample, names: PictureNames) -> dict[str, Any]:
@@ -175,7 +189,8 @@ def place_of(sample: ShardSample, shard: Path, base: Path) -> Place:
 
 def _joined(folders: Sequence[Path], home: Path, name: str) -> Path:
     """One file with the records of all shards."""
-    key = hashlib.sha256("\n".join(folder.name for folder in folders).encode()).hexdigest()[:32]
+    facts = [[folder.name, _named_folder(folder)] for folder in folders]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
     # Progress and notes of the tokenised set show the file's name.
     file = home / "records" / key / f"{_NO_NAME.sub('_', name)[-100:]}.jsonl"
     if not file.is_file():

@@ -31,6 +31,8 @@ class PictureNames:
         self._file: BinaryIO | None = None
         self._places: dict[bytes, tuple[int, int]] = {}
         self._end = 0
+        self.has_whole_paths = False
+        """Whether a name so far is the whole path of a picture file: a table's own pictures are elsewhere."""
 
     def __enter__(self) -> PictureNames:
         return self
@@ -60,7 +62,10 @@ class PictureNames:
             path = inside(self._images, named)
         except UnreadablePicture as error:
             raise place.error(f"{visible(str(error))}, or set `images` of the source.", KEY) from None
-        return str(path) if self._table else path.relative_to(self._images).as_posix()
+        if not self._table:
+            return path.relative_to(self._images).as_posix()
+        self.has_whole_paths = True
+        return str(path)
 
     def _stored(self, data: bytes, place: Place) -> str:
         """Equal pictures are stored once."""

@@ -123,6 +123,24 @@ def test_a_shard_that_was_read_is_not_read_again(tmp_path: Path, monkeypatch: py
     assert asked == ["train-0.parquet"]
 
 
+def test_shards_that_were_moved_are_not_read_again(tmp_path: Path) -> None:
+    """As by a new commit of a hub's dataset: a resumed training finds the same file."""
+    parquet(tmp_path / "a")
+    before = as_llava(Source(files=f"{tmp_path}/a/train-*.parquet"), 0, tmp_path / "home")
+    (tmp_path / "a").rename(tmp_path / "b")
+    after = as_llava(Source(files=f"{tmp_path}/b/train-*.parquet"), 0, tmp_path / "home")
+    assert (after.annotations, after.images) == (before.annotations, before.images)
+
+
+def test_a_table_names_picture_files_in_the_folder_of_now(tmp_path: Path) -> None:
+    rows = [columns(RECORDS[0]) | {"image": "1.png"}]
+    file = write_parquet(tmp_path / "a.parquet", rows)
+    for folder in ("one", "other", "one"):
+        source = Source(files=str(file), images=str(tmp_path / folder))
+        (record,), _ = read(source, tmp_path / "home")
+        assert record["image"] == [str(tmp_path / folder / "1.png")]
+
+
 def test_equal_pictures_are_stored_once(tmp_path: Path) -> None:
     rows = [columns(RECORDS[0], {"bytes": RECORDS[0]["bytes"], "path": None})] * 5
     records, _ = read(Source(files=str(write_parquet(tmp_path / "a.parquet", rows))), tmp_path / "home")
