@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,34 @@ def test_vllms_lane_runs_weekly_and_when_asked_for() -> None:
     lane = jobs(CI)["vllm"]
     assert "github.event_name == 'schedule'" in lane["if"]
     assert [made(step["run"]) for step in lane["steps"] if "run" in step] == [["vllm"]]
+
+
+WITHOUT = """
+import sys
+from vlmbench.cli.main import main
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))  # None: importing it is an error
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_page_is_built_with_what_its_workflow_installs(tmp_path: Path) -> None:
+    runs = "\n".join(step.get("run", "") for step in jobs(LEADERBOARD)["build"]["steps"])
+    [installed] = re.findall(r"^pip install -c constraints.txt (.+)$", runs, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split("[<>=]", line)[0] for line in project["dependencies"]}
+    absent = {name.replace("-", "_") for name in needed - set(installed.split())}
+    assert "torch" in absent
+    command = re.findall("^vlmbench (leaderboard build .+) --out site (.+)$", runs, re.MULTILINE)
+    [arguments] = [[*first.split(), "--out", str(tmp_path), *rest.split()] for first, rest in command]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, ",".join(absent), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "reports").glob("*.html"))
 
 
 def test_the_site_is_set_up_before_the_page_is_put_there() -> None:

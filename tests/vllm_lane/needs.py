@@ -16,7 +16,7 @@ BY_HAND = {"torch", "torchaudio", "torchvision", "torchcodec"}
 
 
 def needs(distribution: str) -> list[str]:
-    """Names with their extras; the versions are told by the constraints file."""
+    """Names with their extras; the constraints file pins the versions."""
     wanted = [Requirement(line) for line in requires(distribution) or ()]
     here = [
         r for r in wanted if r.name not in BY_HAND and (r.marker is None or r.marker.evaluate({"extra": ""}))
