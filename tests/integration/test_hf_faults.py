@@ -112,7 +112,6 @@ def test_a_picture_of_several_questions_is_decoded_once(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="needs CUDA")
 def test_an_accelerator_is_found_and_gives_the_same_answers_in_every_batch_size(
     tiny_model: TinyModel,
 ) -> None:
