@@ -1,4 +1,4 @@
-"""examples/python_door.ipynb: kept as executed, and every cell still runs."""
+"""examples/from_python.ipynb: kept as executed, and every cell still runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from repository import ROOT
 
-NOTEBOOK = ROOT / "examples" / "python_door.ipynb"
+NOTEBOOK = ROOT / "examples" / "from_python.ipynb"
 
 
 def read() -> Any:

@@ -18,11 +18,11 @@ ELSEWHERE = {"vllm_overhead"}
 LEAST = {
     "big_dataset": "--rows 200 --kilobytes 5 --rounds 1 --format json",
     "big_table": "--gigabytes 0.01",
-    "door_overhead": "--pairs 1",
     "false_alarms": "",
     "grouped": "--groups 2 --slices 1 --check",
     "leaderboard": "--models 4 --benchmarks 2",
     "memory_growth": "--rows 2000",
+    "python_overhead": "--pairs 1",
     "report": "--questions 60",
     "score_families": "",
     "score_rules": "",

@@ -1,7 +1,7 @@
 """What `vlmbench.evaluate` costs beside `vlmbench run`: processor time of whole processes, in pairs.
 
-python tests/perf/door_overhead.py                the echo model, all of Shapes_DEV_EN
-python tests/perf/door_overhead.py --model demo --pairs 5
+python tests/perf/python_overhead.py                the echo model, all of Shapes_DEV_EN
+python tests/perf/python_overhead.py --model demo --pairs 5
 
 Each pair runs both, in turn first and second. A difference below 2 % is none on a machine that others use.
 """
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 BENCH = "Shapes_DEV_EN"
-DOOR = "import sys, vlmbench; vlmbench.evaluate(sys.argv[1], sys.argv[2], out=sys.argv[3])"
+CALL = "import sys, vlmbench; vlmbench.evaluate(sys.argv[1], sys.argv[2], out=sys.argv[3])"
 
 
 def seconds(command: list[str], folder: Path) -> float:
@@ -31,27 +31,27 @@ def seconds(command: list[str], folder: Path) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def pair(model: str, *, door_first: bool) -> tuple[float, float]:
-    """The command line's seconds and the door's."""
+def pair(model: str, *, python_first: bool) -> tuple[float, float]:
+    """The command line's seconds and Python's."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         typed = ["-m", "vlmbench", "run", "--model", model, "--bench", BENCH, "--out", str(folder / "cli")]
-        called = ["-c", DOOR, model, BENCH, str(folder / "door")]
-        order = (called, typed) if door_first else (typed, called)
+        called = ["-c", CALL, model, BENCH, str(folder / "python")]
+        order = (called, typed) if python_first else (typed, called)
         times = [seconds([sys.executable, *command], folder) for command in order]
-    return (times[1], times[0]) if door_first else (times[0], times[1])
+    return (times[1], times[0]) if python_first else (times[0], times[1])
 
 
 def main() -> int:
-    """Print medians and the paired ratio; exit 1 where the door costs over 2 % more."""
+    """Print medians and the paired ratio; exit 1 where Python costs over 2 % more."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="echo:B")
     parser.add_argument("--pairs", type=int, default=15)
     args = parser.parse_args()
-    pair(args.model, door_first=False)  # the table's cache is built once
-    found = [pair(args.model, door_first=bool(number % 2)) for number in range(args.pairs)]
+    pair(args.model, python_first=False)  # the table's cache is built once
+    found = [pair(args.model, python_first=bool(number % 2)) for number in range(args.pairs)]
     typed, called = (statistics.median(side) for side in zip(*found, strict=True))
-    ratio = statistics.median(door / cli for cli, door in found)
+    ratio = statistics.median(python / cli for cli, python in found)
     print(f"{args.model} on {BENCH}, {args.pairs} pairs, processor time, medians:")
     print(f"vlmbench run {typed:.3f} s, vlmbench.evaluate {called:.3f} s, paired {(ratio - 1) * 100:+.1f} %")
     return int(ratio > 1.02 and args.pairs >= 10)
