@@ -76,6 +76,7 @@ def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_i
     assert "24 records, 0 of text alone" in text
     assert "12 records, 0 of text alone" in text
     assert "3/3 steps" in text
+    assert "'pixel_values': (8, 3, 96, 96)" in text
 
 
 def test_the_page_shows_a_command_for_every_door() -> None:
