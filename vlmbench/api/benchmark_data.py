@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
 from vlmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    import datasets
     import pandas as pd
 
     from vlmbench.data.table import Table
 
 
-AnyBenchmark: TypeAlias = "str | Path | Benchmark | datasets.Dataset | pd.DataFrame"
+class LoadedDataset(Protocol):
+    """A `datasets.Dataset`, which has no types of its own."""
+
+    @property
+    def column_names(self) -> list[str]: ...  # noqa: D102
+    def select_columns(self, column_names: list[str]) -> Any: ...  # noqa: D102
+
+
+AnyBenchmark: TypeAlias = "str | Path | Benchmark | LoadedDataset | pd.DataFrame"
 """A name, hf:OWNER/NAME/SPLIT, the path of a TSV or a dataset, a dataset or table itself, or an object of the
 Benchmark protocol."""
 AnyMap: TypeAlias = Mapping[str, Any] | str | Path
