@@ -119,7 +119,7 @@ def is_list(named: object) -> bool:
 
 def as_list(named: AnyBenchmark | Sequence[AnyBenchmark]) -> Iterable[AnyBenchmark]:
     """What was named, one by one."""
-    return named if isinstance(named, (list, tuple)) else [named]
+    return named if isinstance(named, (list, tuple)) else [cast("AnyBenchmark", named)]
 
 
 def optional_path(given: str | Path | None) -> Path | None:

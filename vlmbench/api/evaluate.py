@@ -64,7 +64,10 @@ class EvaluateOptions(TypedDict, total=False):
 
 
 @overload
-def evaluate(model: AnyModel, benchmark: AnyBenchmark, **options: Unpack[EvaluateOptions]) -> RunResult: ...
+# A str is also a sequence of str, which the first signature takes.
+def evaluate(  # type: ignore[overload-overlap]
+    model: AnyModel, benchmark: AnyBenchmark, **options: Unpack[EvaluateOptions]
+) -> RunResult: ...
 @overload
 def evaluate(
     model: AnyModel, benchmark: Sequence[AnyBenchmark], **options: Unpack[EvaluateOptions]
