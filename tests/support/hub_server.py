@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,10 @@ class HubServer(ThreadingHTTPServer):
         self.down = False
         """Answer 503 to everything."""
         self.uploads: dict[str, bytes] = {}
+        self.served = 0
+        """Bytes of files that were sent."""
+        self.ranges = True
+        """Answer a request for a part of a file with that part, and not with everything."""
 
     @property
     def url(self) -> str:
@@ -322,14 +327,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, content: bytes, headers: dict[str, str]) -> None:
         """A file, or the rest of one; the connection breaks where a test asks for it."""
-        first = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
-        begin = int(first) if first else 0
-        if begin:
-            headers = headers | {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
-        rest, cut = content[begin:], None
-        if self.command == "GET" and self.server.cut:
-            cut = self.server.cut.pop(0)
-        self._send(206 if begin else 200, rest, headers, cut)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        status, sent, cut = 200, content, None
+        if wanted and self.server.ranges:
+            begin, last = int(wanted[1]), len(content) - 1
+            last = min(int(wanted[2]), last) if wanted[2] else last
+            status, sent = 206, content[begin : last + 1]
+            headers = headers | {"Content-Range": f"bytes {begin}-{last}/{len(content)}"}
+        if self.command == "GET":
+            cut = self.server.cut.pop(0) if self.server.cut else None
+            self.server.served += len(sent if cut is None else sent[:cut])
+        self._send(status, sent, headers, cut)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
         self.send_response(status)

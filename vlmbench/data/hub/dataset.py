@@ -14,12 +14,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from vlmbench.data.disk import home_folder
 from vlmbench.data.hub.files import Hub, HubFile, HubUnreachable, Report, is_whole
 from vlmbench.data.hub.layout import CARDS, find_split, read_card, rows_of
 from vlmbench.data.hub.reference import HubReference
+from vlmbench.data.hub.remote_file import RemoteFile
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
@@ -62,6 +64,16 @@ class HubDataset:
 
                 yield self._fetch(file, report)
                 done += file.size
+
+    def here(self, file: HubFile) -> Path | None:
+        """The file where it was downloaded whole; None where it was not."""
+        path = _hub(self.reference).here(self.reference, self.commit, file)
+        return path if path is not None and is_whole(path, file) else None
+
+    def remote(self, file: HubFile) -> RemoteFile:
+        """The file for reading parts of it."""
+        hub = _hub(self.reference)
+        return RemoteFile(file, partial(hub.part, self.reference, self.commit, file))
 
     def _fetch(self, file: HubFile, report: Report) -> Path:
         hub = _hub(self.reference)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from vlmbench.data.disk import file_digest
 from vlmbench.data.hub.reference import HubReference
@@ -42,6 +44,10 @@ class HubFile:
     """`sha256:…`, `git:…` (the SHA-1 of git's blob), or empty where the hub lists none."""
 
 
+class RangesIgnored(Exception):
+    """The server sends whole files only: it answers a request for a part with everything."""
+
+
 class Hub(Protocol):
     """What one hub does for a dataset. Each method raises a DataError that says what to do."""
 
@@ -55,6 +61,38 @@ class Hub(Protocol):
         self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
     ) -> Path:
         """The file on this machine, downloaded unless it is here; with `again` downloaded anyway."""
+
+    def here(self, reference: HubReference, commit: str, file: HubFile) -> Path | None:
+        """The file where it was downloaded before; nobody is asked."""
+
+    def part(
+        self, reference: HubReference, commit: str, file: HubFile, first: int, end: int
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The bytes from `first` up to, without, `end`, as they come; raises RangesIgnored."""
+
+
+class PartialAnswer(Protocol):
+    """What a server answers, in the words of httpx and of the client that the hub's own library uses."""
+
+    status_code: int
+    headers: Any
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body, as it comes."""
+
+
+def part_of(answer: PartialAnswer, file: HubFile, first: int) -> Iterator[bytes]:
+    """The body of an answer with a part of the file; raises RangesIgnored where it is another one."""
+    length = re.fullmatch(rf"bytes {first}-\d+/(\d+|\*)", answer.headers.get("content-range", ""))
+    if answer.status_code != 206 or length is None:
+        raise RangesIgnored
+    if length[1] not in ("*", str(file.size)):
+        raise DataError(
+            f"the hub lists {file.size} bytes and its server has {length[1]}.",
+            file=file.path,
+            fix="Try again later.",
+        )
+    return answer.iter_bytes()
 
 
 def is_whole(path: Path, file: HubFile) -> bool:

@@ -6,14 +6,14 @@ cache, where `datasets` and `hf cache` find them too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from vlmbench.data.disk import writing
 from vlmbench.data.hub.client_errors import endpoint, plain_errors
-from vlmbench.data.hub.files import HubFile, Report
+from vlmbench.data.hub.files import HubFile, Report, part_of
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.errors import DataError
 
@@ -60,6 +60,42 @@ class HuggingFace:
                     tqdm_class=_bar(report),
                 )
             )
+
+    def here(self, reference: HubReference, commit: str, file: HubFile) -> Path | None:
+        """The file in the client's cache; None where it was not downloaded."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(reference.repository, file.path, repo_type="dataset", revision=commit)
+        return Path(found) if isinstance(found, str) else None
+
+    @contextmanager
+    def part(
+        self, reference: HubReference, commit: str, file: HubFile, first: int, end: int
+    ) -> Iterator[Iterator[bytes]]:
+        """Some of the file's bytes, from the hub or from where it sends the client."""
+        from huggingface_hub import constants, hf_hub_url
+        from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented there, not in __all__
+            build_hf_headers,
+            hf_raise_for_status,
+            http_stream_backoff,
+        )
+
+        address = hf_hub_url(reference.repository, file.path, repo_type="dataset", revision=commit)
+        headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
+        with (
+            _plain_errors(reference),
+            http_stream_backoff(
+                "GET",
+                address,
+                headers=build_hf_headers() | headers,
+                timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+                follow_redirects=True,
+                retry_on_exceptions=(),
+                retry_on_status_codes=(408, 429),
+            ) as answer,
+        ):
+            hf_raise_for_status(answer)
+            yield part_of(answer, file, first)
 
 
 def _file(entry: Any) -> HubFile:

@@ -7,14 +7,15 @@ there. Public datasets only: no token is sent.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from vlmbench.data.disk import home_folder
 from vlmbench.data.download import download, is_offline
-from vlmbench.data.hub.files import HubFile, HubUnreachable, Report, offline
+from vlmbench.data.hub.files import HubFile, HubUnreachable, Report, offline, part_of
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
@@ -57,13 +58,11 @@ class ModelScope:
         self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
     ) -> Path:
         """The file in vlmbench's home folder, in a folder of the commit."""
-        root = home_folder() / "modelscope" / reference.repository.replace("/", "--") / commit
-        path = root / file.path
+        path = _place(reference, commit, file)
         if path.is_file() and not again:
             return path
         path.unlink(missing_ok=True)
-        query = urlencode({"Source": "SDK", "Revision": commit, "FilePath": file.path, "View": "False"})
-        address = f"{_address(reference)}/repo?{query}"
+        address = _content(reference, commit, file)
         source = DataFile(name=path.name, url=address, command=f"vlmbench show {reference}")
         came = 0
 
@@ -73,6 +72,40 @@ class ModelScope:
             came = done
 
         return download(source, path.parent, progress=show)
+
+    def here(self, reference: HubReference, commit: str, file: HubFile) -> Path | None:
+        """The file in vlmbench's home folder; None where it was not downloaded."""
+        path = _place(reference, commit, file)
+        return path if path.is_file() else None
+
+    @contextmanager
+    def part(
+        self, reference: HubReference, commit: str, file: HubFile, first: int, end: int
+    ) -> Iterator[Iterator[bytes]]:
+        """Some of the file's bytes."""
+        import httpx
+
+        if is_offline():
+            raise offline(str(reference))
+        headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
+        address = _content(reference, commit, file)
+        try:
+            with httpx.stream("GET", address, headers=headers, timeout=30.0, follow_redirects=True) as answer:
+                if answer.status_code not in (200, 206):
+                    raise HubUnreachable(f"{_endpoint()} answers {answer.status_code}.", file=str(reference))
+                yield part_of(answer, file, first)
+        except httpx.HTTPError as error:
+            raise _unreachable(reference, error) from error
+
+
+def _place(reference: HubReference, commit: str, file: HubFile) -> Path:
+    root = home_folder() / "modelscope" / reference.repository.replace("/", "--") / commit
+    return root / file.path
+
+
+def _content(reference: HubReference, commit: str, file: HubFile) -> str:
+    query = urlencode({"Source": "SDK", "Revision": commit, "FilePath": file.path, "View": "False"})
+    return f"{_address(reference)}/repo?{query}"
 
 
 def _file(reference: HubReference, entry: Mapping[str, Any]) -> HubFile:
@@ -99,11 +132,7 @@ def _ask(reference: HubReference, what: str, **query: object) -> Mapping[str, An
     try:
         answer = httpx.get(f"{_address(reference)}/{what}", params=urlencode(query), timeout=30.0)
     except httpx.HTTPError as error:
-        raise HubUnreachable(
-            f"{_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
-            file=str(reference),
-            fix="Check the network; MODELSCOPE_ENDPOINT names a mirror.",
-        ) from error
+        raise _unreachable(reference, error) from error
     if answer.status_code in (401, 403, 404):
         raise DataError(
             f"there is no public dataset {reference.repository} on {_endpoint()}, or no such revision of it.",
@@ -114,6 +143,14 @@ def _ask(reference: HubReference, what: str, **query: object) -> Mapping[str, An
     if answer.status_code != 200 or data is None:
         raise HubUnreachable(f"{_endpoint()} answers {answer.status_code}.", file=str(reference))
     return data
+
+
+def _unreachable(reference: HubReference, error: Exception) -> HubUnreachable:
+    return HubUnreachable(
+        f"{_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
+        file=str(reference),
+        fix="Check the network; MODELSCOPE_ENDPOINT names a mirror.",
+    )
 
 
 def _data(answer: Any) -> Mapping[str, Any] | None:
