@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -15,6 +16,9 @@ import pytest
 # Who starts the tests in the background of a script lets them ignore Ctrl-C; what they start inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests share a home; a model that is asked in one of them is asked in the next, too.
+os.environ["VLMBENCH_CACHE"] = "off"
 
 # What collection makes (modules, test items) lives to the end: no need to look through it again and again.
 gc.disable()

@@ -15,6 +15,7 @@ from typing import Any
 
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
+from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.asking import BlindImages, RunPlan, answer, decoding_facts, make_plan
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
@@ -58,19 +59,20 @@ def evaluate(
     *,
     rows: Iterable[Row] | None = None,
     joined: Joined | None = None,
+    cache: AnswerCache | None = None,
     command: Sequence[str] | None = None,
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets.
 
-    `rows` are the table's rows with the answers of another file; `joined` counts what was joined. `command`
-    is recorded; None: this process's command line.
+    `rows` are the table's rows with the answers of another file; `joined` counts what was joined. `cache`
+    has answers of earlier runs. `command` is recorded; None: this process's command line.
     """
     samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     folder.lock_to(spec, facts, sitting(command))
     images = BlindImages(table.images) if spec.blind else table.images
-    responses, timing = answer(plan, model, folder, images, progress)
+    responses, timing = answer(plan, model, folder, images, progress, cache)
     folder.finish([s.id for s in samples], folder.responses())
     return scored_run(
         spec,

@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+os.environ["VLMBENCH_CACHE"] = "off"  # every run asks
+
 BENCH = "Shapes_DEV_EN"
 CALL = "import sys, vlmbench; vlmbench.evaluate(sys.argv[1], sys.argv[2], out=sys.argv[3])"
 

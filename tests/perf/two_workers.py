@@ -22,6 +22,8 @@ from pathlib import Path
 from llava_shapes import MEDIUM
 from sized_llava import save_llava
 
+os.environ["VLMBENCH_CACHE"] = "off"  # every run asks
+
 CORES = sorted(os.sched_getaffinity(0))[:2]
 ONE, BOTH = str(CORES[0]), ",".join(map(str, CORES))
 WAYS = {

@@ -66,6 +66,7 @@ def run_benchmark(
     request: RunRequest, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
 ) -> CompletedRun:
     """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
+    from vlmbench.engine.answer_cache import open_answer_cache
     from vlmbench.engine.status import StatusFile
     from vlmbench.evaluation import evaluate
     from vlmbench.store import RunFolder
@@ -82,18 +83,20 @@ def run_benchmark(
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
         _say_decoding(request, spec, progress)
-        run = evaluate(
-            spec,
-            benchmark,
-            data.table,
-            model,
-            folder,
-            status,
-            judge,
-            rows=data.rows,
-            joined=data.joined,
-            command=request.command,
-        )
+        with open_answer_cache(model, blind=request.blind, fresh=request.fresh, say=progress.say) as cache:
+            run = evaluate(
+                spec,
+                benchmark,
+                data.table,
+                model,
+                folder,
+                status,
+                judge,
+                rows=data.rows,
+                joined=data.joined,
+                cache=cache,
+                command=request.command,
+            )
         from vlmbench.report.results import write_run_files
 
         cut = write_run_files(run, folder.path)

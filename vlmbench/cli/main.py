@@ -37,13 +37,14 @@ VERBS: dict[str, str] = {
     "build": "join a language model and a vision tower to an untrained LLaVA",
     "convert": "convert a LLaVA checkpoint to another layout, with the same answers",
     "merge": "merge a LoRA adapter into the model it was trained on",
+    "cache": "list and delete the answers that later runs take over instead of asking again",
     "demo": "a tour on a laptop: evaluate, train, compare, in a few minutes",
 }
 
 _EXITS = """\
 exit codes: 0 fine, 1 failed, 2 usage, 3 regression, 4 incomplete (rows with errors),
             130 interrupted and resumable
-environment: VLMBENCH_HOME, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
+environment: VLMBENCH_HOME, VLMBENCH_CACHE, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
 
 
 class Verb(Protocol):

@@ -16,6 +16,7 @@ from typing import Any
 
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Benchmark, ImageRef, ImageSource, Model, Request, Response, RunSpec, Sample
+from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.status import RunProgress
 from vlmbench.images import blank_like
 from vlmbench.store import RunFolder
@@ -53,11 +54,16 @@ def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) ->
 
 
 def answer(
-    plan: RunPlan, model: Model, folder: RunFolder, images: ImageSource, progress: RunProgress
+    plan: RunPlan,
+    model: Model,
+    folder: RunFolder,
+    images: ImageSource,
+    progress: RunProgress,
+    cache: AnswerCache | None = None,
 ) -> tuple[dict[str, Response], Mapping[str, Any]]:
     """All answers of the run by sample id, old and new, and how long the new ones took.
 
-    An error of an earlier sitting is asked again; an answer never is.
+    An error of an earlier sitting is asked again; an answer never is, also that of another run.
     """
     chosen = {s.id for s in plan.samples}
     kept = {i: r for i, r in folder.responses().items() if i in chosen and r.finish != "error"}
@@ -68,22 +74,36 @@ def answer(
         if sample.problem is not None
     ]
     answers |= {response.id: response for response in problems}
-    open_requests = [r for r in plan.requests if r.id not in answers]
+    missing = {r.id: r for r in plan.requests if r.id not in answers}
+    cached = cache.answers(missing.values()) if cache else {}
+    if cached:
+        progress.say(
+            f"{len(cached):,} of {len(missing):,} answers are those of earlier runs: equal model, equal "
+            "question; --fresh asks again"
+        )
+    answers |= cached
+    open_requests = [request for i, request in missing.items() if i not in cached]
     budget, started = Budget(model), time.perf_counter()
-    progress.begin(len(plan.samples), len(kept))
+    progress.begin(len(plan.samples), len(kept) + len(cached))
     try:
+        for response in cached.values():
+            folder.append(response)
         for response in problems:
             folder.append(response)
             progress.advance(response)
         for response in model.generate(open_requests, images) if open_requests else ():
             folder.append(response)
             answers[response.id] = response
+            if cache:
+                cache.keep(missing[response.id], response)
             progress.advance(response)
             if remark := budget.remark():
                 progress.say(remark)
     finally:
         progress.end()
     took = timing(time.perf_counter() - started, len(open_requests), len(kept))
+    if cached:
+        took["from_earlier_runs"] = len(cached)
     # A model may know more: which way its answers came, what was shared.
     return answers, {**took, **(getattr(model, "timing", {}) if open_requests else {})}
 

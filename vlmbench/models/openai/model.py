@@ -114,9 +114,19 @@ class OpenAIModel:
         return [entry for entries in as_they_come(self._listing, [None], 1) for entry in entries]
 
     @cached_property
+    def _entry(self) -> dict[str, Any]:
+        return next((entry for entry in self._listed if entry.get("id") == self._name), {})
+
+    @property
+    def served_since(self) -> float | None:
+        """Since when the server has this model, in Unix time; some put the time of the question there."""
+        created = self._entry.get("created")
+        return float(created) if isinstance(created, int | float) and created > 0 else None
+
+    @cached_property
     def facts(self) -> Mapping[str, Any]:
         """Name and address, and the weights that the server names."""
-        ours = next((entry for entry in self._listed if entry.get("id") == self._name), {})
+        ours = self._entry
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
         return {"kind": "openai", "name": self._name, "url": self._url, "served": served or None}
