@@ -8,8 +8,10 @@ Images are named by the SHA-256 of their bytes and never carried inside a noun: 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, get_args
+
+from vlmbench.decoding import Decoding as Decoding
 
 RuleSet = Literal["strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
 RULE_SETS: tuple[RuleSet, ...] = get_args(RuleSet)
@@ -125,19 +127,6 @@ class ImageRef:
 
 
 Part = str | ImageRef
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoding:
-    """How an answer is generated. Greedy unless a published setting is reproduced."""
-
-    max_new_tokens: int = 512
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_p: float = 1.0
-    num_beams: int = 1
-    seed: int = 0
-    """Where sampling starts; greedy decoding has no use for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +268,10 @@ class RunSpec:
     """At most this many groups, stratified by category."""
     blind: bool = False
     """Every picture is replaced by a grey one of the same size."""
+
+    def document(self) -> dict[str, Any]:
+        """As run.json has it."""
+        return {**asdict(self), "decoding": self.decoding and self.decoding.document()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class RunFolder:
         sittings = [*(before["sittings"] if before else []), dict(about)]
         document = {
             "schema_version": SCHEMA_VERSION,
-            "spec": asdict(spec),
+            "spec": spec.document(),
             "facts": facts,
             "sittings": sittings,
         }

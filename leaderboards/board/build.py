@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vlmbench.decoding import decodings_in, in_words
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
@@ -21,7 +22,7 @@ from vlmbench.leaderboards.board.bands import (
     same_questions,
     tested_units,
 )
-from vlmbench.leaderboards.board.entrants import Asked, Entrant, decoded, decodings_of, entrants_of
+from vlmbench.leaderboards.board.entrants import Asked, Entrant, entrants_of
 from vlmbench.leaderboards.board.names import (
     billions_in,
     family_of,
@@ -116,7 +117,7 @@ def ranked_columns(
         units, damaged = _units(group, rules, clusters)
         kept = [entrant for entrant in group if entrant.folder not in damaged]
         places = _places(kept, units, tested_units(kept, units, rules))
-        ways = {decoded(place.decoding) for _, place in places if place.decoding}
+        ways = {in_words(place.decoding) for _, place in places if place.decoding}
         notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)
         yield RankedColumn(column=column, places=places, damaged=list(damaged.values()))
@@ -198,7 +199,8 @@ def _why(folder: str, units: Mapping[str, Units], tested: Mapping[str, Units]) -
 
 
 def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str], why: str) -> ColumnResult:
-    place = ColumnResult(figure=entrant.figure, folder=entrant.folder, decoding=decodings_of(entrant.run))
+    way = decodings_in(entrant.run.facts.get("decoding"))
+    place = ColumnResult(figure=entrant.figure, folder=entrant.folder, decoding=way)
     if standing is None:
         return replace(place, untested=why)
     return replace(

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from vlmbench.domain import Card, Decoding, RuleSet
+from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.leaderboards.board.names import shown
@@ -23,11 +22,6 @@ from vlmbench.leaderboards.board.scores import ColumnScores
 
 Asked = tuple[str, str, str | None]
 """Benchmark, digest of the prompts, judge: the runs of one column agree in all three."""
-
-
-_DEFAULTS = asdict(Decoding())
-_SIZED = {"max_new_tokens", "num_beams", "seed"}
-"""Whole numbers; the other settings are numbers or booleans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,41 +179,3 @@ def _soundness(entrant: Entrant, rules: RuleSet) -> int:
     except UserError:
         return 0
     return 2 if units is not None and units.keys else 1
-
-
-def decodings_of(run: FinishedRun) -> tuple[Decoding, ...]:
-    """The settings locked in run.json; empty where it has none or they are malformed."""
-    facts = run.facts.get("decoding")
-    if not isinstance(facts, list) or not facts or len(facts) > 9:
-        return ()
-    return tuple(_decoding(setting) for setting in facts) if all(map(_sound, facts)) else ()
-
-
-def decoded(settings: Iterable[Decoding]) -> str:
-    """The settings as text; runs count as decoded alike where this text is equal."""
-    return "; ".join(map(_in_words, settings))
-
-
-def _sound(setting: Any) -> bool:
-    if not isinstance(setting, Mapping) or "max_new_tokens" not in setting:
-        return False
-    return all(
-        isinstance(value, bool)
-        if name == "do_sample"
-        else isinstance(value, int if name in _SIZED else int | float)
-        and not isinstance(value, bool)
-        and abs(value) < 1e9
-        for name, value in setting.items()
-        if name in _DEFAULTS
-    )
-
-
-def _decoding(setting: Mapping[str, Any]) -> Decoding:
-    return Decoding(**{name: setting[name] for name in _DEFAULTS if name in setting})
-
-
-def _in_words(setting: Decoding) -> str:
-    way = f"sampling at {setting.temperature}" if setting.do_sample else "greedy"
-    top = f" from the top {setting.top_p}" if setting.do_sample and setting.top_p != 1 else ""
-    beams = f", {setting.num_beams} beams" if setting.num_beams != 1 else ""
-    return f"{way}{top}{beams}, at most {setting.max_new_tokens} tokens"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from vlmbench.decoding import Decoding
 from vlmbench.domain import RuleSet
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
+
+_DEFAULTS = asdict(Decoding()) | {"stop": []}
 
 
 def why_incomparable(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> str | None:
@@ -100,8 +104,10 @@ def _changes(before: Any, after: Any) -> str:
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
         before, after = before[0], after[0]
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        keys = [key for key in before if before[key] != after.get(key)]
-        return ", ".join(f"{key} {before[key]} and {after.get(key)}" for key in keys)
+        # A setting that changes nothing may be left out of run.json.
+        first, second = {**_DEFAULTS, **before}, {**_DEFAULTS, **after}
+        keys = [key for key in {**before, **after} if first[key] != second[key]]
+        return ", ".join(f"{key} {_brief(first[key])} and {_brief(second[key])}" for key in keys)
     return f"{_brief(before)} and {_brief(after)}"
 
 

@@ -1,14 +1,6 @@
 // The measured table: a row a model, a cell a figure, with its whisker and what it rests on.
 const unit = (column) => (column.unit === "fraction" ? " %" : "");
 
-// How answers came about, in the words of a run's report.
-const decoded = (way) => {
-  const temperature = Number.isInteger(way.temperature) ? way.temperature.toFixed(1) : way.temperature;
-  const words = [say(way.do_sample ? "sampling" : "greedy", { temperature })];
-  if (way.do_sample && way.top_p !== 1) words.push(say("top_p", { top: way.top_p }));
-  if (way.num_beams !== 1) words.push(say("beams", { n: way.num_beams }));
-  return [...words, say("tokens", { n: way.max_new_tokens })].join(say("tip_comma"));
-};
 // What a cell says when it is hovered or focused
 const story = (entry, column, cell) => {
   const [value, low, high, n, band, ranks, leader, p, untested, way, report] = cell;
@@ -18,7 +10,7 @@ const story = (entry, column, cell) => {
   ];
   if (low !== null) lines.push(say("tip_interval", { low: low.toFixed(1), high: high.toFixed(1) }));
   lines.push(say("tip_n", { n }), say("tip_rules", { rules: data.rules, style: column.style }));
-  if (way !== null) lines.push(data.ways[way].map(decoded).join(say("tip_and")));
+  if (way !== null) lines.push(data.ways[way][state.language === "en" ? 0 : 1]);
   if (column.judge) lines.push(say("tip_judge", { judge: column.judge }));
   const [first, last] = ranks;
   if (untested) lines.push(say("tip_untested", { why: sentence(untested) }));

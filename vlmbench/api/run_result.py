@@ -10,7 +10,7 @@ run.pictures("17")[0]
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,7 +219,7 @@ def result_of(run: Run, benchmark: Benchmark, images: ImageSource, folder: Path 
     questions = Questions(samples=run.samples, benchmark=benchmark, images=images)
     finished = FinishedRun(
         folder=folder or Path(run.spec.model),
-        spec=asdict(run.spec),
+        spec=run.spec.document(),
         facts=run.facts,
         sittings=(),
         results=results_document(run),

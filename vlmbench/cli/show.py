@@ -100,7 +100,7 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
         "sample": described(sample),
         "style": style,
         "prompt": model.render(request) if model else plain(request),
-        "decoding": asdict(request.decoding),
+        "decoding": request.decoding.document(),
     }
 
 

@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from vlmbench.answers.toolkits import samples_as_read
@@ -184,4 +184,4 @@ def prompts_digest(requests: Iterable[Request]) -> str:
 
 def decoding_facts(requests: Iterable[Request]) -> list[dict[str, object]]:
     """The distinct decoding settings in use."""
-    return [asdict(d) for d in sorted({r.decoding for r in requests}, key=lambda d: d.max_new_tokens)]
+    return [d.document() for d in sorted({r.decoding for r in requests}, key=lambda d: d.max_new_tokens)]

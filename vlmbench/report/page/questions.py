@@ -165,7 +165,7 @@ def _plain(request: Request) -> str:
 def _decoding(run: FinishedRun) -> Decoding | None:
     given = run.spec.get("decoding")
     try:
-        return Decoding(**given) if isinstance(given, Mapping) else None
+        return Decoding.from_document(given) if isinstance(given, Mapping) else None
     except TypeError:
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlmbench.decoding import decodings_in, in_chinese, in_words
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
 
@@ -86,13 +87,5 @@ def _patterns(kind: str) -> list[tuple[re.Pattern[str], str]]:
 
 def decoding_in_both(settings: Any) -> list[str]:
     """How answers were generated, in English and Chinese; two empty texts where run.json does not say."""
-    if not isinstance(settings, list):
-        return ["", ""]
-    known = [setting for setting in settings if isinstance(setting, Mapping)]
-    english, chinese = [], []
-    for setting in known:
-        sampled, heat = setting.get("do_sample"), setting.get("temperature")
-        most = setting.get("max_new_tokens")
-        english.append(f"{f'sampling at {heat}' if sampled else 'greedy'}, at most {most} tokens")
-        chinese.append(f"{f'采样（温度 {heat}）' if sampled else '贪心解码'}，最多 {most} 个 token")
-    return ["; ".join(english), "；".join(chinese)]
+    known = decodings_in(settings)
+    return [in_words(known), in_chinese(known)]

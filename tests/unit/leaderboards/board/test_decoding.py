@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
-from vlmbench.domain import Decoding
-from vlmbench.leaderboards.board.entrants import decoded, decodings_of
+from vlmbench.decoding import Decoding, decodings_in, in_words
 
 GREEDY = {"max_new_tokens": 512, "do_sample": False}
 SAMPLED = {"max_new_tokens": 3, "do_sample": True, "temperature": 1.5}
@@ -61,15 +59,17 @@ def test_what_does_not_change_answers_is_not_noted(tmp_path: Path) -> None:
         [{**SAMPLED, "temperature": float("nan")}],
         [{**SAMPLED, "temperature": [1]}],
         [{**SAMPLED, "do_sample": 1}],
+        [{**GREEDY, "stop": "text"}],
+        [{**GREEDY, "stop": ["x" * 999]}],
     ],
 )
 def test_what_is_no_setting_is_not_known(facts: Any) -> None:
-    assert decodings_of(SimpleNamespace(facts={"decoding": facts})) == ()  # type: ignore[arg-type]
+    assert decodings_in(facts) == ()
 
 
 def test_beams_and_cut_tails_have_words() -> None:
     settings = [Decoding(num_beams=3), Decoding(do_sample=True, top_p=0.9, temperature=0.7)]
     assert (
-        decoded(settings)
+        in_words(settings)
         == "greedy, 3 beams, at most 512 tokens; sampling at 0.7 from the top 0.9, at most 512 tokens"
     )
