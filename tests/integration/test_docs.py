@@ -15,6 +15,7 @@ from hub_server import HubServer, serving_hub
 from repository import ROOT
 
 DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
+PICTURES = ("red/photos", "Yes/photos", "A/classes")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -61,6 +62,7 @@ def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path,
     assert "answer = answer (index)" in text
     assert (tmp_path / "runs/echo_B/ai2d_test/results.json").is_file()
     assert (tmp_path / "runs/echo_A/Odd/results.json").is_file()
+    assert all((tmp_path / f"runs/echo_{name}/results.json").is_file() for name in PICTURES)
     assert "left out: 2 questions" in text
     assert "warm answers" in text
     assert "accuracy  100.0 %" in text  # the answers of section 1

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from vlmbench.cores import cores
+from vlmbench.data.sources.webdataset import PICTURE_ENDINGS
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.images import open_picture
@@ -23,7 +24,6 @@ from vlmbench.trainers.data.dataset import read_picture
 from vlmbench.trainers.data.folders import GuideFolder, places
 from vlmbench.trainers.data.json_stream import RawRecord, raw_records
 from vlmbench.trainers.data.records import Notes, Placement, check_picture_count, read_record, turns_of
-from vlmbench.trainers.data.shards.readers import PICTURE_ENDINGS
 from vlmbench.trainers.data.shards.spans import stored_size
 
 _AT_ONCE = 2048

@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.data.sources.records import FileRecords
+from vlmbench.data.sources.webdataset import broken_shard, sample_key, tar_members
 from vlmbench.errors import DataError
 from vlmbench.trainers.data.json_stream import count_records
 from vlmbench.trainers.data.shards.convert import first_layout, place_of
 from vlmbench.trainers.data.shards.layouts import ShownConversation, conversation, pictures_in
 from vlmbench.trainers.data.shards.pictures import picture_values
-from vlmbench.trainers.data.shards.readers import (
-    broken_shard,
-    read_shard,
-    sample_key,
-    shard_format,
-    tar_members,
-)
+from vlmbench.trainers.data.shards.readers import read_shard, shard_format
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import RecordMap

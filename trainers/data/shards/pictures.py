@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 from vlmbench.data.image_cells import UnreadablePicture, inside
 from vlmbench.data.sources.pictures import Pictures
+from vlmbench.data.sources.webdataset import Member, shown_pictures
 from vlmbench.plain_text import visible
 from vlmbench.trainers.data.shards.layouts import Place
-from vlmbench.trainers.data.shards.readers import Member
 from vlmbench.trainers.data.shards.spans import span_name
 
 KEY = "image"
@@ -83,31 +83,12 @@ class PictureNames:
 
 def picture_values(held: Any, members: Sequence[Member], place: Place) -> list[Any]:
     """The pictures of a record: of its column, or those that stand beside it in the shard."""
-    listed = held if isinstance(held, list | tuple) else [] if held is None else [held]
-    listed = [one for one in listed if one is not None]
-    if not members or not listed:
-        return listed or list(members)
-    found = [_member(one, members) for one in listed]
-    if None not in found:
+    found = shown_pictures(held, members)
+    if not isinstance(found, str):
         return found
-    if len(listed) == len(members) and not any(isinstance(one, Member) for one in found):
-        # Names from before the shard was written: the order of the shard is theirs.
-        return list(members)
-    named = listed[found.index(None)]
     raise place.error(
-        f"names the picture `{visible(str(named))}`, and the sample has "
-        f"{', '.join(visible(member.name) for member in members)}.",
+        f"names the picture `{visible(found)}`, and the sample has "
+        f"{', '.join(member.shown for member in members)}.",
         KEY,
         "Take the names out: the sample's pictures are then shown in the order of the shard.",
     )
-
-
-def _member(named: Any, members: Sequence[Member]) -> Any:
-    """The member of that name, whole or without folder or key; None where there is none."""
-    if not isinstance(named, str) or named.startswith("data:"):
-        return named
-    for member in members:
-        last = member.name.rpartition("/")[2]
-        if named in (member.name, last, last.partition(".")[2]):
-            return member
-    return None

@@ -5,34 +5,17 @@ A shard that breaks off is a DataError that names it and the sample up to which 
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.data.sources.records import FileRecords
+from vlmbench.data.sources.webdataset import Member, tar_samples
 from vlmbench.errors import DataError
-from vlmbench.plain_text import visible
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import parsed
-
-PICTURE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
-_LONGEST_TEXT = 1 << 24
-"""Bytes of a text member of a webdataset sample."""
-_BLOCK = 512
-"""Bytes of a header in a tar file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file inside a shard."""
-
-    name: str
-    offset: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,93 +84,11 @@ def _table(path: Path) -> Iterator[ShardSample]:
 
 
 def _tar(path: Path) -> Iterator[ShardSample]:
-    """Members that follow each other under one key are one sample."""
-    with path.open("rb") as file:
-        groups = groupby(tar_members(path), lambda member: sample_key(member.name))
-        for row, (key, group) in enumerate(groups, 1):
-            found: dict[str, Member] = {}
-            for member in group:
-                ending = member.name[len(key) + 1 :].lower()
-                if ending in found:
-                    raise DataError(
-                        f"the sample `{visible(key)}` has two members `{visible(ending)}`.",
-                        file=path,
-                        fix="Give each a name of its own.",
-                    )
-                found[ending] = member
-            yield _sample(file, ShardSample(row=row, key=key), found)
-
-
-def tar_members(path: Path) -> Iterator[Member]:
-    """Regular files; an archive that is cut off or damaged is noticed, which tarfile alone passes over."""
-    size, last = path.stat().st_size, ""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            while (member := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # else every header of the shard stays in memory
-                last = visible(member.name)
-                if member.offset_data + member.size > size:
-                    raise broken_shard(path, f"it ends inside `{last}`")
-                if member.isreg() and not member.issparse():
-                    yield Member(member.name, member.offset_data, member.size)
-            end = tar.offset
-    except tarfile.TarError as error:
-        raise broken_shard(path, str(error), f" after `{last}`" if last else "") from error
-    with path.open("rb") as file:
-        file.seek(end)
-        mark = file.read(_BLOCK)
-    if len(mark) < _BLOCK or mark.strip(b"\0"):
-        raise broken_shard(path, f"no header follows `{last}`" if mark else f"it ends after `{last}`")
-
-
-def broken_shard(path: Path, why: str, after: str = "") -> DataError:
-    """A shard that cannot be read to its end."""
-    return DataError(f"the shard is broken{after}: {why}.", file=path, fix="Download or write it again.")
-
-
-def sample_key(member: str) -> str:
-    """What the names of a sample's members have in common: all before the first dot of the last part."""
-    folder, slash, last = member.rpartition("/")
-    return f"{folder}{slash}{last.partition('.')[0]}"
-
-
-def _sample(file: BinaryIO, empty: ShardSample, found: Mapping[str, Member]) -> ShardSample:
-    columns: dict[str, Any] = {}
-    pictures: list[Member] = []
-    for ending, member in found.items():
-        if ending.rpartition(".")[2] in PICTURE_ENDINGS:
-            pictures.append(member)
-            continue
-        text = _text(file, member)
-        if ending != "json":
-            columns |= {} if text is None else {ending: text}
-            continue
-        try:
-            columns |= _object(text, member.name, empty.row)
-        except DataError as error:
-            return replace(empty, problem=error)
-    return replace(empty, columns=columns, members=tuple(pictures))
-
-
-def _object(text: str | None, name: str, row: int) -> dict[str, Any]:
-    """What a member of JSON holds; a bare list is one of messages."""
-    if text is None:
-        raise DataError(f"`{visible(name)}` is not UTF-8 text.")
-    value = parsed(text, row)
-    if not isinstance(value, dict | list):
-        raise DataError(f"`{visible(name)}` is neither an object nor a list of messages.")
-    return {"conversations": value} if isinstance(value, list) else value
-
-
-def _text(file: BinaryIO, member: Member) -> str | None:
-    """The member as text; None of one that is too long or no text."""
-    if member.size > _LONGEST_TEXT:
-        return None
-    file.seek(member.offset)
-    try:
-        return file.read(member.size).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
+    for row, sample in enumerate(tar_samples(path), 1):
+        if sample.problem:
+            yield ShardSample(row=row, key=sample.key, problem=DataError(sample.problem))
+        else:
+            yield ShardSample(row=row, key=sample.key, columns=sample.columns, members=sample.members)
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[ShardSample]]] = {

@@ -1,4 +1,4 @@
-"""The files of a local dataset: one file, or those of a folder that belong to a split."""
+"""The files of a local dataset: one file, or those of a folder that belong to a split; or its pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.data.hub.reference import is_hub_reference
+from vlmbench.data.sources.image_folder import check_classes, has_metadata, is_picture
 from vlmbench.errors import DataError, UnknownName
 
-SUFFIXES = (".parquet", ".arrow", ".jsonl", ".csv", ".json")
+SUFFIXES = (".parquet", ".arrow", ".jsonl", ".csv", ".json", ".tar")
 """Of files that are read. A TSV is a benchmark of its own; its YAML may map its columns."""
 _SPLIT = re.compile(r"(?P<split>[A-Za-z][\w.]*?)[-_](?P<shard>\d{1,6}(?:-of-\d{1,6})?)")
 _USUAL = {"train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation"}
@@ -70,10 +71,10 @@ def find_files(name: str) -> DatasetFiles:
 
 
 def _of_folder(folder: Path, split: str | None) -> DatasetFiles:
-    splits = _splits(folder)
+    splits = _splits(folder) or _picture_splits(folder)
     if not splits:
         raise DataError(
-            f"this folder holds no dataset: no file ends in {', '.join(SUFFIXES)}.",
+            f"this folder holds no dataset: no pictures, and no file that ends in {', '.join(SUFFIXES)}.",
             file=folder,
             fix="Name the folder of the files, or a file.",
         )
@@ -84,12 +85,20 @@ def _of_folder(folder: Path, split: str | None) -> DatasetFiles:
     if chosen not in splits:
         raise UnknownName(f"split of {folder}", chosen, [name or folder.name for name in splits])
     name = f"{folder.name}_{split}" if split else folder.name
-    return DatasetFiles(folder, name, tuple(splits[chosen]))
+    files = tuple(splits[chosen])
+    if is_picture(files[0]):
+        folder = folder / chosen
+        check_classes(folder, files)
+    return DatasetFiles(folder, name, files)
 
 
 def _splits(folder: Path) -> dict[str, list[Path]]:
     """The files of each split, sorted, of the first format that is there; `""` for no split."""
-    inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and p.name.lower() in (*_USUAL, "data")]
+    inside = [
+        p
+        for p in sorted(folder.iterdir())
+        if p.is_dir() and (p.name.lower() in (*_USUAL, "data") or has_metadata(p))
+    ]
     files = [f for place in (folder, *inside) for f in sorted(place.iterdir()) if f.name not in _NOTES]
     for suffix in SUFFIXES:
         found: dict[str, list[Path]] = {}
@@ -99,6 +108,17 @@ def _splits(folder: Path) -> dict[str, list[Path]]:
         if found:
             return found
     return {}
+
+
+def _picture_splits(folder: Path) -> dict[str, list[Path]]:
+    """The pictures in a folder and below, sorted, by a first folder that is named like a split."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if is_picture(file) and file.is_file() and not any(part.startswith(".") for part in parts):
+            split = parts[0] if len(parts) > 1 and parts[0].lower() in _USUAL else ""
+            found.setdefault(split, []).append(file)
+    return found
 
 
 def _split_of(file: Path, folder: Path) -> str:

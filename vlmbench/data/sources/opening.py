@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +17,18 @@ from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
 from vlmbench.data.sources.column_map import read_map
 from vlmbench.data.sources.dataset_reader import DatasetReader
 from vlmbench.data.sources.files import DatasetFiles, find_files
+from vlmbench.data.sources.image_folder import (
+    METADATA,
+    ClassFolders,
+    DescribedPictures,
+    check_classes,
+    is_picture,
+)
 from vlmbench.data.sources.objects import digest_of, records_of
 from vlmbench.data.sources.pictures import Pictures
 from vlmbench.data.sources.recognise import check_map, recognise, survey
 from vlmbench.data.sources.records import FileRecords, Records
+from vlmbench.data.sources.tar_records import TarRecords
 from vlmbench.data.table import Cache, Table, find_cache, open_cache
 from vlmbench.errors import DataError
 
@@ -38,9 +47,23 @@ def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) 
     # The digests of files, in order, as one.
     with ThreadPoolExecutor() as pool:
         digests = "\n".join(pool.map(lambda file: file_digest(file, "sha256", home), found.files))
+    if any(map(is_picture, found.files)):  # whose folders are the answers
+        digests += "".join(f"\n{file.relative_to(found.folder)}" for file in found.files)
     md5 = hashlib.md5(digests.encode(), usedforsecurity=False).hexdigest()
-    source = DatasetSource(FileRecords(found.path, found.files), given, md5, seen, found)
+    source = DatasetSource(_records(found), given, md5, seen, found)
     return _table(source, open_cache(source, home))
+
+
+def _records(found: DatasetFiles) -> Records:
+    """The rows of files, by what the files are."""
+    described = tuple(file for file in found.files if file.name in METADATA)
+    if described:
+        return DescribedPictures(found.path, found.folder, described)
+    if found.files[0].suffix.lower() == ".tar":
+        return TarRecords(found.path, found.files)
+    if is_picture(found.files[0]):
+        return ClassFolders(found.path, found.files)
+    return FileRecords(found.path, found.files)
 
 
 def open_object(given: object, columns: Mapping[str, Any], name: str = "") -> tuple[Table, str]:
@@ -77,16 +100,15 @@ def _of_hub(name: str) -> DatasetFiles:
     from vlmbench.data.hub.dataset import open_hub_dataset
 
     dataset = open_hub_dataset(parse_hub_reference(name))
-    if dataset.format not in ("parquet", "arrow", "json", "csv"):
-        raise DataError(
-            f"this dataset is of the format {dataset.format}, which is not read as a benchmark.",
-            file=name,
-            fix="Download it, write it as parquet or jsonl, and name that file.",
-        )
     files = tuple(dataset.shards())
+    path = files[0]
+    if dataset.format == "imagefolder":
+        path = Path(os.path.commonpath([file.parent for file in files]))
+        if not any(file.name in METADATA for file in files):
+            check_classes(path, files)
     reference = dataset.reference
     parts = (reference.repository.rpartition("/")[2], reference.config, reference.split)
-    return DatasetFiles(files[0], "_".join(filter(None, parts)), files, str(reference), dataset.commit)
+    return DatasetFiles(path, "_".join(filter(None, parts)), files, str(reference), dataset.commit)
 
 
 @dataclass(frozen=True, slots=True)

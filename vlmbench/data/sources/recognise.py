@@ -11,6 +11,7 @@ from typing import Any
 from vlmbench.data.sources.column import Column
 from vlmbench.data.sources.column_map import AnswerForm, CellTemplate, ColumnMap
 from vlmbench.data.sources.dataset_reader import answer_text, options_of_columns
+from vlmbench.data.sources.image_folder import CLASSES
 from vlmbench.data.sources.options import UnreadableCell, letter_of, read_options, text_of
 from vlmbench.data.sources.records import Records, first_rows
 from vlmbench.errors import DataError
@@ -42,10 +43,24 @@ IMAGES = (
     "image_path",
     "image_file",
     "file_name",
+    "file_names",
+    "image_file_name",
+    "image_file_names",
     "decoded_image",
 )
 TURNS = ("messages", "conversations", "conversation")
-INDEX = ("index", "id", "question_id", "qid", "questionid", "question id", "idx", "uid", "sample_id")
+INDEX = (
+    "index",
+    "id",
+    "question_id",
+    "qid",
+    "questionid",
+    "question id",
+    "idx",
+    "uid",
+    "sample_id",
+    "__key__",
+)
 LEVELS = {
     "category": ("category", "categories", "subject", "task", "type", "question_type", "topic"),
     "l2-category": ("l2-category", "l2_category", "subcategory", "subfield"),
@@ -117,11 +132,16 @@ def unmapped(records: Records, what: str) -> DataError:
             f"{visible(name, 40)}: {brief(value)}" for name, value in list(first.values.items())[:40]
         )
     )
+    example = "Map them with --map FILE.yaml, such as `question: COLUMN` and `answer: COLUMN`"
+    if any(column.name == CLASSES for column in records.columns):
+        example = (
+            "Write map.yaml into the folder: `question: Which of these is it?` and `options: classes` for "
+            "multiple choice, or a question alone for short answers"
+        )
     return DataError(
         f"{what}. Its columns: {listed}. The first row: {row}.",
         file=records.path,
-        fix="Map them with --map FILE.yaml, such as `question: COLUMN` and `answer: COLUMN`; "
-        "see docs/add-a-benchmark.md.",
+        fix=f"{example}; see docs/add-a-benchmark.md.",
     )
 
 

@@ -66,7 +66,7 @@ class FileRecords:
         """Of the first file; columns of later files must be among them."""
         first = self.files[0]
         check_download(_head(first), first)
-        with _readable(first):
+        with readable(first):
             if (schema := _schema(first)) is not None:
                 return columns_of_schema(schema)
             return columns_of_values([values for _, values in islice(_texts(first), SEEN)])
@@ -75,7 +75,7 @@ class FileRecords:
         """Every row in order. A file that cannot be read to its end is a DataError that names it."""
         number = 0
         for file in self.files:
-            with _readable(file):
+            with readable(file):
                 check_download(_head(file), file)
                 batches = _batches(file, names)
                 for place, values in _texts(file) if batches is None else _of_batches(_ahead(batches)):
@@ -91,8 +91,8 @@ def _head(file: Path) -> bytes:
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turn what readers raise about a broken file into a DataError."""
+def readable(file: Path) -> Iterator[None]:
+    """Turn what readers raise about a broken file into a DataError that names it."""
     import pyarrow as pa
 
     try:
