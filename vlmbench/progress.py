@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and time left on a terminal, plain lines in a pipe.
+"""Progress on stderr: a bar with rate and time left on a terminal or in a notebook, plain lines in a pipe.
 
     with Progress("checking own.json", "pictures", total=200) as progress:
         progress.update(20, "1 broken")
@@ -9,14 +9,30 @@ Nothing is drawn before the first `begin` or `update`, so that work which turns 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import html
 import sys
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichBar
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def silence(wanted: bool = True) -> Iterator[None]:
+    """No Progress made within writes, however deep in a call it is made; with False nothing changes."""
+    before = _silent.set(wanted or _silent.get())
+    try:
+        yield
+    finally:
+        _silent.reset(before)
 
 
 class Progress:
@@ -29,17 +45,13 @@ class Progress:
         self, what: str = "", unit: str = "", *, total: float | None = None, quiet: bool = False
     ) -> None:
         """`unit` is a plural, such as rows; `total` may be unknown; a quiet one never writes."""
-        self._what, self._unit, self._total, self._quiet = what, unit, total, quiet
+        self._what, self._unit, self._total = what, unit, total
+        self._quiet = quiet or _silent.get()
         self._begun = self._ended = False
         self._before = self._done = 0.0
         self._started = self._printed = 0.0
         self._figures, self._pending = "", False
-        self._console: Console | None = None
-        self._bar: Bar | None = None
-        if not quiet and sys.stderr.isatty():
-            from rich.console import Console
-
-            self._console = Console(stderr=True)
+        self._bar: _Bar | None = None if self._quiet else _bar_of_stderr()
 
     def __enter__(self) -> Progress:
         return self
@@ -53,11 +65,10 @@ class Progress:
         """Print one line, above the bar if there is one. Markup in it is shown as it is."""
         if self._quiet:
             return
-        if self._console is None:
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+        if self._bar is None:
+            _print_line(text)
         else:
-            self._console.print(text, style="dim", highlight=False, markup=False)
+            self._bar.say(text)
 
     def begin(self, total: float | None, done: float = 0, *, what: str | None = None) -> None:
         """Start the clock. `done` was done before: it counts towards the total, not into the rate."""
@@ -65,8 +76,8 @@ class Progress:
         self._total, self._before, self._done = total, done, done
         self._started = self._printed = time.monotonic()
         self._begun, self._ended, self._figures = True, False, ""
-        if self._console is not None:
-            self._draw_bar(self._console)
+        if self._bar is not None:
+            self._draw(self._bar)
         elif total:
             before = f", {_count(done)} of them done before" if done else ""
             self.say(f"{self._what}: {_count(total)} {self._unit}{before}")
@@ -80,31 +91,21 @@ class Progress:
         self._done, self._figures, self._pending = done, figures, True
         self._total = self._total if total is None else total
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=self._total, figures=self._text())
-        elif self._console is None and time.monotonic() - self._printed >= self.every:
+            self._draw(self._bar)
+        elif time.monotonic() - self._printed >= self.every:
             self._print()
 
     def end(self) -> None:
         """Leave the bar where it is, or print the last line."""
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], figures=self._text(ended=True))
-            self._bar.stop()
-            self._bar = None
-            atexit.unregister(self.end)
-        elif self._console is None and self._pending:
+        if self._bar is not None and self._begun:
+            self._draw(self._bar, ended=True)
+            self._bar.leave()
+        elif self._bar is None and self._pending:
             self._print(ended=True)
         self._ended, self._begun, self._pending = True, False, False
 
-    def _draw_bar(self, console: Console) -> None:
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        what, figures = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[figures]}")
-        figures.markup = False
-        self._bar = Bar(what, BarColumn(bar_width=None), figures, console=console)
-        self._bar.add_task(self._what, total=self._total, completed=int(self._done), figures=self._text())
-        self._bar.start()
-        atexit.register(self.end)  # a bar that is never stopped leaves the cursor hidden
+    def _draw(self, bar: _Bar, *, ended: bool = False) -> None:
+        bar.draw(self._what, self._text(ended=ended), self._done, self._total, ended=ended)
 
     def _print(self, *, ended: bool = False) -> None:
         self._printed, self._pending = time.monotonic(), False
@@ -123,6 +124,117 @@ class Progress:
         elif rate > 0 and self._total:
             parts.append(f"{clock((self._total - self._done) / rate)} left")
         return ", ".join([*parts, self._figures] if self._figures else parts)
+
+
+class _Bar(Protocol):
+    """Where a bar can be drawn over again; a pipe has none."""
+
+    def say(self, text: str) -> None: ...
+
+    def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class TerminalBar:
+    """A bar of rich's under the lines that are printed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: RichBar | None = None
+
+    def say(self, text: str) -> None:
+        """Print above the bar."""
+        self._console.print(text, style="dim", highlight=False, markup=False)
+
+    def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None:
+        """Start it, or move it: rich draws ten times a second."""
+        if self._bar is None:
+            self._bar = self._start(what, text, done, total)
+        self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=total, figures=text)
+
+    def leave(self) -> None:
+        """Stop drawing: what is printed from now on follows the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            atexit.unregister(self.leave)
+
+    def _start(self, what: str, text: str, done: float, total: float | None) -> RichBar:
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichBar
+
+        name, figures = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[figures]}")
+        figures.markup = False
+        bar = RichBar(name, BarColumn(bar_width=None), figures, console=self._console)
+        bar.add_task(what, total=total, completed=int(done), figures=text)
+        bar.start()
+        atexit.register(self.leave)  # a bar that is never stopped leaves the cursor hidden
+        return bar
+
+
+class NotebookBar:
+    """One output of the cell that is replaced in place, so that a saved notebook keeps its last state.
+
+    It is HTML that Jupyter, VS Code and nbconvert show by themselves: rich's own needs ipywidgets, whose
+    output a notebook that is opened later cannot show.
+    """
+
+    every = 0.2
+    """Seconds between two drawings: each is a message from the kernel to the page."""
+
+    def __init__(self) -> None:
+        self._output: Any = None
+        self._drawn = 0.0
+
+    def say(self, text: str) -> None:
+        """Print on the cell's stderr."""
+        _print_line(text)
+
+    def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None:
+        """Put it in place of the last one, unless that is too new."""
+        from IPython.display import display
+
+        now = time.monotonic()
+        if self._output is not None and not ended and now - self._drawn < self.every:
+            return
+        self._drawn = now
+        # An unknown total has no length until the end.
+        share = done / total if total else 1.0 if ended else None
+        bundle = {"text/plain": f"{what}: {text}", "text/html": _html_bar(what, text, share)}
+        if self._output is None:
+            self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._output.update(bundle, raw=True)
+
+    def leave(self) -> None:
+        """The next one is another output."""
+        self._output = None
+
+
+def _bar_of_stderr() -> _Bar | None:
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        return TerminalBar(Console(stderr=True))
+    # Where stderr is redirected, in a notebook too, it is no longer the kernel's stream.
+    kernel = sys.modules.get("ipykernel.iostream")
+    return NotebookBar() if kernel is not None and isinstance(sys.stderr, kernel.OutStream) else None
+
+
+def _html_bar(what: str, text: str, share: float | None) -> str:
+    value = "" if share is None else f' value="{min(max(share, 0.0), 1.0):.4f}"'
+    return (
+        '<div style="display:flex;flex-wrap:wrap;align-items:center;gap:0 1em">'
+        f"<span>{html.escape(what)}</span>"
+        f'<progress style="width:16em" aria-label="{html.escape(what)}"{value}></progress>'
+        f'<span style="font-variant-numeric:tabular-nums">{html.escape(text)}</span></div>'
+    )
+
+
+def _print_line(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def clock(seconds: float) -> str:

@@ -49,9 +49,9 @@ class EvaluationTask:
         return command if self.limit is None else [*command, "--limit", str(self.limit)]
 
 
-def ask(command: Sequence[str]) -> int:
-    """Run it with its output on stderr; the exit code, 130 after Ctrl-C."""
-    process = started(command)
+def ask(command: Sequence[str], log: Path | None = None) -> int:
+    """Run it with its output on stderr, or in the log; the exit code, 130 after Ctrl-C."""
+    process = started(command, log)
     try:
         return code_of(process.wait())
     except KeyboardInterrupt:

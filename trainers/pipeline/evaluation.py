@@ -44,6 +44,13 @@ class CheckpointEvaluator:
     work_dir: Path
     say: Callable[[str], None]
     """Receives one line for the user at a time."""
+    quiet: bool = False
+    """Whether what processes write goes into the log after training too, not to stderr."""
+
+    @property
+    def log(self) -> Path:
+        """What the processes that evaluate during training write."""
+        return self.work_dir / "evaluation.log"
 
     @contextlib.contextmanager
     def during_training(
@@ -53,7 +60,7 @@ class CheckpointEvaluator:
 
         Candidates after the checkpoint that training resumes from are not evaluated: training removes them.
         """
-        asker = EvaluationQueue(self.question, self.work_dir / "evaluation.log")
+        asker = EvaluationQueue(self.question, self.log)
         for kept in self._still_valid(resume):
             if self._unfinished(kept):
                 asker.add(kept)
@@ -111,7 +118,7 @@ class CheckpointEvaluator:
         worst = 0
         for found, benchmarks in left.items():
             for command in self.question.commands(found, benchmarks) if benchmarks else ():
-                code = ask(command)
+                code = ask(command, self.log if self.quiet else None)
                 if code == INTERRUPTED:
                     return code
                 worst = max(worst, code)

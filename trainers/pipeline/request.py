@@ -58,6 +58,8 @@ class TrainingRequest:
     """The one stage that this process trains, as one that the pipeline started; None: all of them."""
     candidate: int | None = None
     """The step of a checkpoint of `stage` that this process exports as a model, in place of training."""
+    quiet: bool = False
+    """Whether other processes write into the work folder, evaluation.log and ranks/, and not to stderr."""
 
     def topology(self, processes: int = 1) -> Topology:
         """Processes and machines; `processes` where neither request nor environment has a number."""

@@ -141,7 +141,8 @@ class Pipeline:
         if not needed(recipe, topology):
             return self._train_here(recipe, work_dir)
         command = [*self.request.stage_command(recipe.name), *self.request.evaluation_flags()]
-        return launch(command, topology, cpu=recipe.parallelism.device == "cpu")
+        logs = work_dir / "ranks" if self.request.quiet else None
+        return launch(command, topology, cpu=recipe.parallelism.device == "cpu", logs=logs)
 
     def _train_here(self, recipe: Recipe, work_dir: Path) -> int:
         """Train in this process."""
@@ -186,7 +187,13 @@ class Pipeline:
             flags=("--device", self.request.evaluation.device),
             maker=(*self.request.stage_command(recipe.name), "--candidate"),
         )
-        return CheckpointEvaluator(question=question, harness=self.harness, work_dir=work_dir, say=self.say)
+        return CheckpointEvaluator(
+            question=question,
+            harness=self.harness,
+            work_dir=work_dir,
+            say=self.say,
+            quiet=self.request.quiet,
+        )
 
 
 def _stage_named(stages: Sequence[Placed], name: str) -> Placed:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vlmbench.cores import cores
@@ -52,8 +53,11 @@ def needed(recipe: Recipe, world: Topology) -> bool:
     return world.size > 1 or recipe.parallelism.deepspeed is not None
 
 
-def launch(command: Sequence[str], world: Topology, *, cpu: bool) -> int:
-    """Run the command on this machine as each rank; the exit code of the first that failed."""
+def launch(command: Sequence[str], world: Topology, *, cpu: bool, logs: Path | None = None) -> int:
+    """Run the command on this machine as each rank; the exit code of the first that failed.
+
+    What they write goes into the folder `logs`, a file for each rank; None: to this process's stderr.
+    """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -72,6 +76,7 @@ def launch(command: Sequence[str], world: Topology, *, cpu: bool) -> int:
         run_id="vlmbench",
         max_restarts=0,
         monitor_interval=0.2,
+        logs_specs=_output(logs),
         **_rendezvous_settings(world),
         **_signal_settings(LaunchConfig),
     )
@@ -113,6 +118,13 @@ def _signals() -> Iterator[None]:
         logging.disable(logging.NOTSET)
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+def _output(logs: Path | None) -> Any:
+    """Where the ranks' stdout and stderr go."""
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, Std
+
+    return DefaultLogsSpecs() if logs is None else DefaultLogsSpecs(str(logs), redirects=Std.ALL)
 
 
 def _signal_settings(config: type) -> dict[str, Any]:

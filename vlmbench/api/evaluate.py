@@ -22,6 +22,7 @@ from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
+from vlmbench.progress import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
 """A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
@@ -155,10 +156,11 @@ def evaluate(
         fresh=fresh,
     )
     _check(request)
-    found = benchmarks_of(
-        benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular, mapping=mapping
-    )
-    return _run_all(request, benchmark, found, opened, AnswerProgress(quiet=not progress))
+    with silence(not progress):
+        found = benchmarks_of(
+            benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular, mapping=mapping
+        )
+        return _run_all(request, benchmark, found, opened, AnswerProgress())
 
 
 def _run_all(

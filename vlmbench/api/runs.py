@@ -162,8 +162,8 @@ def _say_decoding(request: RunRequest, spec: RunSpec, progress: RunProgress) -> 
 class AnswerProgress:
     """Draws what the engine reports as `RunProgress`: rows answered, and how many of them are errors."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._progress = Progress("answering", "rows", quiet=quiet)
+    def __init__(self) -> None:
+        self._progress = Progress("answering", "rows")
         self._done = self._errors = 0
 
     def say(self, text: str) -> None:

@@ -26,6 +26,7 @@ from vlmbench.domain import Benchmark, Card, Response, Row, RuleSet, Run, RunSpe
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
+from vlmbench.progress import silence
 from vlmbench.registry import rule_set
 
 if TYPE_CHECKING:
@@ -65,30 +66,28 @@ def score(
 
     rule_set(rules)
     extra = [Path(plugin) for plugin in plugins]
-    (benchmark,) = benchmarks_of(bench, extra, in_rotations=circular, mapping=mapping)
+    with silence(not progress):
+        (benchmark,) = benchmarks_of(bench, extra, in_rotations=circular, mapping=mapping)
     given = Path(predictions) if isinstance(predictions, (str, Path)) else answers_of_frame(predictions)
     path = given if isinstance(given, Path) else given.path
-    watch = AnswerProgress(quiet=not progress)
-    scored = score_predictions(
-        ScoreRequest(
-            predictions=given,
-            name=name or name_of(path),
-            data=DataOptions(
-                data_dir=optional_path(data_dir),
-                accept_local_data=accept_local_data,
-                file=optional_path(data),
-                answers=optional_path(answers),
-            ),
-            judge=JudgeOptions(model=judge),
-            judgments=optional_path(judgments),
-            rules=rules,
-            allow_missing=allow_missing,
-            plugins=tuple(extra),
+    request = ScoreRequest(
+        predictions=given,
+        name=name or name_of(path),
+        data=DataOptions(
+            data_dir=optional_path(data_dir),
+            accept_local_data=accept_local_data,
+            file=optional_path(data),
+            answers=optional_path(answers),
         ),
-        benchmark,
-        watch,
-        lambda line: watch.say(visible(line, 2000)),
+        judge=JudgeOptions(model=judge),
+        judgments=optional_path(judgments),
+        rules=rules,
+        allow_missing=allow_missing,
+        plugins=tuple(extra),
     )
+    with silence(not progress):
+        watch = AnswerProgress()
+        scored = score_predictions(request, benchmark, watch, lambda line: watch.say(visible(line, 2000)))
     return result_of(scored.run, benchmark, scored.table.images, None)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.errors import UserError
+from vlmbench.progress import silence
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -59,8 +60,8 @@ def train(
 
     `resume=True` continues from the latest checkpoint in the work folder, if there is one; a path, from that
     checkpoint. `evaluate` names benchmarks for the trained model, and with `evaluate_every` for checkpoints
-    on the way. `progress=False` writes nothing from this process. Raises a UserError where something is
-    missing or a process of the training failed.
+    on the way. `progress=False` writes nothing: what other processes write is in the work folder. Raises a
+    UserError where something is missing or a process of the training failed.
     """
     from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest, read_chain
 
@@ -76,15 +77,18 @@ def train(
         evaluation=EvaluationRequest(
             benchmarks=tuple(evaluate), every=evaluate_every, limit=evaluate_limit, device=evaluate_device
         ),
+        quiet=not progress,
     )
     check_resume(request.resume)
     chain = read_chain(request)
-    # The training draws its own progress in this process, and knows of no caller.
-    with contextlib.nullcontext() if progress else contextlib.redirect_stderr(io.StringIO()):
+    # Packages under the training warn on stderr.
+    other = contextlib.nullcontext() if progress else contextlib.redirect_stderr(io.StringIO())
+    with silence(not progress), other:
         result = train_chain(request, chain, _say)
     if result.code:
+        place = "stderr" if progress else "evaluation.log or ranks/ of the work folder"
         raise UserError(
-            f"the training of {chain.name} failed with exit code {result.code}; its processes wrote why.",
+            f"the training of {chain.name} failed with exit code {result.code}; why stands in {place}.",
             fix="Mend that; `resume=True` continues from the latest checkpoint.",
         )
     return TrainingResult(name=chain.name, models=result.models)

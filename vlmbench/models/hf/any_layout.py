@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import UserError
 from vlmbench.model_files.folder import local_folder
+from vlmbench.progress import Progress
 from vlmbench.version import __version__
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def converted(reading: OpenedCheckpoint) -> Path:
         if folder.is_dir():
             return folder
         source = reading.sources[""]
-        sys.stderr.write(f"vLLM reads Hugging Face's layout: {source} is written to {folder}, once\n")
+        Progress().say(f"vLLM reads Hugging Face's layout: {source} is written to {folder}, once")
         with new_folder(folder) as aside:
             write_huggingface(llava, aside)
     return folder

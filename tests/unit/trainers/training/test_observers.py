@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from small_trainings import small, write_records
 
+from vlmbench.progress import TerminalBar
 from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.guard import Skipped, StoppedElsewhere
@@ -49,7 +50,7 @@ def test_in_a_pipe_a_run_tells_its_beginning_then_a_line_when_it_is_time_and_its
 def test_on_a_terminal_a_bar_stands_under_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = TrainingProgress()
     screen = Console(record=True, width=160, force_terminal=True, file=io.StringIO())
-    monkeypatch.setattr(shown._progress, "_console", screen)
+    monkeypatch.setattr(shown._progress, "_bar", TerminalBar(screen))
     shown.begin("mine", 10, 0)
     shown.say("  What?  [red]a bus[/red]")
     shown.step(4)
