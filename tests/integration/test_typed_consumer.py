@@ -86,6 +86,10 @@ number: int = vlmbench.evaluate("demo", "Shapes_DEV_EN")
 """
 
 
+UNSHOWN = ("accelerate", "datasets", "pyarrow", "scipy", "torch", "transformers")
+"""What no signature of ours shows. Following their imports takes a minute, and changes nothing."""
+
+
 def errors_of(folder: Path, scripts: dict[str, str]) -> list[tuple[str, int]]:
     """mypy as a user runs it: vlmbench is found as an installed package, which counts only with py.typed."""
     subprocess.run(["make", "-s", "-o", ".venv/.ready", "view"], cwd=ROOT, check=True, capture_output=True)
@@ -95,7 +99,9 @@ def errors_of(folder: Path, scripts: dict[str, str]) -> list[tuple[str, int]]:
     (site / "view.pth").write_text(f"{ROOT / 'build' / 'view'}\n{sysconfig.get_path('purelib')}\n", "utf-8")
     for name, script in scripts.items():
         (folder / name).write_text(script, "utf-8")
-    command = ["--strict", "--config-file", "", "--python-executable", str(python), *scripts]
+    skipped = "".join(f"[mypy-{name}.*]\nfollow_imports = skip\n" for name in UNSHOWN)
+    (folder / "mypy.ini").write_text(f"[mypy]\nstrict = True\n{skipped}", "utf-8")
+    command = ["--config-file", "mypy.ini", "--python-executable", str(python), *scripts]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", *command], cwd=folder, capture_output=True, text=True, check=False
     )
