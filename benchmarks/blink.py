@@ -1,7 +1,7 @@
 """BLINK: fourteen things people see at a glance, many of them across two to four pictures.
 
 All pictures come first, in order. The styles of the LLaVA wrappers that know one picture only
-(`llava-xtuner`, see `vlmbench/prompts.py`) show the first. VLMEvalKit's wrapper pastes them side by side
+(`llava-xtuner`, see `vlmbench/prompts/`) show the first. VLMEvalKit's wrapper pastes them side by side
 at a height of 512 for this one benchmark; that is not reproduced.
 """
 

@@ -34,7 +34,7 @@ from vlmbench.domain import (
     Sample,
     Score,
 )
-from vlmbench.prompts import with_pictures_in_place
+from vlmbench.prompts import prompt_style
 
 from . import served
 from .families.choice import LEVELS, MultipleChoice, problem_of, row_units, tabulate
@@ -64,9 +64,8 @@ class MMMU(MultipleChoice):
         return problem_of(row, choices) if choices else row.problem
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
-        """The worded question; under `vlmevalkit` each picture where its tag stands."""
-        request = MultipleChoice.request(self, sample, style, decoding)
-        return with_pictures_in_place(request, sample.images, style)
+        """The worded question; in most styles each picture stands where its tag does."""
+        return prompt_style(style).request(sample, self.card, decoding, tagged=True)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """A letter where there are options; the rule set's way with open answers elsewhere."""

@@ -138,6 +138,10 @@ class Request:
     parts: tuple[Part, ...]
     decoding: Decoding
     image_fit: ImageFit = "native"
+    system: str | None = None
+    """The system prompt; None: what the chat template has by itself."""
+    opening: str = ""
+    """The words with which the answer begins. The model continues them; the response does not repeat them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

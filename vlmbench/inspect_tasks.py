@@ -18,7 +18,7 @@ from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
-from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import SampleScore, Target, metric, scorer
 from inspect_ai.scorer import Score as InspectScore
 from inspect_ai.solver import Generate, TaskState, generate, solver
@@ -86,8 +86,10 @@ def _show_pictures(
 
     async def solve(state: TaskState, _generate: Generate) -> TaskState:
         asked = _questions(bench, rules, prompt, limit, data_dir)
-        parts = asked.requests[str(state.sample_id)].parts
-        state.messages = [ChatMessageUser(content=[_content(part, asked.images) for part in parts])]
+        request = asked.requests[str(state.sample_id)]
+        system = [] if request.system is None else [ChatMessageSystem(content=request.system)]
+        question = [_content(part, asked.images) for part in request.parts]
+        state.messages = [*system, ChatMessageUser(content=question)]
         return state
 
     return solve

@@ -34,6 +34,12 @@ class VlmbenchTask(ConfigurableTask):  # type: ignore[misc]
         if "bench" not in given:
             raise UsageError("the task names no benchmark.", key="bench", fix="Add a line `bench: NAME`.")
         self._asked = HarnessQuestions(**given)
+        if system := next((r.system for r in self._asked.requests.values() if r.system is not None), None):
+            raise UsageError(
+                "lm-eval gives a task no system prompt of its own, and this prompt style has one.",
+                key="prompt",
+                fix=f"Run lm-eval with --system_instruction '{system}' and another style.",
+            )
         decoding = self._asked.decoding
         sampling = (
             {"temperature": decoding.temperature, "top_p": decoding.top_p} if decoding.do_sample else {}

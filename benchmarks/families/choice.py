@@ -89,8 +89,7 @@ class MultipleChoice:
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures and the worded question."""
-        wording = prompt_style(style)
-        return wording.request(sample, wording.choice_text(sample), self.card.family, decoding)
+        return prompt_style(style).request(sample, self.card, decoding)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """Right when the letter found is the reference."""

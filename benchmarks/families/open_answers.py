@@ -83,7 +83,7 @@ class OpenQuestions(ABC):
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures, the question, and what the prompt adds."""
-        return prompt_style(style).request(sample, sample.question + self.suffix, self.card.family, decoding)
+        return prompt_style(style).request(sample, self.card, decoding, suffix=self.suffix)
 
     @abstractmethod
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
@@ -174,8 +174,8 @@ class ShortAnswer(OpenQuestions):
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """Pictures, the question, its hint where one is shown, and what the prompt adds."""
         hint = f"\n{self.hint_prefix}{sample.hint}" if self.hint_prefix and sample.hint else ""
-        text = f"{sample.question}{hint}{self.suffix}"
-        return prompt_style(style).request(sample, text, self.card.family, decoding)
+        question = f"{sample.question}{hint}"
+        return prompt_style(style).request(sample, self.card, decoding, question=question, suffix=self.suffix)
 
     def score(self, sample: Sample, response: Response, rules: RuleSet) -> Score:
         """What the answer is worth beside its references."""

@@ -17,13 +17,13 @@ yes/no, anything else is short answers. Answers that are letters without options
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
 from vlmbench.errors import DataError, UserError
-from vlmbench.prompts import SHORT, with_pictures_in_place
+from vlmbench.prompts import SHORT, prompt_style
 
 from .choice import MultipleChoice
 from .open_answers import ShortAnswer, YesNo
@@ -43,17 +43,15 @@ class BareChoice(MultipleChoice):
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """The style's wording, and under it what the YAML adds."""
-        request = MultipleChoice.request(self, sample, style, decoding)
-        if self.prompt:
-            text = str(request.parts[-1])
-            request = replace(request, parts=(*request.parts[:-1], f"{text.rstrip()}\n{self.prompt}"))
-        return with_pictures_in_place(request, sample.images, style)
+        return prompt_style(style).request(sample, self.card, decoding, ending=self.prompt, tagged=True)
 
 
 @dataclass(frozen=True, slots=True)
 class BareYesNo(YesNo):
     """Yes/no from a file alone."""
 
+    own_words: bool = False
+    """The suffix is what the YAML asks for, and no style replaces it."""
     splits: tuple[str, ...] = ()
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
@@ -62,14 +60,14 @@ class BareYesNo(YesNo):
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """As its family asks; a picture stands where the text names it."""
-        request = YesNo.request(self, sample, style, decoding)
-        return with_pictures_in_place(request, sample.images, style)
+        return asked(self, sample, style, decoding)
 
 
 @dataclass(frozen=True, slots=True)
 class BareShort(ShortAnswer):
     """Short answers from a file alone."""
 
+    own_words: bool = False
     splits: tuple[str, ...] = ()
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
@@ -78,8 +76,14 @@ class BareShort(ShortAnswer):
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
         """As its family asks; a picture stands where the text names it."""
-        request = ShortAnswer.request(self, sample, style, decoding)
-        return with_pictures_in_place(request, sample.images, style)
+        return asked(self, sample, style, decoding)
+
+
+def asked(benchmark: BareYesNo | BareShort, sample: Sample, style: str, decoding: Decoding | None) -> Request:
+    """A question with its suffix, a picture where the text names it."""
+    return prompt_style(style).request(
+        sample, benchmark.card, decoding, suffix=benchmark.suffix, plain=benchmark.own_words, tagged=True
+    )
 
 
 def benchmark_of(name: str | Path, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
@@ -106,9 +110,9 @@ def _benchmark(data: BareData, settings: Settings) -> Benchmark:
         return BareChoice(card, prompt=prompt, splits=splits)
     suffix = f"\n{prompt}" if prompt else ""
     if family == "yes-no":
-        return BareYesNo(card, suffix=suffix, splits=splits)
+        return BareYesNo(card, suffix=suffix, own_words=bool(prompt), splits=splits)
     match = METRICS[settings.metric or "equal"]
-    return BareShort(card, match, suffix=suffix or SHORT, splits=splits)
+    return BareShort(card, match, suffix=suffix or SHORT, own_words=bool(prompt), splits=splits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.data.table import open_table
 from vlmbench.domain import ImageRef, Sample
+from vlmbench.prompts import prompt_style
 from vlmbench.registry import load_benchmark
 
 GOLDEN = Path(__file__).parent
@@ -70,10 +71,9 @@ def test_prompts_equal_xtuner_mmbench(run: str, tmp_path: Path) -> None:
 
 
 def test_each_style_decodes_as_its_tool_does() -> None:
-    from vlmbench.prompts import prompt_style
-
-    assert prompt_style("llava").decoding("multiple-choice").max_new_tokens == 2048
-    assert prompt_style("llava-xtuner").decoding("multiple-choice").max_new_tokens == 5
-    assert prompt_style("llava-xtuner").decoding("short-answer").max_new_tokens == 512
-    assert prompt_style("xtuner").decoding("multiple-choice").max_new_tokens == 100
-    assert not any(prompt_style(s).decoding("yes-no").do_sample for s in ("vlmevalkit", "llava", "xtuner"))
+    choice, short, yes_no = (load_benchmark(name).card for name in ("MMStar", "GQA_TestDev_Balanced", "POPE"))
+    assert prompt_style("llava").decoding(choice).max_new_tokens == 2048
+    assert prompt_style("llava-xtuner").decoding(choice).max_new_tokens == 5
+    assert prompt_style("llava-xtuner").decoding(short).max_new_tokens == 512
+    assert prompt_style("xtuner").decoding(choice).max_new_tokens == 100
+    assert not any(prompt_style(s).decoding(yes_no).do_sample for s in ("vlmevalkit", "llava", "xtuner"))

@@ -60,6 +60,13 @@ class HarnessQuestions:
         self.plan: RunPlan = make_plan(spec, self.benchmark, samples)
         self.requests: Mapping[str, Request] = {request.id: request for request in self.plan.requests}
         self.samples: Mapping[str, Sample] = {sample.id: sample for sample in self.plan.samples}
+        if any(request.opening for request in self.plan.requests):
+            raise UsageError(
+                f"the prompt style `{prompt}` writes the first words of an answer itself, which another "
+                "harness cannot do.",
+                key="prompt",
+                fix=f"Use `{STYLE}`.",
+            )
 
     def score(
         self, samples: Sequence[Sample], responses: Mapping[str, Response]

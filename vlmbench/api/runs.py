@@ -128,7 +128,7 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         model=request.model.name,
         benchmark=card.name,
         style=style,
-        decoding=_decoding_of(request, style, card.family),
+        decoding=_decoding_of(request, style, card),
         rules=request.rules,
         seed=request.seed,
         limit=request.limit,
@@ -136,12 +136,12 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
     )
 
 
-def _decoding_of(request: RunRequest, style: str, family: str) -> Decoding | None:
+def _decoding_of(request: RunRequest, style: str, card: Card) -> Decoding | None:
     """The decoding that is asked for; None where it is the style's own."""
     wording = prompt_style(style)
     if request.decoding == "greedy" and not request.max_new_tokens:
         return None
-    decoding = wording.decoding(family) if request.decoding == "greedy" else wording.published(family)
+    decoding = wording.decoding(card) if request.decoding == "greedy" else wording.published(card)
     if request.max_new_tokens:
         decoding = replace(decoding, max_new_tokens=request.max_new_tokens)
     return replace(decoding, seed=request.seed) if decoding.do_sample else decoding

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.chat.session import EchoTalker, Talker
-from vlmbench.domain import ImageFit
 from vlmbench.errors import ModelError, UsageError, UserError
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.loading import where
+from vlmbench.prompts import default_style, prompt_style
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
@@ -64,7 +64,7 @@ def _open_hf(
     from vlmbench.chat.prompt import Prompter
     from vlmbench.model_files.loading import choose_device, choose_dtype
     from vlmbench.models.hf.any_layout import assembled, read_here, source_of
-    from vlmbench.models.hf.model import LLAVA_KINDS, name_of
+    from vlmbench.models.hf.model import name_of
 
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
@@ -79,7 +79,7 @@ def _open_hf(
         with _as_folder(reading) as folder:
             model, processor = _loaded(folder, place, kind, bits, trust_remote_code, parts.template)
     # The families that were trained on padded squares are shown padded squares, as in evaluation.
-    fit: ImageFit = "square" if model.config.model_type in LLAVA_KINDS else "native"
+    fit = prompt_style(default_style(model.config.model_type)).image_fit
     prompter = Prompter(processor, source, fit=fit, template=wording)
     return HfTalker(name_of(path, source), model, prompter, wording.stop_words if wording else ())
 

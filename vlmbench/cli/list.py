@@ -75,17 +75,18 @@ def plugin_row(source: BenchmarkSource) -> dict[str, Any]:
 
 
 def style_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Every prompt style with its decoding."""
-    from vlmbench.prompts import STYLES
+    """Every prompt style with the model types that it is the default for."""
+    from vlmbench.prompts import prompt_style, style_names
 
     return [
         {
             "name": style.name,
+            "whose": style.title,
+            "default for": ", ".join(style.models),
             "pictures": style.image_fit,
-            "tokens for a letter": style.letter_tokens,
-            "tokens for open answers": style.open_tokens,
+            "sources": ", ".join(style.sources),
         }
-        for style in STYLES.values()
+        for style in map(prompt_style, style_names())
     ]
 
 

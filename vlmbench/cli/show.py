@@ -119,11 +119,12 @@ def described(sample: Sample) -> dict[str, Any]:
 
 def plain(request: Request) -> str:
     """The prompt without a chat template: leading pictures on lines of their own, others in place."""
-    text = ""
+    text = f"[system] {request.system}\n" if request.system is not None else ""
+    start = len(text)
     for part in request.parts:
-        leading = not text.replace("<image>\n", "")
+        leading = not text[start:].replace("<image>\n", "")
         text += part if isinstance(part, str) else "<image>\n" if leading else "<image>"
-    return text
+    return f"{text}\n[answer]{request.opening}" if request.opening else text
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -177,7 +177,9 @@ def prompts_digest(requests: Iterable[Request]) -> str:
     digest = hashlib.sha256()
     for request in sorted(requests, key=lambda r: r.id):
         parts = [{"image": p.digest} if isinstance(p, ImageRef) else p for p in request.parts]
-        line = [request.id, parts, request.image_fit]
+        line: list[Any] = [request.id, parts, request.image_fit]
+        if request.system is not None or request.opening:
+            line += [request.system, request.opening]
         digest.update(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()
 

@@ -56,7 +56,8 @@ class Echo:
 
     def render(self, request: Request) -> str:
         """The parts one after another; a picture as `<image>`."""
-        return "".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+        words = ["<image>" if isinstance(part, ImageRef) else part for part in request.parts]
+        return "".join([f"{request.system}\n" if request.system else "", *words, request.opening])
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """One answer a request, in order."""

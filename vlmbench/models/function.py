@@ -41,7 +41,8 @@ class FunctionModel:
 
     def render(self, request: Request) -> str:
         """The texts, a line each; a picture as `<image>`."""
-        return "\n".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+        words = ["<image>" if isinstance(part, ImageRef) else part for part in request.parts]
+        return "\n".join([request.system, *words] if request.system else words)
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """One answer a request, in order."""
@@ -71,7 +72,8 @@ def messages_of(request: Request) -> Messages:
         {"type": "image"} if isinstance(part, ImageRef) else {"type": "text", "text": part}
         for part in request.parts
     ]
-    return [{"role": "user", "content": content}]
+    system = [] if request.system is None else [{"role": "system", "content": request.system}]
+    return [*system, {"role": "user", "content": content}]
 
 
 def qualified_name(function: Any) -> str:
@@ -100,5 +102,11 @@ def check_pictures(request: Request) -> None:
         raise ModelError(
             "this prompt style pads pictures with the mean colour of the model's processor, which a function "
             "does not have.",
+            fix="Use the prompt style `vlmevalkit`.",
+        )
+    if request.opening:
+        raise ModelError(
+            f"this prompt style writes the first words of the answer itself (`{request.opening.strip()}`), "
+            "which a function cannot be asked for.",
             fix="Use the prompt style `vlmevalkit`.",
         )

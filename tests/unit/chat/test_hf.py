@@ -17,7 +17,8 @@ from vlmbench.chat.opening import open_talker
 from vlmbench.chat.session import ContextFull
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import UserError
-from vlmbench.models.hf.model import LLAVA_KINDS, load_hf
+from vlmbench.models.hf.model import load_hf
+from vlmbench.prompts import default_style, prompt_style
 
 SHORT = Decoding(max_new_tokens=8)
 BUS = Picture(name="bus.png", data=picture(40, 30), size=(40, 30))
@@ -40,7 +41,7 @@ def test_the_first_answer_is_evaluations(architecture: str, tiny_model: Callable
         group="1",
         parts=(ImageRef("bus"), ImageRef("tree"), "Which colour is the big circle?"),
         decoding=SHORT,
-        image_fit="square" if architecture in LLAVA_KINDS else "native",
+        image_fit=prompt_style(default_style(architecture)).image_fit,
     )
     (expected,) = load_hf(folder, device="cpu").generate([request], {"bus": BUS.data, "tree": TREE.data})
     assert said.text.strip() == expected.text

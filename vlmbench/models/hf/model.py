@@ -32,14 +32,13 @@ from vlmbench.models.hf.grouped import GroupedGenerator
 from vlmbench.models.hf.prefetch import DecodedPictures, JobMaker, Prefetcher, weigh
 from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
+from vlmbench.prompts import default_style
 
 WINDOW = 512
 """Requests read at a time with `--batch-size auto`."""
 AHEAD = 512
 """Prompts, and megabytes of their pictures, made ready before the device wants them."""
 NO_PARTS = Parts()
-LLAVA_KINDS = ("llava", "llava_next", "llava_onevision", "vipllava")
-"""Families that published numbers ask in the LLaVA wrapper's words."""
 TREES = "shared prefix"
 PICTURES = "shared pictures"
 PLAIN = "plain"
@@ -108,8 +107,8 @@ class HfModel:
 
     @property
     def style(self) -> str:
-        """`llava` for the LLaVA families, VLMEvalKit's default wording for everything else."""
-        return "llava" if self._weights.config.model_type in LLAVA_KINDS else "vlmevalkit"
+        """That of the model's family; VLMEvalKit's default for a family that has none."""
+        return default_style(self._weights.config.model_type)
 
     @property
     def token_budget(self) -> int:

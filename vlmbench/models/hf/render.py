@@ -41,7 +41,7 @@ class Renderer:
             {"type": "image"} if isinstance(part, ImageRef) else {"type": "text", "text": self._as_text(part)}
             for part in request.parts
         ]
-        text = self._apply(content)
+        text = self._apply(content, request.system and self._as_text(request.system)) + request.opening
         for mark, times in self._marks.items():
             if text.count(mark) != pictures * times:
                 raise ModelError(
@@ -55,10 +55,17 @@ class Renderer:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
-    def _apply(self, content: list[dict[str, str]]) -> str:
+    def _apply(self, content: list[dict[str, str]], system: str | None = None) -> str:
+        turns = [{"role": "user", "content": content}]
+        if system is not None:
+            turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
         with quiet():
-            text = self._processor.apply_chat_template(
-                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            text = self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        if system is not None and system.strip() not in text:
+            raise ModelError(
+                "the chat template leaves the system prompt of this prompt style out.",
+                file=self._file,
+                fix="Use another style: `vlmbench list styles`.",
             )
         return str(text)
 

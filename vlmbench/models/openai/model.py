@@ -133,7 +133,8 @@ class OpenAIModel:
 
     def render(self, request: Request) -> str:
         """What is sent; the server's own chat template comes around it. A picture as `<image>`."""
-        return "\n".join("<image>" if isinstance(part, ImageRef) else part for part in request.parts)
+        words = ["<image>" if isinstance(part, ImageRef) else part for part in request.parts]
+        return "\n".join([request.system, *words] if request.system else words)
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answers as they come."""

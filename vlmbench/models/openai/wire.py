@@ -70,9 +70,10 @@ def chat_body(model: str, request: Request, images: ImageSource) -> dict[str, An
             else {"type": "text", "text": part}
             for part in request.parts
         ]
+    system = [] if request.system is None else [{"role": "system", "content": request.system}]
     return {
         "model": model,
-        "messages": [{"role": "user", "content": content}],
+        "messages": [*system, {"role": "user", "content": content}],
         "stream": False,
         **sampling(request.decoding),
     }
@@ -93,6 +94,12 @@ def check_askable(request: Request) -> None:
             "this prompt style pads pictures with the mean colour of the model's processor, which only the "
             "server knows.",
             fix="Use `--prompt vlmevalkit`.",
+        )
+    if request.opening:
+        raise ModelError(
+            f"this prompt style writes the first words of the answer itself (`{request.opening.strip()}`), "
+            "and an `openai:` server begins an answer anew.",
+            fix="Use `--prompt vlmevalkit`, or load the model's folder.",
         )
     if request.decoding.num_beams > 1:
         raise ModelError(

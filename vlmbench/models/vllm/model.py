@@ -24,7 +24,7 @@ from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf.any_layout import Parts, converted, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
-from vlmbench.models.hf.model import LLAVA_KINDS, NO_PARTS, checked_files, facts_of, load_config, name_of
+from vlmbench.models.hf.model import NO_PARTS, checked_files, facts_of, load_config, name_of
 from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.vllm.engine import (
@@ -37,6 +37,7 @@ from vlmbench.models.vllm.engine import (
     settings_of,
     vllm_device,
 )
+from vlmbench.prompts import default_style
 
 _UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
 """How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""
@@ -109,8 +110,8 @@ class VllmModel:
 
     @property
     def style(self) -> str:
-        """As for `hf`: `llava` for the LLaVA families, VLMEvalKit's default wording for everything else."""
-        return "llava" if self._config.model_type in LLAVA_KINDS else "vlmevalkit"
+        """As for `hf`: that of the model's family, or VLMEvalKit's default."""
+        return default_style(self._config.model_type)
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:

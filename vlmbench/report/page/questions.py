@@ -9,7 +9,7 @@ from typing import Any, Literal
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
 from vlmbench.engine.asking import prompts_digest
-from vlmbench.errors import RunFolderError
+from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
 from vlmbench.report.page.texts import NAME, limit_for, reasons_in_chinese, shown
@@ -149,7 +149,10 @@ def prompts_of(run: FinishedRun) -> Prompts:
         return Prompts(texts={}, note="no file")
     samples = samples_as_read(run.questions.samples, run.rules)
     style, decoding = str(run.results["style"]), _decoding(run)
-    requests = [benchmark.request(s, style, decoding) for s in samples if s.problem is None]
+    try:
+        requests = [benchmark.request(s, style, decoding) for s in samples if s.problem is None]
+    except UserError:  # a style of the user's whose file is gone or changed
+        return Prompts(texts={}, note="other wording")
     texts = {request.id: _plain(request) for request in requests}
     if run.results["partial"]:
         return Prompts(texts=texts, note="not proven")
@@ -159,7 +162,9 @@ def prompts_of(run: FinishedRun) -> Prompts:
 
 
 def _plain(request: Request) -> str:
-    return "".join(part if isinstance(part, str) else "<image>\n" for part in request.parts)
+    words = [part if isinstance(part, str) else "<image>\n" for part in request.parts]
+    system = f"[system] {request.system}\n" if request.system is not None else ""
+    return f"{system}{''.join(words)}" + (f"\n[answer]{request.opening}" if request.opening else "")
 
 
 def _decoding(run: FinishedRun) -> Decoding | None:
