@@ -40,15 +40,15 @@ def open_picture(data: bytes) -> Image:
         raise DataError(f"the picture is cut off or damaged ({error}).") from error
 
 
-def picture_size(data: bytes) -> tuple[int, int]:
+def picture_size(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height, from the header alone."""
     found = _jpeg_size(data)
     return found if found and found[0] * found[1] <= MAX_PIXELS else _open(data).size
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
     """Of a JPEG, whose header costs Pillow as much as a digest of the whole; None where in doubt."""
-    if not data.startswith(b"\xff\xd8\xff"):
+    if data[:3] != b"\xff\xd8\xff":
         return None
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
@@ -89,7 +89,7 @@ def _blank(size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> Image:
+def _open(data: bytes | memoryview) -> Image:
     """The picture with its header read and its size checked, pixels not yet decoded."""
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError

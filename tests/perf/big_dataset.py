@@ -65,7 +65,7 @@ def hashed(folder: Path) -> int:
             digest = hashlib.sha256()
             while chunk := opened.read(1 << 20):
                 digest.update(chunk)
-        with parquet.ParquetFile(file, buffer_size=1 << 20) as opened_parquet:
+        with parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened_parquet:
             for batch in opened_parquet.iter_batches(64, columns=["image"], use_threads=False):
                 for picture in batch.column("image"):
                     hashlib.sha256(picture["bytes"].as_buffer()).digest()

@@ -1,4 +1,6 @@
-"""Write a table's cache, three Arrow files: its texts, its pictures, and which row shows which.
+"""Write a table's cache: its texts, its pictures, and which row shows which.
+
+A thread reads rows and takes the digests of their pictures while this one writes what was read before.
 
 An image cell may name another row instead of a picture. These references are followed from row to row until
 every row has pictures of its own or a reason why not.
@@ -15,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from vlmbench.data.ahead import ahead
 from vlmbench.data.arrow_files import ArrowWriter
 from vlmbench.data.disk import Stamp
 from vlmbench.data.image_cells import UnreadablePicture, measure
+from vlmbench.data.picture_file import PictureWriter
 from vlmbench.errors import DataError
 
-ROWS, LINKS, IMAGES = "rows.arrow", "links.arrow", "images.arrow"
+ROWS, LINKS = "rows.arrow", "links.arrow"
+_STEP_ROWS, _STEP_BYTES = 64, 4 * 1024 * 1024
+"""Rows that the thread reads at a time, or fewer as soon as their pictures are so large."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -35,7 +41,7 @@ class ReadRow:
     """1 for the first row."""
     place: str
     """Where it stands, for errors: `line 7`."""
-    pictures: Iterable[bytes] = ()
+    pictures: Iterable[bytes | memoryview] = ()
     """In the order shown. Going through them may raise UnreadablePicture, which becomes the row's problem."""
     reference: str | None = None
     """The index of the row whose pictures this one shows."""
@@ -74,10 +80,44 @@ def build(reader: TableReader, folder: Path) -> dict[str, Any]:
     """Write the Arrow files into `folder`; returns what `facts.json` holds of the table."""
     with ExitStack() as files:
         builder = _Builder(reader, folder, files)
-        for row in reader.rows():
-            builder.take(row)
+        for step in ahead(_steps(reader.rows())):
+            for row, shown in step:
+                builder.take(row, shown)
         builder.finish()
     return builder.facts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The pictures of a row with their digests."""
+
+    pictures: Sequence[tuple[str, bytes | memoryview]]
+    problem: str | None = None
+    """Why there are no more."""
+
+
+def _steps(rows: Iterator[ReadRow]) -> Iterator[list[tuple[ReadRow, _Shown]]]:
+    """Rows with their digested pictures, many at a time."""
+    step: list[tuple[ReadRow, _Shown]] = []
+    size = 0
+    for row in rows:
+        shown = _digested(row)
+        step.append((row, shown))
+        size += sum(len(data) for _, data in shown.pictures)
+        if len(step) == _STEP_ROWS or size > _STEP_BYTES:
+            yield step
+            step, size = [], 0
+    if step:
+        yield step
+
+
+def _digested(row: ReadRow) -> _Shown:
+    found: list[tuple[str, bytes | memoryview]] = []
+    try:
+        found.extend((hashlib.sha256(data).hexdigest(), data) for data in row.pictures)
+    except UnreadablePicture as why:
+        return _Shown(found, str(why))
+    return _Shown(found)
 
 
 class _Builder:
@@ -87,14 +127,13 @@ class _Builder:
         self._texts = files.enter_context(ArrowWriter(folder / ROWS, texts))
         links = [("index", "text"), ("images", "texts"), ("shape", "text"), ("unseen", "text")]
         self._link_file = files.enter_context(ArrowWriter(folder / LINKS, links))
-        images = [("digest", "text"), ("width", "number"), ("height", "number"), ("bytes", "bytes")]
-        self._images = files.enter_context(ArrowWriter(folder / IMAGES, images))
+        self._pictures = files.enter_context(PictureWriter(folder))
         self._digests: set[str] = set()
         self._links: list[Link] = []
         self._places: list[tuple[int, str]] = []
         self._shapes: dict[int, str] = {}
 
-    def take(self, row: ReadRow) -> None:
+    def take(self, row: ReadRow, shown: _Shown) -> None:
         """Write the row's texts and pictures; keep what links them."""
         link = Link(row.index.strip(), reference=row.reference)
         if not link.index:
@@ -104,18 +143,17 @@ class _Builder:
         if row.shape:
             self._shapes[len(self._links)] = row.shape
         try:
-            link.images = tuple(self._keep(picture) for picture in row.pictures)
+            images = tuple(self._keep(digest, data) for digest, data in shown.pictures)
+            link.images, link.problem = ((), shown.problem) if shown.problem else (images, None)
         except UnreadablePicture as why:
             link.problem = str(why)
         self._links.append(link)
         self._places.append((row.number, row.place))
         self._texts.add(row.texts, sum(map(len, row.texts)))
 
-    def _keep(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
+    def _keep(self, digest: str, data: bytes | memoryview) -> str:
         if digest not in self._digests:
-            width, height = measure(data)
-            self._images.add((digest, width, height, data), len(data))
+            self._pictures.add(digest, measure(data), data)
             self._digests.add(digest)
         return digest
 

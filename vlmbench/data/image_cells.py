@@ -62,7 +62,7 @@ def decode(text: str) -> bytes:
         raise UnreadablePicture(f"its image cell is not base64 ({error})") from None
 
 
-def measure(data: bytes) -> tuple[int, int]:
+def measure(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height from the header; UnreadablePicture if it is not a picture, or too large."""
     try:
         return picture_size(data)

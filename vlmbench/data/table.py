@@ -10,7 +10,8 @@ memory and take milliseconds. Several processes may open the same file: one deco
 VLMBENCH_HOME/tables/<md5 of the file>/
     rows.arrow     the text cells
     links.arrow    for each row: index, picture digests, what is wrong with its shape and with its pictures
-    images.arrow   every picture once: digest, width, height, bytes
+    images.bin     every picture once, one after another
+    images.arrow   for each picture: digest, width, height, and where it is in images.bin
     facts.json     sizes and sums of these files; written last
 """
 
@@ -24,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from vlmbench.data.arrow_files import CachedImages
-from vlmbench.data.build import IMAGES, LINKS, ROWS, TableReader, build
+from vlmbench.data.build import LINKS, ROWS, TableReader, build
 from vlmbench.data.disk import Stamp, file_digest, hash_file, home_folder, stamp, writing
+from vlmbench.data.picture_file import IMAGES, PLACES, CachedImages
 from vlmbench.data.tsv import read_header
 from vlmbench.data.tsv_reader import TsvReader
 from vlmbench.domain import Row
@@ -35,7 +36,7 @@ from vlmbench.files.atomic import atomic_folder
 from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
 
-SCHEMA = 3
+SCHEMA = 4
 """Raise it when the files change their meaning; older caches are then built again."""
 _FACTS = "facts.json"
 
@@ -84,7 +85,7 @@ class Table:
         """What the table is known by: the file's MD5, or where pictures lie beside it, a digest of both."""
         self.lock = {"file": path.name, **(lock or {}), "md5": md5, "with pictures": self.digest}
         """What a run locks of its data."""
-        self.images = CachedImages(cache.folder / IMAGES)
+        self.images = CachedImages(cache.folder)
         self._folder = cache.folder
         self._rows: int = cache.facts["rows"]
 
@@ -251,7 +252,9 @@ def _build(source: TableSource, folder: Path) -> Cache:
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
-    texts = {name: {"bytes": 0, "sha256": hash_file(folder / name, "sha256")} for name in (ROWS, LINKS)}
+    texts = {
+        name: {"bytes": 0, "sha256": hash_file(folder / name, "sha256")} for name in (ROWS, LINKS, PLACES)
+    }
     facts: dict[str, dict[str, Any]] = {**texts, IMAGES: {"sha256": None}}
     for name, fact in facts.items():
         fact["bytes"] = (folder / name).stat().st_size

@@ -308,7 +308,7 @@ def test_a_copy_elsewhere_shares_the_cache(tmp_path: Path) -> None:
     assert the_cache(tmp_path).name == file_digest(path, "md5", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["rows.arrow", "links.arrow", "images.arrow", "facts.json"])
+@pytest.mark.parametrize("name", ["rows.arrow", "links.arrow", "images.arrow", "images.bin", "facts.json"])
 @pytest.mark.parametrize("harm", ["cut", "gone", "garbage"])
 def test_a_damaged_cache_is_built_again(tmp_path: Path, name: str, harm: str) -> None:
     path = small(tmp_path)
@@ -318,7 +318,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, name: str, harm: str) ->
     victim.unlink()
     if harm == "cut":
         victim.write_bytes(whole[: len(whole) // 2])
-    elif harm == "garbage" and name != "images.arrow":
+    elif harm == "garbage" and name != "images.bin":
         victim.write_bytes(bytes(len(whole)))
     opened = open_table(path, home=tmp_path)
     assert list(opened.rows()) == expected
@@ -328,7 +328,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, name: str, harm: str) ->
 def test_a_cached_picture_that_rotted_is_never_shown(tmp_path: Path) -> None:
     path = small(tmp_path)
     open_table(path, home=tmp_path)
-    victim = the_cache(tmp_path) / "images.arrow"
+    victim = the_cache(tmp_path) / "images.bin"
     victim.write_bytes(victim.read_bytes().replace(picture(3), picture(3)[:-20] + b"x" * 20))
     with pytest.raises(DataError, match="damaged"):
         open_table(path, home=tmp_path).images[digest_of(picture(3))]
@@ -381,7 +381,7 @@ def test_what_a_killed_builder_left_is_swept_up(tmp_path: Path) -> None:
     path = small(tmp_path)
     left = tmp_path / "tables" / f".{file_digest(path, 'md5', tmp_path)}.unfinished-1"
     left.mkdir(parents=True)
-    (left / "images.arrow").write_bytes(b"half")
+    (left / "images.bin").write_bytes(b"half")
     open_table(path, home=tmp_path)
     assert not left.exists()
 

@@ -96,7 +96,7 @@ def _unknown(what: str, columns: Mapping[str, Any], place: Place) -> DataError:
 
 
 def _brief(value: Any) -> str:
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, memoryview)):
         return f"{len(value)} bytes"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_brief(item)}" for key, item in value.items()) + "}"

@@ -67,7 +67,7 @@ class PictureNames:
         self.has_whole_paths = True
         return str(path)
 
-    def _stored(self, data: bytes, place: Place) -> str:
+    def _stored(self, data: bytes | memoryview, place: Place) -> str:
         """Equal pictures are stored once."""
         if not data:
             raise place.error("is empty: it has no bytes.", KEY)

@@ -153,7 +153,7 @@ class DatasetReader:
             raise UnreadableCell(f"the answer `{text[:60]}` is no option, as {form} of {len(options)}")
         return letter
 
-    def _shown(self, values: Sequence[Any]) -> Iterator[bytes]:
+    def _shown(self, values: Sequence[Any]) -> Iterator[bytes | memoryview]:
         for value in values:
             yield from self.pictures.of(value)
 

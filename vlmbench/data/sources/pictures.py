@@ -26,12 +26,12 @@ class Pictures:
     stamps: dict[str, Stamp] = field(default_factory=dict)
     """Picture files that were read."""
 
-    def of(self, value: Any) -> Iterator[bytes]:
+    def of(self, value: Any) -> Iterator[bytes | memoryview]:
         """The bytes of every picture in a cell; UnreadablePicture where one cannot be had."""
         if is_missing(value):
             return
         if isinstance(value, (bytes, bytearray, memoryview)):
-            yield bytes(value)
+            yield value if isinstance(value, memoryview) else bytes(value)
         elif isinstance(value, str):
             if value.strip():
                 yield self._of_text(value.strip())
@@ -47,7 +47,7 @@ class Pictures:
         else:
             raise UnreadablePicture(f"its picture is a {type(value).__name__}")
 
-    def _of_mapping(self, value: Mapping[str, Any]) -> Iterator[bytes]:
+    def _of_mapping(self, value: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
         if value.get("bytes") is not None:
             yield from self.of(value["bytes"])
         elif value.get("path"):

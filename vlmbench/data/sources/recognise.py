@@ -149,7 +149,7 @@ def brief(value: object) -> str:
     """A value for the eye; a picture as its size."""
     if isinstance(value, Mapping) and "bytes" in value:
         value = value["bytes"] if value["bytes"] is not None else value.get("path")
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return f"picture of {len(value):,} bytes"
     if hasattr(value, "save") and hasattr(value, "size"):
         return "picture of {} × {}".format(*value.size)

@@ -1,6 +1,7 @@
 """Rows of a dataset as Python values, a batch at a time: from parquet, Arrow, JSON Lines or separated files.
 
 Numbers, lists and mappings stay what they are; a picture is bytes, a mapping of bytes and path, or a path.
+Bytes from parquet or Arrow are views into the batch that was read.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from vlmbench.data.ahead import ahead
 from vlmbench.data.disk import FIRST_BYTES, check_download
 from vlmbench.data.sources.column import Column, columns_of_schema, columns_of_values
 from vlmbench.data.tsv import MAX_ROW, read_rows
@@ -24,6 +25,8 @@ from vlmbench.files.json_files import kind_of, read_json
 
 BATCH_ROWS = 64
 """Of rows read at a time: pictures of a megabyte make it 64 MB."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""Of parquet, whose sizes are known, read at a time."""
 SEEN = 200
 """Rows by which the types of a file without a schema are known."""
 
@@ -78,7 +81,7 @@ class FileRecords:
             with readable(file):
                 check_download(_head(file), file)
                 batches = _batches(file, names)
-                for place, values in _texts(file) if batches is None else _of_batches(_ahead(batches)):
+                for place, values in _texts(file) if batches is None else _of_batches(ahead(batches)):
                     number += 1
                     yield DatasetRow(
                         number, f"{place} of {file.name}" if len(self.files) > 1 else place, values
@@ -129,11 +132,22 @@ def _batches(file: Path, names: Collection[str] | None) -> Iterator[Any] | None:
 def _parquet_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
     import pyarrow.parquet as parquet
 
-    # Buffered, so that a row group of gigabytes is not held whole.
-    with parquet.ParquetFile(file, buffer_size=1 << 20) as opened:
+    # Buffered, and not all ranges at once (`pre_buffer`): else a file of gigabytes is held whole.
+    with parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
         there = opened.schema_arrow.names
-        columns = None if names is None else [name for name in there if name in names]
-        yield from opened.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
+        columns = [name for name in there if names is None or name in names]
+        for number in range(opened.num_row_groups):
+            rows = _rows_at_a_time(opened.metadata.row_group(number), columns)
+            yield from opened.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
+
+
+def _rows_at_a_time(group: Any, names: Collection[str]) -> int:
+    """As many as hold `BATCH_BYTES` in these columns."""
+    starts = tuple(f"{name}." for name in names)
+    parts = map(group.column, range(group.num_columns))
+    size = sum(p.total_uncompressed_size for p in parts if f"{p.path_in_schema}.".startswith(starts))
+    rows = BATCH_BYTES * group.num_rows // max(1, size)
+    return max(1, min(1024, int(rows)))
 
 
 @contextmanager
@@ -161,23 +175,34 @@ def _arrow_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
                 yield batch.select(kept).slice(start, BATCH_ROWS)
 
 
-def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    """The batches; a thread reads the next one while one is used, outside Python's lock."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next, batches, None)
-        while (batch := waiting.result()) is not None:
-            waiting = pool.submit(next, batches, None)
-            yield batch
-
-
 def _of_batches(batches: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
         names = batch.schema.names
-        columns = [column.to_pylist() for column in batch.columns]
+        columns = [_values(column) for column in batch.columns]
         for values in zip(*columns, strict=True) if columns else [()] * batch.num_rows:
             number += 1
             yield f"row {number}", dict(zip(names, values, strict=True))
+
+
+def _values(column: Any) -> Sequence[Any]:
+    """As `to_pylist`, but that pictures are views: copying each one costs as much as reading it."""
+    import pyarrow.types as types
+
+    kind = column.type
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return [None if (b := cell.as_buffer()) is None else memoryview(b).cast("B") for cell in column]
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        names = [field.name for field in kind]
+        members = zip(*(_values(column.field(i)) for i in range(kind.num_fields)), strict=True)
+        there = column.is_valid().to_pylist()
+        return [dict(zip(names, m, strict=True)) if t else None for m, t in zip(members, there, strict=True)]
+    if types.is_list(kind) or types.is_large_list(kind):
+        flat = iter(_values(column.flatten()))
+        lengths = column.value_lengths().to_pylist()
+        return [None if n is None else list(islice(flat, n)) for n in lengths]
+    found: list[Any] = column.to_pylist()
+    return found
 
 
 def _texts(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
