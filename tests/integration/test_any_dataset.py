@@ -60,6 +60,28 @@ def test_a_name_on_the_hub_becomes_a_number_and_the_commit_is_locked(
     assert not [a for a in hub.asked[asked:] if a.path.endswith(".parquet")]
 
 
+@pytest.mark.slow
+def test_a_notebook_evaluates_a_hubs_dataset_by_name(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    for name, value in hub.environment(tmp_path / "home", OMP_NUM_THREADS="1").items():
+        monkeypatch.setenv(name, value)
+    publish(hub, tmp_path / "made")
+    cell = 'import vlmbench\nrun = vlmbench.evaluate("demo", "hf:stranger/colours/test")\nrun'
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    (table,) = [
+        o["data"]["text/html"] for o in notebook.cells[0].outputs if o.output_type == "execute_result"
+    ]
+    assert "colours_test" in table
+    assert "accuracy" in table
+    assert len(vlmbench.load_run(tmp_path / "runs/demo/colours_test").samples()) == 3
+
+
 def test_another_commit_with_other_rows_is_refused_by_name(
     hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
