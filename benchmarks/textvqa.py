@@ -1,8 +1,9 @@
 """TextVQA: questions that need the text in the picture; ten people answered each.
 
 `TextVQA_VAL` asks the bare question. `TextVQA_VAL_OCR` adds LLaVA's line `Reference OCR token: A, B, C`
-(LLaVA's own 58.2 has it). The published file has no such tokens, so it reads a file of its own: the same
-columns and `ocr_tokens`, a list or a text with commas. The two share rules and may share a file.
+(LLaVA's own 58.2 has it). The published TSV has no such tokens and the dataset on the hub has, so it reads
+that, or a TSV of your own that is named TextVQA_VAL_OCR.tsv: the same columns and `ocr_tokens`, a list or a
+text with commas. Whether the dataset's tokens are the ones that LLaVA's authors used is not published.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from vlmbench.answers.original.rules import read_textvqa
 from vlmbench.answers.vqa import match_consensus
-from vlmbench.domain import Card, DataFile, Row, Sample
+from vlmbench.domain import Card, Row, Sample
 from vlmbench.errors import DataError
 
 from . import served
@@ -62,7 +63,7 @@ BENCHMARKS = (
             _CARD,
             name="TextVQA_VAL_OCR",
             measures="reading text in everyday pictures, helped by an OCR system",
-            file=DataFile(name="TextVQA_VAL_OCR.tsv"),
+            file=replace(_CARD.file, name="TextVQA_VAL_OCR.tsv", url=None, md5=()),
             quoted="consensus accuracy with OCR tokens in the prompt, as LLaVA reports it",
         ),
         original=RowByRow(read_textvqa),

@@ -36,7 +36,7 @@ class DataFile:
     command: str = ""
     """What downloads it, where that is not `vlmbench data get`."""
     dataset: str = ""
-    """The same rows as a dataset: a path, or hf:OWNER/NAME@COMMIT/SPLIT. Read where there is no TSV."""
+    """The same rows as a dataset: a path, or hf:OWNER/NAME@COMMIT/SPLIT; see vlmbench/data/opening.py."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What the dataset's columns are, in the form of the YAML; what it lacks is recognised."""
 

@@ -15,7 +15,7 @@ from hub_server import HubServer, serving_hub
 from repository import ROOT
 
 DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
-PICTURES = ("red/photos", "Yes/photos", "A/classes")
+READ = ("red/photos", "Yes/photos", "A/classes", "nokia/TextVQA_VAL")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -43,7 +43,7 @@ def printed(page: Path, folder: Path, **more: str) -> str:
 
 @pytest.fixture
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
-    """The dataset that the page names, in the published schema."""
+    """The datasets that the page names, in the published schemas."""
     columns = {
         "question": ["Which letter names the producer?"] * 3,
         "options": [["grass", "fox", "owl"]] * 3,
@@ -52,8 +52,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     }
     folder = tmp_path_factory.mktemp("ai2d")
     write_parquet(folder / "data" / "test-00000-of-00001.parquet", columns)
+    words = {
+        "question_id": [34602, 34603],
+        "question": ["what is the brand of this camera?", "what does it say?"],
+        "answers": [["nokia"] * 10, ["stop"] * 10],
+        "image": [shown("red"), shown("blue")],
+    }
+    other = tmp_path_factory.mktemp("textvqa")
+    write_parquet(other / "data" / "validation-00000-of-00001.parquet", words)
     with serving_hub() as server:
         server.add_folder("lmms-lab/ai2d", folder)
+        server.add_folder("lmms-lab/textvqa", other)
         yield server
 
 
@@ -62,7 +71,8 @@ def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path,
     assert "answer = answer (index)" in text
     assert (tmp_path / "runs/echo_B/ai2d_test/results.json").is_file()
     assert (tmp_path / "runs/echo_A/Odd/results.json").is_file()
-    assert all((tmp_path / f"runs/echo_{name}/results.json").is_file() for name in PICTURES)
+    assert all((tmp_path / f"runs/echo_{name}/results.json").is_file() for name in READ)
+    assert "hf:lmms-lab/textvqa/validation at commit" in text
     assert "left out: 2 questions" in text
     assert "warm answers" in text
     assert "accuracy  100.0 %" in text  # the answers of section 1

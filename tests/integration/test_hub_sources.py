@@ -1,20 +1,29 @@
 """A benchmark of the catalogue gives the same questions from its TSV and from the dataset beside it.
 
-The fixtures are made in the published schemas: lmms-lab/MMBench (config cn) and HuggingFaceM4/MMBench.
+The fixtures are made in the published schemas: lmms-lab/MMBench (configs cn and cc), HuggingFaceM4/MMBench,
+lmms-lab/textvqa and nyu-visionx/CV-Bench, and in those of the TSVs (tests/golden/scoring).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets_made import write_parquet
+from datasets_made import png, shown, write_lines, write_parquet
 from hub_server import HubServer, serving_hub
 from repository import GOLDEN
 
+from vlmbench.answers.scores import literal_of
+from vlmbench.cli.main import main
+from vlmbench.data.hub.reference import parse_hub_reference
 from vlmbench.data.image_cells import decode
+from vlmbench.data.locate import HUB
 from vlmbench.data.opening import open_data_file
 from vlmbench.data.tsv import read_rows
 from vlmbench.domain import Sample
@@ -22,6 +31,27 @@ from vlmbench.errors import DataError
 from vlmbench.registry import load_benchmark
 
 TEXTS = ("question", "hint", "answer", "A", "B", "C", "D", "category", "source", "comment", "split")
+CONFIGS = """---
+configs:
+- config_name: cc
+  data_files: [{split: test, path: cc/test-*}]
+- config_name: cn
+  data_files: [{split: dev, path: cn/dev-*}, {split: test, path: cn/test-*}]
+---
+"""
+Cells = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the dataset of a benchmark lies, and how it comes out of the cells of the TSV."""
+
+    name: str
+    repository: str
+    file: str
+    columns: Callable[[Cells], dict[str, list[Any]]]
+    golden: str = ""
+    answers: bool = True
 
 
 @pytest.fixture
@@ -31,25 +61,31 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
         yield server
 
 
-def read_cells(name: str) -> list[dict[str, str]]:
-    return [row.by_column() for row in read_rows(GOLDEN / "scoring" / name.lower() / "data.tsv")]
-
-
-def with_image_feature(name: str) -> dict[str, list[Any]]:
-    """As lmms-lab has it: every row with its picture, `nan` in empty cells, `L2-category`."""
-    rows = read_cells(name)
+def pictures_of(rows: Cells) -> list[dict[str, Any]]:
+    """Every row's own picture, as the feature Image has it."""
     pictures = {row["index"]: row["image"] for row in rows}
     shown = [row["image"] if len(row["image"]) > 64 else pictures[row["image"]] for row in rows]
+    return [{"bytes": decode(text), "path": None} for text in shown]
+
+
+def in_lmms_lab(rows: Cells) -> dict[str, list[Any]]:
+    """As lmms-lab has MMBench: every row with its picture, `nan` in empty cells, `L2-category`."""
     columns: dict[str, list[Any]] = {"index": [int(row["index"]) for row in rows]}
     columns |= {column: [row.get(column, "") or "nan" for row in rows] for column in TEXTS}
     columns["L2-category"] = [row["l2-category"] for row in rows]
-    columns["image"] = [{"bytes": decode(text), "path": None} for text in shown]
-    return columns
+    return columns | {"image": pictures_of(rows)}
 
 
-def with_text_image(name: str) -> dict[str, list[Any]]:
+def in_config_cc(rows: Cells) -> dict[str, list[Any]]:
+    """As lmms-lab has CCBench."""
+    columns: dict[str, list[Any]] = {"index": [int(row["index"]) for row in rows]}
+    for column in ("question", "answer", "A", "B", "C", "D", "category"):
+        columns[column] = [row[column] for row in rows]
+    return columns | {"image": pictures_of(rows), "source": ["synthetic"] * len(rows)}
+
+
+def in_hugging_face_m4(rows: Cells) -> dict[str, list[Any]]:
     """As HuggingFaceM4 has it: the cells of the TSV, pictures in base64 or by another row."""
-    rows = read_cells(name)
     columns: dict[str, list[Any]] = {"index": [int(row["index"]) for row in rows]}
     columns |= {
         column: [row.get(column) or None for row in rows] for column in (*TEXTS, "l2-category", "image")
@@ -57,48 +93,209 @@ def with_text_image(name: str) -> dict[str, list[Any]]:
     return columns
 
 
-@pytest.mark.parametrize(
-    ("name", "repository", "file", "columns"),
-    [
-        ("MMBench_DEV_CN", "lmms-lab/MMBench", "cn/dev-00000-of-00001.parquet", with_image_feature),
-        (
-            "MMBench_DEV_EN",
-            "HuggingFaceM4/MMBench",
-            "data/validation-00000-of-00001.parquet",
-            with_text_image,
-        ),
-    ],
+def in_textvqa(rows: Cells) -> dict[str, list[Any]]:
+    """As lmms-lab has TextVQA: lists of answers and of OCR tokens, and columns that no benchmark asks for."""
+    return {
+        "image_id": [f"{n:016x}" for n in range(len(rows))],
+        "question_id": [int(row["index"]) for row in rows],
+        "question": [row["question"] for row in rows],
+        "question_tokens": [row["question"].split() for row in rows],
+        "image": pictures_of(rows),
+        "image_width": [16] * len(rows),
+        "answers": [literal_of(row["answer"]) for row in rows],
+        "set_name": ["val"] * len(rows),
+        "ocr_tokens": [["NOKIA", "n8"] if n else [] for n in range(len(rows))],
+    }
+
+
+DATASETS = (
+    Published("MMBench_DEV_CN", "lmms-lab/MMBench", "cn/dev-00000-of-00001.parquet", in_lmms_lab),
+    Published(
+        "MMBench_TEST_CN",
+        "lmms-lab/MMBench",
+        "cn/test-00000-of-00001.parquet",
+        in_lmms_lab,
+        golden="MMBench_DEV_CN",
+        answers=False,
+    ),
+    Published("CCBench", "lmms-lab/MMBench", "cc/test-00000-of-00001.parquet", in_config_cc),
+    Published(
+        "MMBench_DEV_EN",
+        "HuggingFaceM4/MMBench",
+        "data/validation-00000-of-00001.parquet",
+        in_hugging_face_m4,
+    ),
+    Published(
+        "MMBench_TEST_EN",
+        "HuggingFaceM4/MMBench",
+        "data/test-00000-of-00001.parquet",
+        in_hugging_face_m4,
+        golden="MMBench_DEV_EN",
+        answers=False,
+    ),
+    Published(
+        "TextVQA_VAL",
+        "lmms-lab/textvqa",
+        "data/validation-00000-of-00001.parquet",
+        in_textvqa,
+        golden="TextVQA",
+    ),
 )
-def test_both_sources_give_the_same_questions(
-    hub: HubServer, tmp_path: Path, name: str, repository: str, file: str, columns: Any
-) -> None:
-    write_parquet(tmp_path / "made" / file, columns(name))
-    card = "---\nconfigs:\n- config_name: cn\n  data_files:\n  - split: dev\n    path: cn/dev-*\n---\n"
-    (tmp_path / "made" / "README.md").write_text(card if file.startswith("cn") else "A set.\n")
-    commit = hub.add_folder(repository, tmp_path / "made")
-    benchmark = load_benchmark(name)
-    named = benchmark.card.file.dataset
-    revision = named.partition("@")[2].partition("/")[0]
+
+
+def publish(hub: HubServer, folder: Path, published: Published, rows: Cells) -> str:
+    """Put the dataset on the hub, where the card looks for it; its commit."""
+    write_parquet(folder / published.file, published.columns(rows))
+    (folder / "README.md").write_text(
+        CONFIGS if published.columns in (in_lmms_lab, in_config_cc) else "A set.\n"
+    )
+    commit = hub.add_folder(published.repository, folder)
+    revision = parse_hub_reference(load_benchmark(published.name).card.file.dataset).revision
+    if revision is None:
+        return commit
     # The commit that the catalogue names has these files here.
-    hub.datasets[repository].commits[revision] = hub.datasets[repository].commits[commit]
+    repository = hub.datasets[published.repository]
+    repository.commits[revision] = repository.commits[commit]
+    return revision
+
+
+def cells_of(published: Published) -> tuple[Cells, bytes]:
+    """The cells of the TSV in its published layout, and the file."""
+    path = GOLDEN / "scoring" / (published.golden or published.name).lower() / "data.tsv"
+    rows = [row.by_column() for row in read_rows(path)]
+    if published.columns is in_textvqa:  # whose every answer is a list
+        rows = [row for row in rows if isinstance(literal_of(row["answer"]), list)]
+    for row in rows:
+        if not published.answers:
+            del row["answer"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return rows, text.getvalue().encode()
+
+
+@pytest.mark.parametrize("published", DATASETS, ids=lambda published: published.name)
+def test_both_sources_give_the_same_questions(hub: HubServer, tmp_path: Path, published: Published) -> None:
+    rows, tsv = cells_of(published)
+    revision = publish(hub, tmp_path / "made", published, rows)
+    benchmark = load_benchmark(published.name)
     (tmp_path / "data").mkdir()
-    tsv = (GOLDEN / "scoring" / name.lower() / "data.tsv").read_bytes()
-    (tmp_path / "data" / f"{name}.tsv").write_bytes(tsv)
+    (tmp_path / "data" / f"{published.name}.tsv").write_bytes(tsv)
     own = open_data_file(benchmark.card.file, tmp_path / "data", accept_changed=True)
-    other = open_data_file(benchmark.card.file, Path("hub"))
-    other.require_integer_index()
-    assert (own.lock["file"], other.lock["file"]) == (f"{name}.tsv", named)
+    other = open_data_file(benchmark.card.file, HUB)
+    if benchmark.card.circular:
+        other.require_integer_index()
+    assert (own.lock["file"], other.lock["file"]) == (f"{published.name}.tsv", benchmark.card.file.dataset)
     assert other.lock["revision"] == revision
-    found = [list(map(known, benchmark.samples(table.rows()))) for table in (own, other)]
-    assert found[0] == found[1]
-    assert all(sample.images for sample in found[0])
+    ours, theirs = (list(benchmark.samples(table.rows())) for table in (own, other))
+    assert list(map(asked, ours)) == list(map(asked, theirs))
+    assert all(sample.images for sample in ours)
+    for one, two in zip(ours, theirs, strict=True):
+        assert {name: text for name, text in one.cells.items() if text}.items() <= two.cells.items()
 
 
-def known(sample: Sample) -> Sample:
-    """A sample whose columns are in no order."""
-    from dataclasses import replace
+def asked(sample: Sample) -> Sample:
+    """A sample without its cells: a dataset may have columns that the TSV lacks."""
+    return replace(sample, cells={})
 
-    return replace(sample, cells=dict(sorted(sample.cells.items())))
+
+def test_ocr_tokens_come_from_the_dataset_unless_there_is_a_tsv_of_ones_own(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    published = DATASETS[-1]
+    rows, _ = cells_of(published)
+    publish(hub, tmp_path / "made", published, rows)
+    benchmark = load_benchmark("TextVQA_VAL_OCR")
+    first, second = list(benchmark.samples(open_data_file(benchmark.card.file, tmp_path).rows()))[:2]
+    assert "NOKIA, n8" in second.hint
+    assert not first.hint
+    (tmp_path / "TextVQA_VAL_OCR.tsv").write_text("index\tquestion\tanswer\tocr_tokens\n1\tq\ta\tA, B\n")
+    (only,) = benchmark.samples(open_data_file(benchmark.card.file, tmp_path).rows())
+    assert "A, B" in only.hint
+
+
+def test_cv_bench_is_read_from_its_authors_parquet_and_their_mean_is_the_headline(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = ("ADE20K", "COCO", "COCO", "Omni3D")
+    columns: dict[str, list[Any]] = {
+        "idx": [0, 1, 2, 3],
+        "type": ["2D", "2D", "2D", "3D"],
+        "task": ["Count", "Count", "Relation", "Depth"],
+        "image": [shown("red")] * 4,
+        "question": ["How many?", "How many?", "Where?", "Which is nearer?"],
+        "choices": [["1", "2"], ["3", "4"], ["left", "right"], ["a", "b"]],
+        "answer": ["(A)", "(A)", "(B)", "(A)"],
+        "prompt": ["How many? Select from the following choices.\n(A) 1\n(B) 2"] * 4,
+        "filename": ["img/2D/count/1.png"] * 4,
+        "source": list(sources),
+    }
+    write_parquet(tmp_path / "made" / "test.parquet", columns)
+    write_lines(tmp_path / "made" / "test.jsonl", [{"idx": 0}])
+    (tmp_path / "made" / "img" / "2D" / "count").mkdir(parents=True)
+    (tmp_path / "made" / "img" / "2D" / "count" / "1.png").write_bytes(png("red"))
+    commit = hub.add_folder("nyu-visionx/CV-Bench", tmp_path / "made")
+    named = parse_hub_reference(load_benchmark("cv_bench").card.file.dataset)
+    repository = hub.datasets["nyu-visionx/CV-Bench"]
+    repository.commits[str(named.revision)] = repository.commits[commit]
+    assert main(["run", "--model", "echo:A", "--bench", "CV-Bench"]) == 0
+    results = json.loads((tmp_path / "runs" / "echo_A" / "CV-Bench" / "results.json").read_text())
+    # ADE20K 1, COCO 1/2, Omni3D 1
+    assert (results["headline"]["name"], results["headline"]["value"]) == ("mean of 2D and 3D", 0.875)
+    assert "rows of hf:nyu-visionx/CV-Bench@22409a9" in capsys.readouterr().err
+
+
+def test_the_dataset_is_read_without_a_flag_once_it_is_here_and_the_tsv_is_not(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    published = DATASETS[-1]
+    rows, tsv = cells_of(published)
+    publish(hub, tmp_path / "made", published, rows)
+    file = load_benchmark("TextVQA_VAL").card.file
+    with pytest.raises(DataError, match=r"`--data-dir hub` reads the same rows from hf:lmms-lab/textvqa"):
+        open_data_file(file, tmp_path)
+    assert main(["data", "get", "TextVQA_VAL", "--data-dir", "hub"]) == 0
+    assert "TextVQA_VAL is here: hf:lmms-lab/textvqa/validation at commit" in capsys.readouterr().out
+    assert main(["show", "TextVQA_VAL"]) == 0
+    shown_card = " ".join(capsys.readouterr().out.split())
+    assert "read from hf:lmms-lab/textvqa/validation at commit" in shown_card
+    run = ["run", "--model", "echo:nokia", "--bench", "TextVQA_VAL"]
+    assert main([*run, "--limit", "2"]) == 0
+    assert "rows of hf:lmms-lab/textvqa/validation at commit" in capsys.readouterr().err
+    folder = tmp_path / "runs" / "echo_nokia" / "TextVQA_VAL"
+    locked = json.loads((folder / "run.json").read_text())["facts"]["dataset"]
+    assert locked["file"] == "hf:lmms-lab/textvqa/validation"
+    # A TSV that comes later is what new runs read; the old one is not mixed with it, and can be reported.
+    (tmp_path / "LMUData").mkdir()
+    (tmp_path / "LMUData" / "TextVQA_VAL.tsv").write_bytes(tsv)
+    assert main([*run, "--accept-local-data"]) == 1
+    assert "hf:lmms-lab/textvqa" in capsys.readouterr().err
+    assert main(["report", str(folder)]) == 0
+
+
+def test_where_the_tsvs_server_fails_the_dataset_comes_instead(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vlmbench.data.download._LONGEST_PAUSE", 0.0)
+    published = DATASETS[-1]
+    publish(hub, tmp_path / "made", published, cells_of(published)[0])
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from dataclasses import replace\n"
+        "from vlmbench.registry import load_benchmark\n"
+        "known = load_benchmark('TextVQA_VAL')\n"
+        "file = replace(known.card.file, name='Mine.tsv', url='http://127.0.0.1:9/Mine.tsv')\n"
+        "benchmark = replace(known, card=replace(known.card, name='Mine', file=file))\n"
+    )
+    assert main(["data", "get", "Mine", "--plugin", str(plugin)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Mine.tsv cannot be reached" in said
+    assert "hf:lmms-lab/textvqa/validation has the same rows and is read instead" in said
+    assert "Mine is here: hf:lmms-lab/textvqa/validation at commit" in said
 
 
 def test_the_error_of_a_missing_file_names_the_dataset_beside_it(hub: HubServer, tmp_path: Path) -> None:

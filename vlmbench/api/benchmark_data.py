@@ -56,11 +56,14 @@ class OpenedData:
 
     @property
     def note(self) -> str | None:
-        """What the columns of a dataset were taken for; None for a TSV."""
+        """Where a dataset's rows come from, and what its columns were taken for; None for a TSV."""
         from vlmbench.data.sources.column_map import in_words
 
         columns = self.table.facts.get("map")
-        return None if columns is None else in_words(columns)
+        if columns is None:
+            return None
+        place = f"rows of {self.table.origin}; " if self.table.lock.get("revision") else ""
+        return f"{place}{in_words(columns)}"
 
 
 def find_benchmarks(

@@ -37,6 +37,7 @@ FLAGS = {
 }
 """Lines of the card that are shown only where a benchmark is unusual."""
 
+DATASET = "the same rows, read with --data-dir hub, or where the file is missing and this is not"
 SHOWN = 3
 """Samples of a dataset."""
 APART = "published in another file: vlmbench score --answers"
@@ -92,9 +93,9 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
         model = load_model(args.model, device="cpu", **parts_of(args))
     style = args.prompt or (model.style if model else "vlmevalkit")
     request = benchmark.request(sample, style)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"origin": table.origin}
     if columns := table.facts.get("map"):
-        found = {"columns": columns, "samples": [described(s) for s in [*samples.values()][:SHOWN]]}
+        found |= {"columns": columns, "samples": [described(s) for s in [*samples.values()][:SHOWN]]}
     return {
         **found,
         "sample": described(sample),
@@ -143,7 +144,12 @@ def _print(document: dict[str, Any]) -> None:
     for (key, value), what in FLAGS.items():
         if document["card"][key] == value:
             card.add_row(key, f"{APART} {published['name']}" if key == "answers" and published else what)
-    card.add_row("file", Text(f"{document['card']['file']['name']}  {document['card']['file']['url'] or ''}"))
+    file = document["card"]["file"]
+    card.add_row("file", Text(f"{file['name']}  {file['url'] or ''}"))
+    if file["dataset"] not in ("", file["name"]):
+        card.add_row("dataset", Text(f"{file['dataset']}  {DATASET if file['url'] else ''}"))
+    if "origin" in document:
+        card.add_row("read from", Text(document["origin"]))
     console.print(card)
     if "missing" in document:
         record = document["card"]["record"]

@@ -31,6 +31,10 @@ _HUB = ("huggingface.co", "www.huggingface.co", "hf.co")
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
+class ServerUnreachable(DataError):
+    """The file's server does not answer, or keeps breaking off."""
+
+
 class _Dropped(Exception):
     """This attempt failed; another may not. `pause`: seconds that the server asks for, if it does."""
 
@@ -182,9 +186,9 @@ def _refused(file: DataFile, part: Partial, status: int) -> DataError:
     )
 
 
-def _unreachable(file: DataFile, part: Partial, error: Exception) -> DataError:
+def _unreachable(file: DataFile, part: Partial, error: Exception) -> ServerUnreachable:
     kept = f" {part.size() / 1e6:.1f} MB are here and kept." if part.size() else ""
-    return DataError(
+    return ServerUnreachable(
         f"{part.url} cannot be reached or keeps failing ({error or type(error).__name__}).{kept}",
         file=file.name,
         fix=f"Repeat `{get_command(file)}` when online, or put the file into {part.path.parent} yourself.",

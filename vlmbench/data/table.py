@@ -92,6 +92,15 @@ class Table:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def origin(self) -> str:
+        """Where the rows come from: a path, or a hub's dataset and its commit."""
+        commit = self.lock.get("revision")
+        if not commit:
+            return str(self.path)
+        name = self.lock["file"]
+        return name if commit in name else f"{name} at commit {commit[:12]}"
+
     def require_integer_index(self) -> None:
         """A DataError where an index is no whole number, by which rotations are distinguished."""
         if (found := self.facts["text_index"]) is not None:

@@ -122,11 +122,15 @@ def benchmark_of_run(
 
 
 def _tables(card: Card, data_dir: Path | None) -> Iterator[Table]:
-    """The published file if it is here; else any file of its name, for runs with --accept-local-data."""
-    from vlmbench.data.opening import open_data_file
+    """The published file if it is here; the dataset beside it, if that is; else any file of its name."""
+    from vlmbench.data.locate import HUB
+    from vlmbench.data.opening import has_hub_copy, open_data_file
 
     with contextlib.suppress(DataError):
         yield open_data_file(card.file, data_dir)
+    if has_hub_copy(card.file):
+        with contextlib.suppress(DataError):
+            yield open_data_file(card.file, HUB)
     yield open_data_file(card.file, data_dir, accept_changed=True)
 
 

@@ -25,6 +25,7 @@ from vlmbench.cli._shared.flags import (
     positive,
 )
 from vlmbench.cli.data import tokens, training
+from vlmbench.data.locate import HUB
 from vlmbench.domain import Benchmark, DataFile
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.progress import Progress
@@ -92,27 +93,49 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
 
 
 def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
-    """Download unless the right file is here already; a dataset is opened, which does the same."""
-    from vlmbench.data.disk import home_folder
-    from vlmbench.data.download import download
+    """Download unless the right file is here already; a dataset is opened, which does the same.
+
+    Where the file's server fails, the dataset that the card names on a hub comes instead.
+    """
+    from vlmbench.data.download import ServerUnreachable
     from vlmbench.data.locate import checksum_state, find_file
     from vlmbench.data.opening import is_read_as_dataset
 
     file = benchmark.card.file
     if is_read_as_dataset(file, args.data_dir):
-        print_line(f"{file.name} is here: {open_benchmark(benchmark, args).path}")
-        return 0
+        return _get_dataset(benchmark, args.data_dir)
     here = find_file(file, args.data_dir)
     if here is not None and (file.bundled or checksum_state(file, here) in ("current", "unknown")):
         print_line(f"{file.name} is here: {here}")
         return 0
+    try:
+        print_line(f"{file.name} is here now: {_download(file, args.data_dir)}")
+    except ServerUnreachable as error:
+        if not file.dataset:
+            raise
+        print_line(f"{error.what} {file.dataset} has the same rows and is read instead.")
+        return _get_dataset(benchmark, HUB)
+    return 0
+
+
+def _download(file: DataFile, data_dir: Path | None) -> Path:
+    from vlmbench.data.disk import home_folder
+    from vlmbench.data.download import download
+
     with Progress(f"downloading {file.name}", "MB") as progress:
 
         def show(done: int, total: int | None) -> None:
             progress.update(done / 1e6, total=total / 1e6 if total else None)
 
-        path = download(file, args.data_dir or home_folder() / "data", progress=show)
-    print_line(f"{file.name} is here now: {path}")
+        return download(file, data_dir or home_folder() / "data", progress=show)
+
+
+def _get_dataset(benchmark: Benchmark, data_dir: Path | None) -> int:
+    from vlmbench.api.benchmark_data import DataOptions
+    from vlmbench.api.benchmark_data import open_benchmark as open_table
+
+    table = open_table(benchmark, DataOptions(data_dir=data_dir))
+    print_line(f"{benchmark.card.name} is here: {table.origin}")
     return 0
 
 
@@ -124,7 +147,7 @@ def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     groups = len({sample.group for sample in samples})
     state = _state(benchmark.card.file, table, args.data_dir)
     if args.format != "json":
-        print_line(f"{table.path}: {len(samples)} rows, {groups} groups, {state}")
+        print_line(f"{table.origin}: {len(samples)} rows, {groups} groups, {state}")
         for row, problem in list(problems.items())[:SHOWN]:
             print_line(f"row {row}: {problem}")
         if problems:

@@ -111,6 +111,19 @@ def open_hub_dataset(reference: HubReference, *, quiet: bool = False) -> HubData
     return found
 
 
+def is_kept(reference: HubReference) -> bool:
+    """Whether all of it was downloaded to this machine, as far as names and sizes show."""
+    known = _recall(reference)
+    if known is None:
+        return False
+    hub = _hub(reference)
+    places = [hub.here(reference, known.commit, file) for file in known.files]
+    return all(
+        path is not None and path.stat().st_size == file.size
+        for path, file in zip(places, known.files, strict=True)
+    )
+
+
 def _look(hub: Hub, reference: HubReference, commit: str) -> HubDataset:
     listed = {file.path: file for file in hub.files(reference, commit)}
     texts = {
