@@ -112,6 +112,20 @@ def test_figures_reach_tensorboard(model: Path, tmp_path: Path, monkeypatch: pyt
     assert [event.step for event in events.Scalars(f"train/{NAME}")] == [2, STEPS]
 
 
+def test_figures_reach_weights_and_biases(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    for name, value in {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "WANDB_SILENT": "true"}.items():
+        monkeypatch.setenv(name, value)
+    callback = VlmbenchCallback([restless()], every_steps=2, limit=2)
+    outcome(training := trainer(model, tmp_path / "out", callback, report_to=["wandb"]))
+    last = {name: wandb.run.summary[name] for name in ("train/global_step", f"train/{NAME}")}
+    wandb.finish()
+    assert last == {"train/global_step": STEPS, f"train/{NAME}": training.state.log_history[-3][NAME]}
+
+
 def test_a_training_made_again_in_the_same_folder_is_evaluated_again(model: Path, tmp_path: Path) -> None:
     for rate in (1e-2, 1e-3):
         callback = VlmbenchCallback([restless()], limit=2)
@@ -176,38 +190,47 @@ def test_the_callback_needs_a_trainer() -> None:
         VlmbenchCallback(["Shapes_DEV_EN"]).on_train_begin(None, None, None)
 
 
-def on_two_ranks(what: str, model: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def on_two_ranks(
+    tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """What each rank came to, by way of training and rank; one start of two processes for all ways."""
+    folder, ways = tmp_path_factory.mktemp("ranks"), ("evaluated", "plain", "missing")
     script = TESTS / "support" / "callback_trainings.py"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return subprocess.run(
-        [*launcher, str(script), str(folder / what), str(model), what],
-        capture_output=True, text=True, timeout=400, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False,
+    done = subprocess.run(
+        [*launcher, str(script), str(folder), str(tiny_model("llava")), *ways],
+        capture_output=True, text=True, timeout=400, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "VLMBENCH_HOME": str(folder / "home")},
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return {
+        (way, rank): json.loads((folder / way / f"outcome.{rank}.json").read_text("utf-8"))
+        for way in ways
+        for rank in range(2)
+    }
 
 
 @pytest.mark.slow
 def test_one_of_two_ranks_evaluates_for_longer_than_the_training_would_wait(
-    model: Path, tmp_path: Path
+    on_two_ranks: dict[tuple[str, int], dict[str, Any]],
 ) -> None:
-    for what in ("evaluated", "plain"):
-        done = on_two_ranks(what, model, tmp_path)
-        assert done.returncode == 0, done.stderr[-4000:]
-    found = {
-        (what, rank): json.loads((tmp_path / what / f"outcome.{rank}.json").read_text("utf-8"))
-        for what in ("evaluated", "plain")
-        for rank in range(2)
-    }
-    logged = {key: one.pop("figures") for key, one in found.items()}
+    ways = [(way, rank) for way in ("evaluated", "plain") for rank in range(2)]
+    logged = {key: on_two_ranks[key]["figures"] for key in ways}
     assert logged.pop(("evaluated", 0)) == {str(step): [NAME, f"{NAME}_stderr"] for step in (2, STEPS)}
     assert list(logged.values()) == [{}, {}, {}]
     for rank in range(2):
-        assert found["evaluated", rank] == found["plain", rank]
-    assert found["plain", 0]["weights"] == found["plain", 1]["weights"]
+        with_callback, without = on_two_ranks["evaluated", rank], on_two_ranks["plain", rank]
+        assert with_callback["history"] == without["history"]
+        assert with_callback["weights"] == without["weights"]
+    assert on_two_ranks["plain", 0]["weights"] == on_two_ranks["plain", 1]["weights"]
 
 
 @pytest.mark.slow
-def test_what_is_missing_ends_the_training_on_both_ranks(model: Path, tmp_path: Path) -> None:
-    done = on_two_ranks("missing", model, tmp_path)
-    assert done.returncode != 0
-    assert "DataError: MMBench_DEV_EN.tsv" in done.stderr
-    assert "UserError: rank 0 could not evaluate: DataError: MMBench_DEV_EN.tsv" in done.stderr
+def test_what_is_missing_ends_the_training_on_both_ranks(
+    on_two_ranks: dict[tuple[str, int], dict[str, Any]],
+) -> None:
+    first, second = (on_two_ranks["missing", rank] for rank in range(2))
+    assert first["steps"] == second["steps"] == 0
+    assert first["error"].startswith("DataError: MMBench_DEV_EN.tsv")
+    assert second["error"].startswith("UserError: rank 0 could not evaluate: DataError: MMBench_DEV_EN.tsv")

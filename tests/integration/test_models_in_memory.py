@@ -197,6 +197,34 @@ def test_what_cannot_be_asked_is_refused_with_the_way_on(tiny_model: TinyModel) 
     assert "sharded over several processes" in refused((model, processor))
 
 
+@pytest.fixture
+def one_rank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The mesh of a process group of this process alone, on the CPU."""
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+def test_weights_sharded_by_fsdp_are_refused(tiny_model: TinyModel, one_rank: Any) -> None:
+    from torch.distributed.fsdp import FullyShardedDataParallel, ShardingStrategy, fully_shard
+
+    model, processor = loaded(tiny_model("llava"))
+    second = fully_shard(model, mesh=one_rank)
+    first = FullyShardedDataParallel(
+        loaded(tiny_model("llava"))[0],
+        device_id=torch.device("cpu"),
+        # What a group of one rank would be changed to, with a warning.
+        sharding_strategy=ShardingStrategy.NO_SHARD,
+    )
+    for sharded in (first, second):
+        assert "sharded over several processes (ZeRO-3, FSDP or tensor parallel)" in refused(
+            (sharded, processor)
+        )
+
+
 def test_weights_that_are_not_in_memory_are_refused(tiny_model: TinyModel) -> None:
     model, processor = loaded(tiny_model("llava"))
     given = model_of((model, processor))

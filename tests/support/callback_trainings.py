@@ -1,6 +1,7 @@
 """Trainings by transformers' Trainer and TRL's SFTTrainer that draw random numbers at every step.
 
-As a script, one rank of two: `torchrun … callback_trainings.py FOLDER MODEL evaluated|missing|plain`.
+As a script, one rank of two, which trains in each way named: `torchrun … callback_trainings.py FOLDER MODEL
+evaluated|plain|missing …`.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ class Restless:
     """A benchmark that draws from every stream of random numbers, samples, and may take its time."""
 
     inner: Benchmark
-    seconds: float = 0.0
+    seconds: Iterator[float]
+    """How long each evaluation takes to read its samples; none left: no time."""
 
     @property
     def card(self) -> Card:
         return self.inner.card
 
     def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
-        time.sleep(self.seconds)
+        time.sleep(next(self.seconds, 0.0))
         return self.inner.samples(rows)
 
     def request(self, sample: Sample, style: str, decoding: Decoding | None = None) -> Request:
@@ -56,8 +58,8 @@ class Restless:
         return self.inner.metrics(samples, scores, rules)
 
 
-def restless(seconds: float = 0.0) -> Restless:
-    return Restless(Registry().benchmark("Shapes_DEV_EN"), seconds)
+def restless(seconds: Sequence[float] = ()) -> Restless:
+    return Restless(Registry().benchmark("Shapes_DEV_EN"), iter(seconds))
 
 
 def loaded(folder: Path) -> tuple[Any, Any]:
@@ -178,21 +180,29 @@ def figures(training: Any) -> dict[int, list[str]]:
 
 
 def one_rank(folder: Path, model: Path, what: str) -> None:
-    """Train on this rank and write the outcome; the training's own collectives wait ten seconds."""
+    """Train on this rank and write the outcome, or the error; the training's collectives wait ten seconds."""
     from vlmbench import VlmbenchCallback
+    from vlmbench.errors import UserError
 
-    benchmark = {"evaluated": restless(seconds=12.0), "missing": "MMBench_DEV_EN"}.get(what)
-    callbacks = [] if benchmark is None else [VlmbenchCallback(benchmark, every_steps=2, limit=2)]
+    # Only the first of both evaluations takes longer than that.
+    given = {"evaluated": restless(seconds=(12.0, 0.0)), "missing": "MMBench_DEV_EN"}
+    callbacks = [VlmbenchCallback(given[what], every_steps=2, limit=2)] if what in given else []
     training = trainer(model, folder, *callbacks, ddp_timeout=10)
-    found = outcome(training)
-    found["figures"] = {str(step): names for step, names in figures(training).items()}
-    rank = torch.distributed.get_rank()
-    (folder / f"outcome.{rank}.json").write_text(json.dumps(found), "utf-8")
-    torch.distributed.destroy_process_group()
+    try:
+        found = outcome(training)
+        found["figures"] = {str(step): names for step, names in figures(training).items()}
+    except UserError as error:
+        found = {"error": f"{type(error).__name__}: {error}", "steps": training.state.global_step}
+    (folder / f"outcome.{torch.distributed.get_rank()}.json").write_text(json.dumps(found), "utf-8")
 
 
 if __name__ == "__main__":
+    from accelerate.state import AcceleratorState
+
     torch.set_num_threads(1)
-    place = Path(sys.argv[1])
-    place.mkdir(exist_ok=True)
-    one_rank(place, Path(sys.argv[2]), sys.argv[3])
+    for word in sys.argv[3:]:
+        place = Path(sys.argv[1]) / word
+        place.mkdir(parents=True, exist_ok=True)
+        one_rank(place, Path(sys.argv[2]), word)
+        AcceleratorState._reset_state()
+    torch.distributed.destroy_process_group()

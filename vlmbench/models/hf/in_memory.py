@@ -65,8 +65,8 @@ def in_memory_model(
     model: Any, processor: Any, *, name: str | None = None, batch_size: int | Literal["auto"] = "auto"
 ) -> InMemoryModel:
     """The model as it is, out of what training wrapped it in: DDP, DeepSpeed, PEFT, torch.compile."""
+    check_whole(model)
     weights = unwrapped(model)
-    check_whole(weights)
     own = completed(copy.deepcopy(processor), weights.config, None)
     found = name or name_of(weights.name_or_path or type(weights).__name__, Path())
     return InMemoryModel(found, weights, own, None if batch_size == "auto" else batch_size)
