@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from small_trainings import settings, write_records
 
 import vlmbench
 from vlmbench.cli.main import main
@@ -72,30 +68,6 @@ def test_without_progress_nothing_is_written(
     vlmbench.score(predictions_of(evaluate()), BENCH, allow_missing=True, progress=False)
     vlmbench.convert(llava, tmp_path / "official", to="official")
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-def test_a_training_without_progress_writes_what_its_processes_write_into_the_work_folder(
-    llava: Path, tmp_path: Path
-) -> None:
-    sets = settings(llava, write_records(tmp_path / "data"), "schedule.max_steps=1")
-    options = {
-        "settings": dict(setting.split("=", 1) for setting in sets),
-        "work_dir": "work",
-        "nproc": 2,
-        "evaluate": [BENCH],
-        "evaluate_limit": 1,
-        "progress": False,
-    }
-    environ = os.environ | {"VLMBENCH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    script = f"import vlmbench; vlmbench.train('demo_lora', **{options!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environ, timeout=400, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert "answering: " in Path("work/evaluation.log").read_text("utf-8")
-    (written,) = Path("work/ranks").glob("*/attempt_0/0/stderr.log")
-    assert "training demo_lora: 1/1 steps" in written.read_text("utf-8")
 
 
 def test_another_prompt_in_the_same_folder_is_refused_with_what_changed() -> None:

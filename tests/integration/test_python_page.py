@@ -12,7 +12,7 @@ from repository import ROOT
 PAGE = (ROOT / "docs" / "python.md").read_text("utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [match[1] for match in BLOCK.finditer(PAGE)]
-MINUTES = ("vlmbench.train(",)
+MINUTES = ("vlmbench.train(", "VlmbenchCallback(")
 """What takes longer than the fast suite may."""
 
 
@@ -33,10 +33,14 @@ def test_every_block_that_takes_seconds_runs(tmp_path: Path, monkeypatch: pytest
     assert names["board"].page == Path("site/index.html")
 
 
+# As on any machine without an accelerator.
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator:UserWarning")
 @pytest.mark.slow
 def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = run_blocks(BLOCKS)
+    assert list(names["curve"]) == [2, 4]
+    assert names["at_the_end"].partial
     assert names["trained"].model == Path("trained/model")
     assert names["tuned"].complete
     assert (names["official"] / "config.json").is_file()

@@ -1,4 +1,7 @@
-"""Trainings as people start them, in real processes: torchrun inside, DeepSpeed, kills, four bits."""
+"""Trainings on several processes and machines: torchrun inside, DeepSpeed, kills, four bits.
+
+A run on one process is trained once and compared with; what starts ranks is this process, the ranks are real.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +22,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_trainings import settings, small, write_records
 
+import vlmbench
 from vlmbench.checkpoints.read import open_llava
+from vlmbench.cli.main import main
 from vlmbench.trainers.recipe.model import Quantisation
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.checkpoints import TRAINED, whole
@@ -27,33 +32,94 @@ from vlmbench.trainers.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 
+TWO = ("schedule.accumulation=1",)
+"""On two processes the global batch of one process that accumulates twice."""
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # What starting ranks would set in this process, and leave behind.
+    "DS_ACCELERATOR": "cpu",
+    "PYTHONWARNINGS": "ignore::FutureWarning:torch.distributed.c10d_logger",
+}
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return write_records(tmp_path / "data")
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every run shares one home: the records are tokenised once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        patch.setenv("VLMBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(tiny_model: Callable[[str], Path]) -> Path:
     return tiny_model("llava")
 
 
-@pytest.fixture
-def command(model: Path, data: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`vlmbench train` of a small recipe in a process of its own."""
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_records(tmp_path_factory.mktemp("records") / "data")
 
-    def run(
-        *flags: str, more: tuple[str, ...] = (), said: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        sets = [word for setting in settings(model, data, *more) for word in ("--set", setting)]
-        environ = os.environ | {"VLMBENCH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-        environ |= said or {}
-        return subprocess.run(
-            [sys.executable, "-m", "vlmbench", "train", "demo_lora", *sets, *flags],
-            capture_output=True, text=True, timeout=400, env=environ, cwd=tmp_path, check=False,
-        )  # fmt: skip
+
+@pytest.fixture
+def own_data(tmp_path: Path) -> Path:
+    """Records of the test's own, to be broken."""
+    return write_records(tmp_path / "data")
+
+
+def words(model: Path, data: Path, *more: str) -> list[str]:
+    sets = settings(model, data, *more)
+    return ["train", "demo_lora", *(word for setting in sets for word in ("--set", setting))]
+
+
+@pytest.fixture(scope="module")
+def one(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a run on one process."""
+    folder = tmp_path_factory.mktemp("one") / "run"
+    assert main([*words(model, data), "--work-dir", str(folder)]) == 0
+    return folder
+
+
+ZERO2 = ("--nproc", "2", "--deepspeed", "deepspeed_zero2")
+
+
+@pytest.fixture(scope="module")
+def zero2(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a run on two processes with optimizer states and gradients sharded."""
+    folder = tmp_path_factory.mktemp("zero2") / "run"
+    assert main([*words(model, data, *TWO), "--work-dir", str(folder), *ZERO2]) == 0
+    return folder
+
+
+@pytest.fixture
+def command(
+    model: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Command:
+    """`vlmbench train` of the small recipe."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: str, more: Sequence[str] = (), records: Path = data) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        code = main([*words(model, records, *more), *flags])
+        return subprocess.CompletedProcess(flags, code, *capfd.readouterr())
 
     return run
+
+
+def alone(
+    folder: Path, arguments: Sequence[str], more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=os.environ | dict(more or {}), cwd=folder, timeout=400,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def losses(work_dir: Path) -> list[float]:
@@ -64,111 +130,96 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / TRAINED)
 
 
-def test_two_processes_learn_what_one_learns(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+def stopped_at_four(run: Path, copy: Path | None = None) -> None:
+    """The run, or a copy, as a kill leaves it: the last checkpoint and the model were never written."""
+    folder = run if copy is None else shutil.copytree(run, copy)
+    for gone in ("model", "checkpoint-6"):
+        shutil.rmtree(folder / gone)
+
+
+# torchrun leaves the files open that ranks write into.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_two_processes_learn_what_one_learns_and_are_silent_without_progress(
+    one: Path, model: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    one = command("--work-dir", "one")
-    two = command("--work-dir", "two", "--nproc", "2", more=("schedule.accumulation=1",))
-    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
-    a, b = tensors(tmp_path / "one/checkpoint-6"), tensors(tmp_path / "two/checkpoint-6")
+    values = dict(setting.split("=", 1) for setting in settings(model, data, *TWO))
+    two = tmp_path / "two"
+    asked = {"evaluate": ["Shapes_DEV_EN"], "evaluate_limit": 1}
+    vlmbench.train("demo_lora", settings=values, work_dir=two, nproc=2, progress=False, **asked)
+    assert capfd.readouterr() == ("", "")
+    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    a, b = tensors(one / "checkpoint-6"), tensors(two / "checkpoint-6")
     torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)
+    assert "answering: " in (two / "evaluation.log").read_text("utf-8")
+    (written,) = two.glob("ranks/*/attempt_0/0/stderr.log")
+    assert "training demo_lora: 6/6 steps" in written.read_text("utf-8")
 
 
-def test_two_machines_learn_what_one_learns(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_two_machines_learn_what_one_learns(one: Path, model: Path, data: Path, tmp_path: Path) -> None:
     """Both of them this one: each is told its rank and where the first is, and starts one process."""
-    one = command("--work-dir", "one")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         where = {"NNODES": "2", "ADDR": "127.0.0.1", "PORT": str(found.getsockname()[1])}
 
     def machine(rank: int) -> subprocess.CompletedProcess[str]:
-        said = where | {"NODE_RANK": str(rank), "NPROC_PER_NODE": "1"}
-        return command("--work-dir", "two", more=("schedule.accumulation=1",), said=said)
+        more = where | {"NODE_RANK": str(rank), "NPROC_PER_NODE": "1"}
+        return alone(tmp_path, ["-m", "vlmbench", *words(model, data, *TWO), "--work-dir", "two"], more)
 
     with ThreadPoolExecutor(2) as both:
         ended = list(both.map(machine, (0, 1)))
-    assert [one.returncode, *(end.returncode for end in ended)] == [0, 0, 0], (
-        ended[0].stderr + ended[1].stderr
-    )
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    assert [end.returncode for end in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    assert losses(tmp_path / "two") == pytest.approx(losses(one), rel=1e-4)
 
 
-def test_half_precision_learns_nearly_the_same(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    whole, half = (
-        command("--work-dir", "one"),
-        command("--work-dir", "half", more=("parallelism.precision=bf16",)),
-    )
-    assert whole.returncode == half.returncode == 0, half.stderr
-    assert losses(tmp_path / "half") == pytest.approx(losses(tmp_path / "one"), rel=2e-2)
-    assert losses(tmp_path / "half") != losses(tmp_path / "one")
+def test_half_precision_learns_nearly_the_same(one: Path, command: Command) -> None:
+    half = command("--work-dir", "half", more=("parallelism.precision=bf16",))
+    assert half.returncode == 0, half.stderr
+    assert losses(Path("half")) == pytest.approx(losses(one), rel=2e-2)
+    assert losses(Path("half")) != losses(one)
 
 
 @pytest.mark.parametrize("preset", ["zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"])
 def test_deepspeed_on_two_processes_trains_stops_and_goes_on(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, preset: str
+    one: Path, zero2: Path, command: Command, preset: str
 ) -> None:
-    flags = ("--nproc", "2", "--deepspeed", f"deepspeed_{preset}")
-    sets = ("schedule.accumulation=1",)
-    plain = command("--work-dir", "plain", more=())
-    straight = command("--work-dir", "straight", *flags, more=sets)
-    assert straight.returncode == plain.returncode == 0, straight.stderr
-    assert losses(tmp_path / "straight") == pytest.approx(losses(tmp_path / "plain"), rel=2e-3)
-    assert open_llava(tmp_path / "straight/model").image_token_id is not None
-    # As after a kill: the last checkpoint and the model were never written.
-    for gone in ("model", "checkpoint-6"):
-        remove(tmp_path / "straight" / gone)
-    resumed = command("--work-dir", "straight", *flags, "--resume", more=sets)
+    flags = ("--nproc", "2", "--deepspeed", f"deepspeed_{preset}", "--work-dir", "run")
+    if preset == "zero2":
+        shutil.copytree(zero2, "run")
+    else:
+        straight = command(*flags, more=TWO)
+        assert straight.returncode == 0, straight.stderr
+    assert losses(Path("run")) == pytest.approx(losses(one), rel=2e-3)
+    assert open_llava(Path("run/model")).image_token_id is not None
+    stopped_at_four(Path("run"))
+    resumed = command(*flags, "--resume", more=TWO)
     assert resumed.returncode == 0, resumed.stderr
-    assert losses(tmp_path / "straight") == pytest.approx(losses(tmp_path / "plain"), rel=2e-3)
+    assert losses(Path("run")) == pytest.approx(losses(one), rel=2e-3)
 
 
-def test_a_deepspeed_file_of_ones_own_trains_as_its_preset_does(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    same = {"zero_optimization": {"stage": 2}, "train_batch_size": 8, "gradient_accumulation_steps": 2}
-    (tmp_path / "mine.json").write_text(json.dumps(same), "utf-8")
-    preset = command("--work-dir", "preset", "--deepspeed", "zero2", "--nproc", "1")
-    own = command("--work-dir", "own", "--deepspeed", "mine.json", "--nproc", "1")
-    assert own.returncode == preset.returncode == 0, own.stderr
-    assert losses(tmp_path / "own") == losses(tmp_path / "preset")
-    other = command("--work-dir", "other", "--deepspeed", "mine.json", "--nproc", "2")
+def test_a_deepspeed_file_of_ones_own_trains_as_its_preset_does(zero2: Path, command: Command) -> None:
+    mine = {"zero_optimization": {"stage": 2}, "train_batch_size": 8, "gradient_accumulation_steps": 1}
+    Path("mine.json").write_text(json.dumps(mine), "utf-8")
+    own = command("--work-dir", "own", "--deepspeed", "mine.json", "--nproc", "2", more=TWO)
+    assert own.returncode == 0, own.stderr
+    assert losses(Path("own")) == losses(zero2)
+    other = command("--work-dir", "other", "--deepspeed", "mine.json", "--nproc", "1", more=TWO)
     assert other.returncode == 1
-    assert "mine.json, `train_batch_size`: is 8, and the global batch is 16" in other.stderr
+    assert "mine.json, `train_batch_size`: is 8, and the global batch is 4" in other.stderr
     assert "tokenising" not in other.stderr.lower()
 
 
-def test_deepspeed_is_not_resumed_on_another_number_of_processes(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    sets = ("schedule.accumulation=1",)
-    assert command("--nproc", "2", "--deepspeed", "zero2", "--work-dir", "run", more=sets).returncode == 0
-    remove(tmp_path / "run" / "model")
+def test_deepspeed_is_not_resumed_on_another_number_of_processes(zero2: Path, command: Command) -> None:
+    stopped_at_four(zero2, copy=Path("run"))
     refused = command("--nproc", "1", "--deepspeed", "zero2", "--work-dir", "run", "--resume")
     assert refused.returncode == 1
     assert "DeepSpeed wrote it on 2 processes, and this run has 1" in refused.stderr
 
 
-def remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)
-
-
-def test_without_deepspeed_a_run_goes_on_on_another_number_of_processes(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    assert command("--work-dir", "run").returncode == 0
-    before = losses(tmp_path / "run")
-    for gone in ("model", "checkpoint-6"):
-        remove(tmp_path / "run" / gone)
-    again = command("--work-dir", "run", "--resume", "--nproc", "2", more=("schedule.accumulation=1",))
+def test_without_deepspeed_a_run_goes_on_on_another_number_of_processes(one: Path, command: Command) -> None:
+    stopped_at_four(one, copy=Path("run"))
+    again = command("--work-dir", "run", "--resume", "--nproc", "2", more=TWO)
     assert again.returncode == 0, again.stderr
-    assert losses(tmp_path / "run") == pytest.approx(before, rel=1e-4)
+    assert losses(Path("run")) == pytest.approx(losses(one), rel=1e-4)
 
 
 KILLED = """
@@ -186,37 +237,29 @@ sys.exit(main())
 
 
 def test_a_run_that_is_killed_in_the_middle_of_a_save_goes_on_from_the_checkpoint_before(
-    command: Callable[..., subprocess.CompletedProcess[str]], model: Path, data: Path, tmp_path: Path
+    one: Path, command: Command, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    sets = [word for setting in settings(model, data) for word in ("--set", setting)]
-    environ = os.environ | {"VLMBENCH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, "train", "demo_lora", *sets, "--work-dir", "killed"],
-        timeout=200, env=environ, cwd=tmp_path, check=False, capture_output=True,
-    )  # fmt: skip
+    killed = alone(tmp_path, ["-c", KILLED, *words(model, data), "--work-dir", "killed"])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [folder.name for folder in whole(tmp_path / "killed")] == ["checkpoint-2"]
     assert (tmp_path / "killed/.checkpoint-4.unfinished").is_dir()
     resumed = command("--work-dir", "killed", "--resume")
-    straight = command("--work-dir", "straight")
-    assert resumed.returncode == straight.returncode == 0, resumed.stderr
-    a, b = tensors(tmp_path / "killed/checkpoint-6"), tensors(tmp_path / "straight/checkpoint-6")
+    assert resumed.returncode == 0, resumed.stderr
+    a, b = tensors(tmp_path / "killed/checkpoint-6"), tensors(one / "checkpoint-6")
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not list((tmp_path / "killed").glob(".*unfinished*"))
 
 
-def test_the_exit_code_is_that_of_the_process_that_failed(
-    command: Callable[..., subprocess.CompletedProcess[str]], data: Path
-) -> None:
-    (data.parent / "pictures" / "1.png").unlink()
-    failed = command("--nproc", "2", "--work-dir", "run")
+def test_the_exit_code_is_that_of_the_process_that_failed(command: Command, own_data: Path) -> None:
+    (own_data.parent / "pictures" / "1.png").unlink()
+    failed = command("--nproc", "2", "--work-dir", "run", records=own_data)
     assert failed.returncode == 1
     assert "1.png" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
 def test_where_a_loss_is_no_number_the_records_of_all_processes_are_written_down(
-    command: Callable[..., subprocess.CompletedProcess[str]], model: Path, tmp_path: Path
+    command: Command, model: Path, tmp_path: Path
 ) -> None:
     spoiled = tmp_path / "spoiled"
     shutil.copytree(model, spoiled)
@@ -243,26 +286,22 @@ def test_a_language_model_in_four_bits_learns_by_adapters(model: Path, data: Pat
     assert open_llava(finished).language.weights["lm_head.weight"].dtype == "float32"
 
 
-def test_four_bits_learn_the_same_on_two_processes_with_and_without_deepspeed(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    sets = ("schedule.accumulation=1", "model.language.quantisation.compute=float32")
+def test_four_bits_learn_the_same_on_two_processes_with_and_without_deepspeed(command: Command) -> None:
+    sets = (*TWO, "model.language.quantisation.compute=float32")
     plain = command("--work-dir", "plain", "--nproc", "2", more=sets)
-    zero = command("--work-dir", "zero", "--nproc", "2", "--deepspeed", "deepspeed_zero2", more=sets)
+    zero = command("--work-dir", "zero", *ZERO2, more=sets)
     assert plain.returncode == zero.returncode == 0, plain.stderr + zero.stderr
-    assert losses(tmp_path / "zero") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)
+    assert losses(Path("zero")) == pytest.approx(losses(Path("plain")), rel=1e-3)
 
 
-def test_broken_pictures_are_counted_over_all_processes_each_once(
-    command: Callable[..., subprocess.CompletedProcess[str]], data: Path, tmp_path: Path
-) -> None:
+def test_broken_pictures_are_counted_over_all_processes_each_once(command: Command, own_data: Path) -> None:
     for number in (1, 4, 7):
-        (data.parent / "pictures" / f"{number}.png").write_bytes(b"no picture")
-    sets = ("schedule.accumulation=1", "data.broken=skip")
-    whole_run = command("--nproc", "2", "--work-dir", "run", more=(*sets, "data.broken_limit=3"))
+        (own_data.parent / "pictures" / f"{number}.png").write_bytes(b"no picture")
+    flags, sets = ("--nproc", "2", "--work-dir"), (*TWO, "data.broken=skip")
+    whole_run = command(*flags, "run", more=(*sets, "data.broken_limit=3"), records=own_data)
     assert whole_run.returncode == 0, whole_run.stderr
-    assert read_metrics(tmp_path / "run")[-1]["skipped"] == 3
-    stopped = command("--nproc", "2", "--work-dir", "stopped", more=(*sets, "data.broken_limit=2"))
+    assert read_metrics(Path("run"))[-1]["skipped"] == 3
+    stopped = command(*flags, "stopped", more=(*sets, "data.broken_limit=2"), records=own_data)
     assert stopped.returncode == 1
     assert "pictures could not be read, in all processes" in stopped.stderr
     assert "Traceback" not in stopped.stderr
