@@ -43,7 +43,7 @@ leaderboard: $(READY)
 	$(BIN)/vlmbench leaderboard build --runs tests/committed_runs $$(ls -d runs/demo 2>/dev/null) --out build/leaderboard --reports
 
 slow: $(READY) browser
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
+	$(BIN)/pytest -n 2 --dist worksteal -m "slow and not gpu" || test $$? -eq 5  # 5: no slow test is no failure
 
 check: $(READY) view
 	$(BIN)/ruff check .
