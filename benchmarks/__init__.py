@@ -41,7 +41,9 @@ def served(name: str, *md5: str, under: str = "VLMEval") -> DataFile:
 
 def with_hub(file: DataFile, entry: Mapping[str, Any]) -> DataFile:
     """The file with the dataset that its entry in `catalogue.yaml` names beside it, if any."""
-    return replace(file, dataset=entry.get("hub", ""), columns=entry.get("columns", {}))
+    return replace(
+        file, dataset=entry.get("hub", ""), columns=entry.get("columns", {}), words=entry.get("words", "")
+    )
 
 
 class _CallablePackage(ModuleType):

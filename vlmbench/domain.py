@@ -39,6 +39,8 @@ class DataFile:
     """The same rows as a dataset: a path, or hf:OWNER/NAME@COMMIT/SPLIT; see vlmbench/data/opening.py."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What the dataset's columns are, in the form of the YAML; what it lacks is recognised."""
+    words: str = ""
+    """What `words_digest` of `vlmbench/data/opening.py` gives of the TSV; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets_made import shown, write_parquet
-from hub_server import HubServer, serving_hub
-from repository import ROOT
+from hub_server import HubServer, Repository, serving_hub
+from repository import GOLDEN, ROOT
+
+from vlmbench.data.tsv import read_rows
 
 DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
-READ = ("red/photos", "Yes/photos", "A/classes", "nokia/TextVQA_VAL")
+COMMIT = "215b79e126bea0777a489683f239edd0a6012a8a"
+READ = ("red/photos", "Yes/photos", "A/classes", "A/MMBench_DEV_EN")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,17 +56,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     }
     folder = tmp_path_factory.mktemp("ai2d")
     write_parquet(folder / "data" / "test-00000-of-00001.parquet", columns)
-    words = {
-        "question_id": [34602, 34603],
-        "question": ["what is the brand of this camera?", "what does it say?"],
-        "answers": [["nokia"] * 10, ["stop"] * 10],
-        "image": [shown("red"), shown("blue")],
-    }
-    other = tmp_path_factory.mktemp("textvqa")
-    write_parquet(other / "data" / "validation-00000-of-00001.parquet", words)
+    rows = [row.by_column() for row in read_rows(GOLDEN / "scoring" / "mmbench_dev_en" / "data.tsv")]
+    cells: dict[str, list[Any]] = {name: [row[name] or None for row in rows] for name in rows[0]}
+    other = tmp_path_factory.mktemp("mmbench")
+    whole = {**cells, "index": [int(row["index"]) for row in rows]}
+    write_parquet(other / "data" / "validation-00000-of-00001.parquet", whole)
     with serving_hub() as server:
         server.add_folder("lmms-lab/ai2d", folder)
-        server.add_folder("lmms-lab/textvqa", other)
+        commits = server.datasets["HuggingFaceM4/MMBench"] = Repository()
+        files = {str(file.relative_to(other)): file.read_bytes() for file in other.rglob("*.parquet")}
+        commits.commits[COMMIT] = files
         yield server
 
 
@@ -72,7 +75,7 @@ def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path,
     assert (tmp_path / "runs/echo_B/ai2d_test/results.json").is_file()
     assert (tmp_path / "runs/echo_A/Odd/results.json").is_file()
     assert all((tmp_path / f"runs/echo_{name}/results.json").is_file() for name in READ)
-    assert "hf:lmms-lab/textvqa/validation at commit" in text
+    assert f"hf:HuggingFaceM4/MMBench@{COMMIT}/validation" in text
     assert "left out: 2 questions" in text
     assert "warm answers" in text
     assert "accuracy  100.0 %" in text  # the answers of section 1

@@ -24,7 +24,7 @@ from vlmbench.cli.main import main
 from vlmbench.data.hub.reference import parse_hub_reference
 from vlmbench.data.image_cells import decode
 from vlmbench.data.locate import HUB
-from vlmbench.data.opening import open_data_file
+from vlmbench.data.opening import open_data_file, words_digest
 from vlmbench.data.tsv import read_rows
 from vlmbench.domain import Sample
 from vlmbench.errors import DataError
@@ -37,6 +37,10 @@ configs:
   data_files: [{split: test, path: cc/test-*}]
 - config_name: cn
   data_files: [{split: dev, path: cn/dev-*}, {split: test, path: cn/test-*}]
+- config_name: ScienceQA-IMG
+  data_files:
+  - {split: validation, path: ScienceQA-IMG/validation-*}
+  - {split: test, path: ScienceQA-IMG/test-*}
 ---
 """
 Cells = list[dict[str, str]]
@@ -64,8 +68,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
 def pictures_of(rows: Cells) -> list[dict[str, Any]]:
     """Every row's own picture, as the feature Image has it."""
     pictures = {row["index"]: row["image"] for row in rows}
-    shown = [row["image"] if len(row["image"]) > 64 else pictures[row["image"]] for row in rows]
-    return [{"bytes": decode(text), "path": None} for text in shown]
+    return [{"bytes": decode(pictures.get(row["image"], row["image"])), "path": None} for row in rows]
 
 
 def in_lmms_lab(rows: Cells) -> dict[str, list[Any]]:
@@ -108,6 +111,48 @@ def in_textvqa(rows: Cells) -> dict[str, list[Any]]:
     }
 
 
+def in_ocrbench(rows: Cells) -> dict[str, list[Any]]:
+    """As echo840 has OCRBench: rows without a number, `question_type`."""
+    return {
+        "dataset": ["IIIT5K"] * len(rows),
+        "question": [row["question"] for row in rows],
+        "question_type": [row["category"] for row in rows],
+        "answer": [literal_of(row["answer"]) for row in rows],
+        "image": pictures_of(rows),
+    }
+
+
+def in_scienceqa(rows: Cells) -> dict[str, list[Any]]:
+    """As lmms-lab has ScienceQA-IMG: rows without a number, options in a list, the answer by its place."""
+    columns: dict[str, list[Any]] = {
+        "image": pictures_of(rows),
+        "question": [row["question"] for row in rows],
+        "choices": [[row[letter] for letter in "ABCDE" if row[letter]] for row in rows],
+        "answer": ["ABCDE".index(row["answer"]) for row in rows],
+    }
+    return columns | {name: [row[name] for row in rows] for name in ("hint", "category", "lecture")}
+
+
+def as_published(rows: Cells, published: Published) -> Cells:
+    """The cells of the golden cases as the TSV of that name has them."""
+    if published.columns is in_textvqa:  # every answer is a list
+        rows = [row for row in rows if isinstance(literal_of(row["answer"]), list)]
+    if published.columns in (in_ocrbench, in_scienceqa):  # other indices, so no row names another's picture
+        pictures = {row["index"]: row["image"] for row in rows}
+        rows = [row | {"image": pictures.get(row["image"], row["image"])} for row in rows]
+    if published.columns is in_ocrbench:
+        rows = [row | {"index": str(n)} for n, row in enumerate(rows)]
+    if published.columns is in_scienceqa:  # numbered from 1, no `l2-category`
+        split = published.name.removeprefix("ScienceQA_").lower()
+        more = [{"index": str(n), "lecture": row["hint"], "split": split} for n, row in enumerate(rows, 1)]
+        rows = [
+            {k: v for k, v in (a | b).items() if k != "l2-category"} for a, b in zip(rows, more, strict=True)
+        ]
+    if not published.answers:
+        rows = [{name: text for name, text in row.items() if name != "answer"} for row in rows]
+    return rows
+
+
 DATASETS = (
     Published("MMBench_DEV_CN", "lmms-lab/MMBench", "cn/dev-00000-of-00001.parquet", in_lmms_lab),
     Published(
@@ -140,15 +185,29 @@ DATASETS = (
         in_textvqa,
         golden="TextVQA",
     ),
+    Published("OCRBench", "echo840/OCRBench", "data/test-00000-of-00001.parquet", in_ocrbench),
+    Published(
+        "ScienceQA_TEST",
+        "lmms-lab/ScienceQA",
+        "ScienceQA-IMG/test-00000-of-00001.parquet",
+        in_scienceqa,
+        golden="ScienceQA",
+    ),
+    Published(
+        "ScienceQA_VAL",
+        "lmms-lab/ScienceQA",
+        "ScienceQA-IMG/validation-00000-of-00001.parquet",
+        in_scienceqa,
+        golden="ScienceQA",
+    ),
 )
+DATASET = {published.name: published for published in DATASETS}
 
 
 def publish(hub: HubServer, folder: Path, published: Published, rows: Cells) -> str:
     """Put the dataset on the hub, where the card looks for it; its commit."""
     write_parquet(folder / published.file, published.columns(rows))
-    (folder / "README.md").write_text(
-        CONFIGS if published.columns in (in_lmms_lab, in_config_cc) else "A set.\n"
-    )
+    (folder / "README.md").write_text("A set.\n" if published.file.startswith("data/") else CONFIGS)
     commit = hub.add_folder(published.repository, folder)
     revision = parse_hub_reference(load_benchmark(published.name).card.file.dataset).revision
     if revision is None:
@@ -162,12 +221,7 @@ def publish(hub: HubServer, folder: Path, published: Published, rows: Cells) -> 
 def cells_of(published: Published) -> tuple[Cells, bytes]:
     """The cells of the TSV in its published layout, and the file."""
     path = GOLDEN / "scoring" / (published.golden or published.name).lower() / "data.tsv"
-    rows = [row.by_column() for row in read_rows(path)]
-    if published.columns is in_textvqa:  # whose every answer is a list
-        rows = [row for row in rows if isinstance(literal_of(row["answer"]), list)]
-    for row in rows:
-        if not published.answers:
-            del row["answer"]
+    rows = as_published([row.by_column() for row in read_rows(path)], published)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), delimiter="\t", lineterminator="\n")
     writer.writeheader()
@@ -183,7 +237,7 @@ def test_both_sources_give_the_same_questions(hub: HubServer, tmp_path: Path, pu
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / f"{published.name}.tsv").write_bytes(tsv)
     own = open_data_file(benchmark.card.file, tmp_path / "data", accept_changed=True)
-    other = open_data_file(benchmark.card.file, HUB)
+    other = open_data_file(replace(benchmark.card.file, words=words_digest(own)), HUB)
     if benchmark.card.circular:
         other.require_integer_index()
     assert (own.lock["file"], other.lock["file"]) == (f"{published.name}.tsv", benchmark.card.file.dataset)
@@ -203,15 +257,15 @@ def asked(sample: Sample) -> Sample:
 def test_ocr_tokens_come_from_the_dataset_unless_there_is_a_tsv_of_ones_own(
     hub: HubServer, tmp_path: Path
 ) -> None:
-    published = DATASETS[-1]
-    rows, _ = cells_of(published)
-    publish(hub, tmp_path / "made", published, rows)
+    published = DATASET["TextVQA_VAL"]
+    publish(hub, tmp_path / "made", published, cells_of(published)[0])
     benchmark = load_benchmark("TextVQA_VAL_OCR")
-    first, second = list(benchmark.samples(open_data_file(benchmark.card.file, tmp_path).rows()))[:2]
+    file = replace(benchmark.card.file, words="")
+    first, second = list(benchmark.samples(open_data_file(file, tmp_path).rows()))[:2]
     assert "NOKIA, n8" in second.hint
     assert not first.hint
     (tmp_path / "TextVQA_VAL_OCR.tsv").write_text("index\tquestion\tanswer\tocr_tokens\n1\tq\ta\tA, B\n")
-    (only,) = benchmark.samples(open_data_file(benchmark.card.file, tmp_path).rows())
+    (only,) = benchmark.samples(open_data_file(file, tmp_path).rows())
     assert "A, B" in only.hint
 
 
@@ -252,28 +306,29 @@ def test_the_dataset_is_read_without_a_flag_once_it_is_here_and_the_tsv_is_not(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    published = DATASETS[-1]
+    published = DATASET["MMBench_DEV_EN"]
     rows, tsv = cells_of(published)
     publish(hub, tmp_path / "made", published, rows)
-    file = load_benchmark("TextVQA_VAL").card.file
-    with pytest.raises(DataError, match=r"`--data-dir hub` reads the same rows from hf:lmms-lab/textvqa"):
+    file = load_benchmark("MMBench_DEV_EN").card.file
+    with pytest.raises(
+        DataError, match=r"`--data-dir hub` reads the same rows from hf:HuggingFaceM4/MMBench@"
+    ):
         open_data_file(file, tmp_path)
-    assert main(["data", "get", "TextVQA_VAL", "--data-dir", "hub"]) == 0
-    assert "TextVQA_VAL is here: hf:lmms-lab/textvqa/validation at commit" in capsys.readouterr().out
-    assert main(["show", "TextVQA_VAL"]) == 0
-    shown_card = " ".join(capsys.readouterr().out.split())
-    assert "read from hf:lmms-lab/textvqa/validation at commit" in shown_card
-    run = ["run", "--model", "echo:nokia", "--bench", "TextVQA_VAL"]
+    assert main(["data", "get", "MMBench_DEV_EN", "--data-dir", "hub"]) == 0
+    assert f"MMBench_DEV_EN is here: {file.dataset}" in capsys.readouterr().out
+    assert main(["show", "MMBench_DEV_EN", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["origin"] == file.dataset
+    run = ["run", "--model", "echo:A", "--bench", "MMBench_DEV_EN"]
     assert main([*run, "--limit", "2"]) == 0
-    assert "rows of hf:lmms-lab/textvqa/validation at commit" in capsys.readouterr().err
-    folder = tmp_path / "runs" / "echo_nokia" / "TextVQA_VAL"
+    assert "rows of hf:HuggingFaceM4/MMBench@" in capsys.readouterr().err
+    folder = tmp_path / "runs" / "echo_A" / "MMBench_DEV_EN"
     locked = json.loads((folder / "run.json").read_text())["facts"]["dataset"]
-    assert locked["file"] == "hf:lmms-lab/textvqa/validation"
+    assert locked["file"] == file.dataset
     # A TSV that comes later is what new runs read; the old one is not mixed with it, and can be reported.
     (tmp_path / "LMUData").mkdir()
-    (tmp_path / "LMUData" / "TextVQA_VAL.tsv").write_bytes(tsv)
+    (tmp_path / "LMUData" / "MMBench_DEV_EN.tsv").write_bytes(tsv)
     assert main([*run, "--accept-local-data"]) == 1
-    assert "hf:lmms-lab/textvqa" in capsys.readouterr().err
+    assert "this run folder holds answers to another question: dataset" in capsys.readouterr().err
     assert main(["report", str(folder)]) == 0
 
 
@@ -281,14 +336,14 @@ def test_where_the_tsvs_server_fails_the_dataset_comes_instead(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("vlmbench.data.download._LONGEST_PAUSE", 0.0)
-    published = DATASETS[-1]
+    published = DATASET["TextVQA_VAL"]
     publish(hub, tmp_path / "made", published, cells_of(published)[0])
     plugin = tmp_path / "mine.py"
     plugin.write_text(
         "from dataclasses import replace\n"
         "from vlmbench.registry import load_benchmark\n"
         "known = load_benchmark('TextVQA_VAL')\n"
-        "file = replace(known.card.file, name='Mine.tsv', url='http://127.0.0.1:9/Mine.tsv')\n"
+        "file = replace(known.card.file, name='Mine.tsv', words='', url='http://127.0.0.1:9/Mine.tsv')\n"
         "benchmark = replace(known, card=replace(known.card, name='Mine', file=file))\n"
     )
     assert main(["data", "get", "Mine", "--plugin", str(plugin)]) == 0
@@ -296,6 +351,15 @@ def test_where_the_tsvs_server_fails_the_dataset_comes_instead(
     assert "Mine.tsv cannot be reached" in said
     assert "hf:lmms-lab/textvqa/validation has the same rows and is read instead" in said
     assert "Mine is here: hf:lmms-lab/textvqa/validation at commit" in said
+
+
+def test_a_dataset_with_other_rows_than_the_tsv_is_refused(hub: HubServer, tmp_path: Path) -> None:
+    published = DATASET["OCRBench"]
+    publish(hub, tmp_path / "made", published, cells_of(published)[0])
+    with pytest.raises(
+        DataError, match=r"rows of hf:echo840/OCRBench/test at commit .* not those of OCRBench"
+    ):
+        open_data_file(load_benchmark("OCRBench").card.file, HUB)
 
 
 def test_the_error_of_a_missing_file_names_the_dataset_beside_it(hub: HubServer, tmp_path: Path) -> None:

@@ -1,17 +1,23 @@
 """The table of a benchmark, from its TSV or from the dataset that its card names beside it or instead.
 
 The TSV wins, for its checksum is the published one. The dataset is read with `--data-dir hub`, where it is on
-this machine and the TSV is not, and where there never was a TSV.
+this machine and the TSV is not, and where there never was a TSV. Where the words of the TSV's rows are known,
+those of the dataset must be the same, row for row.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
-from vlmbench.data.locate import HUB, find_file, require_file
+from vlmbench.data.locate import HUB, find_file, get_command, require_file
 from vlmbench.data.table import Table, open_table
 from vlmbench.domain import DataFile
+from vlmbench.errors import DataError
+
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
 def open_data_file(file: DataFile, data_dir: Path | None = None, *, accept_changed: bool = False) -> Table:
@@ -22,7 +28,31 @@ def open_data_file(file: DataFile, data_dir: Path | None = None, *, accept_chang
 
     if file.dataset.startswith(OBJECT):
         return open_kept(file.dataset, file.name)
-    return open_dataset(file.dataset, file.columns)
+    table = open_dataset(file.dataset, file.columns)
+    if file.words and not accept_changed and words_digest(table) != file.words:
+        raise _other_rows(file, table)
+    return table
+
+
+def words_digest(table: Table) -> str:
+    """A digest of index, question and answer of every row in order, without regard to blanks, case and signs.
+
+    So it is the same for a TSV and for a spreadsheet that a toolkit made of it.
+    """
+    digest = hashlib.sha256()
+    for row in table.rows(to_ask=False):
+        texts = (row.index, row.cells.get("question", ""), row.cells.get("answer", ""))
+        digest.update("\t".join(_BETWEEN_WORDS.sub("", text.lower()) for text in texts).encode() + b"\n")
+    return digest.hexdigest()[:32]
+
+
+def _other_rows(file: DataFile, table: Table) -> DataError:
+    return DataError(
+        f"the rows of {table.origin} are not those of {file.name}: an index, question or answer differs.",
+        file=file.name,
+        fix=f"Get the TSV with `{get_command(file)}`; `--bench {file.dataset}` asks this dataset as a "
+        "benchmark of its own.",
+    )
 
 
 def is_read_as_dataset(file: DataFile, data_dir: Path | None = None) -> bool:

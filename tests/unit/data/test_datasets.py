@@ -13,7 +13,7 @@ from datasets_made import png, shown, write_lines, write_parquet
 
 from vlmbench.data.sources.opening import open_dataset
 from vlmbench.domain import Row
-from vlmbench.errors import DataError, UnknownName
+from vlmbench.errors import DataError, UnknownName, UserError
 
 CHOICES = {
     "question": ["What colour?", "Which one?"],
@@ -287,3 +287,11 @@ def test_the_second_opening_reads_nothing_and_another_map_is_another_table(tmp_p
         "md5": first.md5,
         "with pictures": first.digest,
     }
+
+
+def test_rows_without_a_name_are_numbered_from_where_the_map_says(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "mine.parquet", CHOICES)
+    assert [row.index for row in rows_of(path)] == ["0", "1"]
+    assert [row.index for row in rows_of(path, {"first-index": 1})] == ["1", "2"]
+    with pytest.raises(UserError, match="must be a whole number, not `one`"):
+        rows_of(path, {"first-index": "one"})

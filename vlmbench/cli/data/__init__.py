@@ -135,7 +135,7 @@ def _get_dataset(benchmark: Benchmark, data_dir: Path | None) -> int:
     from vlmbench.api.benchmark_data import open_benchmark as open_table
 
     table = open_table(benchmark, DataOptions(data_dir=data_dir))
-    print_line(f"{benchmark.card.name} is here: {table.origin}")
+    print_line(f"{benchmark.card.file.name.removesuffix('.tsv')} is here: {table.origin}")
     return 0
 
 

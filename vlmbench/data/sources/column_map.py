@@ -6,7 +6,7 @@ answer: label
 answer-is: index                letter, index (from 0), number (from 1) or text
 images: [image_1, image_2]      columns of pictures, in the order shown
 turns: messages                 question and answer from a conversation, instead of the above
-index: question_id              names the row; without it rows are numbered
+index: question_id              names the row; without it rows are numbered, from `first-index` on (0)
 category: "{subject}"           likewise l2-category, split and hint
 missing: nan                    a text, or several, that stands for an empty cell
 """
@@ -24,7 +24,10 @@ from vlmbench.plain_text import visible
 
 AnswerForm = Literal["letter", "index", "number", "text"]
 TEXTS = ("category", "l2-category", "split", "hint")
-KEYS = ("question", "options", "answer", "answer-is", "images", "turns", "index", "missing", *TEXTS)
+KEYS = (
+    *("question", "options", "answer", "answer-is", "images", "turns", "index", "first-index", "missing"),
+    *TEXTS,
+)
 _FIELD = re.compile(r"\{([^{}\n]+)\}")
 
 
@@ -57,7 +60,9 @@ class ColumnMap:
     images: tuple[str, ...] = ()
     turns: str = ""
     index: str = ""
-    """Empty: rows are numbered from 0."""
+    """Empty: rows are numbered."""
+    first_index: int = 0
+    """The number of the first row, where they are numbered."""
     missing: tuple[str, ...] = ()
     """Texts that stand for an empty cell."""
     texts: Mapping[str, CellTemplate] = field(default_factory=dict)
@@ -98,6 +103,7 @@ class ColumnMap:
             "images": _one_or_list(self.images),
             "turns": self.turns,
             "index": self.index,
+            "first-index": str(self.first_index or ""),
             "missing": _one_or_list(self.missing),
         }
         found |= {name: template.text for name, template in self.texts.items()}
@@ -111,6 +117,7 @@ def read_map(
 
     A bare name among `columns` is that column; any other text is a template as it stands.
     """
+    document = {key: str(v) if key == "first-index" else v for key, v in document.items()}
     for key, value in document.items():
         many = key in ("options", "images", "missing") and isinstance(value, (list, tuple))
         if not all(isinstance(name, str) for name in (value if many else [value])):
@@ -129,9 +136,16 @@ def read_map(
         images=_several(document.get("images", ())),
         turns=document.get("turns", ""),
         index=document.get("index", ""),
+        first_index=_number(document.get("first-index", "0"), file),
         missing=_several(document.get("missing", ())),
         texts=templates,
     )
+
+
+def _number(text: str, file: Path | None) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UserError(f"must be a whole number, not `{text}`.", file=file, key="first-index")
+    return int(text)
 
 
 def in_words(document: Mapping[str, Any]) -> str:

@@ -100,7 +100,8 @@ class DatasetReader:
         except UnreadableCell as why:
             problem = str(why)
         reference = _row_number(shown[0]) if len(shown) == 1 else None
-        index = cells.get(self.columns.index, "") if self.columns.index else str(record.number - 1)
+        number = str(record.number - 1 + self.columns.first_index)
+        index = cells.get(self.columns.index, "") if self.columns.index else number
         found["index"] = index.strip()
         return ReadRow(
             index=found["index"],
