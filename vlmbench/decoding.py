@@ -7,6 +7,7 @@ Standard library only: `domain` offers `Decoding` among its nouns.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import inf, nan
@@ -57,6 +58,11 @@ class Decoding:
         return cls(**{**document, "stop": tuple(document.get("stop", ()))})
 
 
+def seed_of(decoding: Decoding, request_id: str) -> int:
+    """Where sampling of one request starts: the same whatever is asked beside it."""
+    return zlib.crc32(f"{decoding.seed} {request_id}".encode("utf-8", "replace"))
+
+
 def decodings_in(facts: Any) -> tuple[Decoding, ...]:
     """The settings that a run.json locks under `decoding`; empty where it has none or they are malformed."""
     if not isinstance(facts, list) or len(facts) > _MOST_SETTINGS or not all(map(_is_sound, facts)):
@@ -84,7 +90,7 @@ def _is_like(plain: Any, value: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < 1e9
 
 
-def in_words(settings: Iterable[Decoding]) -> str:
+def in_english(settings: Iterable[Decoding]) -> str:
     """The settings as text; runs count as decoded alike where this text is equal."""
     return "; ".join(", ".join(_words(setting, _ENGLISH)) for setting in settings)
 

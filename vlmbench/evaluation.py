@@ -23,6 +23,7 @@ from vlmbench.engine.judgments import Judgments
 from vlmbench.engine.scoring import score_under_all
 from vlmbench.engine.status import RunProgress, SilentProgress
 from vlmbench.errors import DataError
+from vlmbench.models.decoding_limits import check_decoding
 from vlmbench.store import RunFolder
 
 _SILENT = SilentProgress()
@@ -61,16 +62,19 @@ def evaluate(
     joined: Joined | None = None,
     cache: AnswerCache | None = None,
     command: Sequence[str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets.
 
     `rows` are the table's rows with the answers of another file; `joined` counts what was joined. `cache`
-    has answers of earlier runs. `command` is recorded; None: this process's command line.
+    has answers of earlier runs. `command` is recorded (None: this process's command line), and so is `about`.
     """
     samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
-    folder.lock_to(spec, facts, sitting(command))
+    for decoding in {request.decoding for request in plan.requests}:
+        check_decoding(str(facts["model"].get("kind")), decoding)
+    folder.lock_to(spec, facts, {**sitting(command), **(about or {})})
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, progress, cache)
     folder.finish([s.id for s in samples], folder.responses())
@@ -135,7 +139,7 @@ def locked_facts(spec: RunSpec, plan: RunPlan, table: Table, model: Model) -> di
         "blind": spec.blind,
     }
     if any(request.decoding.do_sample for request in plan.requests):
-        facts["sampling seed"] = spec.seed
+        facts["sampling seed"] = spec.seed if spec.decoding is None else spec.decoding.seed
     return facts
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.decoding import decodings_in, in_words
+from vlmbench.decoding import decodings_in, in_english
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
@@ -117,7 +117,7 @@ def ranked_columns(
         units, damaged = _units(group, rules, clusters)
         kept = [entrant for entrant in group if entrant.folder not in damaged]
         places = _places(kept, units, tested_units(kept, units, rules))
-        ways = {in_words(place.decoding) for _, place in places if place.decoding}
+        ways = {in_english(place.decoding) for _, place in places if place.decoding}
         notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)
         yield RankedColumn(column=column, places=places, damaged=list(damaged.values()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from vlmbench.decoding import in_chinese, in_words
+from vlmbench.decoding import in_chinese, in_english
 from vlmbench.domain import Decoding
 from vlmbench.html_page import content_policy, filled, json_for_html, read_script
 from vlmbench.leaderboards.board.bands import NO_MEAN
@@ -85,7 +85,7 @@ def page_data(board: Board) -> dict[str, Any]:
             [e.name, e.family, e.billions, [_place(e.places.get(key), number, board.reports) for key in keys]]
             for e in board.entries
         ],
-        "ways": [[in_words(way), in_chinese(way)] for way in ways],
+        "ways": [[in_english(way), in_chinese(way)] for way in ways],
         "runs": len(every),
         "apart": [
             [

@@ -162,7 +162,7 @@ def test_published_decoding_samples_where_the_tool_did_and_says_so(
     path = table(tmp_path / "short.tsv", ("index", "image", "question", "answer"), rows)
     how = ["--prompt", "llava-xtuner", "--decoding", "published", "--seed", "7"]
     assert run("--bench", str(path), *how, "--out", str(tmp_path / "run")) == 0
-    assert "sampling at temperature 1, 5 beams, at most 512 tokens, seed 7" in capsys.readouterr().err
+    assert "sampling at 1.0, 5 beams, at most 512 tokens, seed 7" in capsys.readouterr().err
     (decoding,) = read(tmp_path / "run/run.json")["facts"]["decoding"]
     assert decoding == {
         "max_new_tokens": 512, "do_sample": True, "temperature": 1.0, "top_p": 1.0, "num_beams": 5, "seed": 7,
@@ -173,7 +173,7 @@ def test_published_decoding_is_greedy_where_the_tool_was(
     choice: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--bench", str(choice), "--prompt", "llava-xtuner", "--decoding", "published") == 0
-    assert "greedy, the default as well" in capsys.readouterr().err
+    assert "decoding as published with llava-xtuner: greedy, at most 5 tokens" in capsys.readouterr().err
     (folder,) = Path("runs/echo_A").iterdir()
     (decoding,) = read(folder / "run.json")["facts"]["decoding"]
     assert (decoding["do_sample"], decoding["max_new_tokens"]) == (False, 5)

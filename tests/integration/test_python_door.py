@@ -169,7 +169,7 @@ def test_an_unknown_benchmark_names_the_five_nearest() -> None:
         ({"seed": -1}, "seed"),
         ({"rules": "strickt"}, "Did you mean strict"),
         ({"prompt": "lava"}, "Did you mean llava"),
-        ({"decoding": "beam"}, "Known: greedy, published"),
+        ({"decoding": "beam"}, "Known: greedy, model, published"),
         ({"judge_limit": 3}, "judge"),
     ],
 )

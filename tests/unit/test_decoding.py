@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vlmbench.decoding import SETTINGS, Decoding, changed, checked, decodings_in, in_chinese, in_words
+from vlmbench.decoding import SETTINGS, Decoding, changed, checked, decodings_in, in_chinese, in_english
 from vlmbench.domain import RunSpec
 from vlmbench.errors import UserError
 
@@ -45,14 +45,14 @@ def test_every_setting_survives_json() -> None:
 
 
 def test_every_setting_stands_in_the_words_of_both_languages() -> None:
-    (english,), (chinese,) = ([words([changed(Decoding(), EVERY)])] for words in (in_words, in_chinese))
+    (english,), (chinese,) = ([words([changed(Decoding(), EVERY)])] for words in (in_english, in_chinese))
     for value in ("64", "0.6", "0.95", "20", "0.05", "1.05", "1.5", "2", r"'\n\n'", "'</answer>'"):
         assert value in english
         assert value in chinese
 
 
 def test_a_stop_text_cannot_turn_a_line_round() -> None:
-    assert "\u202e" not in in_words([Decoding(stop=("\u202ereversed",))])
+    assert "\u202e" not in in_english([Decoding(stop=("\u202ereversed",))])
 
 
 def test_a_temperature_samples_and_zero_is_greedy_again() -> None:

@@ -16,12 +16,13 @@ from vlmbench.api.benchmark_data import (
     is_list,
     optional_path,
 )
+from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, RuleSet
-from vlmbench.errors import UnknownName, UsageError
+from vlmbench.errors import UsageError
 from vlmbench.progress import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
@@ -36,7 +37,7 @@ class EvaluateOptions(TypedDict, total=False):
     seed: int
     blind: bool
     prompt: str | None
-    decoding: Literal["greedy", "published"]
+    decoding: AnyDecoding | None
     max_new_tokens: int | None
     rules: RuleSet
     circular: bool
@@ -81,7 +82,7 @@ def evaluate(
     seed: int = 0,
     blind: bool = False,
     prompt: str | None = None,
-    decoding: Literal["greedy", "published"] = "greedy",
+    decoding: AnyDecoding | None = None,
     max_new_tokens: int | None = None,
     rules: RuleSet = "strict",
     circular: bool = False,
@@ -114,9 +115,10 @@ def evaluate(
     one stopped, whether that was made here or by `vlmbench run`; `fresh` deletes earlier answers. A list of
     benchmarks or suites gives a list of results. A benchmark may be a `datasets.Dataset` or a DataFrame with
     pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
-    groups of rows, spread over the categories. `name` is what tables and folders call a model that is an
-    object. Raises a UserError where the model, the data or the folder do not fit; a row that fails is that
-    row's error.
+    groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
+    tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
+    `name` is what tables and folders call a model that is an object. Raises a UserError where the model, the
+    data or the folder do not fit; a row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
@@ -150,7 +152,7 @@ def evaluate(
         seed=seed,
         blind=blind,
         prompt=prompt,
-        decoding=decoding,
+        decoding=decoding_choice(decoding),
         max_new_tokens=max_new_tokens,
         out=optional_path(out),
         fresh=fresh,
@@ -207,8 +209,7 @@ def _check(request: RunRequest) -> None:
     from vlmbench.registry import rule_set
 
     rule_set(request.rules)
-    if request.decoding not in ("greedy", "published"):
-        raise UnknownName("decoding", str(request.decoding), ("greedy", "published"))
+    request.decoding.checked(request.max_new_tokens)
     if request.prompt is not None:
         prompt_style(request.prompt)
     if not 0 <= request.seed < 2**32:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vlmbench.api.benchmark_data import DataOptions, open_data
+from vlmbench.api.decoding import DecodingChoice, chosen_decoding, decoding_note
 from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
-from vlmbench.domain import Benchmark, Card, Decoding, Model, Response, RuleSet, Run, RunSpec
+from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.engine.status import RunProgress
 from vlmbench.progress import Progress
-from vlmbench.prompts import prompt_style
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -41,7 +41,7 @@ class RunRequest:
     blind: bool = False
     prompt: str | None = None
     """A prompt style; None: the model family's."""
-    decoding: Literal["greedy", "published"] = "greedy"
+    decoding: DecodingChoice = field(default_factory=DecodingChoice)
     max_new_tokens: int | None = None
     out: Path | None = None
     fresh: bool = False
@@ -82,7 +82,8 @@ def run_benchmark(
         status.of(model)
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
-        _say_decoding(request, spec, progress)
+        if note := decoding_note(request.decoding, spec.style, spec.decoding):
+            progress.say(note)
         with open_answer_cache(model, blind=request.blind, fresh=request.fresh, say=progress.say) as cache:
             run = evaluate(
                 spec,
@@ -96,6 +97,7 @@ def run_benchmark(
                 joined=data.joined,
                 cache=cache,
                 command=request.command,
+                about={"decoding": note} if note else None,
             )
         from vlmbench.report.results import write_run_files
 
@@ -128,35 +130,19 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         model=request.model.name,
         benchmark=card.name,
         style=style,
-        decoding=_decoding_of(request, style, card),
+        decoding=chosen_decoding(
+            request.decoding,
+            style,
+            card,
+            model,
+            seed=request.seed,
+            max_new_tokens=request.max_new_tokens,
+        ),
         rules=request.rules,
         seed=request.seed,
         limit=request.limit,
         blind=request.blind,
     )
-
-
-def _decoding_of(request: RunRequest, style: str, card: Card) -> Decoding | None:
-    """The decoding that is asked for; None where it is the style's own."""
-    wording = prompt_style(style)
-    if request.decoding == "greedy" and not request.max_new_tokens:
-        return None
-    decoding = wording.decoding(card) if request.decoding == "greedy" else wording.published(card)
-    if request.max_new_tokens:
-        decoding = replace(decoding, max_new_tokens=request.max_new_tokens)
-    return replace(decoding, seed=request.seed) if decoding.do_sample else decoding
-
-
-def _say_decoding(request: RunRequest, spec: RunSpec, progress: RunProgress) -> None:
-    """One line where the run samples, or was asked to decode as published."""
-    decoding = spec.decoding
-    if decoding is not None and decoding.do_sample:
-        progress.say(
-            f"decoding as published with {spec.style}: sampling at temperature {decoding.temperature:g}, "
-            f"{decoding.num_beams} beams, at most {decoding.max_new_tokens} tokens, seed {decoding.seed}"
-        )
-    elif request.decoding == "published":
-        progress.say(f"decoding as published with {spec.style}: greedy, the default as well")
 
 
 class AnswerProgress:

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from vlmbench.chat.conversation import Conversation, Ending
@@ -62,7 +63,7 @@ class HfTalker:
     ) -> Generator[PartialAnswer, None, None]:
         most = min(decoding.max_new_tokens, room)
         ends = frozenset(self._generating.settings["eos_token_id"])
-        speech = Speech(self._prompter.processor.tokenizer, ends, self.stops)
+        speech = Speech(self._prompter.processor.tokenizer, ends, (*self.stops, *decoding.stop))
         text = ""
         tokens = self._tokens(inputs, decoding, most)
         try:
@@ -118,19 +119,14 @@ class HfTalker:
         self, inputs: Any, decoding: Decoding, most: int, heard: Any, enough: threading.Event
     ) -> None:
         import torch
-        from transformers import GenerationConfig, StoppingCriteriaList
+        from transformers import StoppingCriteriaList
 
-        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
-        config = GenerationConfig(  # type: ignore[no-untyped-call]
-            **self._generating.settings,
-            max_new_tokens=most,
-            do_sample=decoding.do_sample,
-            **(sampling if decoding.do_sample else {}),
-        )
+        # The stop texts are looked for where the answer is read.
+        arguments = self._generating.arguments(replace(decoding, max_new_tokens=most, stop=()), inputs)
         with quiet(), torch.inference_mode(), _random_from(decoding):
             self.model.generate(
                 **inputs,
-                generation_config=config,
+                **arguments,
                 streamer=_Listener(heard),
                 stopping_criteria=StoppingCriteriaList([_when(enough)]),
             )

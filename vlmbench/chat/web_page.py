@@ -6,7 +6,7 @@ import html
 import random
 import tempfile
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -66,7 +66,7 @@ def page(gradio: Any, talkers: Sequence[Talker], decoding: Decoding, system: str
             clear = gradio.Button("Clear", elem_id="clear", size="sm", scale=0, min_width=110)
         gradio.Examples(examples=_examples(), inputs=box, label="Pictures to try", cache_examples=False)
         settings = _settings(gradio, decoding, system)
-        _wire(gradio, made, talkers, box, (stop, clear), chats, statuses, settings)
+        _wire(gradio, made, Desk(gradio, talkers, decoding), box, (stop, clear), chats, statuses, settings)
     return made
 
 
@@ -127,16 +127,15 @@ def _settings(gradio: Any, decoding: Decoding, system: str | None) -> list[Any]:
 def _wire(
     gradio: Any,
     made: Any,
-    talkers: Sequence[Talker],
+    desk: Desk,
     box: Any,
     buttons: tuple[Any, Any],
     chats: list[Any],
     statuses: list[Any],
     settings: list[Any],
 ) -> None:
-    desk = Desk(gradio, talkers)
     stop, clear = buttons
-    state = gradio.State([ChatColumn() for _ in talkers], time_to_live=DAY)
+    state = gradio.State([ChatColumn() for _ in chats], time_to_live=DAY)
     outputs = [box, state, *chats, *statuses]
     box.submit(
         desk.ask,
@@ -163,8 +162,8 @@ class Reader:
 class Desk:
     """What the buttons do, for everybody who has the page open."""
 
-    def __init__(self, gradio: Any, talkers: Sequence[Talker]) -> None:
-        self._gradio, self._talkers = gradio, talkers
+    def __init__(self, gradio: Any, talkers: Sequence[Talker], decoding: Decoding) -> None:
+        self._gradio, self._talkers, self._decoding = gradio, talkers, decoding
         self._readers: dict[str, Reader] = {}
         """By page, as long as it is open."""
         # The annotations of this module are strings, and by this one Gradio knows to hand in the request.
@@ -183,7 +182,7 @@ class Desk:
         except UserError as error:
             self._gradio.Warning(html.escape(error.what), title="Not asked")
             return
-        system, decoding = _settings_of(*settings)
+        system, decoding = _settings_of(self._decoding, *settings)
         before = [ChatColumn(conversation=column.conversation.with_system(system)) for column in columns]
         reader = self._readers[request.session_hash] = Reader()
         for now in answers(self._talkers, before, question, pictures, decoding, reader.has_enough):
@@ -216,10 +215,11 @@ def _shown(columns: list[ChatColumn]) -> list[Any]:
 
 
 def _settings_of(
-    system: str, temperature: float, top_p: float, most: float, seed: float | None
+    base: Decoding, system: str, temperature: float, top_p: float, most: float, seed: float | None
 ) -> tuple[str, Decoding]:
     # A slider sends a round number as an int, which transformers refuses for a temperature.
-    return system.strip(), Decoding(
+    return system.strip(), replace(
+        base,
         max_new_tokens=int(most),
         do_sample=temperature > 0,
         temperature=float(temperature or 1),

@@ -47,6 +47,7 @@ from vlmbench.cli._shared.models import (
     add_decoding_arguments,
     add_devices_arguments,
     add_model_arguments,
+    decoding_choice_of,
     model_of,
 )
 from vlmbench.domain import Benchmark, Model, Run
@@ -144,6 +145,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError(
             "one file cannot answer several benchmarks.", key="--answers", fix="Run them one by one."
         )
+    decoding_choice_of(args)
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
 
@@ -204,7 +206,7 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         seed=args.seed,
         blind=args.blind,
         prompt=args.prompt,
-        decoding=args.decoding,
+        decoding=decoding_choice_of(args),
         max_new_tokens=args.max_new_tokens,
         out=args.out,
         fresh=args.fresh,

@@ -24,6 +24,7 @@ from vlmbench.cli._shared.flags import (
 )
 from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.data.sources.column_map import in_words
+from vlmbench.decoding import Decoding, in_english
 from vlmbench.domain import Benchmark, Request, Sample
 from vlmbench.errors import DataError, UnknownName
 from vlmbench.plain_text import visible
@@ -176,11 +177,10 @@ def _in_brief(sample: Mapping[str, Any]) -> str:
 
 def _beside(document: dict[str, Any]) -> str:
     """What the prompt does not show: row, answer, pictures, decoding."""
-    sample, decoding = document["sample"], document["decoding"]
-    way = f"sampling at {decoding['temperature']:g}" if decoding["do_sample"] else "greedy"
+    sample = document["sample"]
     lines = [
         f"answer: {', '.join(sample['references']) or 'withheld'}",
         f"row {sample['index']}, {sample['pictures']} picture{'s' * (sample['pictures'] != 1)}; "
-        f"{way}, at most {decoding['max_new_tokens']} tokens",
+        f"{in_english([Decoding.from_document(document['decoding'])])}",
     ]
     return "\n".join([*lines, f"cannot be asked: {sample['problem']}"] if sample["problem"] else lines)

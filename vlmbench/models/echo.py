@@ -70,7 +70,7 @@ class Echo:
             except (RuntimeError, KeyError) as error:
                 yield Response(id=request.id, text="", finish="error", error=str(error.args[0]))
             else:
-                yield Response(id=request.id, text=text, finish="stop")
+                yield Response(id=request.id, text=until(text, request.decoding.stop), finish="stop")
 
     def _break_down(self, request_id: str) -> None:
         if request_id in self.crashes:
@@ -88,6 +88,11 @@ class Echo:
         if request.id not in self.by_id:
             raise KeyError(f"the file of answers has none for {request.id}")
         return self.by_id[request.id]
+
+
+def until(text: str, stops: Sequence[str]) -> str:
+    """The text before the first of the stop texts in it."""
+    return text[: min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))]
 
 
 def load_echo(spec: str) -> Echo:

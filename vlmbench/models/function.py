@@ -14,6 +14,7 @@ from typing import Any
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
 from vlmbench.images import open_picture
+from vlmbench.models.decoding_limits import check_decoding
 from vlmbench.models.hf.batching import failure
 
 Messages = list[dict[str, Any]]
@@ -48,6 +49,7 @@ class FunctionModel:
         """One answer a request, in order."""
         for request in requests:
             check_pictures(request)
+            check_decoding("function", request.decoding)
             started = time.perf_counter()
             try:
                 text = self._answer(request, images)

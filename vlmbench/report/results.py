@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.answers.scores import NO_RULE
+from vlmbench.decoding import decodings_in
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
 from vlmbench.files.json_files import read_object
 from vlmbench.report.exports.mmbench import write_mmbench_result
@@ -67,6 +68,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "model": spec.model,
         "rules": spec.rules,
         "style": spec.style,
+        "decoding": finite([setting.document() for setting in decodings_in(run.facts.get("decoding"))]),
         "limit": spec.limit,
         "seed": spec.seed,
         "blind": spec.blind,

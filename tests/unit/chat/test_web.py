@@ -73,10 +73,11 @@ def test_without_gradio_there_is_the_command_that_installs_it(
 
 
 def test_a_round_number_on_a_slider_is_a_temperature_all_the_same() -> None:
-    _, decoding = _settings_of("", 1, 1, 5, None)
+    _, decoding = _settings_of(Decoding(top_k=7), "", 1, 1, 5, None)
     assert isinstance(decoding.temperature, float)
+    assert decoding.top_k == 7  # it has no control, and stays as the command line set it
     assert (decoding.do_sample, decoding.max_new_tokens, decoding.seed) == (True, 5, 0)
-    assert not _settings_of("", 0, 1, 5, 3)[1].do_sample
+    assert not _settings_of(Decoding(), "", 0, 1, 5, 3)[1].do_sample
 
 
 def test_the_policy_names_no_other_host() -> None:

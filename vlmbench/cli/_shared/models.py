@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
+from vlmbench.api.decoding import BASES, DecodingChoice
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.cli._shared.flags import positive
+from vlmbench.decoding import SETTINGS
+from vlmbench.errors import UsageError
+
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,14 +51,52 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of decoding."""
     parser.add_argument(
         "--decoding",
-        choices=("greedy", "published"),
-        default="greedy",
-        help="published: as the tool that the prompt style comes from decodes, sampling where that samples "
-        "(default: greedy)",
+        choices=BASES,
+        help="greedy (default); published: as the tool decodes that the prompt style comes from; model: as "
+        "the checkpoint's generation_config.json says",
     )
+    add_set_decoding_argument(parser)
     parser.add_argument(
         "--max-new-tokens", type=positive, metavar="N", help="longest answer (default: the prompt style's)"
     )
+
+
+def add_set_decoding_argument(parser: argparse.ArgumentParser) -> None:
+    """Settings of decoding by name."""
+    parser.add_argument(
+        "--set-decoding",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"settings of decoding: {', '.join(SETTINGS)}; stop may be given several times, `\\n` is a line "
+        "break",
+    )
+
+
+def set_decoding_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that `--set-decoding` names; every one once, `stop` as often as wanted."""
+    found: dict[str, Any] = {}
+    for item in args.set_decoding:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(
+                f"`{item}` sets nothing.", key="--set-decoding", fix="Write KEY=VALUE: temperature=0.6"
+            )
+        if name == "stop":
+            text = re.sub(r"\\(n|t|\\)", lambda escape: _ESCAPES[escape[1]], value)
+            found.setdefault("stop", []).append(text)
+        elif name in found:
+            raise UsageError(f"`{name}` is set twice.", key="--set-decoding", fix="Leave out one of the two.")
+        else:
+            found[name] = value
+    return found
+
+
+def decoding_choice_of(args: argparse.Namespace) -> DecodingChoice:
+    """The flags of decoding as a value, refused where they contradict each other."""
+    choice = DecodingChoice(base=args.decoding, settings=set_decoding_of(args))
+    return choice.checked(args.max_new_tokens)
 
 
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,12 +16,19 @@ import argparse
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlmbench.cli._shared.flags import not_negative, port, positive, seed, share
-from vlmbench.cli._shared.models import add_model_arguments, parts_of
-from vlmbench.domain import Decoding
+from vlmbench.cli._shared.models import (
+    add_model_arguments,
+    add_set_decoding_argument,
+    parts_of,
+    set_decoding_of,
+)
+from vlmbench.decoding import Decoding, changed, in_english
 from vlmbench.errors import UsageError
+from vlmbench.models.decoding_limits import check_decoding
 
 if TYPE_CHECKING:
     from vlmbench.chat import Talker
@@ -61,21 +68,18 @@ def _add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature",
         type=not_negative,
-        default=0.0,
         metavar="T",
         help="0 is greedy decoding; above 0, tokens are sampled (default: 0)",
     )
     parser.add_argument(
         "--top-p",
         type=share,
-        default=1.0,
         metavar="P",
         help="sample from the likeliest tokens of this total probability (default: 1)",
     )
+    add_set_decoding_argument(parser)
     parser.add_argument("--seed", type=seed, default=0, help="for sampling (default: 0)")
-    parser.add_argument(
-        "--max-new-tokens", type=positive, default=1024, metavar="N", help="longest answer (default: 1024)"
-    )
+    parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="longest answer (default: 1024)")
 
 
 def _add_web_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +122,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    decoding_of(args)
     for flag in ("port", "against", "share"):
         if getattr(args, flag) and not args.web:
             raise UsageError("is for the page in the browser.", key=f"--{flag}", fix="Add `--web`.")
@@ -166,14 +171,16 @@ def open_talker(args: argparse.Namespace, name: str) -> Talker:
 
 
 def decoding_of(args: argparse.Namespace) -> Decoding:
-    """How answers are generated."""
-    return Decoding(
-        max_new_tokens=args.max_new_tokens,
-        do_sample=args.temperature > 0,
-        temperature=args.temperature or 1.0,
-        top_p=args.top_p,
-        seed=args.seed,
-    )
+    """How answers are generated; settings that contradict each other are refused."""
+    given = {"temperature": args.temperature, "top_p": args.top_p, "max_new_tokens": args.max_new_tokens}
+    flags, settings = {name: v for name, v in given.items() if v is not None}, set_decoding_of(args)
+    for name in sorted(flags.keys() & settings.keys()):
+        raise UsageError(
+            f"a flag of its own sets `{name}`, too.", key="--set-decoding", fix="Leave out one of them."
+        )
+    decoding = replace(changed(Decoding(max_new_tokens=1024), flags | settings), seed=args.seed)
+    check_decoding("chat", decoding)
+    return decoding
 
 
 def system_of(args: argparse.Namespace) -> str | None:
@@ -186,7 +193,6 @@ def system_of(args: argparse.Namespace) -> str | None:
 
 def decoding_words(args: argparse.Namespace) -> str:
     """How answers are generated, in words."""
+    decoding = decoding_of(args)
     held = f"{args.bits} bits, " if args.bits else ""
-    if args.temperature == 0:
-        return f"{held}greedy"
-    return f"{held}sampling at temperature {args.temperature:g}, top-p {args.top_p:g}, seed {args.seed}"
+    return f"{held}{in_english([decoding])}" + (f", seed {args.seed}" if decoding.do_sample else "")

@@ -103,6 +103,11 @@ class ClusterModel:
         return self._hello.facts
 
     @property
+    def generation_settings(self) -> Mapping[str, Any] | None:
+        """As with one replica."""
+        return self._hello.generation_settings
+
+    @property
     def timing(self) -> Mapping[str, Any]:
         """How many answered, and what their replicas counted over the latest `generate`.
 

@@ -51,6 +51,8 @@ class Ready:
     style: str
     facts: Mapping[str, Any]
     version: str
+    generation_settings: Mapping[str, Any] | None = None
+    """The checkpoint's own; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,13 @@ class Worker:
             facts = dict(self._model.facts)
         except Exception as error:
             return failed(error)
-        return Ready(name=self._model.name, style=self._model.style, facts=facts, version=__version__)
+        return Ready(
+            name=self._model.name,
+            style=self._model.style,
+            facts=facts,
+            version=__version__,
+            generation_settings=getattr(self._model, "generation_settings", None),
+        )
 
     def sees(self, images: ImageSource, digest: str) -> bool:
         """Whether this worker can open the pictures itself."""

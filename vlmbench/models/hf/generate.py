@@ -1,7 +1,7 @@
 """One batch the plain way: encode, generate, decode. A picture of several prompts is encoded once.
 
-Greedy decoding is greedy: of a checkpoint's generation_config.json only the token ids are kept
-(where to stop, what to pad with, what never to write), never its sampling or penalty settings.
+Of a checkpoint's generation_config.json only the token ids decide here (where to stop, what to pad with,
+what never to write). Its sampling and penalty settings do only with `--decoding model`, by way of a Decoding.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmbench.domain import Decoding, Finish
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.models.generation_config import settings_in
 from vlmbench.models.hf.batching import OutOfMemoryError
+from vlmbench.models.hf.logits import MinP, Penalties, is_penalised
+from vlmbench.models.hf.stop_texts import StopTexts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +46,15 @@ class Generator:
     def __init__(self, model: Any, processor: Any, *, trainable: bool = False) -> None:
         self.model, self._processor, self._trainable = model, processor, trainable
         self.settings = checkpoint_settings(model, processor.tokenizer)
+        self.own = settings_in(model.generation_config)
+        """All of the checkpoint's own settings, for `--decoding model` only."""
         self._takes_segments = "token_type_ids" in inspect.signature(model.forward).parameters
         _install(self.settings, model)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The processor's."""
+        return self._processor.tokenizer
 
     @property
     def is_steered(self) -> bool:
@@ -104,11 +114,11 @@ class Generator:
             # Beams repeat what they are given in ways of their own.
             if encoded and decoding.num_beams == 1 and len(set(same)) < len(same):
                 encoded = self._with_pictures_once(inputs, texts, pictures, same)
-            tokens = self.model.generate(**inputs, generation_config=self._config(decoding))
-        prompt_length = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+            tokens = self.model.generate(**inputs, **self.arguments(decoding, inputs))
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        rows = tokens[:, prompt_length:].tolist()
-        return [self.answer(row, length) for row, length in zip(rows, lengths, strict=True)], encoded
+        rows = tokens[:, self._prompt_length(inputs) :].tolist()
+        found = zip(rows, lengths, strict=True)
+        return [self.answer(row, length, decoding.stop) for row, length in found], encoded
 
     def _with_pictures_once(
         self,
@@ -138,10 +148,36 @@ class Generator:
             inputs.pop("token_type_ids", None)
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
+    def arguments(self, decoding: Decoding, inputs: Any) -> dict[str, Any]:
+        """What `generate` needs beside the inputs to decode like this."""
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        length = self._prompt_length(inputs)
+        found: dict[str, Any] = {"generation_config": self._config(decoding)}
+        steps: list[Any] = []
+        if is_penalised(decoding):
+            steps.append(Penalties(decoding, inputs["attention_mask"], length))
+        if decoding.min_p:
+            steps.append(MinP(decoding))
+        if steps:
+            found["logits_processor"] = LogitsProcessorList(steps)
+        if decoding.stop:
+            ends = StopTexts(self.tokenizer, decoding.stop).criterion(length)
+            found["stopping_criteria"] = StoppingCriteriaList([ends])
+        return found
+
+    def _prompt_length(self, inputs: Any) -> int:
+        """How many of the tokens that `generate` returns stand before the answer."""
+        return 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+
     def _config(self, decoding: Decoding) -> Any:
         from transformers import GenerationConfig
 
-        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        sampling = {
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "top_k": decoding.top_k,
+        }
         return GenerationConfig(  # type: ignore[no-untyped-call]
             **self.settings,
             max_new_tokens=decoding.max_new_tokens,
@@ -150,17 +186,19 @@ class Generator:
             **(sampling if decoding.do_sample else {}),
         )
 
-    def answer(self, row: list[int], prompt_tokens: int) -> Completion:
-        """The tokens after a prompt as an answer: up to the first that ends it."""
-        stops = set(self.settings["eos_token_id"])
+    def answer(self, row: list[int], prompt_tokens: int, stop: Sequence[str] = ()) -> Completion:
+        """The tokens after a prompt as an answer: up to the first that ends it, or to a stop text."""
+        tokenizer, stops = self.tokenizer, set(self.settings["eos_token_id"])
         end = next((place for place, token in enumerate(row) if token in stops), None)
         own = row if end is None else row[: end + 1]
-        text = self._processor.tokenizer.decode(own, skip_special_tokens=True)
+        written = len(own), tokenizer.decode(own, skip_special_tokens=True)
+        cut = StopTexts(tokenizer, stop).cut(own)
+        count, text = cut or written
         return Completion(
             text=text.strip(),
-            finish="length" if end is None else "stop",
+            finish="length" if end is None and cut is None else "stop",
             prompt_tokens=prompt_tokens,
-            new_tokens=len(own),
+            new_tokens=count,
         )
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from vlmbench.domain import Decoding
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf.generate import Completion, Generator
+from vlmbench.models.hf.logits import is_penalised, penalised
 from vlmbench.models.hf.prefix_tree import CommonPrefix, PaddedTrees, SharedPrompts, padded
+from vlmbench.models.hf.stop_texts import StopTexts
 
 
 class GroupedGenerator:
@@ -30,23 +32,24 @@ class GroupedGenerator:
 
     def _answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
         with quiet(), self._plain.without_grad():
-            grown = self._grow(units, decoding.max_new_tokens)
+            grown = self._grow(units, decoding)
         return [
-            self._plain.answer(grown[row][place], len(ids))
+            self._plain.answer(grown[row][place], len(ids), decoding.stop)
             for row, unit in enumerate(units)
             for place, ids in enumerate(unit.rows)
         ]
 
-    def _grow(self, units: Sequence[SharedPrompts], most: int) -> list[list[list[int]]]:
+    def _grow(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[list[list[int]]]:
         """The tokens of every answer: [unit][prompt][token], as long as the longest."""
         import torch
 
-        device = self._model.device
+        device, most = self._model.device, decoding.max_new_tokens
+        likeliest = Likeliest(units, decoding)
         forest = padded([unit.tree for unit in units], self._pad)
         offsets = torch.tensor([unit.trunk.offset for unit in units], device=device)[:, None]
         cache = RoomyCache(extra=min(most, 64) * forest.width)
         mask = _additive(forest.sees[:, None].to(device), self._model.dtype)
-        tokens = self._next(
+        logits = self._next(
             input_ids=forest.ids.to(device),
             position_ids=_positions(units, forest).to(device),
             attention_mask=mask,
@@ -54,7 +57,7 @@ class GroupedGenerator:
             logits_to_keep=forest.width,
             **self._pixels(units),
         )
-        grown = [tokens]
+        grown = [likeliest(logits)]
         mask = mask[:, :, -forest.width :]
         own = _additive(torch.eye(forest.width, dtype=torch.bool, device=device), self._model.dtype)
         own = own.expand(len(units), 1, -1, -1)
@@ -62,19 +65,32 @@ class GroupedGenerator:
         live = torch.tensor([[i < len(u.rows) for i in range(forest.width)] for u in units], device=device)
         stops = torch.tensor(self._stops, device=device)
         for _ in range(most - 1):
-            live = live & ~torch.isin(tokens, stops)
+            live = live & ~torch.isin(grown[-1], stops) & ~self._reached(grown, decoding.stop)
             if not live.any():
                 break
             mask, last = torch.cat([mask, own], dim=-1), last + 1
-            tokens = self._next(
-                input_ids=tokens, position_ids=self._planes(last), attention_mask=mask, past_key_values=cache
+            logits = self._next(
+                input_ids=grown[-1],
+                position_ids=self._planes(last),
+                attention_mask=mask,
+                past_key_values=cache,
             )
-            grown.append(tokens)
+            grown.append(likeliest(logits))
         rows: list[list[list[int]]] = torch.stack(grown, dim=-1).tolist()
         return rows
 
     def _next(self, **inputs: Any) -> Any:
-        return self._model(**inputs, use_cache=True).logits.argmax(dim=-1)
+        return self._model(**inputs, use_cache=True).logits
+
+    def _reached(self, grown: Sequence[Any], texts: Sequence[str]) -> Any:
+        """Which answers have come to a stop text: [unit, prompt]."""
+        import torch
+
+        if not texts:
+            return torch.zeros_like(grown[-1], dtype=torch.bool)
+        stops, rows = StopTexts(self._plain.tokenizer, texts), torch.stack(list(grown), dim=-1).tolist()
+        reached = [[stops.reached(answer) for answer in unit] for unit in rows]
+        return torch.tensor(reached, device=grown[-1].device)
 
     def _planes(self, positions: Any) -> Any:
         """Text has the same position in all three planes of M-RoPE."""
@@ -87,6 +103,36 @@ class GroupedGenerator:
             name: value.to(self._model.device, kind if value.is_floating_point() else None)
             for name, value in pixels.items()
         }
+
+
+class Likeliest:
+    """The likeliest next token of every answer, after penalties for those that were written before."""
+
+    def __init__(self, units: Sequence[SharedPrompts], decoding: Decoding) -> None:
+        self._units, self._decoding = units, decoding
+        self._prompt: Any = None
+        self._answer: Any = None
+
+    def __call__(self, logits: Any) -> Any:
+        """Tokens [unit, prompt] of logits [unit, prompt, vocabulary]."""
+        if not is_penalised(self._decoding):
+            return logits.argmax(dim=-1)
+        if self._prompt is None:
+            self._prompt = self._prompts(logits)
+            self._answer = self._prompt.new_zeros(logits.shape)
+        tokens = penalised(logits.float(), self._prompt, self._answer, self._decoding).argmax(dim=-1)
+        self._answer.scatter_(-1, tokens[..., None], value=True)
+        return tokens
+
+    def _prompts(self, logits: Any) -> Any:
+        """Which tokens stand in each prompt: [unit, prompt, vocabulary]."""
+        import torch
+
+        found = torch.zeros(logits.shape, dtype=torch.bool)
+        for row, unit in enumerate(self._units):
+            for place, ids in enumerate(unit.rows):
+                found[row, place, [token for token in set(ids) if token < logits.shape[-1]]] = True
+        return found.to(logits.device)
 
 
 def _positions(units: Sequence[SharedPrompts], forest: PaddedTrees) -> Any:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmbench.decoding import seed_of
 from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.model_files.folder import check_folder, described_by, weight_files
 from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
@@ -111,6 +111,11 @@ class HfModel:
         return default_style(self._weights.config.model_type)
 
     @property
+    def generation_settings(self) -> Mapping[str, Any] | None:
+        """What the checkpoint's own generation settings say; None where it has none."""
+        return self._generator.own
+
+    @property
     def token_budget(self) -> int:
         """How many tokens a batch may have now; fewer than at first if a batch did not fit."""
         return self._batcher.tokens
@@ -176,7 +181,7 @@ class HfModel:
             [prompt.text for prompt in prompts],
             [job.pictures for job in batch],
             first.decoding,
-            seed=zlib.crc32(f"{first.decoding.seed} {first.id}".encode("utf-8", "replace")),
+            seed=seed_of(first.decoding, first.id),
             same=[(prompt.digests, prompt.request.image_fit) for prompt in prompts],
         )
         self._counts.plain(answers, encoded, with_pictures=bool(batch[0].pictures))

@@ -23,7 +23,7 @@ from urllib.request import getproxies
 import httpx
 
 from vlmbench.errors import ModelError
-from vlmbench.models.openai.wire import NoText, Reply, error_in, meant, read_reply, words_of
+from vlmbench.models.openai.wire import NoText, Reply, error_in, meant, read_reply, refused_setting, words_of
 
 KEY = "OPENAI_API_KEY"
 LONGEST_WORDS = 300
@@ -192,19 +192,21 @@ class ChatClient:
             unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
             raise _Passing(reason, unreached=unreached) from None
         if response.status_code != 200:
-            raise self._refusal(response, path, response.status_code)
+            raise self._refusal(response, path, response.status_code, body)
         try:
             document = response.json()
         except ValueError:
             raise _Passing("the reply is not JSON") from None
         if (error_sent := error_in(document)) is not None:
-            raise self._refusal(response, path, meant(error_sent))
+            raise self._refusal(response, path, meant(error_sent), body)
         try:
             return read(document)
         except ValueError as error:
             raise _Passing(str(error)) from None
 
-    def _refusal(self, response: httpx.Response, path: str, status: int) -> Exception:
+    def _refusal(
+        self, response: httpx.Response, path: str, status: int, body: dict[str, Any] | None = None
+    ) -> Exception:
         words = self._shown(words_of(response))
         answers = f"{response.status_code} with an error" if response.status_code == 200 else str(status)
         if status in (401, 403):
@@ -226,6 +228,12 @@ class ChatClient:
                 f"{self._url} answers {answers}: {words}.",
                 fix="Write the name that the server gives the model, and its address up to `/v1`: "
                 "openai:NAME@http://HOST:PORT/v1.",
+            )
+        if body is not None and (setting := refused_setting(body, words)):
+            return ModelError(
+                f"{self._url} refuses this setting of decoding: it answers {answers}: {words}.",
+                key=setting,
+                fix="Leave it out, or ask a server or a model folder that takes it.",
             )
         return NoReply(f"the server answers {answers}: {words}")
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpx
 
+from vlmbench.decoding import seed_of
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Request
 from vlmbench.errors import DataError, ModelError
+from vlmbench.models.decoding_limits import check_decoding, used
 
+MORE = ("presence_penalty", "top_k", "min_p", "repetition_penalty")
+"""OpenAI's own, and extensions of vLLM and SGLang, which another server may refuse or ignore."""
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -75,16 +81,30 @@ def chat_body(model: str, request: Request, images: ImageSource) -> dict[str, An
         "model": model,
         "messages": [*system, {"role": "user", "content": content}],
         "stream": False,
-        **sampling(request.decoding),
+        **sampling(request.decoding, request.id),
     }
 
 
-def sampling(decoding: Decoding) -> dict[str, Any]:
-    """The decoding in this interface's fields. Greedy is temperature 0."""
-    limit: dict[str, Any] = {"max_tokens": decoding.max_new_tokens}
-    if not decoding.do_sample:
-        return limit | {"temperature": 0}
-    return limit | {"temperature": decoding.temperature, "top_p": decoding.top_p}
+def sampling(decoding: Decoding, request_id: str) -> dict[str, Any]:
+    """The decoding in this interface's fields, and in those that vLLM and SGLang add; only what is set."""
+    found: dict[str, Any] = {"max_tokens": decoding.max_new_tokens, "temperature": 0}
+    if decoding.do_sample:
+        found |= {"temperature": decoding.temperature, "top_p": decoding.top_p}
+        found["seed"] = seed_of(decoding, request_id)
+    more = {name: getattr(decoding, name) for name in MORE if name in used(decoding)}
+    return found | more | ({"stop": list(decoding.stop)} if decoding.stop else {})
+
+
+def refused_setting(body: Mapping[str, Any], words: str) -> str | None:
+    """The setting of decoding that a server's refusal names, if it was sent.
+
+    Not the longest answer: too much of it is the fault of one long prompt.
+    """
+    named = [name for name in MORE if name in body and re.search(rf"\b{name}\b", words)]
+    # Words of any sentence, too: as names they stand in quotes, after a dot, or at the beginning.
+    plain = (name for name in ("stop", "seed", "temperature", "top_p") if name in body)
+    quoted = (name for name in plain if re.search(rf"(?:^|['\"`.\[]|: ){name}\b|\b{name}['\"`]", words))
+    return next(iter([*named, *quoted]), None)
 
 
 def check_askable(request: Request) -> None:
@@ -101,10 +121,7 @@ def check_askable(request: Request) -> None:
             "and an `openai:` server begins an answer anew.",
             fix="Use `--prompt vlmevalkit`, or load the model's folder.",
         )
-    if request.decoding.num_beams > 1:
-        raise ModelError(
-            "an `openai:` server cannot search with beams.", fix="Load the model's folder instead."
-        )
+    check_decoding("openai", request.decoding)
 
 
 def read_reply(document: Any) -> Reply:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from vlmbench.decoding import SAMPLING, seed_of
 from vlmbench.domain import Request
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.models.generation_config import FILE
 from vlmbench.models.hf.generate import checkpoint_settings, end_answers
 
 _UNLESS_SET = {
@@ -196,34 +197,32 @@ class Engine:
                 return
 
 
+def generation_of(folder: Path, config: Any) -> Any:
+    """The checkpoint's generation_config.json, or what transformers makes of its configuration."""
+    from transformers import GenerationConfig
+
+    if (folder / FILE).is_file():
+        return GenerationConfig.from_pretrained(folder)
+    return GenerationConfig.from_model_config(config)
+
+
 def settings_of(folder: Path, config: Any, tokenizer: Any, stops: Sequence[int] = ()) -> dict[str, Any]:
     """The checkpoint's token ids for generation, as `hf` reads them once the weights are loaded.
 
     `stops` end an answer, too.
     """
-    from transformers import GenerationConfig
-
-    if (folder / "generation_config.json").is_file():
-        generation = GenerationConfig.from_pretrained(folder)
-    else:
-        generation = GenerationConfig.from_model_config(config)
+    generation = generation_of(folder, config)
     end_answers(generation, stops)
     settings = checkpoint_settings(SimpleNamespace(generation_config=generation, config=config), tokenizer)
     for name in _NO_COUNTERPART:
         if name in settings:
             raise ModelError(
                 "vLLM has no counterpart to this setting.",
-                file=folder / "generation_config.json",
+                file=folder / FILE,
                 key=name,
                 fix="Run the model without `vllm:`.",
             )
     return settings
-
-
-def check_decoding(request: Request) -> None:
-    """Refuse what vLLM cannot do."""
-    if request.decoding.num_beams > 1:
-        raise ModelError("vLLM cannot search with beams.", fix="Run the model without `vllm:`.")
 
 
 def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
@@ -234,8 +233,8 @@ def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
     decoding = request.decoding
     how: dict[str, Any] = {"temperature": 0.0}
     if decoding.do_sample:
-        seed = zlib.crc32(f"{decoding.seed} {request.id}".encode("utf-8", "replace"))
-        how = {"temperature": decoding.temperature, "top_p": decoding.top_p, "seed": seed}
+        how = {name: getattr(decoding, name) for name in ("temperature", *SAMPLING)}
+        how["seed"] = seed_of(decoding, request.id)
     never = settings.get("suppress_tokens") or ()
     fixed = {
         "max_tokens": decoding.max_new_tokens,
@@ -243,8 +242,11 @@ def sampling(request: Request, settings: Mapping[str, Any], **more: Any) -> Any:
         "stop_token_ids": settings["eos_token_id"],
         "ignore_eos": True,
         "logit_bias": dict.fromkeys(never, _NEVER) or None,
-        # Decoded here, as every answer is.
-        "detokenize": False,
+        "repetition_penalty": decoding.repetition_penalty,
+        "presence_penalty": decoding.presence_penalty,
+        # Answers are decoded here, and cut here. vLLM decodes them only to know when to stop.
+        "stop": list(decoding.stop),
+        "detokenize": bool(decoding.stop),
         "output_kind": RequestOutputKind.FINAL_ONLY,
     }
     return SamplingParams(**how, **(fixed | more))

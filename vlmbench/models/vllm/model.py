@@ -22,16 +22,19 @@ from vlmbench.model_files.folder import weight_files
 from vlmbench.model_files.loading import choose_dtype
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.silence import quiet
+from vlmbench.models.decoding_limits import check_decoding
+from vlmbench.models.generation_config import settings_in
 from vlmbench.models.hf.any_layout import Parts, converted, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
 from vlmbench.models.hf.model import NO_PARTS, checked_files, facts_of, load_config, name_of
 from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
+from vlmbench.models.hf.stop_texts import StopTexts
 from vlmbench.models.vllm.engine import (
     Engine,
     EngineDied,
     Setting,
-    check_decoding,
+    generation_of,
     need_vllm,
     sampling,
     settings_of,
@@ -79,8 +82,9 @@ def load_vllm(
     renderer = Renderer(processor, folder)
     settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
     engine = Engine(folder, setting, place)
+    own = settings_in(generation_of(folder, config))
     return VllmModel(
-        name_of(path, source), files, config, processor, renderer, settings, engine, setting.dtype
+        name_of(path, source), files, config, processor, renderer, settings, engine, setting.dtype, own
     )
 
 
@@ -97,7 +101,10 @@ class VllmModel:
         settings: Mapping[str, Any],
         engine: Engine,
         dtype: str,
+        own: Mapping[str, Any] | None,
     ) -> None:
+        self.generation_settings = own
+        """What the checkpoint's own generation settings say; None where it has none."""
         self._name, self._files, self._config, self._dtype = name, files, config, dtype
         self._processor, self._renderer, self._settings = processor, renderer, settings
         self._engine = engine
@@ -128,7 +135,7 @@ class VllmModel:
         """Answer every request once, as they finish; a failing one becomes an error response."""
         pictures = DecodedPictures(images, mean_colour(self._processor))
         waiting = iter(requests)
-        inside: dict[str, tuple[str, float]] = {}
+        inside: dict[str, tuple[Request, float]] = {}
         try:
             while True:
                 yield from self._fill(waiting, pictures, inside)
@@ -148,14 +155,14 @@ class VllmModel:
         self._engine.close()
 
     def _fill(
-        self, waiting: Iterator[Request], pictures: DecodedPictures, inside: dict[str, tuple[str, float]]
+        self, waiting: Iterator[Request], pictures: DecodedPictures, inside: dict[str, tuple[Request, float]]
     ) -> list[Response]:
         """Hand over requests while there is room; returns the answers of those that fail here."""
         failed = []
         # Once for all of them: going in and out of it costs as much as rendering a prompt.
         with quiet():
             while len(inside) < self._engine.capacity and (request := next(waiting, None)) is not None:
-                check_decoding(request)
+                check_decoding("vllm", request.decoding)
                 self._asked += 1
                 try:
                     prompt, how = self.prepared(request, pictures), sampling(request, self._settings)
@@ -166,7 +173,7 @@ class VllmModel:
                 except Exception as error:
                     failed.append(failure(request.id, error))
                 else:
-                    inside[str(self._asked)] = (request.id, time.perf_counter())
+                    inside[str(self._asked)] = (request, time.perf_counter())
         return failed
 
     def prepared(self, request: Request, pictures: DecodedPictures, *, cached: bool = True) -> Any:
@@ -184,19 +191,20 @@ class VllmModel:
         ids: list[int] = tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
         return ids
 
-    def _response(self, output: Any, name: str, started: float) -> Response:
-        answer = output.outputs[0]
+    def _response(self, output: Any, request: Request, started: float) -> Response:
+        answer, tokenizer = output.outputs[0], self._processor.tokenizer
         if answer.finish_reason not in ("stop", "length"):
-            return Response(
-                id=name, text="", finish="error", error=f"vLLM gave up on it ({answer.finish_reason})"
-            )
-        text = self._processor.tokenizer.decode(list(answer.token_ids), skip_special_tokens=True)
+            error = f"vLLM gave up on it ({answer.finish_reason})"
+            return Response(id=request.id, text="", finish="error", error=error)
+        tokens = list(answer.token_ids)
+        written = len(tokens), tokenizer.decode(tokens, skip_special_tokens=True)
+        count, text = StopTexts(tokenizer, request.decoding.stop).cut(tokens) or written
         return Response(
-            id=name,
+            id=request.id,
             text=text.strip(),
             finish=answer.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
-            new_tokens=len(answer.token_ids),
+            new_tokens=count,
             seconds=round(time.perf_counter() - started, 6),
         )
 

@@ -73,7 +73,10 @@ def _config(run: FinishedRun) -> dict[str, Any]:
     config = {"max_tokens": decoding.get("max_new_tokens"), "temperature": 0.0}
     if decoding.get("do_sample"):
         config |= {name: decoding.get(name) for name in ("temperature", "top_p", "seed")}
-    return config
+        config |= {name: decoding[name] for name in ("top_k",) if name in decoding}
+    if "stop" in decoding:
+        config["stop_seqs"] = decoding["stop"]
+    return config | {name: decoding[name] for name in ("presence_penalty",) if name in decoding}
 
 
 def _results(run: FinishedRun) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.decoding import decodings_in, in_chinese, in_words
+from vlmbench.decoding import decodings_in, in_chinese, in_english
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
 
@@ -88,4 +88,4 @@ def _patterns(kind: str) -> list[tuple[re.Pattern[str], str]]:
 def decoding_in_both(settings: Any) -> list[str]:
     """How answers were generated, in English and Chinese; two empty texts where run.json does not say."""
     known = decodings_in(settings)
-    return [in_words(known), in_chinese(known)]
+    return [in_english(known), in_chinese(known)]

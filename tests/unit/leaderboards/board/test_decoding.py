@@ -11,7 +11,7 @@ import pytest
 from board_runs import skilled, write_run
 
 from vlmbench.cli.main import main
-from vlmbench.decoding import Decoding, decodings_in, in_words
+from vlmbench.decoding import Decoding, decodings_in, in_english
 
 GREEDY = {"max_new_tokens": 512, "do_sample": False}
 SAMPLED = {"max_new_tokens": 3, "do_sample": True, "temperature": 1.5}
@@ -70,6 +70,6 @@ def test_what_is_no_setting_is_not_known(facts: Any) -> None:
 def test_beams_and_cut_tails_have_words() -> None:
     settings = [Decoding(num_beams=3), Decoding(do_sample=True, top_p=0.9, temperature=0.7)]
     assert (
-        in_words(settings)
+        in_english(settings)
         == "greedy, 3 beams, at most 512 tokens; sampling at 0.7 from the top 0.9, at most 512 tokens"
     )
