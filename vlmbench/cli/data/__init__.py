@@ -99,10 +99,9 @@ def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
     """
     from vlmbench.data.download import ServerUnreachable
     from vlmbench.data.locate import checksum_state, find_file
-    from vlmbench.data.opening import is_read_as_dataset
 
     file = benchmark.card.file
-    if is_read_as_dataset(file, args.data_dir):
+    if file.dataset and (file.url is None or args.data_dir == HUB):
         return _get_dataset(benchmark, args.data_dir)
     here = find_file(file, args.data_dir)
     if here is not None and (file.bundled or checksum_state(file, here) in ("current", "unknown")):
