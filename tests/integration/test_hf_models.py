@@ -149,7 +149,7 @@ def test_name_and_default_style(tiny_model: TinyModel) -> None:
     assert {name: (m.name, m.style) for name, m in styles.items()} == {
         "llava": ("llava", "llava"),
         "llava_next": ("llava_next", "llava"),
-        "qwen2_vl": ("qwen2_vl", "vlmevalkit"),
+        "qwen2_vl": ("qwen2_vl", "qwen2-vl"),
     }
 
 

@@ -47,7 +47,7 @@ def test_a_loaded_model_answers_as_its_folder_does(
     given = model_of(loaded(folder))
     asked = questions(decoding)
     assert answers(given, asked) == answers(load_hf(str(folder), device="cpu"), asked)  # type: ignore[arg-type]
-    assert (given.name, given.style) == (architecture, "llava" if architecture == "llava" else "vlmevalkit")
+    assert (given.name, given.style) == (architecture, "llava" if architecture == "llava" else "qwen2-vl")
 
 
 @pytest.mark.parametrize("architecture", ["llava", "qwen2_vl"])

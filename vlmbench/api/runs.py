@@ -22,6 +22,7 @@ from vlmbench.api.model_opening import ModelOptions, open_model
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.engine.status import RunProgress
 from vlmbench.progress import Progress
+from vlmbench.prompts import prompt_style
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -77,11 +78,14 @@ def run_benchmark(
         if data.note:
             progress.say(data.note)
         name = request.model.name
+        known = name in models
         model = models.get(name) or open_model(request.model, status)
         models[name] = model
         status.of(model)
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
+        if request.prompt is None and not known:
+            _say_style(spec.style, progress)
         if note := decoding_note(request.decoding, spec.style, spec.decoding):
             progress.say(note)
         with open_answer_cache(model, blind=request.blind, fresh=request.fresh, say=progress.say) as cache:
@@ -143,6 +147,15 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         limit=request.limit,
         blind=request.blind,
     )
+
+
+def _say_style(name: str, progress: RunProgress) -> None:
+    """One line where the model's family has a prompt style of its own; LLaVA always had."""
+    if name not in ("vlmevalkit", "llava"):
+        progress.say(
+            f"prompt style {name} ({prompt_style(name).title}), for its model_type in config.json; "
+            "--prompt vlmevalkit asks in the words of other models"
+        )
 
 
 class AnswerProgress:

@@ -117,6 +117,9 @@ class AnswerCache:
             # A default says nothing, so that a setting which is new changes no older key.
             "decoding": {f.name: decoding[f.name] for f in fields(Decoding) if decoding[f.name] != f.default},
             "fit": request.image_fit,
+            # Only where a prompt style has them, so that older keys stay what they are.
+            **({"system": request.system} if request.system is not None else {}),
+            **({"opening": request.opening} if request.opening else {}),
             "sample": request.id if request.decoding.do_sample else None,
         }
         return hashlib.sha256(self._identity + _bytes(facts)).digest()

@@ -32,7 +32,7 @@ from vlmbench.files.yaml_lines import LinedYaml, read_lined_yaml
 from vlmbench.prompts.style import FIELDS, NamedWording, PromptStyle, Wording, over
 
 FALLBACK = "vlmevalkit"
-FAMILIES = ("multiple-choice", "yes-no", "short-answer", "contains", "caption", "judged")
+FAMILIES = ("multiple-choice", "yes-no", "short-answer", "caption", "judged")
 WORDS = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(Wording)}
 """A key of the file and the field of `Wording` that it is."""
 ABOUT = ("title", "extends", "models", "fit", "source", "benchmarks", "variants")
@@ -119,7 +119,8 @@ def read_style(file: LinedYaml, name: str, variant: str = "") -> PromptStyle:
     else:
         if variant:
             raise UnknownName("variant", variant, map(str, variants), fix=f"It would stand in {file.path}.")
-    return dataclasses.replace(style, name=name, models=_texts(file, ("models",), document.get("models", [])))
+    models = () if variant else _texts(file, ("models",), document.get("models", []))
+    return dataclasses.replace(style, name=name, models=models)
 
 
 def _base(file: LinedYaml, name: Any) -> PromptStyle:
@@ -186,8 +187,10 @@ def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
     if key in _TEMPLATES:
         _check_template(file, path, _checked(file, path, value, str))
     elif key == "published":
-        settings = [f.name for f in dataclasses.fields(Decoding)]
-        file.check_keys(path, settings)
+        file.check_keys(path, [f.name for f in dataclasses.fields(Decoding)])
+        for name, setting in file.mapping(path).items():
+            if not isinstance(setting, int | float):
+                raise file.error((*path, name), f"must be a number, true or false, not `{setting}`.")
         return dict(file.mapping(path))
     elif key == "replace":
         return {str(old): _checked(file, (*path, old), new, str) for old, new in file.mapping(path).items()}

@@ -29,8 +29,13 @@ def has_tags(text: str, images: Sequence[str]) -> bool:
 def marked(text: str, images: Sequence[str], mark: str, *, strip: bool) -> tuple[str, tuple[str, ...]]:
     """The text with `mark` in place of each tag, and the pictures in the order in which tags named them.
 
-    `{n}` in the mark is the number in that order. `strip`: no blank around a mark but its own.
+    `{n}` in the mark is the number in that order. A text without tags begins with the marks of all pictures,
+    if they are numbered. `strip`: no blank around a mark but its own.
     """
+    if not has_tags(text, images):
+        begins = len(text) - len(text.lstrip("\n"))
+        marks = [mark.replace("{n}", str(n)) for n in range(1, len(images) + 1)] if "{n}" in mark else []
+        return text[:begins] + "".join(marks) + text[begins:], tuple(images)
     pieces: list[str] = []
     shown: list[str] = []
     for part in _cut(text, images):
@@ -39,7 +44,7 @@ def marked(text: str, images: Sequence[str], mark: str, *, strip: bool) -> tuple
             pieces.append(mark.replace("{n}", str(len(shown))))
         else:
             pieces.append(part.strip() if strip else part)
-    return "".join(pieces), tuple(shown) or tuple(images)
+    return "".join(pieces), tuple(shown)
 
 
 def without_tags(text: str, images: Sequence[str]) -> str:

@@ -196,16 +196,17 @@ def placed(
     """Head, pictures and tail, or the pictures where the text's tags want them."""
     text = head + tail
     if tagged and wording.tags == "place" and has_tags(text, images):
-        shown = images[:1] if wording.first_picture_only else images
-        return in_place(_stripped(wording, text), shown)
+        parts = in_place(_stripped(wording, text), images)
+        shown = [wording.pictures([p.digest]) if isinstance(p, ImageRef) else [p] for p in parts]
+        return joined(part for piece in shown for part in piece)
     if tagged and wording.tags == "drop":
         head, tail = without_tags(head, images), without_tags(tail, images)
     elif tagged and wording.tags == "mark":
         tail, images = marked(tail, images, wording.mark, strip=wording.strip == "parts")
-    shown = images[:1] if wording.first_picture_only else images
+    images = images[:1] if wording.first_picture_only else images
     if not head:
         tail = _stripped(wording, tail)
-    return joined([head, *wording.pictures(shown), tail])
+    return joined([head, *wording.pictures(images), tail])
 
 
 def has_chinese(sample: Sample) -> bool:
