@@ -70,7 +70,7 @@ def evaluate(
     has answers of earlier runs. `command` is recorded (None: this process's command line), and so is `about`.
     """
     samples = read_samples(benchmark, table, rows)
-    plan = make_plan(spec, benchmark, samples)
+    plan = make_plan(spec, benchmark, samples, table.lock)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     for decoding in {request.decoding for request in plan.requests}:
         check_decoding(str(facts["model"].get("kind")), decoding)

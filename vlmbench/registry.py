@@ -49,10 +49,16 @@ class Registry:
     """Everything that answers to a name."""
 
     def __init__(
-        self, plugin_files: Sequence[Path] = (), mapping: Mapping[str, Any] | Path | None = None
+        self,
+        plugin_files: Sequence[Path] = (),
+        mapping: Mapping[str, Any] | Path | None = None,
+        *,
+        limited: bool = False,
     ) -> None:
+        """`limited`: not all questions will be asked, so a hub's dataset need not come whole."""
         self._files = tuple(plugin_files)
         self._map = mapping
+        self._limited = limited
 
     @cached_property
     def sources(self) -> tuple[BenchmarkSource, ...]:
@@ -116,7 +122,7 @@ class Registry:
 
     def _without_code(self, name: str) -> Benchmark:
         module = importlib.import_module("vlmbench.benchmarks.families.without_code")
-        benchmark: Benchmark = module.benchmark_of(name, self._map)
+        benchmark: Benchmark = module.benchmark_of(name, self._map, limited=self._limited)
         return benchmark
 
     def _known(self, name: str) -> str | None:

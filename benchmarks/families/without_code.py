@@ -86,10 +86,16 @@ def asked(benchmark: BareYesNo | BareShort, sample: Sample, style: str, decoding
     )
 
 
-def benchmark_of(name: str | Path, mapping: Mapping[str, Any] | Path | None = None) -> Benchmark:
-    """The benchmark that a TSV, a dataset or a split of a hub's dataset amounts to, with its YAML, if any."""
+def benchmark_of(
+    name: str | Path, mapping: Mapping[str, Any] | Path | None = None, *, limited: bool = False
+) -> Benchmark:
+    """The benchmark that a TSV, a dataset or a split of a hub's dataset amounts to, with its YAML, if any.
+
+    `limited`: not all of it will be asked, so no picture of a hub's dataset is fetched for this.
+    """
     settings = read_settings(name, mapping)
-    data = _dataset(str(name), settings) if settings.columns or not is_tsv(name) else _tsv(Path(name))
+    as_dataset = settings.columns or not is_tsv(name)
+    data = _dataset(str(name), settings, limited=limited) if as_dataset else _tsv(Path(name))
     return _benchmark(data, settings)
 
 
@@ -122,12 +128,15 @@ class BareData:
     name: str
     file: DataFile
     columns: Sequence[str]
+    limited: bool = False
+    """Whether pictures may be left out."""
 
     def rows(self) -> Iterable[Row]:
         """Every row."""
         from vlmbench.data.opening import open_data_file
+        from vlmbench.data.sources.partial import no_pictures
 
-        return open_data_file(self.file).rows()
+        return open_data_file(self.file, choose=no_pictures if self.limited else None).rows()
 
 
 def is_tsv(name: str | Path) -> bool:
@@ -144,12 +153,13 @@ def _tsv(path: Path) -> BareData:
     return BareData(path.stem, DataFile(name=str(path)), read_header(path, ("index", "question")))
 
 
-def _dataset(name: str, settings: Settings) -> BareData:
+def _dataset(name: str, settings: Settings, *, limited: bool) -> BareData:
     from vlmbench.data.sources.opening import open_dataset
+    from vlmbench.data.sources.partial import no_pictures
 
-    table = open_dataset(name, settings.columns)
+    table = open_dataset(name, settings.columns, choose=no_pictures if limited else None)
     file = DataFile(name=name, dataset=name, columns=settings.columns)
-    return BareData(table.name, file, table.columns)
+    return BareData(table.name, file, table.columns, limited)
 
 
 def card_of(data: BareData, family: str, settings: Settings) -> Card:

@@ -71,6 +71,8 @@ class HubServer(ThreadingHTTPServer):
         """After how many bytes the connection of each of the next files breaks."""
         self.altered: dict[str, bytes] = {}
         """What is sent in place of a file, by its path in the repository."""
+        self.sizes: dict[str, int] = {}
+        """What is listed as a file's size in place of its own."""
         self.down = False
         """Answer 503 to everything."""
         self.uploads: dict[str, bytes] = {}
@@ -125,6 +127,11 @@ class HubServer(ThreadingHTTPServer):
         patch.setattr(constants, "HF_HUB_CACHE", str(home / "hf" / "hub"))
         patch.setattr(constants, "HF_TOKEN_PATH", str(home / "hf" / "token"))
         patch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def size(self, name: str) -> int:
+        """Bytes of all files of a dataset's `main`."""
+        repository = self.datasets[name]
+        return sum(map(len, repository.commits[repository.revisions["main"]].values()))
 
     def paths(self, method: str = "GET") -> list[str]:
         """The paths that were asked for."""
@@ -232,7 +239,10 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self._find(kind, name)
         if rest[:1] == ["tree"]:
             _, files = self._tree(repository, rest[1])
-            self._json([_listed(path, content) for path, content in sorted(files.items())])
+            listed = [_listed(path, content) for path, content in sorted(files.items())]
+            self._json(
+                [entry | {"size": self.server.sizes.get(entry["path"], entry["size"])} for entry in listed]
+            )
         elif rest == ["refs"]:
             kinds: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": []}
             for revision, commit in repository.revisions.items():
@@ -308,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
             listed = [
                 {
                     "Path": path,
-                    "Size": len(content),
+                    "Size": self.server.sizes.get(path, len(content)),
                     "Type": "blob",
                     "Sha256": hashlib.sha256(content).hexdigest(),
                 }

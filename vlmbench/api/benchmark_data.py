@@ -13,6 +13,7 @@ from vlmbench.errors import DataError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vlmbench.data.sources.partial import Choose
     from vlmbench.data.table import Table
 
 
@@ -72,14 +73,16 @@ def find_benchmarks(
     *,
     in_rotations: bool = False,
     mapping: Mapping[str, Any] | Path | None = None,
+    limited: bool = False,
 ) -> list[Benchmark]:
     """The benchmarks of these names, plugins included; every rotation of their options on request.
 
-    `mapping` says what the columns of a dataset are: a YAML, or its contents.
+    `mapping` says what the columns of a dataset are: a YAML, or its contents. `limited`: not all questions
+    will be asked, so a hub's dataset need not come whole.
     """
     from vlmbench.registry import Registry, circular
 
-    registry = Registry(plugins, mapping)
+    registry = Registry(plugins, mapping, limited=limited)
     found = [registry.benchmark(name) for name in names]
     return [circular(b) for b in found] if in_rotations else found
 
@@ -90,6 +93,7 @@ def benchmarks_of(
     *,
     in_rotations: bool = False,
     mapping: AnyMap | None = None,
+    limited: bool = False,
 ) -> list[Benchmark]:
     """The benchmarks that these names, paths and objects stand for; suites only in a list."""
     from vlmbench.registry import benchmark_of_object, circular
@@ -106,7 +110,7 @@ def benchmarks_of(
         names = expand([str(one)])
         if len(names) > 1 and not is_list(named):
             raise UsageError(f"`{one}` is a suite of {len(names)} benchmarks.", fix=f'Write ["{one}"].')
-        found += find_benchmarks(names, plugins, in_rotations=in_rotations, mapping=mapping)
+        found += find_benchmarks(names, plugins, in_rotations=in_rotations, mapping=mapping, limited=limited)
     if not found:
         raise UsageError("names no benchmark.", key="benchmark", fix="See vlmbench.benchmarks().")
     called = [benchmark.card.name for benchmark in found]
@@ -130,21 +134,37 @@ def optional_path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given).expanduser()
 
 
-def open_data(benchmark: Benchmark, options: DataOptions, *, to_ask: bool = True) -> OpenedData:
-    """The file, verified and opened, and its rows; to score answers, a broken picture is no problem."""
-    table = open_benchmark(benchmark, options)
+def open_data(
+    benchmark: Benchmark,
+    options: DataOptions,
+    *,
+    to_ask: bool = True,
+    limit: int | None = None,
+    seed: int = 0,
+) -> OpenedData:
+    """The file, verified and opened, and its rows; to score answers, a broken picture is no problem.
+
+    Of a hub's dataset that is not here, only the pictures come that a run with this limit and seed shows.
+    """
+    from vlmbench.engine.limited import rows_of_limit
+
+    # The answers of another file are joined by pictures, so it needs them all.
+    whole = limit is None or options.answers is not None
+    table = open_benchmark(benchmark, options, None if whole else rows_of_limit(benchmark, limit, seed))
     rows, joined = _answered_rows(benchmark.card, table, options, to_ask=to_ask)
     return OpenedData(table, rows, joined)
 
 
-def open_benchmark(benchmark: Benchmark, options: DataOptions) -> Table:
-    """The benchmark's file, found, verified and opened."""
+def open_benchmark(benchmark: Benchmark, options: DataOptions, choose: Choose | None = None) -> Table:
+    """The benchmark's file, found, verified and opened; see `open_data_file` for `choose`."""
     from vlmbench.data.opening import open_data_file
 
     card = benchmark.card
     if options.file is not None:
         return open_file(card, options.file)
-    table = open_data_file(card.file, options.data_dir, accept_changed=options.accept_local_data)
+    table = open_data_file(
+        card.file, options.data_dir, accept_changed=options.accept_local_data, choose=choose
+    )
     if card.circular:
         table.require_integer_index()
     return table

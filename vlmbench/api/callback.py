@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from vlmbench.api.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_benchmark
+from vlmbench.api.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_data
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.api.runs import RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, Run
@@ -94,9 +94,9 @@ class VlmbenchCallback(TrainerCallback):
         self._ranks.close()
 
     def _check(self, around: dict[str, Any]) -> None:
-        self._benchmarks = benchmarks_of(self._named, plugins=())
+        self._benchmarks = benchmarks_of(self._named, plugins=(), limited=self._limit is not None)
         for benchmark in self._benchmarks:
-            open_benchmark(benchmark, DataOptions())
+            open_data(benchmark, DataOptions(), limit=self._limit)
         self._model(around, "check")
 
     def _evaluate(self, name: str, args: Any, state: Any, control: Any, around: dict[str, Any]) -> None:

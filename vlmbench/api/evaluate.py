@@ -160,7 +160,11 @@ def evaluate(
     _check(request)
     with silence(not progress):
         found = benchmarks_of(
-            benchmark, [Path(plugin) for plugin in plugins], in_rotations=circular, mapping=mapping
+            benchmark,
+            [Path(plugin) for plugin in plugins],
+            in_rotations=circular,
+            mapping=mapping,
+            limited=limit is not None,
         )
         return _run_all(request, benchmark, found, opened, AnswerProgress())
 

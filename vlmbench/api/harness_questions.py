@@ -44,9 +44,11 @@ class HarnessQuestions:
         from vlmbench.evaluation import read_samples
 
         self.rules: RuleSet = rule_set(rules)
-        self.benchmark: Benchmark = Registry().benchmark(bench)
+        self.benchmark: Benchmark = Registry(limited=limit is not None).benchmark(bench)
         _refuse_judged(self.benchmark)
-        opened = open_data(self.benchmark, DataOptions(data_dir=Path(data_dir) if data_dir else None))
+        opened = open_data(
+            self.benchmark, DataOptions(data_dir=Path(data_dir) if data_dir else None), limit=limit
+        )
         self.images: ImageSource = opened.table.images
         samples = read_samples(self.benchmark, opened.table, opened.rows)
         card = self.benchmark.card
@@ -57,7 +59,7 @@ class HarnessQuestions:
         spec = RunSpec(
             model="another harness", benchmark=card.name, style=prompt, rules=self.rules, limit=limit
         )
-        self.plan: RunPlan = make_plan(spec, self.benchmark, samples)
+        self.plan: RunPlan = make_plan(spec, self.benchmark, samples, opened.table.lock)
         self.requests: Mapping[str, Request] = {request.id: request for request in self.plan.requests}
         self.samples: Mapping[str, Sample] = {sample.id: sample for sample in self.plan.samples}
         if any(request.opening for request in self.plan.requests):

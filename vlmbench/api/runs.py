@@ -74,7 +74,7 @@ def run_benchmark(
 
     path = run_folder(request, benchmark.card.name)
     with RunFolder(path, fresh=request.fresh) as folder, StatusFile(path, progress) as status:
-        data = open_data(benchmark, request.data)
+        data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
         if data.note:
             progress.say(data.note)
         name = request.model.name

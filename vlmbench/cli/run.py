@@ -137,7 +137,7 @@ def execute(args: argparse.Namespace) -> int:
     """Run every benchmark; one that fails does not stop the others."""
     from vlmbench.suites import expand
 
-    benchmarks = find_benchmarks(args, expand(args.bench))
+    benchmarks = find_benchmarks(args, expand(args.bench), limited=args.limit is not None)
     args.bench = [benchmark.card.name for benchmark in benchmarks]
     if twice := [name for name, count in Counter(args.bench).items() if count > 1]:
         raise UsageError(f"`{twice[0]}` is named twice.", key="--bench")

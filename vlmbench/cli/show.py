@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_json, stdout
@@ -28,6 +28,9 @@ from vlmbench.decoding import Decoding, in_english
 from vlmbench.domain import Benchmark, Request, Sample
 from vlmbench.errors import DataError, UnknownName
 from vlmbench.plain_text import visible
+
+if TYPE_CHECKING:
+    from vlmbench.data.table import Table
 
 HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
 FLAGS = {
@@ -65,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print card, sample and prompt."""
-    benchmark = find_benchmark(args, args.name)
+    benchmark = find_benchmark(args, args.name, limited=True)
     document: dict[str, Any] = {"card": asdict(benchmark.card)}
     try:
         document |= example(benchmark, args)
@@ -80,7 +83,12 @@ def execute(args: argparse.Namespace) -> int:
 
 def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
     """A sample and its prompt, from the benchmark's own file."""
-    table = open_benchmark(benchmark, args)
+
+    def shown(table: Table) -> list[int]:
+        named = [n for n, row in enumerate(table.rows(), 1) if row.index == args.sample]
+        return [*range(1, min(SHOWN, len(table)) + 1), *named]
+
+    table = open_benchmark(benchmark, args, shown)
     samples = {s.id: s for s in benchmark.samples(table.rows())}
     if not samples:
         raise DataError("it has no rows.", file=table.path)

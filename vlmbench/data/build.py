@@ -30,6 +30,14 @@ _STEP_ROWS, _STEP_BYTES = 64, 4 * 1024 * 1024
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
+_UNREAD = "unread:"
+
+
+def unread_row(mark: str) -> int | None:
+    """The number of the row, from 1, whose pictures this mark stands for; None for a picture's digest."""
+    return int(mark.removeprefix(_UNREAD)) if mark.startswith(_UNREAD) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRow:
     """One row as a reader gives it."""
@@ -47,6 +55,8 @@ class ReadRow:
     """The index of the row whose pictures this one shows."""
     shape: str | None = None
     """What is wrong with the row's texts, if anything is."""
+    unread: bool = False
+    """Whether it has pictures that are not fetched; a mark takes their place."""
 
 
 class TableReader(Protocol):
@@ -147,6 +157,8 @@ class _Builder:
             link.images, link.problem = ((), shown.problem) if shown.problem else (images, None)
         except UnreadablePicture as why:
             link.problem = str(why)
+        if row.unread:
+            link.images = (f"{_UNREAD}{row.number}",)
         self._links.append(link)
         self._places.append((row.number, row.place))
         self._texts.add(row.texts, sum(map(len, row.texts)))

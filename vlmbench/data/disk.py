@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,23 @@ def writing(into: Path, what: str, needed: int | None, fix: str) -> Iterator[Non
         else:
             why = f"{error.strerror or error}."
         raise DataError(f"cannot write {what}: {why}", file=into, fix=fix) from error
+
+
+def require_room(into: Path, what: str, needed: int, fix: str) -> None:
+    """A DataError where the disk of a folder has less room than so many bytes. It need not be there yet."""
+    there = next(folder for folder in (into, *into.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        why = f"{what} needs {in_bytes(needed)}, and {in_bytes(free)} are free."
+        raise DataError(why, file=into, fix=fix)
+
+
+def in_bytes(size: int) -> str:
+    """A size for the eye."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / 1e3:.0f} kB"
 
 
 def check_download(head: bytes, path: Path) -> None:

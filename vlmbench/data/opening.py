@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
 from vlmbench.data.locate import HUB, find_file, get_command, require_file
@@ -17,18 +18,30 @@ from vlmbench.data.table import Table, open_table
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 
+if TYPE_CHECKING:
+    from vlmbench.data.sources.partial import Choose
+
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
-def open_data_file(file: DataFile, data_dir: Path | None = None, *, accept_changed: bool = False) -> Table:
-    """The TSV, found and verified; the card's dataset where `is_read_as_dataset`."""
+def open_data_file(
+    file: DataFile,
+    data_dir: Path | None = None,
+    *,
+    accept_changed: bool = False,
+    choose: Choose | None = None,
+) -> Table:
+    """The TSV, found and verified; the card's dataset where `is_read_as_dataset`.
+
+    Of a hub's dataset only the pictures of the rows that `choose` names are fetched, if it is given.
+    """
     if not is_read_as_dataset(file, data_dir):
         return open_table(require_file(file, data_dir, accept_changed=accept_changed))
     from vlmbench.data.sources.opening import OBJECT, open_dataset, open_kept
 
     if file.dataset.startswith(OBJECT):
         return open_kept(file.dataset, file.name)
-    table = open_dataset(file.dataset, file.columns)
+    table = open_dataset(file.dataset, file.columns, choose=choose)
     if file.words and not accept_changed and words_digest(table) != file.words:
         raise _other_rows(file, table)
     return table

@@ -11,11 +11,21 @@ import json
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlmbench.answers.toolkits import samples_as_read
-from vlmbench.domain import Benchmark, ImageRef, ImageSource, Model, Request, Response, RunSpec, Sample
+from vlmbench.domain import (
+    Benchmark,
+    Decoding,
+    ImageRef,
+    ImageSource,
+    Model,
+    Request,
+    Response,
+    RunSpec,
+    Sample,
+)
 from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.status import RunProgress
 from vlmbench.images import blank_like
@@ -35,8 +45,10 @@ class RunPlan:
     """Digest of every request of the whole benchmark, so that a part can grow into the whole."""
 
 
-def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) -> RunPlan:
-    """Word every question and choose those of this run."""
+def make_plan(
+    spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample], data: Mapping[str, str] | None = None
+) -> RunPlan:
+    """Word every question and choose those of this run. `data` is what the run locks of its data."""
     asked = samples_as_read(samples, spec.rules)
     override = spec.decoding
     requests = {s.id: benchmark.request(s, spec.style, override) for s in asked if s.problem is None}
@@ -49,7 +61,9 @@ def make_plan(spec: RunSpec, benchmark: Benchmark, samples: Sequence[Sample]) ->
         samples=chosen,
         requests=tuple(request for group in grouped.values() for request in group),
         partial=len(chosen) < len(samples),
-        prompts=prompts_digest(requests.values()),
+        prompts=wording_digest(benchmark, asked, spec.style, override)
+        if is_from_hub(data)
+        else prompts_digest(requests.values()),
     )
 
 
@@ -170,6 +184,22 @@ def choose_groups(samples: Sequence[Sample], limit: int | None, seed: int) -> tu
         queue += [((place + offset) / len(members), group) for place, group in enumerate(members)]
     kept = {group for _, group in sorted(queue)[:limit]}
     return tuple(sample for sample in samples if sample.group in kept)
+
+
+def is_from_hub(data: Mapping[str, str] | None) -> bool:
+    """Whether locked data is a hub's dataset, of which a run with a limit may know some pictures only."""
+    return data is not None and "revision" in data
+
+
+def wording_digest(
+    benchmark: Benchmark, samples: Iterable[Sample], style: str, decoding: Decoding | None
+) -> str:
+    """The digest of prompts with one and the same picture in all, the same whichever pictures are known.
+
+    Which pictures the rows really show, the digest of the data locks.
+    """
+    alike = (replace(sample, images=("picture",), problem=None) for sample in samples)
+    return prompts_digest(benchmark.request(sample, style, decoding) for sample in alike)
 
 
 def prompts_digest(requests: Iterable[Request]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.sources.files import find_files, is_data, is_dataset
-from vlmbench.domain import Benchmark, Card, ImageSource, Sample
+from vlmbench.domain import Benchmark, ImageSource, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.files.json_files import line_object
 from vlmbench.finished import Questions
@@ -91,7 +91,7 @@ def _from_data(
 ) -> Questions:
     locked = _locked(about)
     benchmark = benchmark_of_run(folder, about, data_dir, plugins)
-    for table in _tables(benchmark.card, data_dir):
+    for table in _tables(benchmark, data_dir, about["spec"], locked):
         if (table.md5, table.digest) == (locked.get("md5"), locked.get("with pictures")):
             samples = tuple(s for s in benchmark.samples(table.rows()) if s.id in asked)
             return Questions(samples=samples, benchmark=benchmark, images=table.images)
@@ -112,26 +112,32 @@ def benchmark_of_run(
     from vlmbench.registry import CIRCULAR, Registry, circular
 
     registry, name, locked = Registry(plugins), str(about["spec"].get("benchmark")), _locked(about)
+    limited = isinstance(about["spec"].get("limit"), int)
     try:
         return registry.benchmark(name)
     except UnknownName:
         if (data := _bare_data(folder, about, locked, data_dir)) is None:
             raise _nowhere(name, str(locked.get("file"))) from None
-        benchmark = Registry(plugins, _map(folder, about)).benchmark(data)
+        benchmark = Registry(plugins, _map(folder, about), limited=limited).benchmark(data)
         return circular(benchmark) if name == benchmark.card.name + CIRCULAR else benchmark
 
 
-def _tables(card: Card, data_dir: Path | None) -> Iterator[Table]:
+def _tables(
+    benchmark: Benchmark, data_dir: Path | None, spec: Mapping[str, Any], locked: Mapping[str, Any]
+) -> Iterator[Table]:
     """The published file if it is here; the dataset beside it, if that is; else any file of its name."""
     from vlmbench.data.locate import HUB
     from vlmbench.data.opening import has_hub_copy, open_data_file
+    from vlmbench.engine.limited import rows_of_limit
 
+    limit, seed, file = spec.get("limit"), spec.get("seed", 0), benchmark.card.file
+    choose = rows_of_limit(benchmark, limit, seed) if isinstance(limit, int) else None
     with contextlib.suppress(DataError):
-        yield open_data_file(card.file, data_dir)
-    if has_hub_copy(card.file):
+        yield open_data_file(file, data_dir, choose=choose)
+    if has_hub_copy(file) or (choose and file.dataset == locked.get("file")):
         with contextlib.suppress(DataError):
-            yield open_data_file(card.file, HUB)
-    yield open_data_file(card.file, data_dir, accept_changed=True)
+            yield open_data_file(file, HUB, choose=choose)
+    yield open_data_file(file, data_dir, accept_changed=True, choose=choose)
 
 
 def _nowhere(name: str, file: str) -> DataError:

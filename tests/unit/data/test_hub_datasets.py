@@ -284,3 +284,16 @@ def test_a_large_listing_of_modelscope_comes_in_pages(hub: HubServer) -> None:
     hub.datasets["o/n"] = Repository()
     hub.datasets["o/n"].commit({f"part-{number:04}.jsonl": b"{}" for number in range(450)}, "master")
     assert len(opened("ms:o/n/train").files) == 450
+
+
+@pytest.mark.parametrize(("kind", "place"), [("hf", "HF_HOME"), ("ms", "VLMBENCH_HOME")])
+def test_a_set_larger_than_the_disk_is_refused_before_anything_comes(
+    hub: HubServer, kind: str, place: str
+) -> None:
+    hub.add("o/n", SHARDS)
+    hub.sizes[NAMES[1]] = 5 * 10**18
+    with pytest.raises(
+        DataError, match=rf"{kind}:o/n/test needs 5,000,000\.0 TB, and .* are free\. `--limit 50` .*{place}"
+    ):
+        content(opened(f"{kind}:o/n/test"))
+    assert hub.served == 0

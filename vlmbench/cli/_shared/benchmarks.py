@@ -12,27 +12,34 @@ from vlmbench.api.benchmark_data import DataOptions
 from vlmbench.domain import Benchmark
 
 if TYPE_CHECKING:
+    from vlmbench.data.sources.partial import Choose
     from vlmbench.data.table import Table
 
 
-def find_benchmarks(args: argparse.Namespace, names: Sequence[str]) -> list[Benchmark]:
-    """The benchmarks of these names, plugins included; every rotation of them with `--circular`."""
+def find_benchmarks(
+    args: argparse.Namespace, names: Sequence[str], *, limited: bool = False
+) -> list[Benchmark]:
+    """The benchmarks of these names, plugins included; every rotation of them with `--circular`.
+
+    `limited`: not all questions will be asked, so a hub's dataset need not come whole.
+    """
     return benchmark_data.find_benchmarks(
         names,
         args.plugin,
         in_rotations=getattr(args, "circular", False),
         mapping=getattr(args, "map", None),
+        limited=limited,
     )
 
 
-def find_benchmark(args: argparse.Namespace, name: str) -> Benchmark:
+def find_benchmark(args: argparse.Namespace, name: str, *, limited: bool = False) -> Benchmark:
     """The benchmark of that name."""
-    return find_benchmarks(args, [name])[0]
+    return find_benchmarks(args, [name], limited=limited)[0]
 
 
-def open_benchmark(benchmark: Benchmark, args: argparse.Namespace) -> Table:
-    """The benchmark's file, found, verified and opened."""
-    return benchmark_data.open_benchmark(benchmark, data_of(args))
+def open_benchmark(benchmark: Benchmark, args: argparse.Namespace, choose: Choose | None = None) -> Table:
+    """The benchmark's file, found, verified and opened; of a hub's dataset the chosen rows may be enough."""
+    return benchmark_data.open_benchmark(benchmark, data_of(args), choose)
 
 
 def data_of(args: argparse.Namespace) -> DataOptions:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from vlmbench.data.disk import home_folder
+from vlmbench.data.disk import home_folder, require_room
 from vlmbench.data.hub.files import Hub, HubFile, HubUnreachable, Report, is_whole
 from vlmbench.data.hub.layout import CARDS, find_split, read_card, rows_of
 from vlmbench.data.hub.reference import HubReference
@@ -51,7 +51,11 @@ class HubDataset:
         return sum(file.size for file in self.files)
 
     def shards(self, *, quiet: bool = False) -> Iterator[Path]:
-        """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it."""
+        """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it.
+
+        A DataError where the disk has no room for all that is missing.
+        """
+        self._require_room()
         with Progress(f"downloading {self.reference}", "MB", total=self.size / 1e6, quiet=quiet) as progress:
             done = 0
             for file in self.files:
@@ -72,8 +76,17 @@ class HubDataset:
 
     def remote(self, file: HubFile) -> RemoteFile:
         """The file for reading parts of it."""
+        stream = partial(_hub(self.reference).part, self.reference, self.commit, file)
+        return RemoteFile(file, stream, self.here(file))
+
+    def _require_room(self) -> None:
         hub = _hub(self.reference)
-        return RemoteFile(file, partial(hub.part, self.reference, self.commit, file))
+        missing = [f.size for f in self.files if hub.here(self.reference, self.commit, f) is None]
+        place = "HF_HOME" if self.reference.hub == "hf" else "VLMBENCH_HOME"
+        fix = f"Let {place} name a folder on a larger disk."
+        if self.format == "parquet":
+            fix = f"`--limit 50` reads only the pictures of 50 questions, or let {place} name a larger disk."
+        require_room(hub.folder, f"{self.reference}", sum(missing), fix)
 
     def _fetch(self, file: HubFile, report: Report) -> Path:
         hub = _hub(self.reference)

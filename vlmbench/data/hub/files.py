@@ -51,6 +51,10 @@ class RangesIgnored(Exception):
 class Hub(Protocol):
     """What one hub does for a dataset. Each method raises a DataError that says what to do."""
 
+    @property
+    def folder(self) -> Path:
+        """Where downloaded files lie."""
+
     def commit(self, reference: HubReference) -> str:
         """What the revision stands for now."""
 

@@ -21,6 +21,13 @@ from vlmbench.errors import DataError
 class HuggingFace:
     """The hub as the client sees it."""
 
+    @property
+    def folder(self) -> Path:
+        """The client's cache."""
+        from huggingface_hub import constants
+
+        return Path(constants.HF_HUB_CACHE)
+
     def commit(self, reference: HubReference) -> str:
         """What the revision stands for now; `main` where the reference has none."""
         from huggingface_hub import HfApi
@@ -46,10 +53,10 @@ class HuggingFace:
         self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
     ) -> Path:
         """The file in the client's cache, under its own name in the commit's folder."""
-        from huggingface_hub import constants, hf_hub_download
+        from huggingface_hub import hf_hub_download
 
         fix = f"Free some space; what came so far is kept, and {reference} goes on from there."
-        with writing(Path(constants.HF_HUB_CACHE), file.path, file.size, fix), _plain_errors(reference):
+        with writing(self.folder, file.path, file.size, fix), _plain_errors(reference):
             return Path(
                 hf_hub_download(
                     reference.repository,

@@ -27,6 +27,11 @@ _PAGE = 200
 class ModelScope:
     """The hub through its HTTP interface."""
 
+    @property
+    def folder(self) -> Path:
+        """In vlmbench's home folder."""
+        return home_folder() / "modelscope"
+
     def commit(self, reference: HubReference) -> str:
         """The newest commit of the revision; `master` where the reference has none."""
         branch = reference.revision or "master"
@@ -58,7 +63,7 @@ class ModelScope:
         self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
     ) -> Path:
         """The file in vlmbench's home folder, in a folder of the commit."""
-        path = _place(reference, commit, file)
+        path = self._place(reference, commit, file)
         if path.is_file() and not again:
             return path
         path.unlink(missing_ok=True)
@@ -75,8 +80,11 @@ class ModelScope:
 
     def here(self, reference: HubReference, commit: str, file: HubFile) -> Path | None:
         """The file in vlmbench's home folder; None where it was not downloaded."""
-        path = _place(reference, commit, file)
+        path = self._place(reference, commit, file)
         return path if path.is_file() else None
+
+    def _place(self, reference: HubReference, commit: str, file: HubFile) -> Path:
+        return self.folder / reference.repository.replace("/", "--") / commit / file.path
 
     @contextmanager
     def part(
@@ -96,11 +104,6 @@ class ModelScope:
                 yield part_of(answer, file, first)
         except httpx.HTTPError as error:
             raise _unreachable(reference, error) from error
-
-
-def _place(reference: HubReference, commit: str, file: HubFile) -> Path:
-    root = home_folder() / "modelscope" / reference.repository.replace("/", "--") / commit
-    return root / file.path
 
 
 def _content(reference: HubReference, commit: str, file: HubFile) -> str:

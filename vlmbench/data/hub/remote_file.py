@@ -41,15 +41,23 @@ _ATTEMPTS = 5
 class RemoteFile:
     """Random access to a file of a hub."""
 
-    def __init__(self, file: HubFile, stream: PartStream) -> None:
-        self.file = file
+    def __init__(self, file: HubFile, stream: PartStream, whole: Path | None = None) -> None:
+        """`whole` is the file where it was downloaded before; then nothing is fetched."""
+        self.file, self._whole = file, whole
         self._stream = stream
         self._folder = home_folder() / "hub" / "parts" / file.digest.replace(":", "-")
         self._parts = sorted(_spans_in(self._folder))
 
     def missing(self, wanted: Iterable[Span]) -> list[Span]:
         """What of these spans is not here, in the pieces in which it is fetched."""
+        if self._whole is not None:
+            return []
         return [piece for gap in _without(_joined(wanted), self._parts) for piece in _cut(gap)]
+
+    @staticmethod
+    def size_of(wanted: Iterable[Span]) -> int:
+        """Bytes of these spans, and of the gaps that are fetched with them."""
+        return sum(end - first for first, end in _joined(wanted))
 
     def fetch(self, wanted: Iterable[Span], report: Report = lambda _: None) -> None:
         """Bring these spans here, several at a time; after an interruption only what is still missing."""
@@ -78,6 +86,10 @@ class RemoteFile:
         """These bytes; those that are not here are fetched."""
         if self.missing([(first, end)]):
             self.fetch([(first, end)])
+        if self._whole is not None:
+            with self._whole.open("rb") as whole:
+                whole.seek(first)
+                return whole.read(end - first)
         found = bytearray()
         for begin, stop in self._parts:
             at = first + len(found)
@@ -87,9 +99,9 @@ class RemoteFile:
                     found += part.read(min(end, stop) - at)
         return bytes(found)
 
-    def opened(self) -> io.BufferedIOBase:
+    def opened(self) -> RandomAccess:
         """The file for a reader that goes to any place in it."""
-        return _Reader(self)
+        return RandomAccess(self.file.size, self.read_at)
 
     def discard(self) -> None:
         """Delete every part."""
@@ -97,27 +109,33 @@ class RemoteFile:
         self._parts = []
 
 
-class _Reader(io.BufferedIOBase):
-    def __init__(self, remote: RemoteFile) -> None:
-        self._remote, self._at = remote, 0
+class RandomAccess(io.BufferedIOBase):
+    """A file object over a function that gives the bytes from one place to another."""
+
+    def __init__(self, size: int, read_at: Callable[[int, int], bytes]) -> None:
+        self._size, self._read_at, self._at = size, read_at, 0
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """Where the next byte is read."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._remote.file.size)[whence]
+        """Go to a place."""
+        self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        rest = self._remote.file.size - self._at
-        size = rest if size is None or size < 0 else min(size, rest)
-        data = self._remote.read_at(self._at, self._at + size) if size > 0 else b""
+        """So many bytes, or all up to the end."""
+        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
+        data = self._read_at(self._at, end) if self._at < end else b""
         self._at += len(data)
         return data
 

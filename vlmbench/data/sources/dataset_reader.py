@@ -18,7 +18,7 @@ from vlmbench.data.disk import Stamp
 from vlmbench.data.sources.column import Column
 from vlmbench.data.sources.column_map import ColumnMap
 from vlmbench.data.sources.options import UnreadableCell, letter_of, read_options, text_of
-from vlmbench.data.sources.pictures import Pictures
+from vlmbench.data.sources.pictures import UNREAD, Pictures
 from vlmbench.data.sources.records import DatasetRow, Records
 from vlmbench.data.sources.turns import QuestionAndAnswer, read_turns
 
@@ -99,6 +99,7 @@ class DatasetReader:
             found |= options | {"answer": self._answer(exchange.answer, values, options)}
         except UnreadableCell as why:
             problem = str(why)
+        unread = any(value is UNREAD for value in shown)
         reference = _row_number(shown[0]) if len(shown) == 1 else None
         number = str(record.number - 1 + self.columns.first_index)
         index = cells.get(self.columns.index, "") if self.columns.index else number
@@ -108,9 +109,10 @@ class DatasetReader:
             texts=[found.get(name, cells.get(name, "") if name in self._kept else "") for name in self.texts],
             number=record.number,
             place=record.place,
-            pictures=() if reference else self._shown(shown),
+            pictures=() if reference or unread else self._shown(shown),
             reference=reference,
             shape=problem,
+            unread=unread,
         )
 
     @cached_property

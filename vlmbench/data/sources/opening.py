@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.data.disk import Stamp, file_digest, home_folder, stamp
 from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
@@ -25,32 +25,43 @@ from vlmbench.data.sources.image_folder import (
     is_picture,
 )
 from vlmbench.data.sources.objects import digest_of, records_of
+from vlmbench.data.sources.partial import Choose, PartialRecords, parts_name
 from vlmbench.data.sources.pictures import Pictures
 from vlmbench.data.sources.recognise import check_map, recognise, survey
 from vlmbench.data.sources.records import FileRecords, Records
+from vlmbench.data.sources.remote_parquet import RemoteParquet
 from vlmbench.data.sources.tar_records import TarRecords
 from vlmbench.data.table import Cache, Table, find_cache, open_cache
 from vlmbench.errors import DataError
+from vlmbench.progress import Progress
+
+if TYPE_CHECKING:
+    from vlmbench.data.hub.dataset import HubDataset
 
 OBJECT = "object:"
 """Begins the name of a dataset that was an object of a process; the key of its cache follows."""
 
 
-def open_dataset(name: str, given: Mapping[str, Any], home: Path | None = None) -> Table:
+def open_dataset(
+    name: str, given: Mapping[str, Any], home: Path | None = None, choose: Choose | None = None
+) -> Table:
     """The dataset as a table; `given` is what the user mapped (see `column_map.py`), the rest is recognised.
 
-    `name` is a path, or a split of a hub's dataset, which is downloaded unless it is here.
+    `name` is a path, or a split of a hub's dataset, which is downloaded unless it is here. With `choose`,
+    only the pictures of the chosen rows are fetched where the hub has parquet.
     """
     home = home or home_folder()
+    if choose is not None and is_hub_reference(name):
+        part = _part_of_hub(name, given, home, choose)
+        if part is not None:
+            return part
     found = _of_hub(name) if is_hub_reference(name) else find_files(name)
     seen = tuple(map(stamp, found.files))
-    # The digests of files, in order, as one.
     with ThreadPoolExecutor() as pool:
-        digests = "\n".join(pool.map(lambda file: file_digest(file, "sha256", home), found.files))
+        digests = list(pool.map(lambda file: file_digest(file, "sha256", home), found.files))
     if any(map(is_picture, found.files)):  # whose folders are the answers
-        digests += "".join(f"\n{file.relative_to(found.folder)}" for file in found.files)
-    md5 = hashlib.md5(digests.encode(), usedforsecurity=False).hexdigest()
-    source = DatasetSource(_records(found), given, md5, seen, found)
+        digests[-1] += "".join(f"\n{file.relative_to(found.folder)}" for file in found.files)
+    source = DatasetSource(_records(found), given, _as_one(digests), seen, found)
     return _table(source, open_cache(source, home))
 
 
@@ -84,6 +95,11 @@ def open_kept(key: str, name: str) -> Table:
     return table
 
 
+def _as_one(digests: Iterable[str]) -> str:
+    """The digests of files, in order, as one."""
+    return hashlib.md5("\n".join(digests).encode(), usedforsecurity=False).hexdigest()
+
+
 def _table(source: DatasetSource, cache: Cache) -> Table:
     return _as_table(source.md5, cache, source.files)
 
@@ -106,9 +122,49 @@ def _of_hub(name: str) -> DatasetFiles:
         path = Path(os.path.commonpath([file.parent for file in files]))
         if not any(file.name in METADATA for file in files):
             check_classes(path, files)
+    return _files_of(dataset, path, files)
+
+
+def _files_of(dataset: HubDataset, path: Path, files: tuple[Path, ...]) -> DatasetFiles:
     reference = dataset.reference
     parts = (reference.repository.rpartition("/")[2], reference.config, reference.split)
     return DatasetFiles(path, "_".join(filter(None, parts)), files, str(reference), dataset.commit)
+
+
+def _part_of_hub(name: str, given: Mapping[str, Any], home: Path, choose: Choose) -> Table | None:
+    """The split with the pictures of the chosen rows; None where it is here, or only comes as a whole."""
+    from vlmbench.data.hub.dataset import open_hub_dataset
+    from vlmbench.data.hub.files import RangesIgnored
+
+    dataset = open_hub_dataset(parse_hub_reference(name))
+    known = all(file.digest.startswith("sha256:") for file in dataset.files)
+    if dataset.format != "parquet" or not known or all(map(dataset.here, dataset.files)):
+        return None
+    md5 = _as_one(file.digest.removeprefix("sha256:") for file in dataset.files)
+    records = PartialRecords(dataset, tuple(RemoteParquet(dataset.remote(file)) for file in dataset.files))
+    source = DatasetSource(records, given, md5, (), _files_of(dataset, records.path, ()))
+    if (whole := find_cache(home / "tables" / source.key())) is not None:
+        return _table(source, whole)
+    try:
+        return _chosen_part(source, records, home, choose)
+    except RangesIgnored:
+        Progress().say(f"{name}: the server sends whole files only, so the whole split is downloaded")
+        return None
+
+
+def _chosen_part(source: DatasetSource, records: PartialRecords, home: Path, choose: Choose) -> Table | None:
+    def opened(wanted: frozenset[int]) -> Table:
+        part = replace(source, records=replace(records, wanted=wanted), part=parts_name(wanted))
+        return _table(part, open_cache(part, home))
+
+    first = replace(source, part=parts_name(()))
+    if find_cache(home / "tables" / first.key()) is None and first.reader().pictures_beside:
+        return None  # pictures are in columns of texts, or in files of which only their names are known
+    outline = opened(frozenset())
+    chosen = choose(outline)
+    if chosen is None:
+        return None
+    return opened(frozenset(chosen)) if chosen else outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +177,8 @@ class DatasetSource:
     seen: tuple[Stamp, ...]
     """Of each file, from before its digest was taken."""
     files: DatasetFiles
+    part: str = ""
+    """Ends the name of the cache where not all pictures are in it."""
 
     @property
     def path(self) -> Path:
@@ -129,19 +187,19 @@ class DatasetSource:
 
     @property
     def size(self) -> int | None:
-        """Of all files."""
-        return sum(known[0] for known in self.seen if known)
+        """Of all files; None where they are not here."""
+        return sum(known[0] for known in self.seen if known) or None
 
     @property
     def folder(self) -> Path | None:
         """Where rows may name pictures; None where an object names them, which may lie anywhere."""
-        return self.files.folder if self.files.files else None
+        return self.files.folder if self.files.files or self.files.reference else None
 
     def key(self) -> str:
         """The name of its cache. The folder counts, because rows may name pictures in it."""
         place = "" if self.files.reference else str(self.folder)
         what = json.dumps([self.md5, dict(self.given), place], sort_keys=True, default=str)
-        return f"{self.md5}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+        return f"{self.md5}-{hashlib.sha256(what.encode()).hexdigest()[:12]}{self.part}"
 
     def reader(self) -> DatasetReader:
         """Reads the rows through the map; a DataError where it does not fit the columns."""

@@ -13,6 +13,8 @@ from vlmbench.data.disk import Stamp, stamp
 from vlmbench.data.image_cells import LONGEST_REFERENCE, UnreadablePicture, decode, inside, picture_bytes
 from vlmbench.data.sources.column import is_list, is_missing, is_pixels
 
+UNREAD = object()
+"""Stands in a cell whose picture is not fetched."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _MODES_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
-from vlmbench.engine.asking import prompts_digest
+from vlmbench.engine.asking import is_from_hub, prompts_digest, wording_digest
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
@@ -156,7 +156,12 @@ def prompts_of(run: FinishedRun) -> Prompts:
     texts = {request.id: _plain(request) for request in requests}
     if run.results["partial"]:
         return Prompts(texts=texts, note="not proven")
-    if prompts_digest(requests) != run.facts.get("prompts"):
+    found = (
+        wording_digest(benchmark, samples, style, decoding)
+        if is_from_hub(run.facts.get("dataset"))
+        else prompts_digest(requests)
+    )
+    if found != run.facts.get("prompts"):
         return Prompts(texts={}, note="other wording")
     return Prompts(texts=texts)
 
