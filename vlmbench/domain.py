@@ -67,8 +67,7 @@ class Card:
     judge: bool = False
     """True where there is no figure before a judge has read the answers."""
     original: str = ""
-    """The authors' own evaluator that the rule set `original` equals: repository, commit and script. Empty
-    where they published none; the rule set has no value there."""
+    """The authors' evaluator that the rule set `original` equals: repository, commit, script; empty without."""
     quoted: str = ""
     """Which figure published tables quote."""
     record: str = ""
@@ -116,8 +115,7 @@ class Sample:
 
     @property
     def draw(self) -> Hashable:
-        """What samples share that are one draw in every interval and test: their pictures, whether or not
-        those can be shown; else their group."""
+        """What samples share that are one draw in every interval and test: pictures, else their group."""
         return self.images or self.cells.get("image_path") or self.group
 
 
@@ -157,6 +155,12 @@ class Response:
     prompt_tokens: int | None = None
     new_tokens: int | None = None
     seconds: float | None = None
+    thought: str | None = None
+    """The rest of what the model wrote, with the marks around its thought; None where it did not think."""
+    answer_at: int | None = None
+    """Where `text` was cut out of `thought`; None where a server sent the thought in a field of its own."""
+    thought_tokens: int | None = None
+    """Those of `new_tokens` that are not the answer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +313,7 @@ class Run:
     joined: Joined | None = None
     """None: the benchmark's file has its own answers, or there are none."""
     bounds: tuple[float, float] | None = None
-    """The headline if every row that is unparsed or has no value were wrong, and if every one were right;
-    None when there is no such row."""
+    """The headline if every row unparsed or without value were wrong, and right; None without such rows."""
 
     @property
     def errors(self) -> int:
@@ -319,8 +322,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Every question of this run has an answer that is not an error, any judge has read its part, and
-        the headline leaves no question out."""
+        """Every question has an answer, any judge has read its part, the headline leaves no question out."""
         judged = self.judging.finished if self.judging else self.judgments or not self.card.judge
         answered = len(self.responses) == len(self.samples) and not self.errors
         return answered and bool(judged) and not self.unscored.get(self.spec.rules)
@@ -378,7 +380,6 @@ class Original(Protocol):
     """The evaluator that a benchmark's authors published, faults included: the rule set `original`.
 
     A benchmark offers its own as `original`; `card.original` says which script it equals.
-
     It sees all rows at once, because some of these evaluators draw or count across rows.
     """
 

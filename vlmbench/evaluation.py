@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.responses import settled
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
 from vlmbench.engine.answer_cache import AnswerCache
@@ -77,7 +78,8 @@ def evaluate(
     folder.lock_to(spec, facts, {**sitting(command), **(about or {})})
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, progress, cache)
-    folder.finish([s.id for s in samples], folder.responses())
+    responses = settled(responses)
+    folder.finish([s.id for s in samples], folder.responses() | responses)
     return scored_run(
         spec,
         benchmark,

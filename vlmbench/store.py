@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from vlmbench.answers.responses import apart
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import RunFolderError, SpecChanged
 from vlmbench.files.atomic import atomic_file
@@ -30,6 +31,7 @@ RUN = "run.json"
 RESPONSES = "responses.jsonl"
 LOCK = "run.lock"
 STATUS = "status.json"
+OF_THOUGHTS = frozenset({"thought", "answer_at", "thought_tokens"})
 
 
 class RunFolder:
@@ -101,7 +103,7 @@ class RunFolder:
         try:
             if self._log is None:
                 self._log = (self.path / RESPONSES).open("ab")
-            self._log.write(as_line(asdict(response)))
+            self._log.write(as_line(response_line(response)))
             self._log.flush()
         except OSError as error:
             raise disk_error(self.path, error) from error
@@ -113,7 +115,7 @@ class RunFolder:
             self._log = None
         known = set(order)
         ids = [i for i in order if i in responses] + [i for i in responses if i not in known]
-        lines = (json.dumps(asdict(responses[i]), ensure_ascii=False) for i in ids)
+        lines = (json.dumps(response_line(responses[i]), ensure_ascii=False) for i in ids)
         write_text(self.path / RESPONSES, "".join(f"{line}\n" for line in lines))
 
 
@@ -195,10 +197,17 @@ def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
     return found
 
 
+def response_line(response: Response) -> dict[str, Any]:
+    """A response as its line; without the keys of a thought where there is none."""
+    line = asdict(response)
+    return line if response.thought is not None else {k: line[k] for k in line if k not in OF_THOUGHTS}
+
+
 def _parse(line: bytes) -> Response | None:
     try:
-        return Response(**(line_object(line) or {}))
-    except TypeError:
+        # Lines of earlier versions have the thought in the text.
+        return apart(Response(**(line_object(line) or {})))
+    except (TypeError, AttributeError):
         return None
 
 

@@ -75,11 +75,13 @@ class HarnessQuestions:
     ) -> tuple[list[Sample], list[Score]]:
         """The samples as the rule set reads them, and a score each."""
         from vlmbench.answers.original import scores_under
-        from vlmbench.engine.scoring import responses_as_read, seen_by
+        from vlmbench.answers.responses import apart
+        from vlmbench.engine.scoring import responses_as_read, seen_by, without_answers
 
         seen = seen_by(self.rules, samples, responses)
-        read = responses_as_read(seen, responses, self.rules)
-        return seen, scores_under(self.benchmark, seen, read, self.rules)
+        divided = {i: apart(response) for i, response in responses.items()}
+        read = responses_as_read(seen, divided, self.rules)
+        return seen, without_answers(read, scores_under(self.benchmark, seen, read, self.rules))
 
     def figures(self, responses: Mapping[str, Response]) -> list[Metric]:
         """The benchmark's own figures of all answers, headline first."""

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers.responses import apart, settled
 from vlmbench.api.benchmark_data import (
     AnyBenchmark,
     AnyMap,
@@ -143,7 +144,9 @@ def score_predictions(
         benchmark,
         table.columns,
         RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts=""),
-        {i: Response(id=i, text=text, finish="stop") for i, text in predictions.texts.items()},
+        settled(
+            {i: apart(Response(id=i, text=text, finish="stop")) for i, text in predictions.texts.items()}
+        ),
         facts={
             "dataset": {"md5": table.md5},
             "predictions": predictions.facts(),

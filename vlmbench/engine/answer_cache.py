@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.responses import apart
 from vlmbench.data.disk import home_folder
 from vlmbench.domain import Decoding, ImageRef, Model, Request, Response
 from vlmbench.errors import UserError
@@ -81,7 +82,7 @@ class AnswerCache:
                 # Another version may have written fields that this one lacks: it is asked again.
                 with suppress(TypeError, ValueError):
                     if row is not None:
-                        found[request.id] = Response(id=request.id, **json.loads(row[0]))
+                        found[request.id] = apart(Response(id=request.id, **json.loads(row[0])))
         except sqlite3.Error as error:
             self._give_up(error)
         return found

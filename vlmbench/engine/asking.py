@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlmbench.answers.responses import apart
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import (
     Benchmark,
@@ -105,7 +106,7 @@ def answer(
         for response in problems:
             folder.append(response)
             progress.advance(response)
-        for response in model.generate(open_requests, images) if open_requests else ():
+        for response in map(apart, model.generate(open_requests, images) if open_requests else ()):
             folder.append(response)
             answers[response.id] = response
             if cache:

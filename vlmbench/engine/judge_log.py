@@ -12,14 +12,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.responses import apart
 from vlmbench.domain import Request, Response
 from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import append_line, line_object
-from vlmbench.store import disk_error, make_folder
+from vlmbench.store import OF_THOUGHTS, disk_error, make_folder, response_line
 
 JUDGE = "judge.jsonl"
 
@@ -90,14 +90,14 @@ class JudgeLog:
 
 
 def _line(response: Response) -> dict[str, Any]:
-    line = asdict(response)
+    line = response_line(response)
     return {"sample": line.pop("id"), "reply": line.pop("text"), **line}
 
 
 def _parse(line: Mapping[str, Any]) -> tuple[str, Response]:
     names = ("finish", "error", "prompt_tokens", "new_tokens", "seconds")
-    kept = {name: line[name] for name in names}
-    response = Response(id=str(line["sample"]), text=line["reply"], **kept)
+    kept = {name: line[name] for name in names} | {name: line.get(name) for name in OF_THOUGHTS}
+    response = apart(Response(id=str(line["sample"]), text=line["reply"], **kept))
     if not isinstance(response.text, str) or not isinstance(line["key"], str):
         raise TypeError
     return line["key"], response

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from vlmbench.answers.circular import score_groups
+from vlmbench.answers.responses import apart, is_unfinished
 from vlmbench.domain import (
     RULE_SETS,
     Benchmark,
@@ -133,6 +134,8 @@ class Judge:
         for place, (sample, response, score) in enumerate(zip(samples, responses, scores, strict=True)):
             if score.extracted is not None or response.finish == "error":
                 continue
+            if is_unfinished(response) and score.value is not None:
+                continue  # nobody can read an answer in it
             request = benchmark.judge_request(sample, response, rules)
             if request is not None:
                 rows[sample.id] = _Open(place, self._log.key(request), request)
@@ -159,7 +162,7 @@ class Judge:
             self._progress.say(f"asking the judge {self._name} about {len(batch)} answers")
             self._progress.begin(len(batch), 0)
         try:
-            for response in self._model.generate(list(batch.values()), {}):
+            for response in map(apart, self._model.generate(list(batch.values()), {})):
                 key = keys[response.id]
                 self._log.add(key, batch[key], response)
                 self._new.add(key)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlmbench.answers.original import figures_under, scores_under
+from vlmbench.answers.responses import answer_alone, is_unfinished, written
+from vlmbench.answers.thinking import why_no_answer
 from vlmbench.answers.toolkits import answers_as_read, samples_as_read
 from vlmbench.domain import RULE_SETS, Benchmark, Metric, Response, RuleSet, Sample, Score
 from vlmbench.engine.bounds import NOT_ANSWERED
@@ -35,7 +37,7 @@ def score_under_all(
     for rules in sorted(RULE_SETS, key=lambda rules: rules != first):
         seen = seen_by(rules, samples, responses)
         read = responses_as_read(seen, responses, rules)
-        rows = scores_under(benchmark, seen, read, rules)
+        rows = without_answers(read, scores_under(benchmark, seen, read, rules))
         for settler in (judgments, judge):
             if settler is not None:
                 rows = settler.settle(benchmark, seen, read, rows, rules)
@@ -59,10 +61,13 @@ def responses_as_read(
 ) -> list[Response]:
     """One response a sample, its text as `rules` would have read it.
 
+    `strict` reads the answer alone, the others all that the model wrote: their toolkits know no thoughts.
     Under `strict` a row that is no question (its answer names no option, say) has none.
     """
     answered = [s.id for s in seen if s.id in responses and responses[s.id].finish != "error"]
-    texts = dict(zip(answered, answers_as_read([responses[i].text for i in answered], rules), strict=True))
+    read_as = answer_alone if rules == "strict" else written
+    given = answers_as_read([read_as(responses[i]) for i in answered], rules)
+    texts = dict(zip(answered, given, strict=True))
     read = []
     for sample in seen:
         response = responses.get(sample.id) or missing(sample.id)
@@ -72,6 +77,19 @@ def responses_as_read(
             response = replace(response, text=texts[sample.id])
         read.append(response)
     return read
+
+
+def without_answers(read: Sequence[Response], scores: Sequence[Score]) -> list[Score]:
+    """The scores, where that of a thought without an answer names it as the reason.
+
+    Under the sets that read everything no response is without text.
+    """
+    return [
+        replace(score, extracted=None, reason=why_no_answer(response.thought))
+        if is_unfinished(response) and response.thought is not None and score.value is not None
+        else score
+        for response, score in zip(read, scores, strict=True)
+    ]
 
 
 def missing(sample_id: str) -> Response:

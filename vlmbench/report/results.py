@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.responses import written
 from vlmbench.answers.scores import NO_RULE
 from vlmbench.decoding import decodings_in
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
@@ -46,10 +47,13 @@ def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
     # Rows that show the same picture are one cluster in every test.
     shown = ({"id": sample.id, "pictures": sample.images} for sample in run.samples if sample.images)
     write_text(folder / PICTURES, _json_lines(shown))
-    texts = [run.responses[s.id].text if s.id in run.responses else "" for s in run.samples]
-    cut = write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, texts)
+    given = [run.responses.get(sample.id) for sample in run.samples]
+    # As the toolkit whose layout it is writes them: thoughts and all.
+    whole = ["" if response is None else written(response) for response in given]
+    cut = write_predictions_xlsx(folder / PREDICTIONS, run.columns, run.samples, whole)
     if run.card.family == "multiple-choice" and run.card.circular:
-        write_mmbench_result(folder / SUBMISSION, run.samples, texts)
+        answers = ["" if response is None else response.text for response in given]
+        write_mmbench_result(folder / SUBMISSION, run.samples, answers)
     return cut
 
 

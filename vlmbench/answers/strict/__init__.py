@@ -25,6 +25,7 @@ from vlmbench.answers.strict.formulas import unformatted
 from vlmbench.answers.strict.options import Options, prepare
 from vlmbench.answers.strict.prose import SHORT, read_conclusion, read_letter, read_likeliest, read_text
 from vlmbench.answers.strict.statements import read_statements, states_no_option
+from vlmbench.answers.thinking import split, why_no_answer
 from vlmbench.answers.wording import REFUSAL, core, plain
 
 _LINES = 200
@@ -32,8 +33,6 @@ _LINES = 200
 _LONG = 40_000
 """Characters beyond which only the two ends of an answer are read; such answers are loops."""
 
-_REASONING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_REASONING_START = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 _END_MARKS = re.compile(r"(?: ?(?:</s>|</answer>|<eos>|<end_of_turn>|<\|[a-z_]{1,20}\|>))+$")
 """What some models print when they stop; no part of the answer."""
 _NEXT_TURN = re.compile(r"\n(?:#{1,4} ?)?(?:Question|Q|Human|User|USER|问题)(?: ?\d{1,2})? ?:")
@@ -42,19 +41,15 @@ _NEXT_TURN = re.compile(r"\n(?:#{1,4} ?)?(?:Question|Q|Human|User|USER|问题)(?
 
 def find(answer: str, choices: Mapping[str, str]) -> Found:
     """The option an answer names."""
-    text = _without_end_marks(plain(answer))
+    written = split(plain(answer))
+    text = _without_end_marks(plain(written.answer))
     if (bare := core(text)) in choices:
         return named(bare, "letter alone")
     if not text:
-        return unnamed("empty")
-    closed = [match.end() for match in _REASONING_END.finditer(text)] if "<" in text else []
-    if not closed and _REASONING_START.match(text):
-        return unnamed("reasoning that never ends")
-    text = _this_turn(plain(text[closed[-1] :]) if closed else text)
+        return unnamed("empty" if written.thought is None else why_no_answer(written.thought))
+    text = _this_turn(text)
     if len(text) > _LONG:
         text = f"{text[: _LONG // 2]}\n{text[-_LONG // 2 :]}"
-    if not text:
-        return unnamed("nothing after the reasoning")
     options = prepare(tuple(choices.items()))
     return _read(options.with_whole_texts(unformatted(text)), options)
 

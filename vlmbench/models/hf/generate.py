@@ -33,11 +33,12 @@ KEPT_SETTINGS = ("bos_token_id", "decoder_start_token_id", *STEERING)
 class Completion:
     """What came out for one prompt of a batch."""
 
-    text: str
+    ids: Sequence[int]
+    """With the one that ended the answer."""
     finish: Finish
     prompt_tokens: int
-    new_tokens: int
-    """With the token that ended the answer."""
+    stop: Sequence[str] = ()
+    """The stop texts, where the answer ends before one of them."""
 
 
 class Generator:
@@ -191,14 +192,12 @@ class Generator:
         tokenizer, stops = self.tokenizer, set(self.settings["eos_token_id"])
         end = next((place for place, token in enumerate(row) if token in stops), None)
         own = row if end is None else row[: end + 1]
-        written = len(own), tokenizer.decode(own, skip_special_tokens=True)
         cut = StopTexts(tokenizer, stop).cut(own)
-        count, text = cut or written
         return Completion(
-            text=text.strip(),
+            ids=own if cut is None else own[: cut[0]],
             finish="length" if end is None and cut is None else "stop",
             prompt_tokens=prompt_tokens,
-            new_tokens=count,
+            stop=stop if cut is not None else (),
         )
 
 

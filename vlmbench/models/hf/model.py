@@ -32,6 +32,7 @@ from vlmbench.models.hf.grouped import GroupedGenerator
 from vlmbench.models.hf.prefetch import DecodedPictures, JobMaker, Prefetcher, weigh
 from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
+from vlmbench.models.hf.thoughts import AnswerDecoder
 from vlmbench.prompts import default_style
 
 WINDOW = 512
@@ -94,6 +95,7 @@ class HfModel:
         self._name, self._files = name, files
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor, trainable=keeps_training)
+        self._decoder = AnswerDecoder(processor.tokenizer)
         self._grouped = GroupedGenerator(self._generator)
         can_share = takes_trees(weights) and not self._generator.is_steered
         self._sharer = Sharer(weights, processor, renderer.marks) if can_share else None
@@ -157,13 +159,8 @@ class HfModel:
         prompts = [prompt for job in batch for prompt in job.prompts]
         seconds = (time.perf_counter() - started) / len(prompts)
         return [
-            Response(
-                id=prompt.request.id,
-                text=answer.text,
-                finish=answer.finish,
-                prompt_tokens=answer.prompt_tokens,
-                new_tokens=answer.new_tokens,
-                seconds=round(seconds, 6),
+            self._decoder.response(
+                prompt.request.id, answer, seconds, self._renderer.opening_of(prompt.request)
             )
             for prompt, answer in zip(prompts, answers, strict=True)
         ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.thinking import opening_of
 from vlmbench.domain import ImageRef, Request
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
@@ -33,6 +35,14 @@ class Renderer:
     def marks(self) -> Collection[str]:
         """The special tokens that stand for a picture in a prompt."""
         return self._marks.keys()
+
+    def opening_of(self, request: Request) -> str:
+        """The mark with which the prompt opens a thought; empty where it does not."""
+        return opening_of(request.opening) or self._opening
+
+    @cached_property
+    def _opening(self) -> str:
+        return opening_of(self._apply([{"type": "text", "text": "?"}]))
 
     def text(self, request: Request) -> str:
         """The whole prompt, from the first token to where the answer begins."""

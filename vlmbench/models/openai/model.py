@@ -15,9 +15,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from vlmbench.answers.responses import apart
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
 from vlmbench.models.openai.client import ChatClient, NoReply, Patience, RateLimit
@@ -178,14 +180,17 @@ class OpenAIModel:
         except (NoReply, DataError) as error:
             down = isinstance(error, NoReply) and error.server_down
             return Response(id=request.id, text="", finish="error", error=str(error)), down
-        return Response(
+        response = Response(
             id=request.id,
             text=reply.text,
             finish=reply.finish,
             prompt_tokens=reply.prompt_tokens,
             new_tokens=reply.new_tokens,
             seconds=round(time.perf_counter() - started, 3),
-        ), False
+            thought=reply.thought,
+        )
+        divided = apart(response)
+        return replace(divided, thought_tokens=reply.thought_tokens) if divided.thought else divided, False
 
 
 class _FailuresInARow:

@@ -37,6 +37,10 @@ _MEANT = (
 """What servers write into an error that they send with status 200."""
 
 
+THOUGHT_FIELDS = ("reasoning", "reasoning_content")
+"""vLLM from 0.11 and OpenRouter; DeepSeek, SGLang and vLLM before."""
+
+
 class NoText(Exception):
     """A chat completion without an answer: withheld or broken off, or something other than text."""
 
@@ -49,6 +53,9 @@ class Reply:
     finish: Literal["stop", "length"]
     prompt_tokens: int | None = None
     new_tokens: int | None = None
+    thought: str | None = None
+    """What the server sends beside the answer: `reasoning` or `reasoning_content`."""
+    thought_tokens: int | None = None
 
 
 def mime_type(picture: bytes) -> str:
@@ -128,9 +135,12 @@ def read_reply(document: Any) -> Reply:
     """The answer in a chat completion; ValueError if it is not a completion, NoText if it has no text."""
     try:
         choice = document["choices"][0]
-        text, reason = choice["message"]["content"], choice.get("finish_reason")
+        message, reason = choice["message"], choice.get("finish_reason")
+        text, thought = message["content"], _thought_in(message)
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueError("the reply is not a chat completion") from None
+    if text is None and thought is not None:
+        text = ""  # cut off inside its thought
     if not isinstance(text, str):
         raise NoText(f"the server gives no text (finish_reason: {reason})")
     ended = str(reason or "").lower()
@@ -144,7 +154,21 @@ def read_reply(document: Any) -> Reply:
         finish="length" if ended in _CUT else "stop",
         prompt_tokens=_count(usage.get("prompt_tokens")),
         new_tokens=_count(usage.get("completion_tokens")),
+        thought=thought,
+        thought_tokens=_thought_tokens(usage),
     )
+
+
+def _thought_in(message: dict[str, Any]) -> str | None:
+    """Servers call it by one name or the other, and send an empty one where there was no thought."""
+    fields = (message.get(name) for name in THOUGHT_FIELDS)
+    return next((field for field in fields if isinstance(field, str) and field.strip()), None)
+
+
+def _thought_tokens(usage: dict[str, Any]) -> int | None:
+    details = usage.get("completion_tokens_details")
+    inside = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return _count(usage.get("reasoning_tokens") if inside is None else inside)
 
 
 def _count(value: Any) -> int | None:

@@ -26,10 +26,12 @@ from vlmbench.models.decoding_limits import check_decoding
 from vlmbench.models.generation_config import settings_in
 from vlmbench.models.hf.any_layout import Parts, converted, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
+from vlmbench.models.hf.generate import Completion
 from vlmbench.models.hf.model import NO_PARTS, checked_files, facts_of, load_config, name_of
 from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.stop_texts import StopTexts
+from vlmbench.models.hf.thoughts import AnswerDecoder
 from vlmbench.models.vllm.engine import (
     Engine,
     EngineDied,
@@ -108,6 +110,7 @@ class VllmModel:
         self._name, self._files, self._config, self._dtype = name, files, config, dtype
         self._processor, self._renderer, self._settings = processor, renderer, settings
         self._engine = engine
+        self._decoder = AnswerDecoder(processor.tokenizer)
         self._asked = 0
 
     @property
@@ -196,17 +199,16 @@ class VllmModel:
         if answer.finish_reason not in ("stop", "length"):
             error = f"vLLM gave up on it ({answer.finish_reason})"
             return Response(id=request.id, text="", finish="error", error=error)
-        tokens = list(answer.token_ids)
-        written = len(tokens), tokenizer.decode(tokens, skip_special_tokens=True)
-        count, text = StopTexts(tokenizer, request.decoding.stop).cut(tokens) or written
-        return Response(
-            id=request.id,
-            text=text.strip(),
+        ids, stop = list(answer.token_ids), request.decoding.stop
+        cut = StopTexts(tokenizer, stop).cut(ids)
+        done = Completion(
+            ids=ids if cut is None else ids[: cut[0]],
             finish=answer.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
-            new_tokens=count,
-            seconds=round(time.perf_counter() - started, 6),
+            stop=stop if cut is not None else (),
         )
+        opening = self._renderer.opening_of(request)
+        return self._decoder.response(request.id, done, time.perf_counter() - started, opening)
 
 
 def is_unpublished(folder: Path) -> bool:
