@@ -67,7 +67,7 @@ class Card:
     judge: bool = False
     """True where there is no figure before a judge has read the answers."""
     original: str = ""
-    """The authors' evaluator that the rule set `original` equals: repository, commit, script; empty without."""
+    """The authors' evaluator that the rule set `original` equals: repository, commit, script, if any."""
     quoted: str = ""
     """Which figure published tables quote."""
     record: str = ""
