@@ -1,4 +1,4 @@
-"""Seconds and peak memory of opening a parquet benchmark with pictures, beside reading and hashing its bytes.
+"""Time and peak memory of opening a parquet benchmark with pictures, beside reading and hashing its bytes.
 
     python tests/perf/big_dataset.py
     python tests/perf/big_dataset.py --rows 10000 --kilobytes 200
@@ -6,7 +6,8 @@
 `read and hashed` takes the two digests that every opening needs: that of each file, which a run locks, and
 that of each picture, by which rows name it. `first` opens the benchmark with an empty cache, `again` a second
 time. Each happens in a process of its own, so that its peak memory is its own; the files are in the system's
-cache.
+cache. Processor time counts all threads: opening works in three, so it is longer than the seconds of an idle
+machine and is what a machine with other work shows.
 """
 
 from __future__ import annotations
@@ -86,12 +87,17 @@ def once(what: str, folder: Path, home: Path) -> dict[str, float]:
 
     import vlmbench.data.sources.opening  # noqa: F401
 
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     rows = hashed(folder) if what == "hash" else opened(folder, home)
-    seconds = time.perf_counter() - started
+    seconds, processor = time.perf_counter() - started, time.process_time() - used
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return {"rows": rows, "seconds": round(seconds, 4), "peak_mb": round(peak, 1)}
+    return {
+        "rows": rows,
+        "seconds": round(seconds, 4),
+        "processor_seconds": round(processor, 4),
+        "peak_mb": round(peak, 1),
+    }
 
 
 def measure(what: str, folder: Path, home: Path) -> dict[str, Any]:
@@ -141,9 +147,9 @@ def main() -> int:
         print(json.dumps(figures))  # whoever reads it judges it
         return 0
     print(f"{size / 1e9:.2f} GB, {figures['first']['rows']} rows; first / read and hashed: {times:.2f}")
-    print(f"{'opening':<18}{'seconds':>9}{'peak MB':>9}")
+    print(f"{'opening':<18}{'seconds':>9}{'processor':>11}{'peak MB':>9}")
     for name, line in figures.items():
-        print(f"{name:<18}{line['seconds']:>9.3f}{line['peak_mb']:>9.0f}")
+        print(f"{name:<18}{line['seconds']:>9.3f}{line['processor_seconds']:>11.3f}{line['peak_mb']:>9.0f}")
     too_large = any(line["peak_mb"] > MOST_MB for line in figures.values())
     return int(too_large or figures["again"]["seconds"] > MOST_AGAIN or times > MOST_TIMES)
 

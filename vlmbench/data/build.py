@@ -179,8 +179,8 @@ class _Builder:
             # Batch for batch like the texts, so that both are read side by side.
             for position in range(at, at + rows):
                 link = self._links[position]
-                shape = self._shapes.get(position)
-                self._link_file.add((link.index, list(link.images), shape, link.problem), 0)
+                shape = self._shapes.get(position, "")
+                self._link_file.add((link.index, link.images, shape, link.problem or ""), 0)
             self._link_file.cut()
             at += rows
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +297,14 @@ def test_rows_without_a_name_are_numbered_from_where_the_map_says(tmp_path: Path
     assert [row.index for row in rows_of(path, {"first-index": 1})] == ["1", "2"]
     with pytest.raises(UserError, match="must be a whole number, not `one`"):
         rows_of(path, {"first-index": "one"})
+
+
+def test_a_first_opening_does_not_wait_for_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys; from vlmbench.data.sources.opening import open_dataset\n"
+        "rows = list(open_dataset(sys.argv[1], {}).rows())\n"
+        "print(len(rows), {'pandas', 'pyarrow.compute'} & set(sys.modules))"
+    )
+    file = write_parquet(tmp_path / "mine.parquet", CHOICES)
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 set()\n"

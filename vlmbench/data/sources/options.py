@@ -30,6 +30,8 @@ def text_of(value: Any) -> str:
     """A plain value as a cell of text; None and NaN are empty."""
     if isinstance(value, str):
         return value
+    if type(value) is int:  # the usual other kind, and not a bool
+        return str(value)
     if is_missing(value):
         return ""
     if isinstance(value, bool):
@@ -40,6 +42,8 @@ def text_of(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
@@ -69,10 +73,13 @@ def lettered(texts: Sequence[str]) -> dict[str, str]:
     if len(texts) > MOST:
         raise UnreadableCell(f"it has {len(texts)} options, and letters are for {MOST}")
     letters = ascii_uppercase[: len(texts)]
-    own = [_LETTERED.fullmatch(text) for text in texts]
-    if texts and all(found and found[1].upper() == at for found, at in zip(own, letters, strict=True)):
-        return {at: found[2] for at, found in zip(letters, own, strict=True) if found}
-    return dict(zip(letters, texts, strict=True))
+    bare = {}
+    for at, text in zip(letters, texts, strict=True):
+        own = _LETTERED.fullmatch(text)
+        if own is None or own[1].upper() != at:
+            return dict(zip(letters, texts, strict=True))
+        bare[at] = own[2]
+    return bare
 
 
 def _parsed(text: str) -> Any:

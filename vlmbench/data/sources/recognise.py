@@ -251,7 +251,7 @@ def _count_forms(
         for form in forms:
             text = answer_text(values.get(columns.answer), kinds[columns.answer], form)
             forms[form] += letter_of(text, form, options) is not None
-    return max((ascii_uppercase.index(letter) + 1 for letter in options), default=0)
+    return ascii_uppercase.index(max(options)) + 1 if options else 0
 
 
 def _likeliest(forms: Mapping[AnswerForm, int], column: Column) -> AnswerForm:
