@@ -13,6 +13,7 @@ import contextlib
 import html
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import TracebackType
@@ -51,7 +52,7 @@ class Progress:
         self._before = self._done = 0.0
         self._started = self._printed = 0.0
         self._figures, self._pending = "", False
-        self._bar: _Bar | None = None if self._quiet else _bar_of_stderr()
+        self._bar = _bar_of_stderr(quiet=self._quiet)
 
     def __enter__(self) -> Progress:
         return self
@@ -212,14 +213,19 @@ class NotebookBar:
         self._output = None
 
 
-def _bar_of_stderr() -> _Bar | None:
-    if sys.stderr.isatty():
-        from rich.console import Console
-
-        return TerminalBar(Console(stderr=True))
+def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
+    """What can draw where stderr goes; None in a pipe, and for a quiet one."""
     # Where stderr is redirected, in a notebook too, it is no longer the kernel's stream.
     kernel = sys.modules.get("ipykernel.iostream")
-    return NotebookBar() if kernel is not None and isinstance(sys.stderr, kernel.OutStream) else None
+    if kernel is not None and isinstance(sys.stderr, kernel.OutStream):
+        # tqdm, which other packages import, warns that it lacks ipywidgets; nothing here needs them.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return None if quiet else NotebookBar()
+    if quiet or not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    return TerminalBar(Console(stderr=True))
 
 
 def _html_bar(what: str, text: str, share: float | None) -> str:

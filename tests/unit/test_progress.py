@@ -38,6 +38,12 @@ def test_a_bar_on_a_terminal_ends_with_its_last_figures() -> None:
 
 CELLS = (
     """
+from vlmbench.progress import Progress, silence
+with silence():
+    Progress("silent", "rows").update(1)
+import tqdm.auto
+""",
+    """
 from vlmbench.progress import Progress
 with Progress("reading <b>", "rows", total=1000) as progress:
     for row in range(1000):
@@ -54,10 +60,7 @@ progress.update(5)
 raise KeyError("row 5")
 """,
     """
-from vlmbench.progress import silence
 import contextlib, io
-with silence():
-    Progress("silent", "rows").update(1)
 with contextlib.redirect_stderr(io.StringIO()) as pipe:
     with Progress("piped", "rows", total=2) as progress:
         progress.update(2)
@@ -91,7 +94,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
 
 
 def test_a_bar_in_a_notebook_is_one_output_that_ends_full(cells: list[list[Any]]) -> None:
-    known, unknown = cells[0]
+    known, unknown = cells[1]
     assert known["output_type"] == unknown["output_type"] == "display_data"
     assert known["data"]["text/plain"].startswith("reading <b>: 1,000/1,000 rows, ")
     assert known["data"]["text/plain"].endswith(", 2 broken")
@@ -101,20 +104,21 @@ def test_a_bar_in_a_notebook_is_one_output_that_ends_full(cells: list[list[Any]]
 
 
 def test_a_bar_of_a_cell_that_fails_stays_where_it_was(cells: list[list[Any]]) -> None:
-    bar, error = cells[1]
+    bar, error = cells[2]
     assert 'value="0.5000"' in bar["data"]["text/html"]
     assert error["ename"] == "KeyError"
 
 
 def test_in_a_notebook_silence_and_a_redirected_stderr_draw_nothing(cells: list[list[Any]]) -> None:
-    (output,) = cells[2]
+    assert cells[0] == []
+    (output,) = cells[3]
     assert output["text"] == "piped: 2 rows\n"
 
 
 def test_evaluate_draws_one_bar_in_a_notebook_and_none_without_progress(cells: list[list[Any]]) -> None:
-    bars = [output["data"]["text/plain"] for output in cells[3] if output["output_type"] == "display_data"]
+    bars = [output["data"]["text/plain"] for output in cells[4] if output["output_type"] == "display_data"]
     (bar,) = bars
     assert bar.startswith("answering: ")
     assert " left" not in bar
-    assert {output["output_type"] for output in cells[3]} <= {"display_data", "stream"}
-    assert {output["name"] for output in cells[3] if output["output_type"] == "stream"} <= {"stderr"}
+    assert {output["output_type"] for output in cells[4]} <= {"display_data", "stream"}
+    assert {output["name"] for output in cells[4] if output["output_type"] == "stream"} <= {"stderr"}
