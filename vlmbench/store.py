@@ -80,10 +80,12 @@ class RunFolder:
         if before is not None:
             changes = differences(before["facts"], facts)
             if changes:
+                style = before["facts"].get("style")
+                go_on = f"`--prompt {style}` to go on with them, " if style != facts.get("style") else ""
                 raise SpecChanged(
                     f"this run folder holds answers to another question: {'; '.join(changes)}.",
                     file=self.path,
-                    fix="Add `--fresh` to throw the old answers away, or `--out DIR` to keep both.",
+                    fix=f"Add {go_on}`--fresh` to throw the old answers away, or `--out DIR` to keep both.",
                 )
         sittings = [*(before["sittings"] if before else []), dict(about)]
         document = {

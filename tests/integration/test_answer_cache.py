@@ -59,6 +59,13 @@ def test_another_decoding_prompt_picture_or_number_format_is_asked(tmp_path: Pat
     assert "from_earlier_runs" not in run(tmp_path / "b", *other)
 
 
+def test_a_style_that_begins_the_answer_is_asked_though_its_prompt_is_the_same(tmp_path: Path) -> None:
+    style = tmp_path / "begun.yaml"
+    style.write_text('extends: llava\nopening: " The letter is"\n', "utf-8")
+    run(tmp_path / "a", "--prompt", "llava")
+    assert "from_earlier_runs" not in run(tmp_path / "b", "--prompt", str(style))
+
+
 def test_a_fresh_run_replaces_what_was_kept(tmp_path: Path) -> None:
     run(tmp_path / "a")
     with sqlite3.connect(cache_file()) as database:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -13,6 +14,7 @@ from asking import GREEDY, PICTURES, QUESTIONS, TinyModel, answers, questions, r
 from tiny_models import ARCHITECTURES, edit_json
 
 from vlmbench.domain import Decoding, ImageRef
+from vlmbench.errors import ModelError
 from vlmbench.models.hf.model import load_hf
 
 
@@ -125,6 +127,35 @@ def test_a_mark_typed_in_a_question_is_text(architecture: str, mark: str, tiny_m
 def test_render_is_the_chat_template_s_text(tiny_model: TinyModel) -> None:
     model = load_hf(str(tiny_model("llava")), device="cpu")
     assert model.render(request("1", ImageRef("x"), "What?\nA. a")) == "USER: <image>\nWhat?\nA. a ASSISTANT:"
+
+
+def test_a_system_prompt_and_the_beginning_of_an_answer_stand_where_the_template_wants_them(
+    tiny_model: TinyModel,
+) -> None:
+    model = load_hf(str(tiny_model("qwen2_vl")), device="cpu")
+    plain = request("plain", ImageRef("picture 0"), "What is it?")
+    steered = dataclasses.replace(
+        plain, id="steered", system="Answer <|image_pad|> in red.", opening=" Answer:"
+    )
+    text = model.render(steered)
+    assert text.endswith(" Answer:")
+    assert text.index("in red.") < text.index("What is it?")
+    assert text.count("<|image_pad|>") == model.render(plain).count("<|image_pad|>") == 1
+    found = answers(model, [plain, steered])
+    assert found["plain"].prompt_tokens < found["steered"].prompt_tokens  # type: ignore[operator]
+    assert found["steered"] == answers(model, [steered])["steered"]
+
+
+def test_a_template_that_leaves_the_system_prompt_out_is_refused(
+    tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model("llava"), tmp_path / "model")
+    template = folder / "chat_template.jinja"
+    template.write_text("{% set messages = messages[-1:] %}" + template.read_text("utf-8"), "utf-8")
+    model = load_hf(str(folder), device="cpu")
+    asked = dataclasses.replace(request("1", ImageRef("picture 0"), "What?"), system="Be brief.")
+    with pytest.raises(ModelError, match="leaves the system prompt of this prompt style out"):
+        model.render(asked)
 
 
 def test_facts_name_what_decides_an_answer(tiny_model: TinyModel, tmp_path: Path) -> None:

@@ -413,6 +413,20 @@ def test_padded_pictures_cannot_be_asked_of_a_server() -> None:
         ask(server, padded)
 
 
+def test_a_system_prompt_is_a_message_of_its_own() -> None:
+    asked = Request(id="1", group="1", parts=("?",), decoding=Decoding(), system="Be brief.")
+    with chat_server("A") as server:
+        ask(server, asked)
+    messages = server.bodies[0]["messages"]
+    assert messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "?"}]
+
+
+def test_a_server_cannot_be_asked_to_go_on_with_an_answer() -> None:
+    begun = Request(id="1", group="1", parts=("?",), decoding=Decoding(), opening=" Answer:")
+    with chat_server("A") as server, pytest.raises(ModelError, match=r"`Answer:`.*--prompt vlmevalkit"):
+        ask(server, begun)
+
+
 def test_stopping_early_leaves_no_thread_behind() -> None:
     import threading
 

@@ -116,6 +116,14 @@ def test_a_changed_setting_is_refused_by_name(
     assert "--fresh" in error
 
 
+def test_a_changed_prompt_style_is_refused_with_the_flag_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path) == 0
+    assert run(tmp_path, "--prompt", "qwen2-vl") == 1
+    assert "`--prompt vlmevalkit` to go on with them" in capsys.readouterr().err
+
+
 def test_another_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, "--limit", "2")
     assert run(tmp_path, "--limit", "2", model="echo:C") == 1

@@ -58,6 +58,25 @@ def test_a_picture_in_the_middle_is_shown_in_the_middle(
     assert "look at <image> and then <image>\nOptions:" in prompt
 
 
+def test_without_the_file_a_prompt_style_shows_the_record_on_the_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["show", "MMMU_DEV_VAL", "--data-dir", str(tmp_path), "--prompt"]
+    assert main([*command, "internvl:thinking", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["prompt"].startswith("[system] You are an AI assistant that rigorously")
+    assert "Image-1: <image>" in document["prompt"]
+    assert document["decoding"]["max_new_tokens"] == 65536
+    assert main([*command, "smolvlm"]) == 0
+    shown = capsys.readouterr().out
+    assert "[answer] Answer:" in shown
+    assert "vlmbench data get MMMU_DEV_VAL" in shown
+    assert main(["show", "AMBER", "--data-dir", str(tmp_path), "--prompt", "qwen3-vl"]) == 0
+    assert "Is there a bird? Please answer yes or no." in capsys.readouterr().out
+    assert main([*command, "smolvml"]) == 2
+    assert "Did you mean smolvlm" in capsys.readouterr().err
+
+
 def test_what_is_out_of_the_ordinary_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "Shapes_TEST_EN"]) == 0
     shown = capsys.readouterr().out

@@ -3,8 +3,10 @@
     vlmbench show MMBench_DEV_EN
     vlmbench show Shapes_DEV_EN --model demo --sample 3
     vlmbench show hf:lmms-lab/ai2d/test
+    vlmbench show MMMU_DEV_VAL --prompt internvl:cot
 
-Without the benchmark's file only the card is shown, and how to get the file.
+Without the benchmark's file the card is shown and how to get the file; with --prompt also how a row is
+asked: the record on the card, or an invented one.
 """
 
 from __future__ import annotations
@@ -25,11 +27,15 @@ from vlmbench.cli._shared.flags import (
 from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.data.sources.column_map import in_words
 from vlmbench.decoding import Decoding, in_english
-from vlmbench.domain import Benchmark, Request, Sample
+from vlmbench.domain import Benchmark, Model, Request, Row, Sample
 from vlmbench.errors import DataError, UnknownName
+from vlmbench.files.json_files import line_object
 from vlmbench.plain_text import visible
+from vlmbench.prompts import prompt_style
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vlmbench.data.table import Table
 
 HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
@@ -42,6 +48,12 @@ FLAGS = {
 """Lines of the card that are shown only where a benchmark is unusual."""
 
 DATASET = "the same rows, read with --data-dir hub, or where the file is missing and this is not"
+INVENTED = {
+    "multiple-choice": {"question": "How many birds are there?", "A": "one", "B": "two", "answer": "A"},
+    "yes-no": {"question": "Is there a bird?", "answer": "Yes"},
+    "short-answer": {"question": "How many birds are there?", "answer": "1"},
+}
+"""Where a card has no record, by family."""
 SHOWN = 3
 """Samples of a dataset."""
 APART = "published in another file: vlmbench score --answers"
@@ -68,12 +80,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print card, sample and prompt."""
+    if args.prompt:
+        prompt_style(args.prompt)
     benchmark = find_benchmark(args, args.name, limited=True)
     document: dict[str, Any] = {"card": asdict(benchmark.card)}
     try:
         document |= example(benchmark, args)
     except DataError as error:
         document["missing"] = str(error)
+        if args.prompt and (sample := recorded(benchmark)):
+            document |= worded(benchmark, sample, args.prompt)
     if args.format == "json":
         print_json(document)
     else:
@@ -101,17 +117,30 @@ def example(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
 
         model = load_model(args.model, device="cpu", **parts_of(args))
     style = args.prompt or (model.style if model else "vlmevalkit")
-    request = benchmark.request(sample, style)
     found: dict[str, Any] = {"origin": table.origin}
     if columns := table.facts.get("map"):
         found |= {"columns": columns, "samples": [described(s) for s in [*samples.values()][:SHOWN]]}
+    return found | worded(benchmark, sample, style, model)
+
+
+def worded(benchmark: Benchmark, sample: Sample, style: str, model: Model | None = None) -> dict[str, Any]:
+    """A sample and how it is asked in a style."""
+    request = benchmark.request(sample, style)
     return {
-        **found,
         "sample": described(sample),
         "style": style,
         "prompt": model.render(request) if model else plain(request),
         "decoding": request.decoding.document(),
     }
+
+
+def recorded(benchmark: Benchmark) -> Sample | None:
+    """The record on the card, or an invented one of its family, as a sample."""
+    record = line_object(benchmark.card.record) or dict(INVENTED.get(benchmark.card.family, {}))
+    pictures = str(record.pop("image", "one")).split("', '")
+    cells = {name: str(value) for name, value in record.items()}
+    row = Row(index=cells.get("index", "0"), cells=cells, images=tuple(map(str, range(len(pictures)))))
+    return next(iter(benchmark.samples([row])), None)
 
 
 def described(sample: Sample) -> dict[str, Any]:
@@ -138,7 +167,6 @@ def plain(request: Request) -> str:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
@@ -163,7 +191,14 @@ def _print(document: dict[str, Any]) -> None:
     if "missing" in document:
         record = document["card"]["record"]
         console.print(Text(f"\n{f'one record: {record}' if record else ''}\n\n{document['missing']}"))
-        return
+    if "prompt" in document:
+        _print_prompt(console, document)
+
+
+def _print_prompt(console: Console, document: dict[str, Any]) -> None:
+    from rich.panel import Panel
+    from rich.text import Text
+
     if "columns" in document:
         console.print(Text(f"\n{in_words(document['columns'])}\n"))
         for sample in document["samples"]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
-from vlmbench.domain import Sample
-from vlmbench.engine.asking import choose_groups
+from vlmbench.domain import Decoding, Request, Sample
+from vlmbench.engine.asking import choose_groups, prompts_digest
 
 
 def questions(per_category: dict[str, int], rotations: int = 3) -> list[Sample]:
@@ -37,6 +38,17 @@ def test_a_smaller_part_lies_inside_a_larger_one() -> None:
     samples = questions({"a": 13, "b": 31, "c": 7})
     small = {s.group for s in choose_groups(samples, 9, seed=3)}
     assert small < {s.group for s in choose_groups(samples, 20, seed=3)}
+
+
+def test_a_system_prompt_and_the_beginning_of_an_answer_are_part_of_what_is_asked() -> None:
+    request = Request(id="1", group="1", parts=("?",), decoding=Decoding())
+    kinds = [
+        request,
+        replace(request, system=""),
+        replace(request, system="a"),
+        replace(request, opening="a"),
+    ]
+    assert len({prompts_digest([kind]) for kind in kinds}) == len(kinds)
 
 
 def test_the_seed_decides() -> None:

@@ -116,6 +116,15 @@ def test_a_prompt_style_that_needs_a_processor_is_refused() -> None:
         ask(describe, request)
 
 
+def test_a_function_gets_the_system_prompt_and_cannot_go_on_with_an_answer() -> None:
+    request = Request(id="1", group="1", parts=("?",), decoding=Decoding(), system="Be brief.")
+    (answer,) = ask(describe, request)
+    assert "{'role': 'system', 'content': 'Be brief.'}" in answer.text
+    begun = Request(id="1", group="1", parts=("?",), decoding=Decoding(), opening=" Answer:")
+    with pytest.raises(ModelError, match="first words of the answer"):
+        ask(describe, begun)
+
+
 def test_an_object_of_the_protocol_is_itself() -> None:
     from vlmbench.models.echo import load_echo
 
