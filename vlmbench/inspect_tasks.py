@@ -96,7 +96,7 @@ def _show_pictures(
 
 
 def _content(part: str | ImageRef, images: ImageSource) -> ContentText | ContentImage:
-    from vlmbench.models.openai.wire import data_url
+    from vlmbench.models.servers.wire import data_url
 
     if isinstance(part, str):
         return ContentText(text=part)

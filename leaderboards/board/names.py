@@ -37,8 +37,11 @@ _FAMILIES = (
 _SIZE = re.compile(r"(?<![\d.A-Za-z])(\d{1,4}(?:[._]\d{1,3})?)([bBmM])(?![A-Za-z])")
 
 
-_TYPED = re.compile(r"(?P<engine>(?:echo|vllm|openai):)?(?P<at>@?)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_TYPED = re.compile(
+    r"(?P<engine>(?:echo|vllm|openai|anthropic|gemini):)?(?P<at>@?)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
 _SERVER = re.compile(r"@(?:\w+://)(?:[^/@]*@)?(?P<host>[^/]*).*", re.DOTALL)
+_INTERFACES = ("openai:", "anthropic:", "gemini:")
 _LOCAL = re.compile(
     r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]"  # how a path begins
     r"|.*\\|[^/<>|*?]+/[^/<>|*?]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
@@ -133,7 +136,7 @@ def _named(model: str, parts: int) -> str:
     engine, at, rest = typed.group("engine", "at", "rest") if typed else (None, "", model)
     kind = (engine or "").lower()
     server = ""
-    if kind == "openai:" and (found := _SERVER.search(rest)):
+    if kind in _INTERFACES and (found := _SERVER.search(rest)):
         rest, server = rest[: found.start()], f"@{found['host']}" if parts > 1 else ""
     # After `echo:` comes its answer, or @ and a file.
     if at or (kind != "echo:" and _LOCAL.match(rest)):

@@ -187,7 +187,7 @@ def test_a_function_refuses_to_sample_before_a_folder_is_made(here: Path) -> Non
 
 
 def test_a_server_gets_only_what_is_set_and_a_seed_for_every_question() -> None:
-    from vlmbench.models.openai.wire import sampling
+    from vlmbench.models.servers.openai import sampling
 
     assert sampling(GREEDY, "1") == {"max_tokens": 10, "temperature": 0}
     everything = changed(
@@ -216,11 +216,11 @@ def refusal(words: str) -> Fault:
     ],
 )
 def test_a_servers_refusal_of_a_setting_stops_the_run_and_names_it(words: str, setting: str) -> None:
-    from vlmbench.models.openai.model import load_openai
+    from vlmbench.models.servers.model import load_server
 
     (request,) = asked_with(temperature=0.6, top_k=20, stop="#")[-1:]
     with chat_server(lambda *_: refusal(words)) as server:
-        model = load_openai(server.spec, concurrency=1)
+        model = load_server(server.spec, concurrency=1)
         with pytest.raises(ModelError) as error:
             list(model.generate([request], PICTURES))
     assert f"`{setting}`: " in str(error.value)
@@ -228,9 +228,9 @@ def test_a_servers_refusal_of_a_setting_stops_the_run_and_names_it(words: str, s
 
 
 def test_a_prompt_that_is_too_long_is_that_rows_error_although_it_names_max_tokens() -> None:
-    from vlmbench.models.openai.model import load_openai
+    from vlmbench.models.servers.model import load_server
 
     words = "max_tokens is too large: please stop sending such prompts"
     with chat_server(lambda *_: refusal(words)) as server:
-        (found,) = load_openai(server.spec, concurrency=1).generate(asked_with(stop="#")[-1:], PICTURES)
+        (found,) = load_server(server.spec, concurrency=1).generate(asked_with(stop="#")[-1:], PICTURES)
     assert found.finish == "error"

@@ -23,11 +23,11 @@ PICTURE = base64.b64encode(picture(24, 24)).decode()
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are given up on sooner, and no judge outlives its test."""
-    import vlmbench.models.openai.model as openai
+    import vlmbench.models.servers.model as openai
 
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(
-        openai.load_openai, "__kwdefaults__", {**openai.load_openai.__kwdefaults__, "patience": QUICK}
+        openai.load_server, "__kwdefaults__", {**openai.load_server.__kwdefaults__, "patience": QUICK}
     )  # type: ignore[index]
     judge_module._load.cache_clear()
 

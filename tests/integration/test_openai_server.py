@@ -26,8 +26,9 @@ from chat_server import (
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import ModelError
-from vlmbench.models.openai.client import ChatClient, Patience, RateLimit, retry_after
-from vlmbench.models.openai.model import OpenAIModel, load_openai
+from vlmbench.models.servers.client import ChatClient, Patience, RateLimit, retry_after
+from vlmbench.models.servers.model import ServedModel, load_server
+from vlmbench.models.servers.openai import OPENAI
 
 PNG = b"\x89PNG\r\n\x1a\n and pixels"
 JPEG = b"\xff\xd8\xff and pixels"
@@ -45,8 +46,8 @@ def request(name: str = "1", *parts: str | ImageRef, decoding: Decoding | None =
 
 def model_of(
     server: ChatServer, patience: Patience = QUICK, concurrency: int = 4, rpm: float | None = None
-) -> OpenAIModel:
-    return load_openai(server.spec, concurrency=concurrency, requests_per_minute=rpm, patience=patience)
+) -> ServedModel:
+    return load_server(server.spec, concurrency=concurrency, requests_per_minute=rpm, patience=patience)
 
 
 def ask(
@@ -313,7 +314,7 @@ def test_no_part_of_a_key_is_shown_where_words_are_cut(monkeypatch: pytest.Monke
 def test_no_key_is_shown_in_the_name_of_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     response = httpx.Response(400, extensions={"reason_phrase": f"No {KEY}".encode()})
-    client = ChatClient("http://127.0.0.1/v1", patience=QUICK, pace=RateLimit())
+    client = ChatClient("http://127.0.0.1/v1", OPENAI, patience=QUICK, pace=RateLimit())
     assert KEY not in str(client._refusal(response, "chat/completions", 400))
 
 
@@ -329,14 +330,14 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
 @pytest.mark.parametrize("url", [f"http://me:{KEY}@host/v1", f"http://host/v1?key={KEY}"])
 def test_an_address_with_a_key_in_it_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ModelError, match="OPENAI_API_KEY") as refused:
-        load_openai(f"openai:judge@{url}")
+        load_server(f"openai:judge@{url}")
     assert KEY not in str(refused.value)
 
 
 def test_hosts_reached_without_a_proxy_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "localhost,::1,.inside,10.0.0.0/8")
-    ChatClient("http://host/v1", patience=QUICK, pace=RateLimit())
+    ChatClient("http://host/v1", OPENAI, patience=QUICK, pace=RateLimit())
 
 
 def test_facts_name_the_model_the_address_and_what_is_served() -> None:
@@ -364,7 +365,7 @@ def test_nobody_at_the_address_is_said_soon_with_a_remark_while_waiting() -> Non
         gone = server.spec
     remarks: list[str] = []
     with pytest.raises(ModelError, match=r"does not answer.*3 attempts.*Is the server running"):
-        load_openai(gone, patience=Patience(base=0.01)).reach(remarks.append)
+        load_server(gone, patience=Patience(base=0.01)).reach(remarks.append)
     assert len(remarks) == 2
     assert "asking again" in remarks[0]
 
@@ -378,7 +379,7 @@ def test_nobody_at_the_address_is_said_soon_with_a_remark_while_waiting() -> Non
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ModelError, match="openai:NAME@"):
-        load_openai(f"openai:judge@{url}")
+        load_server(f"openai:judge@{url}")
 
 
 @pytest.mark.parametrize(
@@ -390,7 +391,7 @@ def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(ModelError, match="ALL_PROXY") as refused:
-        load_openai("openai:judge@http://host/v1").facts  # noqa: B018
+        load_server("openai:judge@http://host/v1").facts  # noqa: B018
     assert "secret" not in str(refused.value)
 
 
@@ -403,8 +404,8 @@ def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(
     ],
 )
 def test_the_address_is_taken_as_far_as_v1(spec: str, name: str, url: str) -> None:
-    model = load_openai(spec)
-    assert repr(model) == f"OpenAIModel({name!r}, {url!r})"
+    model = load_server(spec)
+    assert repr(model) == f"ServedModel('openai:{name}@{url}')"
 
 
 def test_padded_pictures_cannot_be_asked_of_a_server() -> None:

@@ -70,6 +70,6 @@ def test_a_model_that_cannot_be_opened_leaves_no_folder_behind(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vlmbench.models.openai.client.Patience.wait", lambda *_: 0.0)
+    monkeypatch.setattr("vlmbench.models.servers.client.Patience.wait", lambda *_: 0.0)
     assert main(["run", "--model", model, "--bench", "Shapes_DEV_EN", "Shapes_DEV_CN"]) in (1, 2)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from vlmbench.models.openai.client import Patience
+from vlmbench.models.servers.client import Patience
 
 QUICK = Patience(base=0.01, attempts=4, attempt_timeout=0.5, deadline=5.0)
 """Patience for tests."""

@@ -12,6 +12,7 @@ from vlmbench.domain import Model
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
+from vlmbench.models.loading import SERVED
 
 SHARDED = ("vllm",)
 """Backends that can spread one replica over several accelerators."""
@@ -62,7 +63,7 @@ def requested_devices(options: ModelOptions) -> Devices:
             key="--tensor-parallel",
             fix="`--devices N` makes N whole replicas.",
         )
-    if devices.several and kind == "openai":
+    if devices.several and kind in SERVED:
         raise UsageError(
             "vlmbench cannot choose the devices of a server.",
             key="--devices",

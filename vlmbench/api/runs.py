@@ -21,6 +21,7 @@ from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.engine.status import RunProgress
+from vlmbench.models.loading import served_name
 from vlmbench.progress import Progress
 from vlmbench.prompts import prompt_style
 
@@ -119,9 +120,8 @@ def run_folder(request: RunRequest, benchmark: str) -> Path:
 
 def folder_name(model: str) -> str:
     """A model's name as a folder name: its last path component, without special characters."""
-    served = re.fullmatch(r"openai:(.+?)@https?://.*", model, re.IGNORECASE)
     engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
-    last = (served[1] if served else path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    last = (served_name(model) or path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
     # The same weights answered by another engine are another run.
     last += engine
     return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"

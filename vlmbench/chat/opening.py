@@ -13,14 +13,14 @@ from vlmbench.chat.session import EchoTalker, Talker
 from vlmbench.errors import ModelError, UsageError, UserError
 from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.silence import first_line, quiet
-from vlmbench.models.loading import where
+from vlmbench.models.loading import SERVED, where
 from vlmbench.prompts import default_style, prompt_style
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
     from vlmbench.models.hf.any_layout import Parts
 
-_SERVED = ("openai", "vllm")
+_SERVED = (*SERVED, "vllm")
 
 
 def open_talker(

@@ -21,6 +21,7 @@ from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, positive
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.errors import UsageError
+from vlmbench.models.loading import SERVED
 
 if TYPE_CHECKING:
     from vlmbench.doctor.checks import Check
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Questions = tuple[list[Request], dict[str, bytes]]
 
-_WITHOUT_DTYPE = ("echo", "openai")
+_WITHOUT_DTYPE = ("echo", *SERVED)
 _COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "optional": "dim"}
 
 
@@ -132,7 +133,7 @@ def _askable(ours: RunSide, theirs: RunSide) -> Questions:
     from vlmbench.doctor.compare import items
 
     requests, pictures = items()
-    if "openai" not in (_kind(ours.model), _kind(theirs.model)):
+    if not {*SERVED} & {_kind(ours.model), _kind(theirs.model)}:
         return requests, pictures
     # The colour of the padding is the processor's, which only the server knows.
     return [request for request in requests if request.image_fit == "native"], pictures

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         required=True,
         help="a model folder in any layout, a .pth file, a hub id, `demo`, `echo`, vllm:PATH (vLLM answers), "
-        "openai:NAME@URL (a server)",
+        "openai:NAME@URL, anthropic:NAME or gemini:NAME (a server)",
     )
     parser.add_argument(
         "--bench",
@@ -119,9 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="questions at a time (default: auto)",
     )
-    parser.add_argument(
-        "--rpm", type=positive, metavar="N", help="at most N requests a minute (openai: models)"
-    )
+    parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)

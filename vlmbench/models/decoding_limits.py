@@ -14,11 +14,21 @@ from vlmbench.errors import ModelError
 COLDEST_IN_VLLM = 0.01
 """vLLM raises a lower temperature to this."""
 _NO_DECODING = "a function (messages, images) -> str gets no settings of decoding"
+_OF_OPEN_SERVERS = ("min_p", "repetition_penalty")
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "hf": {},
     "hf in memory": {},
     "vllm": {"num_beams": "vLLM cannot search with beams"},
     "openai": {"num_beams": "an `openai:` server cannot search with beams"},
+    "anthropic": {
+        "num_beams": "an `anthropic:` server cannot search with beams",
+        **dict.fromkeys(_OF_OPEN_SERVERS, "Anthropic's interface has no such setting"),
+        "presence_penalty": "Anthropic's interface has no such setting",
+    },
+    "gemini": {
+        "num_beams": "a `gemini:` server cannot search with beams",
+        **dict.fromkeys(_OF_OPEN_SERVERS, "Gemini's interface has no such setting"),
+    },
     "chat": {"num_beams": "`vlmbench chat` shows tokens as they come, and beams come at the end"},
     # What it does by itself is its own affair; the longest answer is a limit that every style has.
     "function": {name: _NO_DECODING for name in SETTINGS if name != "max_new_tokens"},
@@ -26,7 +36,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
 }
 """By engine: the settings it cannot honour, and why."""
 _INSTEAD = {
-    "num_beams": "Load the model's folder without `vllm:` or `openai:`, or leave num_beams out.",
+    "num_beams": "Load the model's folder as it is, or leave num_beams out.",
     "temperature": "Decode greedily, or give the model itself: a name, a folder, or (model, processor).",
 }
 

@@ -7,6 +7,8 @@ PATH                a Hugging Face folder; a LLaVA in the official or xtuner's l
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
 vllm:PATH           the same folders, hub ids and demo, answered by vLLM
 openai:NAME@URL     a model behind an OpenAI-compatible chat server
+anthropic:NAME      a model behind Anthropic's Messages, @URL where that is elsewhere
+gemini:NAME         a model behind Gemini's generateContent, likewise
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ from vlmbench.errors import ModelError, UnknownName, UsageError
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
 
+SERVED = ("openai", "anthropic", "gemini")
+"""Interfaces of servers; what follows is the model's name there."""
 FILES = (".pth", ".pt")
 """What training tools leave in one file."""
 ACCEPTED = (
     "A model is `demo`, `echo`, a folder (Hugging Face, LLaVA, xtuner, an adapter), a .pth file, "
-    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, or openai:NAME@URL."
+    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, openai:NAME@URL, anthropic:NAME or gemini:NAME."
 )
+_SERVED = re.compile(rf"(?:{'|'.join(SERVED)}):(?P<name>.+?)(?:@https?://.*)?", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -54,17 +59,17 @@ def load_model(
     """
     kind = spec.partition(":")[0]
     given = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
-    if kind == "echo" or kind.lower() == "openai":
+    if kind == "echo" or kind.lower() in SERVED:
         _refuse_parts(kind, given)
     if kind == "echo":
         from vlmbench.models.echo import load_echo
 
         return load_echo(spec)
-    if kind.lower() == "openai":
-        from vlmbench.models.openai.model import CONCURRENCY, load_openai
+    if kind.lower() in SERVED:
+        from vlmbench.models.servers.model import CONCURRENCY, load_server
 
         concurrency = CONCURRENCY if batch_size == "auto" else batch_size
-        return load_openai(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
+        return load_server(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
     if kind.lower() == "vllm":
         from vlmbench.models.vllm.model import load_vllm
 
@@ -89,6 +94,12 @@ def load_model(
         trust_remote_code=trust_remote_code,
         parts=_parts(given),
     )
+
+
+def served_name(spec: str) -> str | None:
+    """The name by which a server knows the model; None where no server has it."""
+    found = _SERVED.fullmatch(spec)
+    return found and found["name"]
 
 
 def _parts(given: Mapping[str, str | None]) -> Parts:

@@ -1,8 +1,11 @@
-"""A model behind an OpenAI-compatible chat server (vLLM, LMDeploy, SGLang, a vendor).
+"""A model behind a server: OpenAI's interface (vLLM, LMDeploy, SGLang, a vendor), Anthropic's or Gemini's.
 
     openai:NAME@URL             NAME as the server calls it; URL up to `/v1`
+    anthropic:NAME[@URL]
+    gemini:NAME[@URL]
 
-The key comes from OPENAI_API_KEY and nowhere else, and is in no error, file or repr.
+The key comes from OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY and nowhere else, and is in no error,
+file or repr.
 """
 
 from __future__ import annotations
@@ -22,50 +25,56 @@ from typing import Any, Generic, TypeVar
 from vlmbench.answers.responses import apart
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.models.openai.client import ChatClient, NoReply, Patience, RateLimit
-from vlmbench.models.openai.wire import chat_body, check_askable
+from vlmbench.models.servers.anthropic import ANTHROPIC
+from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
+from vlmbench.models.servers.gemini import GEMINI
+from vlmbench.models.servers.openai import OPENAI
+from vlmbench.models.servers.wire import Wire, check_askable
 
-_SPEC = re.compile(r"openai:(?P<name>.+?)@(?P<url>https?://.+)", re.IGNORECASE)
-_WRITTEN = "Write openai:NAME@http://HOST:PORT/v1."
+WIRES = {wire.kind: wire for wire in (OPENAI, ANTHROPIC, GEMINI)}
+_SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
 CONCURRENCY = 16
 _SERVER_IS_GONE = 2
 """So many failed requests in a row, times the concurrency, and the server is taken for gone."""
 
 
-def load_openai(
+def load_server(
     spec: str,
     *,
     concurrency: int = CONCURRENCY,
     requests_per_minute: float | None = None,
     patience: Patience | None = None,
-) -> OpenAIModel:
-    """The model that `openai:NAME@URL` names. Nothing is asked yet."""
-    name, url = read_spec(spec)
-    return OpenAIModel(name, url, concurrency, requests_per_minute, patience or Patience())
+) -> ServedModel:
+    """The model that `openai:NAME@URL`, or one of another interface, names. Nothing is asked yet."""
+    wire, name, url = read_spec(spec)
+    return ServedModel(wire, name, url, concurrency, requests_per_minute, patience or Patience())
 
 
-def read_spec(spec: str) -> tuple[str, str]:
-    """Name and base address."""
+def read_spec(spec: str) -> tuple[Wire, str, str]:
+    """Interface, name and base address."""
     found = _SPEC.fullmatch(spec)
-    if found is None:
-        raise ModelError("an `openai:` model is a name and an address.", fix=_WRITTEN)
-    url = found["url"].rstrip("/").removesuffix("/chat/completions")
+    wire = WIRES[spec.partition(":")[0].lower()]
+    fix = f"Write {wire.written}."
+    url = ((found and found["url"]) or wire.url).rstrip("/").removesuffix("/chat/completions")
+    if found is None or not url or (found["url"] is None and "@" in found["name"]):
+        raise ModelError(f"`{wire.kind}:` is followed by a model's name and an address.", fix=fix)
     authority = url.split("/")[2]
     if "@" in authority or "?" in url or "#" in url:
         # Not shown: what stands there is what must not be seen. Run folders record the command line.
         raise ModelError(
-            "the address of an `openai:` model has no user, password or query; a key belongs into the "
-            "environment variable OPENAI_API_KEY.",
-            fix=_WRITTEN,
+            f"the address of this `{wire.kind}:` model has a user, a password or a query; a key belongs into "
+            f"the environment variable {wire.key}.",
+            fix=fix,
         )
-    _check_address(url)
-    return found["name"], url if "/" in url.split("://", 1)[1] else f"{url}/v1"
+    _check_address(url, wire)
+    return wire, found["name"], url if "/" in url.split("://", 1)[1] else f"{url}/v1"
 
 
-def _check_address(url: str) -> None:
+def _check_address(url: str, wire: Wire) -> None:
     """Refuse what no connection can be made to, which would fail without a word that helps."""
     import httpx
 
+    fix = f"Write {wire.written}."
     try:
         parsed = httpx.URL(url)
         host, port = parsed.host, parsed.port
@@ -74,32 +83,33 @@ def _check_address(url: str) -> None:
     except (httpx.InvalidURL, ValueError):
         host, port = "", None
     if not host or any(character.isspace() for character in url):
-        raise ModelError("the address of this `openai:` model has no host that can be read.", fix=_WRITTEN)
+        raise ModelError(f"the address of this `{wire.kind}:` model has no host that can be read.", fix=fix)
     if port is not None and not 0 < port < 65536:
-        raise ModelError(f"{port} is not a port; the highest is 65535.", fix=_WRITTEN)
+        raise ModelError(f"{port} is not a port; the highest is 65535.", fix=fix)
 
 
-class OpenAIModel:
-    """Asks a server, several requests at a time. Make one with `load_openai`."""
+class ServedModel:
+    """Asks a server, several requests at a time. Make one with `load_server`."""
 
     style = "vlmevalkit"
 
     def __init__(
         self,
+        wire: Wire,
         name: str,
         url: str,
         concurrency: int,
         requests_per_minute: float | None,
         patience: Patience,
     ) -> None:
-        self._name, self._url = name, url
+        self._wire, self._name, self._url = wire, name, url
         self._rpm, self._patience = requests_per_minute, patience
         self._say: Callable[[str], None] | None = None
         # More at once than a minute allows would only wait in line, against their own deadlines.
         self._concurrency = min(concurrency, max(1, int(requests_per_minute or concurrency)))
 
     def __repr__(self) -> str:
-        return f"OpenAIModel({self._name!r}, {self._url!r})"
+        return f"ServedModel('{self._wire.kind}:{self._name}@{self._url}')"
 
     @property
     def name(self) -> str:
@@ -131,7 +141,7 @@ class OpenAIModel:
         ours = self._entry
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
-        return {"kind": "openai", "name": self._name, "url": self._url, "served": served or None}
+        return {"kind": self._wire.kind, "name": self._name, "url": self._url, "served": served or None}
 
     def render(self, request: Request) -> str:
         """What is sent; the server's own chat template comes around it. A picture as `<image>`."""
@@ -147,7 +157,10 @@ class OpenAIModel:
 
     def _client(self, connections: int, say: Callable[[str], None] | None = None) -> ChatClient:
         pace = RateLimit(self._rpm)
-        return ChatClient(self._url, patience=self._patience, pace=pace, connections=connections, say=say)
+        patience = self._patience
+        return ChatClient(
+            self._url, self._wire, patience=patience, pace=pace, connections=connections, say=say
+        )
 
     @asynccontextmanager
     async def _listing(self) -> AsyncIterator[Ask[None, list[dict[str, Any]]]]:
@@ -173,10 +186,10 @@ class OpenAIModel:
     async def _answer(
         self, client: ChatClient, request: Request, images: ImageSource
     ) -> tuple[Response, bool]:
-        check_askable(request)
+        check_askable(request, self._wire)
         started = time.perf_counter()
         try:
-            reply = await client.chat(chat_body(self._name, request, images))
+            reply = await client.chat(*self._wire.body(self._name, request, images))
         except (NoReply, DataError) as error:
             down = isinstance(error, NoReply) and error.server_down
             return Response(id=request.id, text="", finish="error", error=str(error)), down
@@ -224,7 +237,7 @@ class _Stream(Generic[Item, Result]):
         self._out: queue.Queue[Result | BaseException | None] = queue.Queue()
         self._loop = asyncio.new_event_loop()
         self._main: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, name="openai", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     def results(self) -> Iterator[Result]:
         """Every result; the first exception ends all."""

@@ -23,9 +23,8 @@ from urllib.request import getproxies
 import httpx
 
 from vlmbench.errors import ModelError
-from vlmbench.models.openai.wire import NoText, Reply, error_in, meant, read_reply, refused_setting, words_of
+from vlmbench.models.servers.wire import NoText, Reply, Wire, error_in, meant, refused_setting, words_of
 
-KEY = "OPENAI_API_KEY"
 LONGEST_WORDS = 300
 KNOCKS = 3
 """So many attempts are made to reach a server that has not answered yet. One that has may come back."""
@@ -52,12 +51,13 @@ class _Passing(Exception):
         self.asked_wait, self.unreached = asked_wait, unreached
 
 
-def key_from_environment() -> str | None:
+def key_from_environment(variable: str) -> str | None:
     """The key, None where there is none. A key that no header can carry is refused without showing it."""
-    key = os.environ.get(KEY, "").strip()
+    key = os.environ.get(variable, "").strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise ModelError(
-            f"{KEY} holds characters that no key has.", fix="Set it again, without quotes or line breaks."
+            f"{variable} holds characters that no key has.",
+            fix="Set it again, without quotes or line breaks.",
         )
     return key or None
 
@@ -95,6 +95,7 @@ class ChatClient:
     def __init__(
         self,
         url: str,
+        wire: Wire,
         *,
         patience: Patience,
         pace: RateLimit,
@@ -102,14 +103,14 @@ class ChatClient:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._url, self._patience, self._pace, self._say = url, patience, pace, say
-        self._key = key_from_environment()
+        self._wire, self._key = wire, key_from_environment(wire.key)
         # A proxy of the environment cannot reach this machine's own loopback.
         trust = httpx.URL(url).host not in _LOOPBACK
         try:
             if trust:
                 _check_ports_of_proxies()
             self._http = httpx.AsyncClient(
-                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                headers=wire.headers(self._key),
                 limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
                 trust_env=trust,
             )
@@ -122,17 +123,17 @@ class ChatClient:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def chat(self, body: dict[str, Any]) -> Reply:
-        """The server's answer to a chat body."""
+    async def chat(self, path: str, body: dict[str, Any]) -> Reply:
+        """The server's answer to a body."""
         try:
-            return await self._patiently("POST", "chat/completions", body, read_reply)
+            return await self._patiently("POST", path, body, self._wire.read)
         except NoText as error:
             raise NoReply(self._shown(str(error))) from None
 
     async def models(self) -> list[dict[str, Any]]:
         """The models that the server lists; empty where it has no list."""
         try:
-            return await self._patiently("GET", "models", None, _entries, knocks=KNOCKS)
+            return await self._patiently("GET", "models", None, self._wire.entries, knocks=KNOCKS)
         except NoReply as error:
             if error.server_down:
                 raise ModelError(
@@ -212,8 +213,8 @@ class ChatClient:
         if status in (401, 403):
             state = "is not accepted" if self._key else "is not set"
             return ModelError(
-                f"{self._url} answers {answers}: {words}. {KEY} {state} there.",
-                fix=f"Set {KEY} in the environment to a key of that server.",
+                f"{self._url} answers {answers}: {words}. {self._wire.key} {state} there.",
+                fix=f"Set {self._wire.key} in the environment to a key of that server.",
             )
         if status == 429 and "insufficient_quota" in words:
             return ModelError(f"{self._url}: this key's account is used up ({words}).")
@@ -226,10 +227,10 @@ class ChatClient:
         if status == 404 and path != "models":
             return ModelError(
                 f"{self._url} answers {answers}: {words}.",
-                fix="Write the name that the server gives the model, and its address up to `/v1`: "
-                "openai:NAME@http://HOST:PORT/v1.",
+                fix="Write the name that the server gives the model, and the address up to its version: "
+                f"{self._wire.written}.",
             )
-        if body is not None and (setting := refused_setting(body, words)):
+        if body is not None and (setting := refused_setting(self._wire, body, words)):
             return ModelError(
                 f"{self._url} refuses this setting of decoding: it answers {answers}: {words}.",
                 key=setting,
@@ -247,7 +248,7 @@ class ChatClient:
         other = self._shown(other.rstrip("/").removesuffix(f"/{path}"))
         return ModelError(
             f"{self._url} answers {response.status_code}: it sends to {other or 'no address'}.",
-            fix=f"If you trust that address, write openai:NAME@{other}." if other else None,
+            fix=f"If you trust that address, write {self._wire.kind}:NAME@{other}." if other else None,
         )
 
     def _shown(self, words: str) -> str:
@@ -256,11 +257,6 @@ class ChatClient:
 
     def _safe(self, text: str) -> str:
         return text.replace(self._key, "…") if self._key else text
-
-
-def _entries(document: Any) -> list[dict[str, Any]]:
-    data = document.get("data") if isinstance(document, dict) else None
-    return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
