@@ -55,7 +55,7 @@ def recipe_values(recipe: Recipe) -> dict[str, Any]:
     known = asdict(recipe)
     for key in ("about", "mended", "saving", "pretrained"):
         known.pop(key)
-    for key in ("name", "workers", "pin_memory"):
+    for key in ("name", "workers", "pin_memory", "store"):
         known["data"].pop(key)
     for source in known["data"]["sources"]:
         for key in ("annotations", "files", "images", "origin"):

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,10 @@ from vlmbench.trainers.data.dataset import read_picture
 from vlmbench.trainers.data.folders import GuideFolder, places
 from vlmbench.trainers.data.json_stream import RawRecord, raw_records
 from vlmbench.trainers.data.records import Notes, Placement, check_picture_count, read_record, turns_of
+from vlmbench.trainers.data.shards.arrivals import Arrivals
 from vlmbench.trainers.data.shards.spans import stored_size
+from vlmbench.trainers.data.shards.store import ShardStore
+from vlmbench.trainers.data.shards.streamed_shard import StreamedShard
 
 _AT_ONCE = 2048
 MISSING, BROKEN, UNUSABLE = "missing pictures", "broken pictures", "records that cannot be used"
@@ -46,6 +49,10 @@ class Pair:
     placement: Placement = "first"
     name: str = ""
     """What the user called it, where that is no file of LLaVA's."""
+    shards: tuple[StreamedShard, ...] = ()
+    """Of a streamed set: each is fetched when its pictures are looked at."""
+    store: float | None = None
+    """GB that they may take; None: as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,13 @@ def check_pair(pair: Pair, *, quick: bool = False, progress: OnPictures) -> Chec
         names.update(dict.fromkeys(record.images))
     if not records and not notes.counts:
         notes.add(EMPTY, str(pair.annotations))
-    missing = _look(pair.images, list(names), quick, notes, progress)
+    missing = set[str]()
+    for shard, own in _by_shard(pair, list(names), quick):
+        try:
+            with nullcontext() if shard is None else Arrivals(ShardStore(pair.store)).holding(shard):
+                missing |= _look(pair.images, own, quick, notes, progress)
+        except DataError as error:
+            notes.add(UNREADABLE, str(error))
     return Checked(
         pair=pair,
         records=records,
@@ -110,6 +123,17 @@ def _records(pair: Pair, notes: Notes) -> Iterator[RawRecord]:
         yield from raw_records(pair.annotations)
     except DataError as error:
         notes.add(UNREADABLE, str(error))
+
+
+def _by_shard(pair: Pair, names: list[str], quick: bool) -> Iterator[tuple[StreamedShard | None, list[str]]]:
+    """The pictures that are looked at together; None is the shard of those that are here."""
+    fetched = {shard.key: shard for shard in pair.shards if shard.in_store}
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.partition("/")[0] if fetched else "", []).append(name)
+    for key, own in found.items():
+        if not (quick and key in fetched):
+            yield fetched.get(key), own
 
 
 def _look(folder: Path, names: list[str], quick: bool, notes: Notes, progress: OnPictures) -> set[str]:

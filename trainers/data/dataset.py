@@ -10,6 +10,7 @@ import json
 import multiprocessing
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -28,8 +29,13 @@ from vlmbench.trainers.data.encoding import Limit, Style
 from vlmbench.trainers.data.generated import as_llava
 from vlmbench.trainers.data.prepare import TokenSpec
 from vlmbench.trainers.data.records import Policy
+from vlmbench.trainers.data.shards.arrivals import Arrivals
 from vlmbench.trainers.data.shards.spans import stored_bytes
+from vlmbench.trainers.data.shards.store import ShardStore
+from vlmbench.trainers.data.shards.streamed_shard import StreamedShard
+from vlmbench.trainers.data.shards.streaming import streamed_shards
 from vlmbench.trainers.data.token_file import TokenFile, TokenRow
+from vlmbench.trainers.data.windows import NOWHERE
 
 if TYPE_CHECKING:
     import torch
@@ -60,20 +66,28 @@ def token_specs(recipe: Recipe, tokenizer: PieceTokenizer, features: int) -> lis
 
 
 def mixture(
-    recipe: Recipe, tokens: Sequence[TokenFile], pictures: TrainingPictures, broken_list: Path | None = None
+    recipe: Recipe,
+    tokens: Sequence[TokenFile],
+    pictures: TrainingPictures,
+    broken_list: Path | None = None,
+    home: Path | None = None,
 ) -> LlavaDataset:
     """The data set of the token files made from `token_specs`. `broken_list`: a file for broken pictures."""
-    parts = [
-        MixturePart(tokens=made, images=files_of(source, recipe.seed)[1])
-        for source, made in zip(recipe.data.sources, tokens, strict=True)
-    ]
+    parts: list[MixturePart] = []
+    for source, made in zip(recipe.data.sources, tokens, strict=True):
+        file, images = files_of(source, recipe.seed)
+        shards = streamed_shards(file) if source.stream else ()
+        parts.append(MixturePart(tokens=made, images=images, shards=shards))
     broken = BrokenPictures(policy=policy_of(recipe), list_file=broken_list)
-    return LlavaDataset(parts, pictures, broken)
+    return LlavaDataset(parts, pictures, broken, ShardStore(recipe.data.store, home))
 
 
-def files_of(source: Source, seed: int = 0) -> tuple[Path, Path]:
-    """Annotation file and folder of pictures: the file's own if none is named. Shapes are drawn now."""
-    source = as_llava(source, seed)
+def files_of(source: Source, seed: int = 0, store: float | None = None) -> tuple[Path, Path]:
+    """Annotation file and folder of pictures: the file's own if none is named. Shapes are drawn now.
+
+    `store`: GB that a streamed source may take.
+    """
+    source = as_llava(source, seed, store=store)
     if source.annotations is None:
         raise DataError("a source needs an annotation file.", key="annotations")
     file = Path(source.annotations).expanduser()
@@ -103,15 +117,33 @@ class MixturePart:
 
     tokens: TokenFile
     images: Path
+    shards: tuple[StreamedShard, ...] = ()
+    """Of a streamed set, in the order of its records."""
+
+    def shard_places(self) -> NDArray[np.int64]:
+        """The shard of each row, by its place among `shards`; NOWHERE where the set is not streamed."""
+        if not self.shards:
+            return np.full(len(self.tokens), NOWHERE)
+        ends = np.cumsum([shard.records for shard in self.shards])
+        return np.searchsorted(ends, self.tokens.records())
 
 
 class LlavaDataset:
     """A map-style data set of several token files."""
 
     def __init__(
-        self, parts: Sequence[MixturePart], pictures: TrainingPictures, broken: BrokenPictures | None = None
+        self,
+        parts: Sequence[MixturePart],
+        pictures: TrainingPictures,
+        broken: BrokenPictures | None = None,
+        store: ShardStore | None = None,
     ) -> None:
         self.parts = tuple(parts)
+        self.shards = [shard for part in parts for shard in part.shards]
+        self.shard_numbers = _numbered(self.parts)
+        """The shard of each sample, by its place in `shards`."""
+        fetched = store is not None and any(shard.in_store for shard in self.shards)
+        self.arrivals = Arrivals(store) if store is not None and fetched else None
         self.broken = broken or BrokenPictures(policy=Policy())
         self._pictures = pictures
         self._ends = list(accumulate(len(part.tokens) for part in parts))
@@ -128,13 +160,15 @@ class LlavaDataset:
         if not 0 <= index < len(self):
             raise IndexError(index)
         skipped: list[str] = []
-        for step in range(min(len(self), _TRIES)):
-            place = (index + step) % len(self)
+        first, count = self._alike(index)
+        for step in range(min(count, _TRIES)):
+            place = first + (index - first + step) % count
             if self._known_broken[place]:
                 continue
             row, folder = self.row(place)
             try:
-                pixels = self._pictures.load(folder, row.images) if row.images else None
+                with self._here(place) if row.images else nullcontext():
+                    pixels = self._pictures.load(folder, row.images) if row.images else None
             except DataError as error:
                 skipped.append(self.broken.take(row.id, error))
                 self._known_broken[place] = 1
@@ -142,6 +176,23 @@ class LlavaDataset:
             ids, labels = row.ids.astype(np.int64), row.labels.astype(np.int64)
             return TrainingSample(id=row.id, ids=ids, labels=labels, pixels=pixels, skipped=tuple(skipped))
         raise DataError(f"{_TRIES} records in a row, from record {index} on, have broken pictures.")
+
+    def _alike(self, index: int) -> tuple[int, int]:
+        """First and number of the samples that may replace this one: all, or those of its shard."""
+        if self.arrivals is None:
+            return 0, len(self)
+        number = bisect_right(self._ends, index)
+        start = self._ends[number - 1] if number else 0
+        own = self.shard_numbers[start : self._ends[number]]
+        first, end = (np.searchsorted(own, own[index - start], side) for side in ("left", "right"))
+        return start + int(first), int(end - first)
+
+    def _here(self, index: int) -> AbstractContextManager[None]:
+        """Wait for the sample's shard."""
+        number = self.shard_numbers[index]
+        if self.arrivals is None or number == NOWHERE or not self.shards[number].in_store:
+            return nullcontext()
+        return self.arrivals.holding(self.shards[number])
 
     def row(self, index: int) -> tuple[TokenRow, Path]:
         """The tokens of a sample, and the folder of its pictures."""
@@ -158,6 +209,15 @@ class LlavaDataset:
         return np.concatenate(
             [part.tokens.lengths() + (features - 1) * part.tokens.pictures() for part in self.parts]
         )
+
+
+def _numbered(parts: Sequence[MixturePart]) -> NDArray[np.int64]:
+    found, before = [np.zeros(0, np.int64)], 0
+    for part in parts:
+        places = part.shard_places()
+        found.append(np.where(places == NOWHERE, NOWHERE, places + before))
+        before += len(part.shards)
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ from vlmbench.trainers.data.records import parsed, refuse_half_characters
 from vlmbench.trainers.data.shapes import ANNOTATIONS, PICTURES, SHAPES_VERSION, write_shapes
 from vlmbench.trainers.data.shards.convert import as_llava_file
 from vlmbench.trainers.data.shards.shard_list import is_record_set
+from vlmbench.trainers.data.shards.store import ShardStore
+from vlmbench.trainers.data.shards.streaming import as_streamed_file
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import Source
@@ -55,9 +57,14 @@ IDENTIFY = (
 )
 
 
-def as_llava(source: Source, seed: int, home: Path | None = None) -> Source:
-    """The same source as a LLaVA file, written if it is not there yet. A LLaVA file stays as it is."""
+def as_llava(source: Source, seed: int, home: Path | None = None, store: float | None = None) -> Source:
+    """The same source as a LLaVA file, written if it is not there yet. A LLaVA file stays as it is.
+
+    `store`: GB that a streamed one may take.
+    """
     if source.kind == "llava":
+        if source.stream and is_record_set(source):
+            return as_streamed_file(source, ShardStore(store, home), home)
         return as_llava_file(source, home) if is_record_set(source) else source
     folder = folder_of(source, seed, home)
     if not folder.is_dir():

@@ -47,8 +47,9 @@ class ShuffledSampler:
     def order(self) -> list[int]:
         """All ranks' samples of this epoch."""
         indices = self._indices()
-        total = self._total()
-        return (indices * -(-total // max(len(indices), 1)))[:total]
+        more = self._total() - len(indices)
+        again = self._again(indices) if more else []
+        return indices + (again * -(-more // max(len(again), 1)))[:more]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.order()[self._start :][self.spread.rank :: self.spread.world])
@@ -60,13 +61,17 @@ class ShuffledSampler:
         step = self.spread.batch * self.spread.world
         return -(-self._count // step) * step if self.spread.whole_steps else self._count
 
-    def _generator(self) -> torch.Generator:
+    def _generator(self, epoch: int | None = None) -> torch.Generator:
         import torch
 
-        return torch.Generator().manual_seed(self.spread.seed + self._epoch)
+        return torch.Generator().manual_seed(self.spread.seed + (self._epoch if epoch is None else epoch))
 
     def _indices(self) -> list[int]:
-        return _permuted(self._count, self._generator())
+        return permuted(self._count, self._generator())
+
+    def _again(self, indices: list[int]) -> list[int]:
+        """With what the last step is filled up."""
+        return indices
 
 
 class LengthGroupedSampler(ShuffledSampler):
@@ -75,11 +80,16 @@ class LengthGroupedSampler(ShuffledSampler):
     def __init__(self, lengths: Sequence[int] | Lengths, spread: Spread, mega: int | None = None) -> None:
         self._lengths = np.asarray(lengths, np.int64)
         super().__init__(len(self._lengths), spread)
-        step = spread.batch * spread.world
-        self._group = step * (mega or max(min(self._count // (step * 4), 50), 1))
+        self._group = group_size(self._count, spread, mega)
 
     def _indices(self) -> list[int]:
         return length_grouped(self._lengths, self._group, self._generator())
+
+
+def group_size(count: int, spread: Spread, mega: int | None = None) -> int:
+    """How many of so many samples are sorted by length together: those of `mega` steps."""
+    step = spread.batch * spread.world
+    return step * (mega or max(min(count // (step * 4), 50), 1))
 
 
 def length_grouped(lengths: Sequence[int] | Lengths, group: int, generator: torch.Generator) -> list[int]:
@@ -99,7 +109,7 @@ def length_grouped(lengths: Sequence[int] | Lengths, group: int, generator: torc
         texts = _groups(np.abs(signed), np.flatnonzero(signed < 0), group, generator)
         rest = _by_length(np.abs(signed), shown[-1] + texts[-1])
         whole = [*shown[:-1], *texts[:-1]]
-        groups = [*(whole[place] for place in _permuted(len(whole), generator)), rest]
+        groups = [*(whole[place] for place in permuted(len(whole), generator)), rest]
     _longest_first(np.abs(signed), groups)
     return [index for one in groups for index in one]
 
@@ -107,7 +117,7 @@ def length_grouped(lengths: Sequence[int] | Lengths, group: int, generator: torc
 def _groups(
     lengths: Lengths, members: NDArray[np.intp], group: int, generator: torch.Generator
 ) -> list[list[int]]:
-    shuffled = members[_permuted(len(members), generator)].tolist()
+    shuffled = members[permuted(len(members), generator)].tolist()
     return [_by_length(lengths, shuffled[at : at + group]) for at in range(0, len(shuffled), group)]
 
 
@@ -121,7 +131,8 @@ def _longest_first(lengths: Lengths, groups: list[list[int]]) -> None:
     groups[0][0], groups[longest][0] = groups[longest][0], groups[0][0]
 
 
-def _permuted(count: int, generator: torch.Generator) -> list[int]:
+def permuted(count: int, generator: torch.Generator) -> list[int]:
+    """So many places in an order of chance."""
     import torch
 
     return [int(place) for place in torch.randperm(count, generator=generator).tolist()]

@@ -119,6 +119,10 @@ class TokenFile:
 
         return self._column(lambda batch: pc.list_value_length(batch.column("ids")))
 
+    def records(self) -> NDArray[np.int64]:
+        """The record of each row, by its number from 1 in the file."""
+        return self._column(lambda batch: batch.column("row"))
+
     def pictures(self) -> NDArray[np.int64]:
         """Pictures of each row."""
         import pyarrow.compute as pc

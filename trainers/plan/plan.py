@@ -118,6 +118,7 @@ def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], dev
     if unknown:
         notes.append(f"not counted: {', '.join(unknown)}, whose records are known once it is here")
     notes += [source.problem for source in sources if source.problem]
+    notes += [source.note for source in sources if source.note]
     if counted.rows is not None:
         notes.append("packed: about so many steps; the lengths are known once it is tokenised")
     lora = recipe.model.language.lora

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +13,8 @@ from vlmbench.errors import DataError
 from vlmbench.trainers.data.json_stream import raw_records
 from vlmbench.trainers.data.records import read_record
 from vlmbench.trainers.data.shards.counting import count_samples, first_conversations
-from vlmbench.trainers.data.shards.shard_list import hub_dataset, is_record_set, shards_of
+from vlmbench.trainers.data.shards.shard_list import is_record_set, shards_of
+from vlmbench.trainers.plan.disk import known_rows, streaming_note
 from vlmbench.trainers.plan.sizes import parts
 from vlmbench.trainers.recipe.model import Data, Recipe, Source
 
@@ -44,6 +45,8 @@ class SourcePlan:
     """A record's."""
     problem: str | None = None
     """Why the file that is here is not what training needs."""
+    note: str | None = None
+    """What is downloaded, and what of it stays on the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class Tokens:
 
 def source_plans(data: Data) -> tuple[SourcePlan, ...]:
     """Every source of a mixture."""
-    return tuple(_planned(source) for source in data.sources)
+    return tuple(replace(_planned(source), note=streaming_note(source, data)) for source in data.sources)
 
 
 def tokens(recipe: Recipe, sources: tuple[SourcePlan, ...]) -> Tokens:
@@ -126,7 +129,7 @@ def _planned_set(source: Source) -> SourcePlan:
     name = source.files or source.hf or str(source.ms)
     try:
         if source.files is None:
-            return _published(source, name, None, known=hub_dataset(source).rows)
+            return _published(source, name, None, known=known_rows(source))
         shards = list(shards_of(source).files)
         count = sum(map(count_samples, shards))
         found = list(first_conversations(shards[0], source.map))

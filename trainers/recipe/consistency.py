@@ -55,6 +55,11 @@ def check_consistency(recipe: Recipe, origin: Origin) -> None:
     if recipe.model.projector.depth != LAYERS:
         what = f"must be {LAYERS}: the projector of transformers' LLaVA has two layers."
         raise origin.error(what, "model.projector.depth")
+    for place, source in enumerate(recipe.data.sources):
+        if source.stream and not (source.files or source.hf or source.ms):
+            what = "only shards are streamed, and this source names none."
+            fix = "Name them as `files`, `hf` or `ms`, or leave `stream` out."
+            raise origin.error(what, f"data.sources.{place}.stream", of=("data.sources",), fix=fix)
     start = recipe.model.start
     _refuse_layer(replace(vision, path=start or vision.path), origin)
     _refuse_targets(replace(language, path=start or language.path), "model.language", origin)

@@ -155,6 +155,9 @@ class Source:
     revision: str | None = None
     map: RecordMap = field(default_factory=RecordMap)
     """Of `files`, `hf` and `ms`, where names of columns are not known."""
+    stream: bool = False
+    """Of `files`, `hf` and `ms`: while training goes on, pictures come shard by shard into a store of limited
+    size. For sets that the disk cannot hold; samples are shuffled within `Data.window` shards at a time."""
     images: str | None = None
     samples: Count | None = None
     """As published, to plan with while the file is not here; of `shapes`, how many are drawn."""
@@ -181,6 +184,10 @@ class Data:
     """Pictures are padded to a square before the processor crops them."""
     sampler: Literal["shuffle", "length-grouped"] = "shuffle"
     packing: bool = False
+    window: Count = 8
+    """Shards of streamed sources whose samples are mixed."""
+    store: Rate | None = None
+    """GB of disk that streamed sources may take on each machine; None: half of what is free."""
     broken: Literal["fail", "skip"] = "fail"
     """What becomes of a sample whose picture cannot be read."""
     broken_limit: Natural = 100

@@ -12,13 +12,16 @@ from torch.utils.data import DataLoader
 from vlmbench.checkpoints.assemble import image_processor_of
 from vlmbench.errors import VlmbenchError
 from vlmbench.plain_text import visible
-from vlmbench.trainers.data.batches import Collator, PackedCollator, TrainingSample, pack
+from vlmbench.trainers.data.batches import Collator, PackedCollator, TrainingSample
 from vlmbench.trainers.data.dataset import LlavaDataset, TrainingPictures, mixture, token_specs
 from vlmbench.trainers.data.generated import as_llava, folder_of
 from vlmbench.trainers.data.prepare import TokenSpec, shared_tokens
 from vlmbench.trainers.data.progress import StderrProgress, quiet
-from vlmbench.trainers.data.samplers import LengthGroupedSampler, ShuffledSampler, Spread
+from vlmbench.trainers.data.samplers import ShuffledSampler, Spread
+from vlmbench.trainers.data.shards.arrivals import Position, ShardFetcher
+from vlmbench.trainers.data.shards.streaming import check_room
 from vlmbench.trainers.data.token_file import TokenFile
+from vlmbench.trainers.data.windows import WindowedSampler, packed, sampler_of
 from vlmbench.trainers.devices import RankSettings
 from vlmbench.trainers.recipe.model import Data, Recipe, Source
 from vlmbench.trainers.training.handoff import wait_for_file
@@ -29,6 +32,8 @@ BROKEN = "broken_pictures.jsonl"
 """In the work folder."""
 _SHOWN = 300
 """Characters of a note."""
+PREFETCHED = 2
+"""Batches that each loading process works ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,8 @@ class Feed:
     loader: EpochLoader
     notes: tuple[str, ...]
     """Sentences on what was cut or left out of the data."""
+    fetcher: ShardFetcher | None = None
+    """Of streamed sources whose pictures are not here."""
 
     @property
     def micro_batches(self) -> int:
@@ -64,7 +71,7 @@ def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, h
         for spec in specs
     ]
     pictures = TrainingPictures(processor=image_processor_of(start.llava.vision), square=recipe.data.square)
-    dataset = mixture(recipe, sets, pictures, work_dir / BROKEN)
+    dataset = mixture(recipe, sets, pictures, work_dir / BROKEN, home)
     token = start.llava.image_token_id
     pad = start.llava.language.tokenizer.pad_token_id
     plain = Collator(
@@ -73,7 +80,7 @@ def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, h
         features=features,
         blank=pictures.blank(),
     )
-    loader = _loader(recipe, dataset, plain, how)
+    loader, fetcher = _loader(recipe, dataset, plain, how)
     return Feed(
         dataset=dataset,
         specs=specs,
@@ -82,6 +89,7 @@ def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, h
         pad=plain.pad_id,
         loader=loader,
         notes=tuple(_notes(specs, sets)),
+        fetcher=fetcher,
     )
 
 
@@ -91,7 +99,9 @@ def _notes(specs: Sequence[TokenSpec], sets: Sequence[TokenFile]) -> Iterator[st
         yield from (visible(f"{spec.file.name}: {line}", _SHOWN) for line in made.notes.lines())
 
 
-def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSettings) -> EpochLoader:
+def _loader(
+    recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSettings
+) -> tuple[EpochLoader, ShardFetcher | None]:
     import torch
 
     schedule, data = recipe.schedule, recipe.data
@@ -100,24 +110,38 @@ def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSet
     )
     samples: Any = ErrorsAsValues(dataset)
     collate: Any = plain
-    sampler: ShuffledSampler
+    shards = dataset.shard_numbers
+    lengths = dataset.modality_lengths() if data.sampler == "length-grouped" and not data.packing else None
     if data.packing:
-        rows = pack(dataset.expanded_lengths(plain.features), room(recipe, plain.features))
+        rows = packed(shards, dataset.expanded_lengths(plain.features), room(recipe, plain.features))
         samples, collate = PackedRows(samples, rows), PackedCollator(plain=plain)
-        sampler = ShuffledSampler(len(rows), spread)
-    elif data.sampler == "length-grouped":
-        sampler = LengthGroupedSampler(dataset.modality_lengths(), spread)
-    else:
-        sampler = ShuffledSampler(len(dataset), spread)
-    return EpochLoader(
+        shards = shards[[row[0] for row in rows]]
+    sampler = sampler_of(shards, lengths, data.window, spread)
+    fetcher = _fetcher(recipe, dataset, sampler)
+    batches = Batches(sampler, schedule.batch)
+    if fetcher is not None and isinstance(sampler, WindowedSampler):
+        batches = StreamedBatches(sampler, schedule.batch, fetcher, max(PREFETCHED * data.workers, 1))
+    loader = EpochLoader(
         samples,
-        batch_sampler=Batches(sampler, schedule.batch),
+        batch_sampler=batches,
         collate_fn=ErrorCollator(collate),
         num_workers=data.workers,
+        prefetch_factor=PREFETCHED if data.workers else None,
         pin_memory=data.pin_memory and not how.cpu,
         persistent_workers=data.workers > 0,
         # The default generator is the model's own, for dropout.
         generator=torch.Generator().manual_seed(recipe.seed),
+    )
+    return loader, fetcher
+
+
+def _fetcher(recipe: Recipe, dataset: LlavaDataset, sampler: ShuffledSampler) -> ShardFetcher | None:
+    """What brings the shards of streamed sources; None where all pictures are here."""
+    if dataset.arrivals is None or not isinstance(sampler, WindowedSampler):
+        return None
+    check_room(dataset.arrivals.store, dataset.shards, recipe.data.window)
+    return ShardFetcher(
+        dataset.arrivals, dataset.shards, lambda epoch: sampler.windows(epoch).shards, recipe.schedule.epochs
     )
 
 
@@ -147,6 +171,29 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.batch_size)
+
+
+class StreamedBatches(Batches):
+    """The same, and what fetches shards knows which of them are read and which come next."""
+
+    def __init__(self, sampler: WindowedSampler, batch: int, fetcher: ShardFetcher, in_flight: int) -> None:
+        """`in_flight`: as many batches may be asked for while the first of them is not loaded yet."""
+        super().__init__(sampler, batch)
+        self._windowed, self._fetcher, self._in_flight, self._epoch = sampler, fetcher, in_flight, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The order of that epoch."""
+        super().set_epoch(epoch)
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        windows, samples = self._windowed.windows(self._epoch), self.batch_size * self.sampler.spread.world
+        for number, batch in enumerate(super().__iter__()):
+            oldest = max(number - self._in_flight + 1, 0)
+            first, last = windows.at(oldest * samples), windows.at((oldest + 1) * samples - 1)
+            newest = windows.at((number + 1) * samples - 1)
+            self._fetcher.reached(Position(self._epoch, first, last, newest))
+            yield batch
 
 
 class EpochLoader(DataLoader[Any]):
@@ -207,7 +254,7 @@ def with_files(recipe: Recipe, *, leader: bool, home: Path | None = None) -> Rec
     def filed(source: Source) -> Source:
         if source.kind != "llava" and not leader:
             wait_for_file(folder_of(source, recipe.seed, home))
-        made: Source = as_llava(source, recipe.seed, home)
+        made: Source = as_llava(source, recipe.seed, home, recipe.data.store)
         return made
 
     data: Data = replace(recipe.data, sources=tuple(map(filed, recipe.data.sources)))

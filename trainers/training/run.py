@@ -80,6 +80,8 @@ def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ..
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         observers.end()
+        if stage.feed.fetcher is not None:
+            stage.feed.fetcher.end()
     return int(loop.state.global_step), notes
 
 

@@ -49,6 +49,12 @@ def stamp(path: Path) -> Stamp:
     return seen.st_size, seen.st_mtime_ns
 
 
+def free_bytes(folder: Path) -> int:
+    """What the disk of a folder has free, which need not be there yet."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+    return shutil.disk_usage(there).free
+
+
 @contextmanager
 def writing(into: Path, what: str, needed: int | None, fix: str) -> Iterator[None]:
     """Turn a failed write into a DataError: what was written, where, and how many bytes it needs."""
@@ -65,8 +71,7 @@ def writing(into: Path, what: str, needed: int | None, fix: str) -> Iterator[Non
 
 def require_room(into: Path, what: str, needed: int, fix: str) -> None:
     """A DataError where the disk of a folder has less room than so many bytes. It need not be there yet."""
-    there = next(folder for folder in (into, *into.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(into)
     if needed > free:
         why = f"{what} needs {in_bytes(needed)}, and {in_bytes(free)} are free."
         raise DataError(why, file=into, fix=fix)

@@ -22,6 +22,14 @@ def lock_file(opened: IO[bytes] | IO[str] | int, *, shared: bool = False, wait: 
         fcntl.flock(opened, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
 
 
+def unlock_file(opened: IO[bytes] | IO[str] | int) -> None:
+    """Give the lock back. Closing the file is not enough where a forked process has inherited it."""
+    if sys.platform != "win32":  # there the lock goes with the handle, which no child inherits
+        import fcntl
+
+        fcntl.flock(opened, fcntl.LOCK_UN)
+
+
 @contextmanager
 def exclusive(file: Path) -> Iterator[bool]:
     """Wait for the lock on this file and hold it; gives False where the system has no locks.
@@ -41,4 +49,7 @@ def exclusive(file: Path) -> Iterator[bool]:
         except OSError:  # network file systems without locks
             yield False
         else:
-            yield True
+            try:
+                yield True
+            finally:
+                unlock_file(handle)

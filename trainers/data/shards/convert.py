@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,14 @@ RECORDS, IMAGES = "records.jsonl", "images.json"
 """Of a shard's folder. IMAGES is there where records name picture files by whole paths: their folder."""
 _NO_NAME = re.compile(r"[^\w.-]+")
 """What a set's name may have and its file's name has not: `*`, `:`, `/`."""
-_FIX = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
+FIX = "Free some space, or set VLMBENCH_HOME to a folder with room that can be written."
 
 
 def as_llava_file(source: Source, home: Path | None = None) -> Source:
     """The same source as a LLaVA file; its shards are read unless they have been."""
     shards, home = shards_of(source), home or home_folder()
     layout = first_layout(shards.first, source.map, shards.base)
-    images = _picture_folder(source, shards)
+    images = picture_folder(source, shards)
     folders: list[Path] = []
     # Of a hub's set the download shows how far it is.
     quiet = source.files is None
@@ -53,12 +53,17 @@ def as_llava_file(source: Source, home: Path | None = None) -> Source:
         f"reading {visible(set_name(source))}", "shards", total=shards.count, quiet=quiet
     ) as progress:
         for place, shard in enumerate(shards.files):
-            reading = _Reading(shard, shards.base, images, layout, home)
+            reading = ShardReading(shard, shards.base, images, layout, home)
             folders.append(reading.folder())
             if not reading.is_done():
                 progress.update(place)
-                _read_shard(reading)
+                write_records(reading)
                 progress.update(place + 1)
+    return filed(source, folders, home, home / "records" if is_table(shards.first) else images)
+
+
+def filed(source: Source, folders: Sequence[Path], home: Path, images: Path) -> Source:
+    """The source as the file that these folders' records make, with its folder of pictures."""
     name = set_name(source) if source.files is None else Path(source.files).name
     return replace(
         source,
@@ -70,20 +75,22 @@ def as_llava_file(source: Source, home: Path | None = None) -> Source:
         revision=None,
         map=RecordMap(),
         annotations=str(_joined(folders, home, name)),
-        images=str(home / "records" if is_table(shards.first) else images),
+        images=str(images),
     )
 
 
-def first_layout(shard: Path, given: RecordMap, base: Path) -> RecordMap:
-    """The layout that the first record of a set has."""
-    for sample in read_shard(shard):
+def first_layout(
+    shard: Path, given: RecordMap, base: Path, samples: Iterable[ShardSample] | None = None
+) -> RecordMap:
+    """The layout that the first record of a set has. `samples`: the shard's, where it is read already."""
+    for sample in read_shard(shard) if samples is None else samples:
         if sample.problem is None:
             place = place_of(sample, shard, base)
             return recognise(sample.columns, given, place, table=is_table(shard))
     raise DataError("the shard has no record.", file=shard)
 
 
-def _picture_folder(source: Source, shards: ShardList) -> Path:
+def picture_folder(source: Source, shards: ShardList) -> Path:
     """What the records' paths of pictures are relative to."""
     if source.images is None or shard_format(shards.first) == "tar":
         return shards.base
@@ -91,7 +98,7 @@ def _picture_folder(source: Source, shards: ShardList) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class ShardReading:
     """One shard, and what decides its records."""
 
     shard: Path
@@ -102,10 +109,12 @@ class _Reading:
 
     @property
     def table(self) -> bool:
+        """Whether it is parquet or Arrow."""
         return is_table(self.shard)
 
     @property
     def name(self) -> str:
+        """Its path in the set."""
         return self.shard.relative_to(self.base).as_posix()
 
     def folder(self) -> Path:
@@ -127,20 +136,20 @@ def _named_folder(folder: Path) -> Any:
     return json.loads(note.read_text("utf-8")) if note.is_file() else None
 
 
-def _read_shard(reading: _Reading) -> None:
+def write_records(reading: ShardReading) -> None:
     """Write the folder with the shard's records; of several processes on one machine one does it."""
     folder = reading.folder()
     size = reading.shard.stat().st_size
     with exclusive(folder.with_name(f".{folder.name}.lock")):
         if not reading.is_done():
             with (
-                writing(folder, f"the records of {reading.shard.name}", size, _FIX),
+                writing(folder, f"the records of {reading.shard.name}", size, FIX),
                 atomic_folder(folder) as aside,
             ):
                 _write(reading, aside, folder.name)
 
 
-def _write(reading: _Reading, aside: Path, key: str) -> None:
+def _write(reading: ShardReading, aside: Path, key: str) -> None:
     with (
         PictureNames(
             store=aside / reading.shard.name,
@@ -154,12 +163,12 @@ def _write(reading: _Reading, aside: Path, key: str) -> None:
         (aside / RECORDS).open("w", encoding="utf-8") as out,
     ):
         for sample in read_shard(reading.shard):
-            out.write(json.dumps(_record(reading, sample, names), ensure_ascii=False) + "\n")
+            out.write(json.dumps(record_of(reading, sample, names), ensure_ascii=False) + "\n")
         if names.has_whole_paths:
             (aside / IMAGES).write_text(json.dumps(str(reading.images)), "utf-8")
 
 
-def _record(reading: _Reading, sample: ShardSample, names: PictureNames) -> dict[str, Any]:
+def record_of(reading: ShardReading, sample: ShardSample, names: PictureNames) -> dict[str, Any]:
     """The sample as LLaVA has it, or its complaint."""
     place, layout = place_of(sample, reading.shard, reading.base), reading.layout
     origin: dict[str, Any] = {"file": place.file, "row": place.row}
@@ -196,7 +205,7 @@ def _joined(folders: Sequence[Path], home: Path, name: str) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         what = "the records of all shards"
-        with writing(file, what, None, _FIX), atomic_file(file) as aside, aside.open("wb") as out:
+        with writing(file, what, None, FIX), atomic_file(file) as aside, aside.open("wb") as out:
             for folder in folders:
                 with (folder / RECORDS).open("rb") as records:
                     shutil.copyfileobj(records, out, 1 << 20)

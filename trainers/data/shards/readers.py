@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vlmbench.data.disk import FIRST_BYTES, check_download
-from vlmbench.data.sources.records import FileRecords
+from vlmbench.data.sources.records import BATCH_ROWS, FileRecords, readable
 from vlmbench.data.sources.webdataset import Member, tar_samples
 from vlmbench.errors import DataError
 from vlmbench.trainers.data.json_stream import raw_records
@@ -57,6 +58,69 @@ def read_shard(path: Path) -> Iterator[ShardSample]:
         yield from _READERS[path.suffix.lower()](path)
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror or error}.", file=path) from error
+
+
+def read_texts(path: Path, opened: BinaryIO | None = None) -> Iterator[ShardSample]:
+    """The same without the bytes of pictures where a parquet file has them in a column of their own.
+
+    `opened`: the file, where it is somewhere else than at `path`.
+    """
+    if shard_format(path) != "parquet":
+        yield from read_shard(path)
+        return
+    import pyarrow.parquet as pq
+
+    row = 0
+    with readable(path), pq.ParquetFile(opened or path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=_texts_of(file), use_threads=False):
+            for values in batch.to_pylist():
+                row += 1
+                yield ShardSample(row=row, columns=values)
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpans:
+    """What `read_texts` reads of a parquet file."""
+
+    spans: tuple[tuple[int, int], ...]
+    """The first byte of each piece, and the one after its last."""
+    rest: int
+    """Bytes of all other columns, when they are not compressed."""
+
+
+def text_spans(path: Path, opened: BinaryIO | None = None) -> TextSpans:
+    """From the footer of a parquet file."""
+    import pyarrow.parquet as pq
+
+    with readable(path), pq.ParquetFile(opened or path) as file:
+        texts, known = set(_texts_of(file)), file.metadata
+        pieces = [
+            known.row_group(group).column(column)
+            for group in range(known.num_row_groups)
+            for column in range(known.num_columns)
+        ]
+    read = [piece for piece in pieces if piece.path_in_schema in texts]
+    starts = [min(piece.dictionary_page_offset or inf, piece.data_page_offset) for piece in read]
+    return TextSpans(
+        tuple((int(s), int(s) + piece.total_compressed_size) for s, piece in zip(starts, read, strict=True)),
+        sum(piece.total_uncompressed_size for piece in pieces if piece.path_in_schema not in texts),
+    )
+
+
+def _texts_of(file: Any) -> list[str]:
+    """Every leaf column but the bytes of a picture as `datasets` stores it: {bytes, path}."""
+    leaves = [file.schema.column(number) for number in range(len(file.schema))]
+    siblings: dict[str, set[str]] = {}
+    for leaf in leaves:
+        siblings.setdefault(leaf.path.rpartition(".")[0], set()).add(leaf.name)
+    return [
+        leaf.path for leaf in leaves if leaf.name != "bytes" or _parent(leaf, siblings) != {"bytes", "path"}
+    ]
+
+
+def _parent(leaf: Any, siblings: Mapping[str, set[str]]) -> set[str]:
+    above, _, _ = leaf.path.rpartition(".")
+    return siblings[above] if above else set()
 
 
 def _json(path: Path) -> Iterator[ShardSample]:

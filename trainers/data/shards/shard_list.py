@@ -100,7 +100,9 @@ def _refuse_mixed(found: Sequence[Path]) -> None:
 
 def _hub_shards(source: Source) -> ShardList:
     dataset = hub_dataset(source)
-    paths = dataset.shards()
+    paths = dataset.shards(
+        other="Add `stream: true` to the source, which then needs room for some of its shards"
+    )
     first = next(paths)
     depth = len(PurePosixPath(dataset.files[0].path).parts)
     return ShardList(

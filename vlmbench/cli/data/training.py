@@ -162,7 +162,7 @@ def pairs_of(name: str, images: Path | None, placement: Placement | None = None)
     if is_file(name):
         return [_pair(source_named(name, images), 0, placement or "first")]
     found = [
-        _pair(source, recipe.seed, placement or recipe.data.placement)
+        _pair(source, recipe.seed, placement or recipe.data.placement, recipe.data.store)
         for recipe in read(name).recipes
         for source in recipe.data.sources
         if source.kind != DRAWN
@@ -194,16 +194,18 @@ def drawn_of(name: str) -> dict[str, int]:
     return {stage: count for stage, count in counts.items() if count}
 
 
-def _pair(source: Source, seed: int, placement: Placement) -> Pair:
+def _pair(source: Source, seed: int, placement: Placement, store: float | None = None) -> Pair:
     """Annotation file and picture folder; RefCOCO's boxes become records once their file is here."""
     from vlmbench.trainers.data.checking import Pair
     from vlmbench.trainers.data.dataset import files_of
     from vlmbench.trainers.data.shards.shard_list import is_record_set, set_name
+    from vlmbench.trainers.data.shards.streaming import streamed_shards
 
     file = Path(source.annotations or "").expanduser()
     if source.kind != "llava" and not file.is_file():
         folder = Path(source.images or file.parent).expanduser()
     else:
-        file, folder = files_of(source, seed)
+        file, folder = files_of(source, seed, store)
     name = set_name(source) if is_record_set(source) else ""
-    return Pair(annotations=file, images=folder, placement=placement, name=name)
+    shards = streamed_shards(file) if source.stream else ()
+    return Pair(annotations=file, images=folder, placement=placement, name=name, shards=shards, store=store)

@@ -50,12 +50,12 @@ class HubDataset:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
-    def shards(self, *, quiet: bool = False) -> Iterator[Path]:
+    def shards(self, *, quiet: bool = False, other: str | None = None) -> Iterator[Path]:
         """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it.
 
-        A DataError where the disk has no room for all that is missing.
+        A DataError where the disk has no room for all that is missing; `other` is a way to need less of it.
         """
-        self._require_room()
+        self._require_room(other)
         with Progress(f"downloading {self.reference}", "MB", total=self.size / 1e6, quiet=quiet) as progress:
             done = 0
             for file in self.files:
@@ -79,19 +79,24 @@ class HubDataset:
         stream = partial(_hub(self.reference).part, self.reference, self.commit, file)
         return RemoteFile(file, stream, self.here(file))
 
-    def _require_room(self) -> None:
+    def _require_room(self, other: str | None) -> None:
         hub = _hub(self.reference)
         missing = [f.size for f in self.files if hub.here(self.reference, self.commit, f) is None]
         place = "HF_HOME" if self.reference.hub == "hf" else "VLMBENCH_HOME"
         fix = f"Let {place} name a folder on a larger disk."
-        if self.format == "parquet":
-            fix = f"`--limit 50` reads only the pictures of 50 questions, or let {place} name a larger disk."
+        if other is None and self.format == "parquet":
+            other = "`--limit 50` reads only the pictures of 50 questions"
+        fix = f"{other}, or let {place} name a larger disk." if other else fix
         require_room(hub.folder, f"{self.reference}", sum(missing), fix)
 
-    def _fetch(self, file: HubFile, report: Report) -> Path:
+    def download(self, file: HubFile, into: Path) -> Path:
+        """One file, verified, in a folder of the caller's, under its path in the repository."""
+        return self._fetch(file, lambda _: None, into)
+
+    def _fetch(self, file: HubFile, report: Report, into: Path | None = None) -> Path:
         hub = _hub(self.reference)
         for again in (False, True):
-            path = hub.fetch(self.reference, self.commit, file, again=again, report=report)
+            path = hub.fetch(self.reference, self.commit, file, again=again, report=report, into=into)
             if is_whole(path, file):
                 return path
         raise DataError(

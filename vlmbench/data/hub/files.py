@@ -62,9 +62,19 @@ class Hub(Protocol):
         """Every file of the repository at a commit."""
 
     def fetch(
-        self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
+        self,
+        reference: HubReference,
+        commit: str,
+        file: HubFile,
+        *,
+        again: bool,
+        report: Report,
+        into: Path | None = None,
     ) -> Path:
-        """The file on this machine, downloaded unless it is here; with `again` downloaded anyway."""
+        """The file on this machine, downloaded unless it is here; with `again` downloaded anyway.
+
+        `into`: a folder to keep it in, under its path in the repository, instead of the usual cache.
+        """
 
     def here(self, reference: HubReference, commit: str, file: HubFile) -> Path | None:
         """The file where it was downloaded before; nobody is asked."""

@@ -50,13 +50,20 @@ class HuggingFace:
             return [_file(entry) for entry in entries if isinstance(entry, RepoFile)]
 
     def fetch(
-        self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
+        self,
+        reference: HubReference,
+        commit: str,
+        file: HubFile,
+        *,
+        again: bool,
+        report: Report,
+        into: Path | None = None,
     ) -> Path:
-        """The file in the client's cache, under its own name in the commit's folder."""
+        """The file in the client's cache, or in a folder, under its own name."""
         from huggingface_hub import hf_hub_download
 
         fix = f"Free some space; what came so far is kept, and {reference} goes on from there."
-        with writing(self.folder, file.path, file.size, fix), _plain_errors(reference):
+        with writing(into or self.folder, file.path, file.size, fix), _plain_errors(reference):
             return Path(
                 hf_hub_download(
                     reference.repository,
@@ -64,6 +71,7 @@ class HuggingFace:
                     repo_type="dataset",
                     revision=commit,
                     force_download=again,
+                    local_dir=into,
                     tqdm_class=_bar(report),
                 )
             )

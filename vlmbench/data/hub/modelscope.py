@@ -60,10 +60,17 @@ class ModelScope:
         return found
 
     def fetch(
-        self, reference: HubReference, commit: str, file: HubFile, *, again: bool, report: Report
+        self,
+        reference: HubReference,
+        commit: str,
+        file: HubFile,
+        *,
+        again: bool,
+        report: Report,
+        into: Path | None = None,
     ) -> Path:
-        """The file in vlmbench's home folder, in a folder of the commit."""
-        path = self._place(reference, commit, file)
+        """The file in vlmbench's home folder, in a folder of the commit, or in another folder."""
+        path = self._place(reference, commit, file) if into is None else into / file.path
         if path.is_file() and not again:
             return path
         path.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""A streamed source becomes a LLaVA file of its text, whose records name pictures that a store will have.
+
+VLMBENCH_HOME/records/
+    <digest of a shard>/records.jsonl      what its text says, and beside it what is known of the shard
+    <digest of these>/NAME.jsonl           the records of all shards, and beside it `shards.json`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from vlmbench.data.disk import file_digest, home_folder, in_bytes, writing
+from vlmbench.data.hub.files import RangesIgnored
+from vlmbench.errors import DataError
+from vlmbench.files.atomic import atomic_file, atomic_folder
+from vlmbench.files.locks import exclusive
+from vlmbench.plain_text import visible
+from vlmbench.progress import Progress
+from vlmbench.trainers.data.shards.convert import FIX, RECORDS, VERSION, filed
+from vlmbench.trainers.data.shards.readers import text_spans
+from vlmbench.trainers.data.shards.shard_list import hub_dataset, set_name, shards_of
+from vlmbench.trainers.data.shards.store import ShardStore
+from vlmbench.trainers.data.shards.streamed_shard import (
+    FACTS,
+    StreamedShard,
+    as_json,
+    from_json,
+    write_texts,
+)
+from vlmbench.trainers.recipe.model import Source
+
+SHARDS = "shards.json"
+
+
+def as_streamed_file(source: Source, store: ShardStore, home: Path | None = None) -> Source:
+    """The same source as a LLaVA file; the text of its shards is read unless it has been."""
+    home = home or home_folder()
+    found: list[StreamedShard] = []
+    shards = shards_to_stream(source, home)
+    with Progress(
+        f"reading the text of {visible(set_name(source))}", "shards", total=len(shards)
+    ) as progress:
+        for shard in shards:
+            if found:
+                shard = replace(shard, layout=found[0].layout, recognised=True)
+            found.append(shard.with_facts(_read_text(shard, store, home / "records" / shard.key)))
+            progress.update(len(found))
+    base = store.root if found[0].in_store else shards_of(source).base
+    made = filed(source, [home / "records" / shard.key for shard in found], home, base)
+    with atomic_file(Path(str(made.annotations)).with_name(SHARDS)) as aside:
+        aside.write_text(json.dumps(list(map(as_json, found))), "utf-8")
+    return made
+
+
+def streamed_shards(annotations: Path) -> tuple[StreamedShard, ...]:
+    """The shards behind a file that `as_streamed_file` made, in the order of its records."""
+    return tuple(map(from_json, json.loads(annotations.with_name(SHARDS).read_text("utf-8"))))
+
+
+def shards_to_stream(source: Source, home: Path) -> list[StreamedShard]:
+    """The shards of a source, of which no record was read yet and no file of a hub downloaded."""
+    if source.files is None:
+        dataset = hub_dataset(source)
+        listed = [
+            StreamedShard(
+                key="",
+                name=file.path,
+                size=file.size,
+                hub=str(dataset.reference),
+                commit=dataset.commit,
+                digest=file.digest,
+            )
+            for file in dataset.files
+        ]
+    else:
+        local = shards_of(source)
+        listed = [
+            StreamedShard(
+                key="",
+                name=path.relative_to(local.base).as_posix(),
+                size=path.stat().st_size,
+                local=str(path),
+                digest=file_digest(path, "sha256", home),
+            )
+            for path in local.files
+        ]
+    first = listed[0].digest or listed[0].commit
+    return [replace(shard, key=_key(shard, source, first), layout=source.map) for shard in listed]
+
+
+def _key(shard: StreamedShard, source: Source, first: str) -> str:
+    """The first shard decides the layout of all."""
+    content = [shard.name, shard.digest or shard.commit, first, shard.in_store]
+    facts = [VERSION, "streamed", content, asdict(source.map)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _read_text(shard: StreamedShard, store: ShardStore, folder: Path) -> Path:
+    """The folder with its records; of several processes on one machine one writes it."""
+    with exclusive(folder.with_name(f".{folder.name}.lock")):
+        if not folder.is_dir():
+            with writing(folder, f"the records of {shard.name}", None, FIX), atomic_folder(folder) as aside:
+                _write(shard, store, aside)
+    return folder
+
+
+def _write(shard: StreamedShard, store: ShardStore, folder: Path) -> None:
+    if shard.local is not None:
+        write_texts(shard, folder, Path(shard.local))
+        return
+    if shard.kind == "parquet" and _write_remote(shard, folder):
+        return
+    if not store.bring(shard, {}):
+        raise no_room(store, [shard])
+    with store.locked(shard.key):
+        held = store.root / shard.key
+        if shard.kind == "tar":
+            write_texts(shard, folder, held / shard.name)
+        else:
+            for name in (RECORDS, FACTS):
+                (folder / name).write_bytes((held / name).read_bytes())
+
+
+def _write_remote(shard: StreamedShard, folder: Path) -> bool:
+    """Read the columns of text alone; False where the hub sends whole files only."""
+    remote, file = shard.dataset.remote(shard.listed), Path(shard.name)
+    opened: Any = remote.opened()
+    try:
+        remote.fetch(text_spans(file, opened).spans)
+        write_texts(shard, folder, file, opened)
+    except RangesIgnored:
+        return False
+    remote.discard()
+    return True
+
+
+def check_room(store: ShardStore, shards: Sequence[StreamedShard], window: int) -> None:
+    """Raise where the store cannot hold two windows: the one that is read, and the next."""
+    stored = sorted((shard for shard in shards if shard.in_store), key=lambda shard: -shard.kept)
+    if room_for(stored, 2 * window) > store.limit:
+        raise no_room(store, stored[: 2 * window])
+
+
+def room_for(shards: Sequence[StreamedShard], count: int) -> int:
+    """Bytes that the first so many of these shards take, while the last of them comes."""
+    coming = max((shard.most - shard.kept for shard in shards), default=0)
+    return sum(shard.kept for shard in shards[:count]) + coming
+
+
+def no_room(store: ShardStore, shards: Sequence[StreamedShard]) -> DataError:
+    """The error of a store that is too small for these shards."""
+    needed = room_for(shards, len(shards))
+    return DataError(
+        f"streamed shards may take {in_bytes(store.limit)} here; {len(shards)} that are needed at once take "
+        f"up to {in_bytes(needed)}.",
+        file=store.root,
+        key="data.store",
+        fix="Free some space, allow more (`--set data.store=GB`), mix fewer shards (`--set data.window=N`), "
+        "or let VLMBENCH_HOME name a larger disk.",
+    )
