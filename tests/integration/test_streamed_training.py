@@ -121,8 +121,12 @@ def test_a_window_of_all_shards_learns_what_the_stored_set_learns(
     tiny_model: Callable[[str], Path], data: Path, hub: HubServer, tmp_path: Path
 ) -> None:
     model = tiny_model("llava")
-    expected = learned(model, data, None, tmp_path / "json", "schedule.max_steps=2")
+    stored = NAMED.replace(", stream: true", "")
+    expected = learned(model, data, stored, tmp_path / "stored", "schedule.max_steps=2")
+    assert len(expected) == 2
     assert learned(model, data, NAMED, tmp_path / "run", "schedule.max_steps=2") == expected
+    # What the hub's client has downloaded is not asked for again.
+    assert sum(path.startswith("/cdn/") for path in hub.paths()) == SHARDS
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ RETRIES = (2, 10, 30, 60)
 """Seconds before a hub that cannot be reached is asked again."""
 PATIENCE = 600.0
 """Seconds that other processes may keep the store full while a shard is due."""
+_PARTING = 10.0
 _LONGEST = 4000
 """Bytes of an error between processes."""
 
@@ -119,7 +120,8 @@ class ShardFetcher:
         """Fetch no more, and unlock what was locked."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join(PATIENCE)
+            # It may be in the middle of a download, and goes with this process.
+            self._thread.join(_PARTING)
 
     def _run(self) -> None:
         try:

@@ -94,7 +94,10 @@ class ShardStore:
             return
         part = self._part(shard.key)
         try:
-            file = shard.dataset.download(shard.listed, part)
+            file = shard.dataset.here(shard.listed)
+            if file is not None and shard.kind == "tar":
+                file = _copied(file, part / file.name)
+            file = file or shard.dataset.download(shard.listed, part)
         except HubMissing as error:
             what = f"the shard {shard.name} cannot be fetched: {error.what}"
             fix = "`--resume` goes on once it is there again."
@@ -141,6 +144,11 @@ class ShardStore:
 
     def _part(self, key: str) -> Path:
         return self.root / f".{key}.part"
+
+
+def _copied(file: Path, to: Path) -> Path:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(file, to))
 
 
 def _size(folder: Path) -> int:

@@ -62,8 +62,11 @@ def streamed_shards(annotations: Path) -> tuple[StreamedShard, ...]:
     return tuple(map(from_json, json.loads(annotations.with_name(SHARDS).read_text("utf-8"))))
 
 
-def shards_to_stream(source: Source, home: Path) -> list[StreamedShard]:
-    """The shards of a source, of which no record was read yet and no file of a hub downloaded."""
+def shards_to_stream(source: Source, home: Path, *, digests: bool = True) -> list[StreamedShard]:
+    """The shards of a source, of which no record was read yet and no file of a hub downloaded.
+
+    Without `digests`, files on this machine are not read, and the keys of their shards are others.
+    """
     if source.files is None:
         dataset = hub_dataset(source)
         listed = [
@@ -85,7 +88,7 @@ def shards_to_stream(source: Source, home: Path) -> list[StreamedShard]:
                 name=path.relative_to(local.base).as_posix(),
                 size=path.stat().st_size,
                 local=str(path),
-                digest=file_digest(path, "sha256", home),
+                digest=file_digest(path, "sha256", home) if digests else "",
             )
             for path in local.files
         ]
