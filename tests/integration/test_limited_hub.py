@@ -124,8 +124,11 @@ def test_a_run_grows_from_the_part_into_the_whole_and_keeps_its_answers(
     before = hub.served
     assert main([*RUN, "--limit", "14"]) == 0
     assert hub.served - before < before
+    parts = tmp_path / "home" / "vlmbench" / "hub" / "parts"
+    assert len(list(parts.iterdir())) == SHARDS
     assert main(RUN) == 0
     assert hub.served > hub.size("o/big")
+    assert list(parts.iterdir()) == []
     run = tmp_path / "runs" / "echo_B" / "big_test"
     assert json.loads((run / "results.json").read_text())["partial"] is False
     assert len(lines(run / "responses.jsonl")) == ROWS

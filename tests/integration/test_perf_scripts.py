@@ -20,6 +20,7 @@ LEAST = {
     "big_table": "--gigabytes 0.01",
     "false_alarms": "",
     "grouped": "--groups 2 --slices 1 --check",
+    "limited_hub": "--rows 300 --kilobytes 5 --limit 5",
     "leaderboard": "--models 4 --benchmarks 2",
     "memory_growth": "--rows 2000",
     "python_overhead": "--pairs 1",

@@ -98,6 +98,7 @@ class HubDataset:
         for again in (False, True):
             path = hub.fetch(self.reference, self.commit, file, again=again, report=report, into=into)
             if is_whole(path, file):
+                RemoteFile(file, partial(hub.part, self.reference, self.commit, file), path).discard()
                 return path
         raise DataError(
             f"{file.path} of {self.reference} is broken: its bytes are not those that the hub lists "

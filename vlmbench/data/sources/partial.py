@@ -65,7 +65,8 @@ class PartialRecords:
         """Every row in order; columns that are not named are not fetched."""
         pictures = [c.name for c in self.columns if c.shows_pictures and (names is None or c.name in names)]
         texts = [c.name for c in self.columns if not c.shows_pictures and (names is None or c.name in names)]
-        self._fetch(texts, pictures)
+        # All at once, although the survey of the columns needs a few: a request costs more than a text.
+        self._fetch([c.name for c in self.columns if not c.shows_pictures and c.kind != "other"], pictures)
         unread: Mapping[str, Any] = dict.fromkeys(pictures, UNREAD)
         number = 0
         for file, wanted in self._wanted():
