@@ -163,7 +163,7 @@ class Breaks(type(restless())):  # type: ignore[misc]
 def test_a_failure_on_the_way_is_logged_and_the_training_goes_on(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = Breaks(restless().inner)
+    broken = Breaks(restless().inner, iter(()))
     with caplog.at_level(logging.ERROR, "vlmbench"):
         found = outcome(trainer(model, tmp_path / "with", VlmbenchCallback([broken], every_steps=2)))
     assert found == outcome(trainer(model, tmp_path / "without"))
