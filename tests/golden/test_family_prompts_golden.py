@@ -1,4 +1,4 @@
-"""Each style of a family asks as its wrapper in VLMEvalKit: same text, pictures, system prompt and limit."""
+"""Each style asks as the toolkit it stands for: same text, pictures, system prompt and longest answer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ TEMPLATE_NEWLINE = {
 OTHER_TESTS = {"vlmevalkit", "llava", "llava-xtuner", "xtuner"}
 """test_prompts_golden.py holds these."""
 NOT_IN_A_WRAPPER = {"qwen3-vl:cot"}
+
+UNLIMITED = {"open-compass/VLMEvalKit": 2048, "EvolvingLMMs-Lab/lmms-eval": 1024}
+"""The longest answer where neither wrapper nor task names one."""
 
 Parts = list[str | dict[str, int]]
 
@@ -61,7 +64,9 @@ def test_a_family_is_asked_as_its_wrapper_asks(file: Path) -> None:
         assert parts_of(request) == parts
         assert request.system == expected.get("system")
         assert request.opening == expected.get("opening", "")
-        assert request.decoding.max_new_tokens == expected.get("tokens", 2048)
+        assert request.decoding.max_new_tokens == expected.get(
+            "tokens", UNLIMITED[golden["toolkit"].partition("@")[0]]
+        )
 
 
 def test_every_style_is_pinned_by_every_family_of_benchmarks() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,18 @@ def test_an_answer_too_long_for_excel_is_said_and_kept_whole(
     assert run(tmp_path / "run", model=f"echo:@{answers}") == 0
     assert "1 cells are longer than Excel allows" in capsys.readouterr().err
     assert len(read_responses(tmp_path / "run")[long["index"]].text) == 40_000
+
+
+def test_a_family_s_own_style_is_the_default_and_named_once(
+    tmp_path: Path, tiny_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--limit", "1", "--device", "cpu", "--max-new-tokens", "2"]
+    names = ["Shapes_DEV_EN", "Shapes_DEV_CN"]
+    assert (
+        main(
+            ["run", "--model", str(tiny_model("qwen2_vl")), "--bench", *names, "--out", str(tmp_path), *more]
+        )
+        == 0
+    )
+    assert capsys.readouterr().err.count("prompt style qwen2-vl (Qwen2-VL, ") == 1
+    assert results(tmp_path / names[1])["style"] == "qwen2-vl"

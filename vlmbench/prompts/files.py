@@ -206,11 +206,14 @@ def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
 
 
 def _check_template(file: LinedYaml, path: tuple[str, ...], text: str) -> None:
-    """Refuse a name in braces that is almost one of `FIELDS`, and a text without its question."""
+    """Refuse a name in braces that is almost one of `FIELDS`, and a text without its question.
+
+    A picture that is to be described needs no question.
+    """
     for name in _BRACES.findall(text):
         if name not in FIELDS and (near := _near(name, FIELDS)):
             raise file.error(path, f"`{{{name}}}` stands for nothing.{near}")
-    if "{question}" not in text:
+    if "{question}" not in text and "caption" not in path:
         raise file.error(path, "has no `{question}` in it.")
 
 
