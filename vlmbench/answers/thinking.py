@@ -188,10 +188,12 @@ def _end_of_thought(
             continue
         if not mark.opens:
             depth, end, behind = depth - 1, mark.end, number
+        elif not FAMILIES[family].nests:
+            continue
         elif number < len(marks) and is_format(text, mark, marks[number]):
             number += 1
         # Two opens in a row are one: the prompt's and the model's.
-        elif FAMILIES[family].nests and text[place : mark.start].strip():
+        elif text[place : mark.start].strip():
             depth += 1
         else:
             place = mark.end
