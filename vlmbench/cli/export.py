@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def execute(args: argparse.Namespace) -> int:
         return push_results(args)
     if args.format in FORMATS:
         return export_results(args)
+    from vlmbench.answers.responses import written
     from vlmbench.evaluation import read_samples
     from vlmbench.report.questions import benchmark_of_run
     from vlmbench.store import read_responses, read_run
@@ -74,8 +76,10 @@ def execute(args: argparse.Namespace) -> int:
     table = open_benchmark(benchmark, args)
     samples = read_samples(benchmark, table)
     responses = read_responses(args.run)
-    texts = [responses[s.id].text if s.id in responses else "" for s in samples]
     form = args.format or ("mmmu" if hasattr(benchmark, "submission") else "mmbench")
+    # A submission has the answers alone; the table is VLMEvalKit's, which has thoughts in them.
+    text_of = written if form == "predictions" else attrgetter("text")
+    texts = [text_of(responses[s.id]) if s.id in responses else "" for s in samples]
     if form == "mmmu":
         return export_by_id(args, benchmark, samples, texts, spec)
     return export_sheet(args, form, table, samples, texts)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmbench.answers.responses import written
+from vlmbench.answers.responses import is_unfinished, written
 from vlmbench.answers.scores import NO_RULE
 from vlmbench.decoding import decodings_in
 from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
@@ -87,6 +87,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "unparsed": chosen["unparsed"],
         "unscored": chosen["unscored"],
         "errors": run.errors,
+        **_thinking(run),
         "bounds": finite(run.bounds),
         "needs_judge": run.card.judge and run.judging is None and run.judgments is None,
         "judged": _judged(run),
@@ -116,6 +117,25 @@ def _predictions(run: Run) -> dict[str, Any]:
     """Which file the answers were read from; empty where vlmbench asked the model itself."""
     facts = run.facts.get("predictions")
     return {} if facts is None else {"predictions": finite(facts)}
+
+
+def _thinking(run: Run) -> dict[str, Any]:
+    """Answers with a thought, those without anything else, and tokens of both; empty without thoughts."""
+    given = [run.responses[i] for i in _answered(run)]
+    thoughts = [response for response in given if response.thought is not None]
+    if not thoughts:
+        return {}
+    counted = [r for r in thoughts if r.thought_tokens is not None and r.new_tokens is not None]
+    inside = sum(r.thought_tokens or 0 for r in counted)
+    return {
+        "thinking": {
+            "thoughts": len(thoughts),
+            "unfinished": sum(map(is_unfinished, thoughts)),
+            "counted": len(counted),
+            "thought_tokens": inside,
+            "answer_tokens": sum(r.new_tokens or 0 for r in counted) - inside,
+        }
+    }
 
 
 def _joined(run: Run) -> dict[str, Any] | None:

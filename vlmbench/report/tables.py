@@ -155,6 +155,8 @@ class _ResultsTables:
         headline, rows = self.document["headline"], self.document["rows"]["asked"]
         parts = [_count(rows, "row"), _unparsed(self.document["unparsed"])]
         parts.append(_count(self.document["errors"], "error"))
+        if thinking := self.document.get("thinking"):
+            parts.append(f"{_count(thinking['thoughts'], 'thought')} ({thinking['unfinished']} unfinished)")
         if headline["rows"] != headline["n"]:
             parts.insert(0, _count(headline["n"], "group"))
         if self.document["judged"]["model"] is not None:

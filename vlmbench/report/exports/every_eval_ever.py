@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from vlmbench.answers.responses import written
 from vlmbench.domain import Response, Sample, Score
 from vlmbench.errors import UsageError
 from vlmbench.finished import FinishedRun
@@ -189,7 +190,7 @@ def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[st
             "reference": reference,
             "choices": [encodable(text) for text in sample.choices.values()] or None,
         },
-        "output": {"raw": [encodable(response.text)]},
+        "output": {"raw": [encodable(written(response))]},
         "messages": None,
         "answer_attribution": _attribution(score),
         "evaluation": {"score": score.value, "is_correct": score.value == 1},

@@ -60,7 +60,14 @@ function saidBy(answer, i, status) {
   const about = [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
   const text = !FIGURES.runs[i].kept ? make("p", { class: "quiet" }, say("notKept")) : answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
     : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
-  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), text);
+  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), thoughtOf(answer), text);
+}
+
+// Folded: a thought may be a thousand times as long as its answer.
+function thoughtOf(answer) {
+  if (answer.k === undefined || answer.k === null) return null;
+  const about = [answer.kn === null ? "" : `${count(answer.kn)} ${say("tokens")}`, answer.u ? say("unfinished") : ""].filter(Boolean).join(" · ");
+  return make("details", { class: "thought" }, make("summary", {}, say("thought"), " ", make("small", {}, about)), make("pre", { class: "raw", tabindex: 0, "aria-label": say("thought") }, textOf(answer.k)));
 }
 
 // What each rule set made of the answers; of two runs side by side, because that is what is compared.

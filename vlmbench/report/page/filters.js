@@ -50,7 +50,7 @@ const letterTest = some((row, i) => {
 });
 
 function haystack(row) {
-  row.text ??= [row.id, whole(row.q), whole(row.h), ...row.o.map(([letter, text]) => `${letter}. ${whole(text)}`), ...row.r, ...categoriesOf(row), ...row.a.map((answer) => (answer ? `${whole(answer.t)} ${answer.e}` : ""))].join("\n").toLowerCase();
+  row.text ??= [row.id, whole(row.q), whole(row.h), ...row.o.map(([letter, text]) => `${letter}. ${whole(text)}`), ...row.r, ...categoriesOf(row), ...row.a.map((answer) => (answer ? `${whole(answer.t)} ${answer.k ? whole(answer.k) : ""} ${answer.e}` : ""))].join("\n").toLowerCase();
   return row.text;
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vlmbench.answers.responses import is_unfinished
+from vlmbench.answers.thinking import bare
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
 from vlmbench.engine.asking import is_from_hub, prompts_digest, wording_digest
@@ -109,7 +111,7 @@ def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str
 
 def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:
     """By row: the text or why it is missing, seconds, tokens, and each rule set's verdict or None."""
-    most = limit_for(len(r.text) for r in run.responses.values())
+    most = limit_for(max(len(r.text), len(r.thought or "")) for r in run.responses.values())
     scores: dict[str, dict[str, Score]] = {}
     for rules in RULE_SETS:
         for score in run.scores[rules]:
@@ -125,12 +127,21 @@ def _answer(
     failed = kept and (response is None or response.finish == "error")
     return {
         "t": shown(response.text, most) if response else "",
+        **_thought(response, most),
         "e": visible((response.error if response else "not asked yet") or "error", 1_000) if failed else "",
         "s": response.seconds if response else None,
         "n": response.new_tokens if response else None,
         "l": response is not None and response.finish == "length",
         "v": [verdicts.number(_verdict(s)) if (s := scores.get(rules)) else None for rules in RULE_SETS],
     }
+
+
+def _thought(response: Response | None, most: int) -> dict[str, Any]:
+    """The thought, for the page to fold, and its tokens; nothing where there is none."""
+    if response is None or response.thought is None:
+        return {}
+    words = bare(response.thought, response.answer_at)
+    return {"k": shown(words, most), "kn": response.thought_tokens, "u": is_unfinished(response)}
 
 
 def _verdict(score: Score) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ const WORDS = {
   pick: ["Choose a row to see all of it.", "选择一行，查看完整内容。"], hint: ["Hint", "提示"],
   options: ["Options", "选项"], prompt: ["Prompt as sent", "实际发送的提示词"],
   promptWhy: ["before the model's chat template", "未套用模型的对话模板"], raw: ["Raw answer", "原始回答"],
+  thought: ["Thought", "思考过程"], unfinished: ["no answer after it", "没有给出答案"],
   readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Score", "得分"], reason: ["Reason", "依据"],
   group: ["The same question in every rotation", "同一题的所有轮换"], groupRows: ["Rows of the same group", "同组的行"],
   groupRight: ["right in every rotation", "所有轮换均答对"], groupWrong: ["not right in every rotation", "并非所有轮换均答对"],
