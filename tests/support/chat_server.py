@@ -103,9 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or answer.close
 
 
-def completion(text: str | None, finish: str | None = "stop") -> bytes:
-    """A chat completion with this answer."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+def completion(text: str | None, finish: str | None = "stop", **beside: Any) -> bytes:
+    """A chat completion with this answer; `beside` stands next to it in the message, as `reasoning` does."""
+    message = {"role": "assistant", "content": text, **beside}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
     usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
     return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode()
 

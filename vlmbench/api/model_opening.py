@@ -34,6 +34,8 @@ class ModelOptions:
     vision: str | None = None
     template: str | None = None
     recipe: str | None = None
+    thinking: str | None = None
+    """`on`, `off` or `budget=N`, for a family that has a switch."""
     devices: str | None = None
     nodes: str | None = None
     tensor_parallel: int = 1
@@ -43,6 +45,7 @@ class ModelOptions:
     def for_loading(self) -> dict[str, Any]:
         """The options of `load_model`."""
         parts = {"llm": self.llm, "vision": self.vision, "template": self.template, "recipe": self.recipe}
+        parts["thinking"] = self.thinking
         return {
             "device": self.device,
             "dtype": self.dtype,

@@ -120,6 +120,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="questions at a time (default: auto)",
     )
     parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
+    parser.add_argument(
+        "--thinking",
+        metavar="on|off|budget=N",
+        help="whether the model thinks before it answers, and for how many tokens; refused where its family "
+        "has no such switch (docs/thinking.md)",
+    )
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)

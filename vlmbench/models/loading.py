@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
+from vlmbench.models.thinking_switch import no_thinking, read_switch
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
@@ -50,26 +51,30 @@ def load_model(
     vision: str | None = None,
     template: str | None = None,
     recipe: str | None = None,
+    thinking: str | None = None,
 ) -> Model:
     """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
 
     `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
     `vision` are the models that a checkpoint was trained from, `recipe` is what it was trained with, and
-    `template` the wording to ask in.
+    `template` the wording to ask in. `thinking` is "on", "off" or "budget=N".
     """
-    kind = spec.partition(":")[0]
+    kind, switch = spec.partition(":")[0], read_switch(thinking)
     given = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
     if kind == "echo" or kind.lower() in SERVED:
         _refuse_parts(kind, given)
     if kind == "echo":
         from vlmbench.models.echo import load_echo
 
+        no_thinking(spec, switch)
         return load_echo(spec)
     if kind.lower() in SERVED:
         from vlmbench.models.servers.model import CONCURRENCY, load_server
 
         concurrency = CONCURRENCY if batch_size == "auto" else batch_size
-        return load_server(spec, concurrency=concurrency, requests_per_minute=requests_per_minute)
+        return load_server(
+            spec, concurrency=concurrency, requests_per_minute=requests_per_minute, thinking=switch
+        )
     if kind.lower() == "vllm":
         from vlmbench.models.vllm.model import load_vllm
 
@@ -81,6 +86,7 @@ def load_model(
             trust_remote_code=trust_remote_code,
             tensor_parallel=tensor_parallel,
             parts=_parts(given),
+            thinking=switch,
         )
     if tensor_parallel > 1:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
@@ -93,6 +99,7 @@ def load_model(
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
         parts=_parts(given),
+        thinking=switch,
     )
 
 

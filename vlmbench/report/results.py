@@ -87,12 +87,12 @@ def results_document(run: Run) -> dict[str, Any]:
         "unparsed": chosen["unparsed"],
         "unscored": chosen["unscored"],
         "errors": run.errors,
-        **_thinking(run),
         "bounds": finite(run.bounds),
         "needs_judge": run.card.judge and run.judging is None and run.judgments is None,
         "judged": _judged(run),
         "joined": _joined(run),
         "timing": finite(run.timing),
+        **_thinking(run),
         **_predictions(run),
     }
 

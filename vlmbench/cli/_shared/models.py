@@ -140,5 +140,6 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         nodes=args.nodes,
         tensor_parallel=args.tensor_parallel,
         hung_after=args.hung_after,
+        thinking=args.thinking,
         **parts_of(args),
     )

@@ -33,6 +33,7 @@ from vlmbench.models.hf.prefetch import DecodedPictures, JobMaker, Prefetcher, w
 from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.thoughts import AnswerDecoder
+from vlmbench.models.thinking_switch import ThinkingSwitch, switch_facts
 from vlmbench.prompts import default_style
 
 WINDOW = 512
@@ -53,6 +54,7 @@ def load_hf(
     batch_size: int | Literal["auto"] = "auto",
     trust_remote_code: bool = False,
     parts: Parts = NO_PARTS,
+    thinking: ThinkingSwitch | None = None,
 ) -> HfModel:
     """The model of a folder, file or hub id, on a device, or an error that names the file that is wrong."""
     place = choose_device(device)
@@ -65,7 +67,7 @@ def load_hf(
         processor = load_processor(
             source, config, trust_remote_code=trust_remote_code, template=parts.template
         )
-        renderer = Renderer(processor, source)
+        renderer = Renderer(processor, source, thinking, name_of(path, source))
         weights = load_weights(source, device=place, dtype=kind, trust_remote_code=trust_remote_code)
         end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
     else:
@@ -73,7 +75,7 @@ def load_hf(
 
         files = files_of(reading)
         weights, processor = assembled(reading, device=place, dtype=kind)
-        renderer = Renderer(processor, source)
+        renderer = Renderer(processor, source, thinking, name_of(path, source))
     rows = None if batch_size == "auto" else batch_size
     return HfModel(name_of(path, source), files, weights, processor, renderer, rows)
 
@@ -130,7 +132,7 @@ class HfModel:
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """Digests of every file that decides an answer, and what is read from them."""
-        return facts_of(
+        facts = facts_of(
             "hf",
             type(self._weights).__name__,
             str(self._weights.dtype).removeprefix("torch."),
@@ -138,6 +140,7 @@ class HfModel:
             self._processor,
             self._generator.settings,
         )
+        return facts | switch_facts(self._renderer.thinking)
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""

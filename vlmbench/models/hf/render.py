@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from vlmbench.answers.thinking import opening_of
 from vlmbench.domain import ImageRef, Request
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.models.thinking_switch import ThinkingSwitch, template_values
 
 _TOKEN_NAMES = ("image_token", "video_token", "audio_token")
 _LOOKS_LIKE_A_MARK = re.compile(r"[<\[].+[>\]]")
@@ -24,11 +25,17 @@ class Renderer:
     character, so that nothing takes it for a picture.
     """
 
-    def __init__(self, processor: Any, folder: Path | None) -> None:
+    def __init__(
+        self, processor: Any, folder: Path | None, thinking: ThinkingSwitch | None = None, name: str = ""
+    ) -> None:
         self._processor = processor
+        self._values: dict[str, Any] = {}
+        self.thinking = thinking
         self._file = folder and folder / "chat_template.jinja"
         self._marks: dict[str, int] = {}
         self._marks = self._find_marks()
+        if thinking is not None:
+            self._values = template_values(thinking, self._with_values, name)
         self._reserved = sorted({*self._marks, *self._own_tokens()}, key=len, reverse=True)
 
     @property
@@ -70,7 +77,9 @@ class Renderer:
         if system is not None:
             turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
         with quiet():
-            text = self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+            text = self._processor.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=False, **self._values
+            )
         if system is not None and system.strip() not in text:
             raise ModelError(
                 "the chat template leaves the system prompt of this prompt style out.",
@@ -78,6 +87,11 @@ class Renderer:
                 fix="Use another style: `vlmbench list styles`.",
             )
         return str(text)
+
+    def _with_values(self, values: Mapping[str, Any]) -> str:
+        """A prompt of a question, with these values of the chat template."""
+        self._values = dict(values)
+        return self._apply([{"type": "text", "text": "?"}])
 
     def _find_marks(self) -> dict[str, int]:
         """The special tokens that a picture adds to a prompt, and how many of each."""

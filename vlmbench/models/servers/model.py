@@ -30,6 +30,7 @@ from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLi
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
 from vlmbench.models.servers.wire import Wire, check_askable
+from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
 
 WIRES = {wire.kind: wire for wire in (OPENAI, ANTHROPIC, GEMINI)}
 _SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
@@ -44,10 +45,11 @@ def load_server(
     concurrency: int = CONCURRENCY,
     requests_per_minute: float | None = None,
     patience: Patience | None = None,
+    thinking: ThinkingSwitch | None = None,
 ) -> ServedModel:
     """The model that `openai:NAME@URL`, or one of another interface, names. Nothing is asked yet."""
     wire, name, url = read_spec(spec)
-    return ServedModel(wire, name, url, concurrency, requests_per_minute, patience or Patience())
+    return ServedModel(wire, name, url, concurrency, requests_per_minute, patience or Patience(), thinking)
 
 
 def read_spec(spec: str) -> tuple[Wire, str, str]:
@@ -101,8 +103,9 @@ class ServedModel:
         concurrency: int,
         requests_per_minute: float | None,
         patience: Patience,
+        thinking: ThinkingSwitch | None = None,
     ) -> None:
-        self._wire, self._name, self._url = wire, name, url
+        self._wire, self._name, self._url, self._thinking = wire, name, url, thinking
         self._rpm, self._patience = requests_per_minute, patience
         self._say: Callable[[str], None] | None = None
         # More at once than a minute allows would only wait in line, against their own deadlines.
@@ -119,7 +122,7 @@ class ServedModel:
     def reach(self, say: Callable[[str], None]) -> None:
         """Ask the server what it serves now, before anything else waits for it, and report each wait."""
         self._say = say
-        self._listed  # noqa: B018 - asked once, kept for `facts`
+        self._switch  # noqa: B018 - asked once, kept for `facts` and every request
 
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
@@ -128,6 +131,15 @@ class ServedModel:
     @cached_property
     def _entry(self) -> dict[str, Any]:
         return next((entry for entry in self._listed if entry.get("id") == self._name), {})
+
+    @cached_property
+    def _switch(self) -> dict[str, Any]:
+        """What a request says of thinking; refused here where the server has no such switch."""
+        owner = str(self._entry.get("owned_by") or "")
+        if self._thinking is None:
+            return {}
+        served = str(self._entry.get("root") or self._name)
+        return server_fields(self._thinking, served, self._url, owner, self._wire.kind)
 
     @property
     def served_since(self) -> float | None:
@@ -141,7 +153,8 @@ class ServedModel:
         ours = self._entry
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
-        return {"kind": self._wire.kind, "name": self._name, "url": self._url, "served": served or None}
+        known = {"kind": self._wire.kind, "name": self._name, "url": self._url, "served": served or None}
+        return known | switch_facts(self._thinking)
 
     def render(self, request: Request) -> str:
         """What is sent; the server's own chat template comes around it. A picture as `<image>`."""
@@ -150,6 +163,8 @@ class ServedModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answers as they come."""
+        if self._thinking is not None:
+            self._switch  # noqa: B018 - before the first request
         row = _FailuresInARow(self._url, _SERVER_IS_GONE * self._concurrency)
         for response, server_down in as_they_come(self._asking(images), requests, self._concurrency):
             yield response
@@ -189,7 +204,8 @@ class ServedModel:
         check_askable(request, self._wire)
         started = time.perf_counter()
         try:
-            reply = await client.chat(*self._wire.body(self._name, request, images))
+            path, body = self._wire.body(self._name, request, images)
+            reply = await client.chat(path, with_fields(body, self._switch))
         except (NoReply, DataError) as error:
             down = isinstance(error, NoReply) and error.server_down
             return Response(id=request.id, text="", finish="error", error=str(error)), down

@@ -32,6 +32,7 @@ from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.stop_texts import StopTexts
 from vlmbench.models.hf.thoughts import AnswerDecoder
+from vlmbench.models.thinking_switch import ThinkingSwitch, switch_facts
 from vlmbench.models.vllm.engine import (
     Engine,
     EngineDied,
@@ -57,6 +58,7 @@ def load_vllm(
     trust_remote_code: bool = False,
     tensor_parallel: int = 1,
     parts: Parts = NO_PARTS,
+    thinking: ThinkingSwitch | None = None,
 ) -> VllmModel:
     """The model of a folder or hub id in a vLLM engine, or an error that names the file that is wrong."""
     need_vllm()
@@ -81,7 +83,7 @@ def load_vllm(
         sequences=None if batch_size == "auto" else batch_size,
         trust_remote_code=trust_remote_code,
     )
-    renderer = Renderer(processor, folder)
+    renderer = Renderer(processor, folder, thinking, name_of(path, source))
     settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
     engine = Engine(folder, setting, place)
     own = settings_in(generation_of(folder, config))
@@ -128,7 +130,7 @@ class VllmModel:
         """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
         architecture = next(iter(self._config.architectures or ()), self._config.model_type)
         facts = facts_of("vllm", architecture, self._dtype, self._files, self._processor, self._settings)
-        return {**facts, "vllm": need_vllm()}
+        return {**facts, **switch_facts(self._renderer.thinking), "vllm": need_vllm()}
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""
