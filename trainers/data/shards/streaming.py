@@ -42,16 +42,16 @@ def as_streamed_file(source: Source, store: ShardStore, home: Path | None = None
     home = home or home_folder()
     found: list[StreamedShard] = []
     shards = shards_to_stream(source, home)
-    with Progress(
-        f"reading the text of {visible(set_name(source))}", "shards", total=len(shards)
-    ) as progress:
-        for shard in shards:
+    folders = [home / "records" / shard.key for shard in shards]
+    name, quiet = visible(set_name(source)), all(folder.is_dir() for folder in folders)
+    with Progress(f"reading the text of {name}", "shards", total=len(shards), quiet=quiet) as progress:
+        for shard, folder in zip(shards, folders, strict=True):
             if found:
                 shard = replace(shard, layout=found[0].layout, recognised=True)
-            found.append(shard.with_facts(_read_text(shard, store, home / "records" / shard.key)))
+            found.append(shard.with_facts(_read_text(shard, store, folder)))
             progress.update(len(found))
     base = store.root if found[0].in_store else shards_of(source).base
-    made = filed(source, [home / "records" / shard.key for shard in found], home, base)
+    made = filed(source, folders, home, base)
     with atomic_file(Path(str(made.annotations)).with_name(SHARDS)) as aside:
         aside.write_text(json.dumps(list(map(as_json, found))), "utf-8")
     return made

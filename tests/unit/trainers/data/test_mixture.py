@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from record_sets import write_parquet
 from repository import GOLDEN
 from tiny_models import make_tokenizer, picture
 from transformers import AutoImageProcessor
 
 from vlmbench.errors import UserError
 from vlmbench.trainers.data.dataset import TrainingPictures, mixture, token_specs
+from vlmbench.trainers.data.generated import as_llava
 from vlmbench.trainers.data.prepare import prepare
 from vlmbench.trainers.data.tokenizer import from_transformers
+from vlmbench.trainers.data.windows import NOWHERE
 from vlmbench.trainers.recipe.library import recipe_names
 from vlmbench.trainers.recipe.loading import read, read_recipe
 from vlmbench.trainers.recipe.model import Recipe, Source
@@ -62,3 +65,38 @@ def test_a_source_without_a_file_is_refused() -> None:
     empty = replace(recipe, data=replace(recipe.data, sources=(Source(),)))
     with pytest.raises(UserError, match="needs an annotation file"):
         token_specs(empty, TOKENIZER, features=4)
+
+
+def test_streamed_sources_mix_with_stored_ones_and_a_broken_picture_is_replaced_from_its_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
+    said = [{"from": "human", "value": "<image>\nwhat?"}, {"from": "gpt", "value": "a bus"}]
+    (tmp_path / "a.png").write_bytes(picture(8, 9))
+    (tmp_path / "own.json").write_text(json.dumps([{"image": "a.png", "conversations": said}] * 3))
+    for name, counts in (("one", (2, 3)), ("two", (4,))):
+        for number, count in enumerate(counts):
+            last = b"broken" if name == "one" else picture(8, 9)
+            shown = [{"bytes": data, "path": "x"} for data in [picture(8, 9)] * (count - 1) + [last]]
+            rows = [
+                {"id": f"{name}-{number}-{n}", "conversations": said, "image": image}
+                for n, image in enumerate(shown)
+            ]
+            write_parquet(tmp_path / f"{name}-{number}.parquet", rows)
+    sources = (
+        Source(files=f"{tmp_path}/one-*.parquet", stream=True),
+        Source(annotations=str(tmp_path / "own.json")),
+        Source(files=f"{tmp_path}/two-*.parquet", stream=True),
+    )
+    recipe = read_recipe("llava_v15_7b_finetune")
+    made = tuple(as_llava(source, 0) for source in sources)
+    recipe = replace(recipe, data=replace(recipe.data, sources=made, broken="skip"))
+    sets = [prepare(spec) for spec in token_specs(recipe, TOKENIZER, features=4)]
+    processor = AutoImageProcessor.from_pretrained(str(PROCESSOR), backend="pil")
+    data = mixture(recipe, sets, TrainingPictures(processor=processor, square=True))
+    assert data.shard_numbers.tolist() == [0, 0, 1, 1, 1, *[NOWHERE] * 3, 2, 2, 2, 2]
+    ids = [data[index].id for index in range(len(data))]
+    assert ids[:5] == ["one-0-0", "one-0-0", "one-1-0", "one-1-1", "one-1-0"]
+    assert ids[5:8] == ["row 1", "row 2", "row 3"]
+    assert ids[8:] == [f"two-0-{n}" for n in range(4)]
+    assert data.broken.count == 2

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hub_server import HubServer, serving_hub
 from record_sets import as_messages, columns, write_jsonl, write_parquet, write_tar
 from tiny_models import picture
 
@@ -146,3 +150,39 @@ def test_the_check_reads_every_picture_shard_by_shard(tmp_path: Path, home: Path
     assert "#2.0" in first
     assert "gone.png" in second
     assert check_pair(pair, quick=True, progress=lambda *_: None).whole
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A shard of parquet whose pictures are most of it."""
+    large = Random(0).randbytes(300_000)
+    table = [columns(r, {"bytes": large[n:] + r["bytes"], "path": "x.png"}) for n, r in enumerate(RECORDS)]
+    file = write_parquet(tmp_path / "a.parquet", table)
+    with serving_hub() as server:
+        server.add("owner/name", {"train-0.parquet": file.read_bytes()})
+        server.use(monkeypatch, tmp_path / "hub-home")
+        yield server
+
+
+def test_of_a_hubs_parquet_the_text_alone_comes_first(hub: HubServer) -> None:
+    made = as_llava(Source(hf="owner/name", split="train", stream=True), 0)
+    assert hub.served < 400_000
+    (shard,) = streamed_shards(Path(str(made.annotations)))
+    assert shard.size > 3_600_000
+    assert shard.records == 12
+    assert 3_600_000 < shard.unpacked < 3_700_000
+
+
+@pytest.mark.parametrize("name", ["hf", "ms"])
+def test_shards_of_a_hub_that_sends_whole_files_only_are_read_too(
+    hub: HubServer, tmp_path: Path, name: str
+) -> None:
+    hub.ranges = False
+    made = as_llava(replace(Source(split="train", stream=True), **{name: "owner/name"}), 0)
+    file, images = Path(str(made.annotations)), Path(str(made.images))
+    (shard,) = streamed_shards(file)
+    with Arrivals(ShardStore()).holding(shard):
+        for line, record in zip(file.read_text("utf-8").splitlines(), RECORDS, strict=True):
+            (picture_name,) = json.loads(line)["image"]
+            assert stored_bytes(images / picture_name).endswith(record["bytes"])
+    assert {path.name for path in images.iterdir() if path.is_dir()} == {shard.key}
