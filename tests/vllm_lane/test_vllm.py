@@ -79,7 +79,7 @@ def test_a_request_that_fails_fails_alone(engine: Any) -> None:
         "missing",
         "too long",
     }
-    assert "no picture" in (found["broken"].error or "")
+    assert "not a picture" in (found["broken"].error or "")
     assert found["fine"] == answers(engine, asked[1:2])["fine"]
 
 
