@@ -277,6 +277,20 @@ def test_an_answer_too_long_for_excel_is_said_and_kept_whole(
     assert len(read_responses(tmp_path / "run")[long["index"]].text) == 40_000
 
 
+def test_the_report_of_a_run_says_when_the_file_of_its_style_is_gone(tmp_path: Path) -> None:
+    from vlmbench.report.page.questions import prompts_of
+    from vlmbench.report.runs import open_run
+
+    style = tmp_path / "mine.yaml"
+    style.write_text("extends: llava\nsystem: Be brief.\n", "utf-8")
+    assert run(tmp_path / "run", "--prompt", str(style)) == 0
+    prompts = prompts_of(open_run(tmp_path / "run"))
+    assert prompts.note is None
+    assert all(text.startswith("[system] Be brief.\n<image>\n") for text in prompts.texts.values())
+    style.unlink()
+    assert prompts_of(open_run(tmp_path / "run")).note == "other wording"
+
+
 def test_a_family_s_own_style_is_the_default_and_named_once(
     tmp_path: Path, tiny_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,7 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blind", action="store_true", help="replace every picture by a grey one: how much can be guessed?"
     )
-    parser.add_argument("--prompt", metavar="STYLE", help="prompt style (default: the model family's)")
+    parser.add_argument(
+        "--prompt",
+        metavar="STYLE",
+        help="prompt style (`vlmbench list styles`), or a YAML file with one (default: the model family's)",
+    )
     add_decoding_arguments(parser)
     add_answers_argument(parser)
     add_circular_argument(parser)

@@ -68,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sample", metavar="INDEX", help="which row (default: the first)")
     parser.add_argument(
-        "--prompt", metavar="STYLE", help="prompt style (default: the model's, or vlmevalkit)"
+        "--prompt",
+        metavar="STYLE",
+        help="prompt style (`vlmbench list styles`), or a YAML file with one (default: the model's)",
     )
     parser.add_argument("--model", help="render the prompt with this model's chat template")
     add_parts_arguments(parser)

@@ -193,6 +193,8 @@ def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
                 raise file.error((*path, name), f"must be a number, true or false, not `{setting}`.")
         return dict(file.mapping(path))
     elif key == "replace":
+        if "" in file.mapping(path):
+            raise file.error((*path, ""), "is an empty text, which stands everywhere.")
         return {str(old): _checked(file, (*path, old), new, str) for old, new in file.mapping(path).items()}
     elif key in ("tags", "strip"):
         if value not in get_args(kind):

@@ -35,11 +35,9 @@ def rows_of(table: str) -> list[Row]:
     return [Row(index=c["index"], cells=c, images=("picture",)) for c in cells]
 
 
-def text_of(benchmark: Benchmark, table: str) -> str:
+def text_of(benchmark: Benchmark, table: str, style: str = "vlmevalkit") -> str:
     sample = next(iter(benchmark.samples(rows_of(table))))
-    return "".join(
-        "" if isinstance(p, ImageRef) else p for p in benchmark.request(sample, "vlmevalkit").parts
-    )
+    return "".join("" if isinstance(p, ImageRef) else p for p in benchmark.request(sample, style).parts)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +68,16 @@ def test_the_prompt_gets_the_added_sentence_on_a_line_of_its_own(
 
 def test_without_a_yaml_short_answers_are_asked_for_in_the_usual_words(tmp_path: Path) -> None:
     assert text_of(bare(tmp_path, SHORT), SHORT).endswith("using a single word or phrase.")
+
+
+@pytest.mark.parametrize("table", [CHOICE, YES_NO, SHORT])
+def test_a_family_s_style_keeps_the_sentence_of_the_yaml(tmp_path: Path, table: str) -> None:
+    given = bare(tmp_path, table, "prompt: Think first.")
+    for style in ("qwen3-vl", "smolvlm", "molmo", "lmms-eval"):
+        assert text_of(given, table, style).endswith("\nThink first.")
+    assert text_of(bare(tmp_path, SHORT, "{}"), SHORT, "qwen3-vl").endswith(
+        "short words or phrases when possible."
+    )
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_a_benchmark_or_a_row_can_have_words_of_its_own(tmp_path: Path) -> None:
         ("title: a\ntitle: b\n", 2, "stands in line 1 already"),
         ("benchmarks:\n  'A[b': {tokens: 3}\n", 2, "must be names of benchmarks"),
         ("variants:\n  cot:\n    extends: llava\n", 3, "`variants.cot.extends`: is no key"),
+        ('replace: {"": x}\n', 1, "is an empty text, which stands everywhere"),
         ("models: 3\n", 1, "must be a text or a list of texts"),
         ("2: x\n", 1, "must be a text; put it in quotes"),
     ],
