@@ -134,7 +134,7 @@ class BareData:
     def rows(self) -> Iterable[Row]:
         """Every row."""
         from vlmbench.data.opening import open_data_file
-        from vlmbench.data.sources.partial import no_pictures
+        from vlmbench.data.sources.limited.split import no_pictures
 
         return open_data_file(self.file, choose=no_pictures if self.limited else None).rows()
 
@@ -154,8 +154,8 @@ def _tsv(path: Path) -> BareData:
 
 
 def _dataset(name: str, settings: Settings, *, limited: bool) -> BareData:
+    from vlmbench.data.sources.limited.split import no_pictures
     from vlmbench.data.sources.opening import open_dataset
-    from vlmbench.data.sources.partial import no_pictures
 
     table = open_dataset(name, settings.columns, choose=no_pictures if limited else None)
     file = DataFile(name=name, dataset=name, columns=settings.columns)

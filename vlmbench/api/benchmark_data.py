@@ -13,7 +13,7 @@ from vlmbench.errors import DataError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vlmbench.data.sources.partial import Choose
+    from vlmbench.data.sources.limited.split import Choose
     from vlmbench.data.table import Table
 
 

@@ -19,7 +19,7 @@ from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 
 if TYPE_CHECKING:
-    from vlmbench.data.sources.partial import Choose
+    from vlmbench.data.sources.limited.split import Choose
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 

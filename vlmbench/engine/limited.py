@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vlmbench.data.build import unread_row
-from vlmbench.data.sources.partial import Choose
+from vlmbench.data.sources.limited.split import Choose
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Sample
 from vlmbench.engine.asking import choose_groups

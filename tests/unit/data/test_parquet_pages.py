@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vlmbench.data.sources.parquet_pages import (
+from vlmbench.data.sources.limited.parquet_pages import (
     DAMAGED,
     index_spans,
     needs_dictionary,

@@ -12,7 +12,7 @@ from vlmbench.api.benchmark_data import DataOptions
 from vlmbench.domain import Benchmark
 
 if TYPE_CHECKING:
-    from vlmbench.data.sources.partial import Choose
+    from vlmbench.data.sources.limited.split import Choose
     from vlmbench.data.table import Table
 
 

@@ -24,12 +24,12 @@ from vlmbench.data.sources.image_folder import (
     check_classes,
     is_picture,
 )
+from vlmbench.data.sources.limited.remote_parquet import RemoteParquet
+from vlmbench.data.sources.limited.split import Choose, PartialRecords, parts_name
 from vlmbench.data.sources.objects import digest_of, records_of
-from vlmbench.data.sources.partial import Choose, PartialRecords, parts_name
 from vlmbench.data.sources.pictures import Pictures
 from vlmbench.data.sources.recognise import check_map, recognise, survey
 from vlmbench.data.sources.records import FileRecords, Records
-from vlmbench.data.sources.remote_parquet import RemoteParquet
 from vlmbench.data.sources.tar_records import TarRecords
 from vlmbench.data.table import Cache, Table, find_cache, open_cache
 from vlmbench.errors import DataError

@@ -20,9 +20,9 @@ from vlmbench.data.disk import in_bytes
 from vlmbench.data.hub.dataset import HubDataset
 from vlmbench.data.hub.remote_file import RemoteFile, Span
 from vlmbench.data.sources.column import Column, columns_of_schema
+from vlmbench.data.sources.limited.remote_parquet import RemoteParquet
 from vlmbench.data.sources.pictures import UNREAD
 from vlmbench.data.sources.records import DatasetRow
-from vlmbench.data.sources.remote_parquet import RemoteParquet
 from vlmbench.data.table import Table
 from vlmbench.errors import DataError
 from vlmbench.progress import Progress

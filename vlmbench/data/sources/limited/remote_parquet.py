@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from vlmbench.data.hub.remote_file import RandomAccess, RemoteFile, Span
-from vlmbench.data.sources.parquet_pages import (
+from vlmbench.data.sources.limited.parquet_pages import (
     DAMAGED,
     Page,
     index_spans,
