@@ -1,4 +1,4 @@
-"""The commands of docs/add-a-benchmark.md and docs/training-data.md, run in an empty folder."""
+"""The commands of docs/add-a-benchmark.md, training-data.md and thinking.md, run in an empty folder."""
 
 from __future__ import annotations
 
@@ -98,3 +98,11 @@ def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_i
 def test_the_page_shows_a_command_for_every_door() -> None:
     commands = "".join(text for language, name, text in blocks() if language == "sh" and not name)
     assert all(word in commands for word in ("show", "run", "score", "--plugin", "mine.yaml", "--circular"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["thinking.md", "thinking.zh-CN.md"])
+def test_the_commands_of_the_pages_on_thinking_do_what_they_say(page: str, tmp_path: Path) -> None:
+    found = " ".join(printed(ROOT / "docs" / page, tmp_path).split())
+    assert "11 thoughts (11 unfinished)" in found
+    assert "thinking of `demo` cannot be set" in found
