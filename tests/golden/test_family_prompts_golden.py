@@ -16,7 +16,8 @@ GOLDEN = Path(__file__).parent / "prompts"
 FILES = sorted(path for path in GOLDEN.glob("*.json") if path.name != "rows.json")
 ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text("utf-8"))
 TEMPLATE_NEWLINE = {
-    "internvl", "internvl:cot", "internvl:thinking", "llava-onevision", "phi-3-vision", "phi-3.5-vision",
+    "internvl", "internvl:cot", "internvl:thinking", "internvl:mpo",
+    "llava-onevision", "phi-3-vision", "phi-3.5-vision",
 }  # fmt: skip
 """Their wrappers write the newline after a picture that their published chat templates write."""
 OTHER_TESTS = {"vlmevalkit", "llava", "llava-xtuner", "xtuner"}
