@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets_made import shown, write_parquet
+from doc_pages import blocks, printed
 from hub_server import HubServer, Repository, serving_hub
 from repository import GOLDEN, ROOT
 
@@ -20,29 +17,6 @@ from vlmbench.data.tsv import read_rows
 DOC, DATA = ROOT / "docs" / "add-a-benchmark.md", ROOT / "docs" / "training-data.md"
 COMMIT = "215b79e126bea0777a489683f239edd0a6012a8a"
 READ = ("red/photos", "Yes/photos", "A/classes", "A/MMBench_DEV_EN")
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: Path = DOC) -> Iterator[tuple[str, str, str]]:
-    """Language, file name and text of every fenced block."""
-    return (m.groups(default="") for m in BLOCK.finditer(page.read_text("utf-8")))  # type: ignore[return-value]
-
-
-def printed(page: Path, folder: Path, **more: str) -> str:
-    """What the page's commands print in this folder, each of which succeeds."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = os.environ | {"PATH": path, "VLMBENCH_HOME": str(folder / "home"), "HOME": str(folder)} | more
-    found = ""
-    for language, name, text in blocks(page):
-        if name:
-            (folder / name).write_text(text, "utf-8")
-        elif language == "sh":
-            done = subprocess.run(
-                ["bash", "-ec", text], cwd=folder, env=env, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-            found += done.stdout + done.stderr
-    return found
 
 
 @pytest.fixture
@@ -96,7 +70,7 @@ def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_i
 
 
 def test_the_page_shows_a_command_for_every_door() -> None:
-    commands = "".join(text for language, name, text in blocks() if language == "sh" and not name)
+    commands = "".join(text for language, name, text in blocks(DOC) if language == "sh" and not name)
     assert all(word in commands for word in ("show", "run", "score", "--plugin", "mine.yaml", "--circular"))
 
 

@@ -12,9 +12,11 @@ import pytest
 from asking import GREEDY, PICTURES, answers, questions, request
 from tiny_models import save_model
 
+from vlmbench.decoding import changed
 from vlmbench.doctor.compare import compare, items, views
 from vlmbench.domain import Decoding, ImageRef, Request
 from vlmbench.errors import ModelError
+from vlmbench.models.hf.logits import penalised, tokens_in
 from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
@@ -98,6 +100,57 @@ def test_sampling_repeats_with_its_seed(engine: Any) -> None:
         for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"repetition_penalty": 1.3}, {"presence_penalty": 1.5}, {"stop": ["e", "the "]}],
+    ids=lambda settings: "-".join(settings),
+)
+def test_penalties_and_stop_texts_are_those_of_transformers(
+    settings: dict[str, Any], engine: Any, tiny: Path
+) -> None:
+    asked = [replace(r, decoding=changed(LONG, settings)) for r in questions(LONG)]
+    ours, theirs = answers(engine, asked), answers(load_hf(str(tiny), device="cpu"), asked)
+    assert ours == theirs
+    plain = answers(engine, questions(LONG))
+    assert sum(ours[r.id].text != plain[r.id].text for r in asked) > len(asked) / 3
+
+
+def test_our_penalties_are_vllms_own_function() -> None:
+    import torch
+    from vllm.model_executor.layers.utils import apply_penalties
+
+    decoding = Decoding(repetition_penalty=1.3, presence_penalty=0.7)
+    logits = torch.randn(3, 40, generator=torch.Generator().manual_seed(1))
+    prompts, written = torch.randint(40, (3, 12)), torch.randint(40, (3, 6))
+    theirs = apply_penalties(
+        logits.clone(),
+        prompts,
+        written,
+        torch.full((3,), decoding.presence_penalty),
+        torch.zeros(3),
+        torch.full((3,), decoding.repetition_penalty),
+    )
+    ours = penalised(
+        logits, tokens_in(prompts, prompts >= 0, 40), tokens_in(written, written >= 0, 40), decoding
+    )
+    # vLLM multiplies by the inverse of the penalty.
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_drawn_does_not_depend_on_what_is_asked_beside_it(engine: Any) -> None:
+    how = {"temperature": 1.5, "top_p": 0.9, "top_k": 20, "min_p": 0.01, "presence_penalty": 0.5}
+    asked = questions(changed(Decoding(max_new_tokens=8, seed=3), how))
+    together = answers(engine, asked)
+    assert answers(engine, asked[:1]) == {asked[0].id: together[asked[0].id]}
+    assert answers(engine, asked[::-1]) == together
+
+
+def test_a_temperature_that_vllm_would_raise_is_refused(engine: Any) -> None:
+    cold = request("1", "What?", decoding=Decoding(do_sample=True, temperature=1e-6))
+    with pytest.raises(ModelError, match="`temperature`"):
+        list(engine.generate([cold], {}))
 
 
 def test_beams_are_refused(engine: Any) -> None:

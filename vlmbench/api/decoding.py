@@ -15,6 +15,7 @@ from vlmbench.decoding import SAMPLING, SETTINGS, Decoding, changed, checked, in
 from vlmbench.domain import Card, Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
 from vlmbench.models.generation_config import decoding_of
+from vlmbench.models.loading import SERVED
 from vlmbench.prompts import prompt_style
 
 Base = Literal["greedy", "published", "model"]
@@ -118,7 +119,7 @@ def own_settings(model: Any) -> Mapping[str, Any]:
     """What the checkpoint's generation_config.json says, or why it is not known."""
     settings: Mapping[str, Any] | None = getattr(model, "generation_settings", None)
     if settings is None:
-        served = getattr(model, "facts", {}).get("kind") == "openai"
+        served = getattr(model, "facts", {}).get("kind") in SERVED
         why = "a server does not say what is in it" if served else f"{model.name} has no such file"
         raise ModelError(
             f"`--decoding model` takes the checkpoint's generation_config.json, and {why}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
@@ -22,7 +22,8 @@ from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, RuleSet
-from vlmbench.errors import UsageError
+from vlmbench.errors import UnknownName, UsageError
+from vlmbench.model_files.picture_options import PictureOptions
 from vlmbench.progress import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
@@ -52,6 +53,7 @@ class EvaluateOptions(TypedDict, total=False):
     vision: str | None
     template: str | None
     trust_remote_code: bool
+    pictures: Mapping[str, Any] | None
     rpm: int | None
     judge: str | None
     judge_rpm: int | None
@@ -97,6 +99,7 @@ def evaluate(
     vision: str | None = None,
     template: str | None = None,
     trust_remote_code: bool = False,
+    pictures: Mapping[str, Any] | None = None,
     rpm: int | None = None,
     judge: str | None = None,
     judge_rpm: int | None = None,
@@ -117,7 +120,8 @@ def evaluate(
     pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
     groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
-    `name` is what tables and folders call a model that is an object. Raises a UserError where the model, the
+    `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what tables and folders call a model
+    that is an object. Raises a UserError where the model, the
     data or the folder do not fit; a row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
@@ -133,6 +137,7 @@ def evaluate(
             vision=vision,
             template=template,
             trust_remote_code=trust_remote_code,
+            pictures=_pictures(pictures, opened),
             rpm=rpm,
         ),
         data=DataOptions(
@@ -205,6 +210,16 @@ def _called(
     called = name or given.name
     opened[called] = given
     return called
+
+
+def _pictures(given: Mapping[str, Any] | None, opened: Mapping[str, Model]) -> PictureOptions:
+    if given and opened:
+        raise UsageError(
+            "a model that is loaded already has its own processor.", key="pictures", fix="Set it there."
+        )
+    if unknown := sorted(set(given or ()) - set(PictureOptions.__slots__)):
+        raise UnknownName("setting of pictures", unknown[0], PictureOptions.__slots__)
+    return PictureOptions(**(given or {})).checked()
 
 
 def _check(request: RunRequest) -> None:

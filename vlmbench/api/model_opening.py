@@ -12,6 +12,7 @@ from vlmbench.domain import Model
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
+from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions
 from vlmbench.models.loading import SERVED
 
 SHARDED = ("vllm",)
@@ -36,6 +37,7 @@ class ModelOptions:
     recipe: str | None = None
     thinking: str | None = None
     """`on`, `off` or `budget=N`, for a family that has a switch."""
+    pictures: PictureOptions = AS_PUBLISHED
     devices: str | None = None
     nodes: str | None = None
     tensor_parallel: int = 1
@@ -53,6 +55,7 @@ class ModelOptions:
             "trust_remote_code": self.trust_remote_code,
             "requests_per_minute": self.rpm,
             **{name: value for name, value in parts.items() if value is not None},
+            **({"pictures": self.pictures} if self.pictures.given else {}),
         }
 
 
@@ -87,6 +90,8 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
         reach(progress.say)
     progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
+    if settings := getattr(model, "picture_settings", None):
+        progress.say(f"pictures: {', '.join(f'{name} {value}' for name, value in settings.items())}")
     return model
 
 

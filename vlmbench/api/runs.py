@@ -13,12 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.api.benchmark_data import DataOptions, open_data
 from vlmbench.api.decoding import DecodingChoice, chosen_decoding, decoding_note
 from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
+from vlmbench.api.picture_record import write_picture_tokens
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.engine.status import RunProgress
 from vlmbench.models.loading import served_name
@@ -102,12 +103,19 @@ def run_benchmark(
                 joined=data.joined,
                 cache=cache,
                 command=request.command,
-                about={"decoding": note} if note else None,
+                about=_about(model, note),
             )
         from vlmbench.report.results import write_run_files
 
         cut = write_run_files(run, folder.path)
+        write_picture_tokens(run, folder.path, data.table.images, model)
     return CompletedRun(run=run, folder=folder.path, table=data.table, cut=cut)
+
+
+def _about(model: Model, decoding: str | None) -> dict[str, Any]:
+    """What run.json records of a sitting and compares with no other."""
+    found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None)}
+    return {name: value for name, value in found.items() if value}
 
 
 def run_folder(request: RunRequest, benchmark: str) -> Path:

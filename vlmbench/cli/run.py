@@ -47,6 +47,7 @@ from vlmbench.cli._shared.models import (
     add_decoding_arguments,
     add_devices_arguments,
     add_model_arguments,
+    add_picture_arguments,
     decoding_choice_of,
     model_of,
 )
@@ -130,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the model thinks before it answers, and for how many tokens; refused where its family "
         "has no such switch (docs/thinking.md)",
     )
+    add_picture_arguments(parser)
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)

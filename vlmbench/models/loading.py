@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
+from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
 from vlmbench.models.thinking_switch import no_thinking, read_switch
 
 if TYPE_CHECKING:
@@ -52,17 +53,25 @@ def load_model(
     template: str | None = None,
     recipe: str | None = None,
     thinking: str | None = None,
+    pictures: PictureOptions | None = None,
 ) -> Model:
     """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
 
     `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
     `vision` are the models that a checkpoint was trained from, `recipe` is what it was trained with, and
-    `template` the wording to ask in. `thinking` is "on", "off" or "budget=N".
+    `template` the wording to ask in. `thinking` is "on", "off" or "budget=N". `pictures` are limits and tiles
+    of pictures, for models in this process.
     """
     kind, switch = spec.partition(":")[0], read_switch(thinking)
     given = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
     if kind == "echo" or kind.lower() in SERVED:
         _refuse_parts(kind, given)
+    if pictures is not None and pictures.given and kind.lower() in (*SERVED, "echo", "vllm"):
+        raise UsageError(
+            f"`{kind}:` models resize and cut pictures themselves.",
+            key=flag_of(next(iter(pictures.given))),
+            fix="Load the model's folder without it, or set this where the server is started.",
+        )
     if kind == "echo":
         from vlmbench.models.echo import load_echo
 
@@ -100,6 +109,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         parts=_parts(given),
         thinking=switch,
+        pictures=AS_PUBLISHED if pictures is None else pictures,
     )
 
 

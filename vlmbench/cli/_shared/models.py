@@ -11,6 +11,7 @@ from vlmbench.api.model_opening import ModelOptions
 from vlmbench.cli._shared.flags import positive
 from vlmbench.decoding import SETTINGS
 from vlmbench.errors import UsageError
+from vlmbench.model_files.picture_options import RESAMPLE, PictureOptions
 
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
@@ -99,6 +100,20 @@ def decoding_choice_of(args: argparse.Namespace) -> DecodingChoice:
     return choice.checked(args.max_new_tokens)
 
 
+def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
+    """How large the model sees a picture."""
+    most = {"--min-pixels": "enlarge pictures to", "--max-pixels": "reduce pictures to"}
+    for flag, words in most.items():
+        parser.add_argument(flag, type=positive, metavar="N", help=f"{words} N pixels (default: the model's)")
+    parser.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="N",
+        help="at most N tiles of a picture (default: the model's)",
+    )
+    parser.add_argument("--resample", choices=RESAMPLE, help="filter for resizing (default: the model's)")
+
+
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     parser.add_argument(
@@ -141,5 +156,8 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         tensor_parallel=args.tensor_parallel,
         hung_after=args.hung_after,
         thinking=args.thinking,
+        pictures=PictureOptions(
+            min_pixels=args.min_pixels, max_pixels=args.max_pixels, tiles=args.tiles, resample=args.resample
+        ).checked(),
         **parts_of(args),
     )

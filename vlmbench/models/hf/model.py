@@ -24,6 +24,7 @@ from vlmbench.decoding import seed_of
 from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.model_files.folder import check_folder, described_by, weight_files
 from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
+from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
@@ -55,6 +56,7 @@ def load_hf(
     trust_remote_code: bool = False,
     parts: Parts = NO_PARTS,
     thinking: ThinkingSwitch | None = None,
+    pictures: PictureOptions = AS_PUBLISHED,
 ) -> HfModel:
     """The model of a folder, file or hub id, on a device, or an error that names the file that is wrong."""
     place = choose_device(device)
@@ -76,8 +78,9 @@ def load_hf(
         files = files_of(reading)
         weights, processor = assembled(reading, device=place, dtype=kind)
         renderer = Renderer(processor, source, thinking, name_of(path, source))
+    set_pictures(processor, weights.config, pictures)
     rows = None if batch_size == "auto" else batch_size
-    return HfModel(name_of(path, source), files, weights, processor, renderer, rows)
+    return HfModel(name_of(path, source), files, weights, processor, renderer, rows, pictures=pictures)
 
 
 class HfModel:
@@ -93,7 +96,9 @@ class HfModel:
         rows: int | None,
         *,
         keeps_training: bool = False,
+        pictures: PictureOptions = AS_PUBLISHED,
     ) -> None:
+        self._pictures = pictures
         self._name, self._files = name, files
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor, trainable=keeps_training)
@@ -131,7 +136,7 @@ class HfModel:
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        """Digests of every file that decides an answer, and what is read from them."""
+        """Digests of every file that decides an answer, what is read from them, and what was set."""
         facts = facts_of(
             "hf",
             type(self._weights).__name__,
@@ -140,7 +145,22 @@ class HfModel:
             self._processor,
             self._generator.settings,
         )
+        facts |= {"pictures": self._pictures.given} if self._pictures.given else {}
         return facts | switch_facts(self._renderer.thinking)
+
+    @property
+    def picture_settings(self) -> Mapping[str, Any]:
+        """How pictures are resized and cut, by the image processor's own names."""
+        return picture_facts(self._processor)
+
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """Tokens and patches of pictures by width and height; None where the processor counts none."""
+        try:
+            counts = self._processor._get_num_multimodal_tokens(image_sizes=[[h, w] for w, h in sizes])
+            return list(zip(counts["num_image_tokens"], counts["num_image_patches"], strict=True))
+        # Processors differ in what they can count, and no answer depends on it.
+        except Exception:
+            return None
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""

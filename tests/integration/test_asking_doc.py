@@ -1,0 +1,63 @@
+"""docs/asking.md: its commands run, its table is what the engines do, and the Chinese page shows the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doc_pages import blocks, printed
+from repository import ROOT
+
+from vlmbench.decoding import SETTINGS
+from vlmbench.models.decoding_limits import REFUSED
+from vlmbench.models.servers.openai import MORE
+
+ENGLISH, CHINESE = ROOT / "docs" / "asking.md", ROOT / "docs" / "asking.zh-CN.md"
+KINDS = ("hf", "vllm", "openai", "anthropic", "gemini", "chat", "function", "echo")
+EXTENSIONS = set(MORE) - {"presence_penalty"}
+
+
+def table(page: Path) -> list[list[str]]:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page.read_text("utf-8"), re.MULTILINE)
+    return [[name, *cells.split(" | ")] for name, cells in rows if name in SETTINGS]
+
+
+def engines(yes: str, sent: str, refused: str) -> list[list[str]]:
+    def cell(kind: str, name: str) -> str:
+        if name in REFUSED[kind]:
+            return refused
+        return sent if kind == "openai" and name in EXTENSIONS else yes
+
+    return [[name, *(cell(kind, name) for kind in KINDS)] for name in SETTINGS]
+
+
+def test_the_table_of_engines_is_what_they_do() -> None:
+    assert table(ENGLISH) == engines("yes", "sent", "refused")
+    assert table(CHINESE) == engines("支持", "发送", "拒绝")
+
+
+def test_both_pages_show_the_same_commands() -> None:
+    assert [*blocks(ENGLISH)] == [*blocks(CHINESE)]
+
+
+@pytest.mark.slow
+def test_every_command_runs_and_says_how_it_decodes(tmp_path: Path) -> None:
+    text = printed(ENGLISH, tmp_path)
+    assert "decoding of the model's generation_config.json: greedy, at most 2048 tokens" in text
+    words = "sampling at 0.6 from the top 0.95, top-k 20, min-p 0.05, at most 2048 tokens, seed 0"
+    assert f"decoding: {words}" in text
+    assert words.removesuffix(", seed 0") in re.sub(r"\s+", " ", ENGLISH.read_text("utf-8"))
+    assert "2 beams" in text
+    (script,) = (text for language, _, text in blocks(ENGLISH) if language == "python")
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    locked = {
+        run.parent.name: json.loads(run.read_text("utf-8"))["facts"]["decoding"][0]
+        for run in tmp_path.glob("runs/*/run.json")
+    }
+    assert locked["some"]["top_k"] == 20
+    assert locked["over"]["max_new_tokens"] == 64
+    assert (locked["all"]["stop"], locked["all"]["max_new_tokens"]) == (["\n"], 512)
