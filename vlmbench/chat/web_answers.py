@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from vlmbench.answers.thinking import bare, split
 from vlmbench.chat.conversation import ENDINGS, Conversation, Exchange, Picture
 from vlmbench.chat.session import ContextFull, Session, Talker
 from vlmbench.domain import Decoding
@@ -126,9 +127,19 @@ def _messages(exchange: Exchange) -> list[dict[str, Any]]:
     ]
     shown.append(_message("user", exchange.question))
     if exchange.answer is not None:
-        # An answer may be nothing at all, and a bubble without text looks like one that is still to come.
-        shown.append(_message("assistant", exchange.answer.strip() or "(an empty answer)"))
+        shown += _divided(exchange.answer.strip())
     return shown
+
+
+def _divided(written: str) -> list[dict[str, Any]]:
+    """A thought, which the chatbot folds under its title, and the answer."""
+    found = split(written)
+    # An answer may be nothing at all, and a bubble without text looks like one that is still to come.
+    answer = _message("assistant", found.answer or "(an empty answer)")
+    if found.thought is None:
+        return [answer]
+    thought = _message("assistant", bare(found.thought, found.at) or "(an empty thought)")
+    return [thought | {"metadata": {"title": "Thought"}}, answer]
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

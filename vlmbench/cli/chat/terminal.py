@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers.thinking import split
 from vlmbench.chat import Session
 from vlmbench.chat.conversation import ENDINGS, exchange_record, save
 from vlmbench.chat.pictures import read_picture
@@ -218,6 +219,7 @@ class Screen:
         self._notes = Console(stderr=True, highlight=False, soft_wrap=True)
         self._answers = Console(highlight=False)
         self._shown = ""
+        self._dims = self._answers.is_terminal and not os.environ.get("NO_COLOR")
 
     def note(self, text: str) -> None:
         """One quiet line beside the conversation."""
@@ -247,7 +249,7 @@ class Screen:
         if self._as_json:
             return
         text = printable(spoken.text.strip())
-        self._write(text[len(self._shown) :])
+        self._write(*thought_first(text, len(self._shown), dim=self._dims))
         self._shown = text
 
     def end(self, exchange: Exchange | None, turn: int) -> None:
@@ -279,7 +281,16 @@ class Screen:
         sys.stdout.write(json_line(document, sys.stdout.encoding or "utf-8") + "\n")
         sys.stdout.flush()
 
-    def _write(self, text: str) -> None:
+    def _write(self, *texts: str) -> None:
         encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        for text in texts:
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
+
+
+def thought_first(text: str, shown: int, *, dim: bool) -> tuple[str, ...]:
+    """What is new in an answer of which so much was shown, its thought between the codes for dim."""
+    found = split(text) if dim else None
+    if found is None or found.thought is None or shown >= found.at:
+        return (text[shown:],)
+    return ("\x1b[2m", text[shown : found.at], "\x1b[22m", text[found.at :])
