@@ -67,6 +67,19 @@ def test_the_comparison_would_show_one_random_number_drawn_on_the_way(model: Pat
     assert drawn["weights"] != outcome(trainer(model, tmp_path / "quiet"))["weights"]
 
 
+def test_a_decoding_that_samples_is_locked_and_draws_nothing_from_the_training(
+    model: Path, tmp_path: Path
+) -> None:
+    decoding = {"temperature": 1.5, "max_new_tokens": 8}
+    callback = VlmbenchCallback(
+        "Shapes_DEV_EN", every_steps=1, limit=2, out=tmp_path / "runs", decoding=decoding
+    )
+    sampled = outcome(trainer(model, tmp_path / "sampled", callback))
+    assert sampled == outcome(trainer(model, tmp_path / "quiet"))
+    (locked,) = json.loads((tmp_path / "runs/step-1/Shapes_DEV_EN/run.json").read_text())["facts"]["decoding"]
+    assert (locked["temperature"], locked["max_new_tokens"]) == (1.5, 8)
+
+
 def test_each_evaluation_is_a_run_folder_of_its_step(model: Path, tmp_path: Path) -> None:
     outcome(trainer(model, tmp_path, VlmbenchCallback(restless(), every_steps=3, limit=2)))
     runs: list[FinishedRun] = [

@@ -20,6 +20,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from vlmbench.api.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_data
+from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.api.runs import RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, Run
@@ -46,14 +47,16 @@ class VlmbenchCallback(TrainerCallback):
         at_end: bool = True,
         out: str | Path | None = None,
         *,
+        decoding: AnyDecoding | None = None,
         processor: Any = None,
         strict: bool = False,
     ) -> None:
         """Nothing is opened yet; what is missing is found when the training begins, before its first step.
 
         `limit` asks that many groups of rows, spread over the categories. Without `out`, run folders are in
-        vlmbench/ of the Trainer's output_dir. `processor` is for a Trainer whose processing_class reads no
-        pictures. A failed evaluation is logged and the training goes on; with `strict` it ends the training.
+        vlmbench/ of the Trainer's output_dir. `decoding` is as in `evaluate`. `processor` is for a Trainer
+        whose processing_class reads no pictures. A failed evaluation is logged and the training goes on; with
+        `strict` it ends the training.
         """
         for key, value in (("every_steps", every_steps), ("limit", limit)):
             if value is not None and value < 1:
@@ -65,6 +68,7 @@ class VlmbenchCallback(TrainerCallback):
         self._named = benchmarks
         self._every, self._limit, self._at_end, self._strict = every_steps, limit, at_end, strict
         self._out, self._processor = out, processor
+        self._decoding = decoding_choice(decoding).checked()
         self._benchmarks: list[Benchmark] = []
         self._ranks = RankZero()
         self._trainer: Any = None
@@ -130,6 +134,7 @@ class VlmbenchCallback(TrainerCallback):
             request = RunRequest(
                 model=ModelOptions(name=called),
                 limit=self._limit,
+                decoding=self._decoding,
                 out=folder,
                 fresh=fresh,
                 command=("vlmbench.VlmbenchCallback", benchmark.card.name),
