@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from chat_server import QUICK, Fault, chat_server, completion
 
+import vlmbench
 from vlmbench.answers.responses import is_unfinished, written
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding, Request, Response
@@ -17,6 +19,9 @@ from vlmbench.errors import ModelError
 from vlmbench.models.hf.model import load_hf
 from vlmbench.models.servers.model import load_server
 from vlmbench.models.thinking_switch import ThinkingSwitch
+from vlmbench.report.exports.inspect_ai import inspect_log
+from vlmbench.report.page.compose import page_of_runs
+from vlmbench.report.runs import open_run
 from vlmbench.store import read_responses
 
 REQUEST = Request(id="1", group="1", parts=("What?",), decoding=Decoding(max_new_tokens=6))
@@ -149,3 +154,26 @@ def test_answers_that_an_earlier_version_wrote_are_divided_when_they_are_read(tm
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     assert read_responses(tmp_path) == {i: replace(r) for i, r in now.items()}
+
+
+def test_the_page_of_a_run_has_the_thought_apart_and_harmless(tmp_path: Path) -> None:
+    run(tmp_path, "<think></script><script>alert(1)</script></think>B")
+    page = page_of_runs([open_run(tmp_path)])
+    found = re.search(r'<script type="application/json" id="data-questions">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    answer = json.loads(found[1])["rows"][0]["a"][0]
+    assert (answer["t"], answer["k"], answer["u"]) == ("B", "</script><script>alert(1)</script>", False)
+    assert "alert(1)</script>" not in page
+
+
+def test_an_inspect_log_has_the_thought_in_a_part_of_its_own(tmp_path: Path) -> None:
+    run(tmp_path, "<think>A cat.</think>B")
+    document = inspect_log(open_run(tmp_path))
+    message = document["samples"][0]["output"]["choices"][0]["message"]
+    assert message["content"] == [{"type": "reasoning", "reasoning": "A cat."}, {"type": "text", "text": "B"}]
+    assert document["samples"][0]["output"]["completion"] == "B"
+
+
+def test_a_function_has_no_switch() -> None:
+    with pytest.raises(ModelError, match="--thinking"):
+        vlmbench.evaluate(lambda messages, images: "B", "Shapes_DEV_EN", limit=1, thinking="off")

@@ -24,6 +24,7 @@ from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.model_files.picture_options import PictureOptions
+from vlmbench.models.thinking_switch import no_thinking, read_switch
 from vlmbench.progress import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
@@ -53,6 +54,7 @@ class EvaluateOptions(TypedDict, total=False):
     vision: str | None
     template: str | None
     trust_remote_code: bool
+    thinking: str | None
     pictures: Mapping[str, Any] | None
     rpm: int | None
     judge: str | None
@@ -99,6 +101,7 @@ def evaluate(
     vision: str | None = None,
     template: str | None = None,
     trust_remote_code: bool = False,
+    thinking: str | None = None,
     pictures: Mapping[str, Any] | None = None,
     rpm: int | None = None,
     judge: str | None = None,
@@ -126,6 +129,8 @@ def evaluate(
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
+    if opened:
+        no_thinking(called, read_switch(thinking))
     request = RunRequest(
         model=ModelOptions(
             name=called,
@@ -137,6 +142,7 @@ def evaluate(
             vision=vision,
             template=template,
             trust_remote_code=trust_remote_code,
+            thinking=thinking,
             pictures=_pictures(pictures, opened),
             rpm=rpm,
         ),

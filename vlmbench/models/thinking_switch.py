@@ -119,9 +119,9 @@ def _found(fields: dict[str, Any] | None, name: str, who: str, switch: ThinkingS
 
 
 def no_thinking(name: str, thinking: ThinkingSwitch | None) -> None:
-    """Refuse the switch for models that have neither a chat template nor a server."""
+    """Refuse the switch for a model that is asked without a chat template of ours, or is loaded already."""
     if thinking is not None:
-        raise _no_switch(name, "it has no chat template")
+        raise _no_switch(name, "vlmbench does not write its chat template")
 
 
 def _no_switch(name: str, why: str) -> ModelError:

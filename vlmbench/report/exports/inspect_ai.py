@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vlmbench.answers.thinking import bare
 from vlmbench.domain import Response, Sample, Score
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
@@ -133,16 +134,27 @@ def _sample(run: FinishedRun, sample: Sample, scores: Mapping[str, Score], uuid:
     if response is None or response.finish == "error":
         why = encodable((response.error if response else sample.problem) or "not answered")
         return document | {"error": {"message": why, "traceback": why, "traceback_ansi": why}}
-    answer = {"role": "assistant", "content": encodable(response.text), "source": "generate"}
+    answer = {"role": "assistant", "content": _content(response), "source": "generate"}
     output = _output(run, response, answer)
     return document | {"messages": [*document["messages"], answer], "output": output}
+
+
+def _content(response: Response) -> str | list[dict[str, Any]]:
+    """The answer, after the thought in a part of its own."""
+    if response.thought is None:
+        return encodable(response.text)
+    words = bare(response.thought, response.answer_at)
+    return [
+        {"type": "reasoning", "reasoning": encodable(words)},
+        {"type": "text", "text": encodable(response.text)},
+    ]
 
 
 def _output(run: FinishedRun, response: Response, answer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": encodable(run.model),
         "choices": [{"message": answer, "stop_reason": _STOP[response.finish]}],
-        "completion": answer["content"],
+        "completion": encodable(response.text),
         "usage": token_usage(response),
         "time": response.seconds,
     }
