@@ -290,3 +290,19 @@ def test_a_page_that_moved_still_works(
     seen = opened(watched, Path(moved).as_uri())
     assert shown(seen) == len(pages["ids"])
     nothing_else_happened(seen)
+
+
+def test_a_thought_is_folded_and_is_text(watched: Callable[..., Watched], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    hostile = HOSTILE.partition("\0")[0]
+    words = ["run", "--model", f"echo:<think>{hostile}</think>B", "--bench", "Shapes_DEV_EN", "--limit", "1"]
+    main([*words, "--out", str(run)])
+    main(["report", str(run)])
+    seen = opened(watched, (run / "report.html").as_uri())
+    seen.page.keyboard.press("j")
+    thought = seen.page.locator("#detail details.thought")
+    assert thought.get_attribute("open") is None
+    thought.locator("summary").click()
+    assert "document.title='owned'" in thought.inner_text()
+    assert seen.page.title() != "owned"
+    nothing_else_happened(seen)
