@@ -154,3 +154,13 @@ def test_the_tokens_of_a_picture_are_counted_as_its_prompt_has_them(
     asked = [request(name, ImageRef(name), "What is it?") for name in ("picture 3", "picture 4")]
     large, small = (answers(model, [one])[one.id].prompt_tokens or 0 for one in asked)
     assert large - small == counted[0][0] - counted[1][0]
+
+
+def test_a_filter_that_is_no_number_of_pillows_is_shown_too() -> None:
+    from types import SimpleNamespace
+
+    from vlmbench.model_files.picture_options import picture_facts
+
+    pictures = SimpleNamespace(resample=SimpleNamespace(value="bicubic"), size={"height": 8, "width": 8})
+    found = picture_facts(SimpleNamespace(image_processor=pictures))
+    assert found == {"size": {"height": 8, "width": 8}, "resample": "bicubic"}

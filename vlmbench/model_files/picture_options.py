@@ -72,8 +72,9 @@ def picture_facts(processor: Any) -> dict[str, Any]:
     """The settings that hold, by the image processor's own names."""
     pictures = processor.image_processor
     found: dict[str, Any] = {name: getattr(pictures, name, None) for name in _SHOWN}
-    if found["resample"] is not None:
-        found["resample"] = RESAMPLE[int(found["resample"])]
+    if (used := found["resample"]) is not None:
+        # torchvision's processors may have a word of its own in place of Pillow's number.
+        found["resample"] = RESAMPLE[used] if isinstance(used, int) else str(getattr(used, "value", used))
     plain = {name: dict(value) if hasattr(value, "longest_edge") else value for name, value in found.items()}
     return {name: value for name, value in plain.items() if value is not None}
 
