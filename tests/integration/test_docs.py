@@ -43,6 +43,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path, hub: HubServer) -> None:
     text = printed(DOC, tmp_path, **hub.environment(tmp_path / "home"))
     assert "answer = answer (index)" in text

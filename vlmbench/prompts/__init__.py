@@ -20,6 +20,14 @@ from __future__ import annotations
 
 from vlmbench.prompts.files import default_style, prompt_style, style_names
 from vlmbench.prompts.placing import in_place
-from vlmbench.prompts.style import SHORT, PromptStyle, Wording
+from vlmbench.prompts.style import SHORT, PromptStyle, QuestionWording
 
-__all__ = ["SHORT", "PromptStyle", "Wording", "default_style", "in_place", "prompt_style", "style_names"]
+__all__ = [
+    "SHORT",
+    "PromptStyle",
+    "QuestionWording",
+    "default_style",
+    "in_place",
+    "prompt_style",
+    "style_names",
+]

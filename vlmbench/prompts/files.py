@@ -5,7 +5,7 @@ extends: vlmevalkit         what is not written here is as in that style
 models: [my_vl]             it is the default where config.json has this model_type
 fit: square                 pictures padded to a square (default: native)
 source: where its sentences stand, one text or a list
-system: You are helpful.    any field of `Wording`, for every question
+system: You are helpful.    any field of `QuestionWording`, for every question
 multiple-choice:            or for a family of benchmarks
   text: "{hint}{question}\\n{options}\\nAnswer with a letter."
 benchmarks:                 or for benchmarks by name
@@ -29,12 +29,12 @@ from typing import Any, get_args, get_type_hints
 from vlmbench.domain import Decoding, ImageFit
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.files.yaml_lines import LinedYaml, read_lined_yaml
-from vlmbench.prompts.style import FIELDS, NamedWording, PromptStyle, Wording, over
+from vlmbench.prompts.style import FIELDS, NamedWording, PromptStyle, QuestionWording, over
 
 FALLBACK = "vlmevalkit"
 FAMILIES = ("multiple-choice", "yes-no", "short-answer", "caption", "judged")
-WORDS = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(Wording)}
-"""A key of the file and the field of `Wording` that it is."""
+WORDS = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(QuestionWording)}
+"""A key of the file and the field of `QuestionWording` that it is."""
 ABOUT = ("title", "extends", "models", "fit", "source", "benchmarks", "variants")
 _TEMPLATES = ("text", "open", "chinese", "open-chinese")
 _NAMED = re.compile(r"([^\[\]]+?)(?:\[([^\[\]=]+)=([^\[\]]*)\])?")
@@ -183,7 +183,7 @@ def _checked_words(file: LinedYaml, path: tuple[str, ...], document: Mapping[str
 def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
     """A value of the kind that its key takes."""
     key = path[-1]
-    kind = get_type_hints(Wording)[WORDS[key]]
+    kind = get_type_hints(QuestionWording)[WORDS[key]]
     if key in _TEMPLATES:
         _check_template(file, path, _checked(file, path, value, str))
     elif key == "published":

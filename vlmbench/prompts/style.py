@@ -24,7 +24,7 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class QuestionWording:
     """How one kind of question is asked. The texts are templates with the names of `FIELDS` in braces."""
 
     text: str = PLAIN
@@ -122,20 +122,20 @@ class PromptStyle:
     sources: tuple[str, ...] = ()
     """Where its sentences stand: repository@commit path:line."""
     common: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `Wording` for every question."""
+    """Fields of `QuestionWording` for every question."""
     families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By family of benchmarks, what differs from that."""
     named: tuple[NamedWording, ...] = ()
     """By benchmark, what differs from its family; the last that fits decides."""
 
-    def wording(self, card: Card, cells: Mapping[str, str] | None = None) -> Wording:
+    def wording(self, card: Card, cells: Mapping[str, str] | None = None) -> QuestionWording:
         """How a row of a benchmark is asked; without cells, any row."""
         layers = [self.common, self.families.get(card.family, {})]
         layers += [entry.words for entry in self.named if entry.fits(card.name, cells or {})]
         words: dict[str, Any] = {}
         for layer in layers:
             words = over(words, layer)
-        return Wording(**words)
+        return QuestionWording(**words)
 
     def decoding(self, card: Card) -> Decoding:
         """Greedy, with the style's own token limit for this benchmark."""
@@ -191,7 +191,7 @@ def over(words: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def placed(
-    wording: Wording, head: str, tail: str, images: Sequence[str], *, tagged: bool
+    wording: QuestionWording, head: str, tail: str, images: Sequence[str], *, tagged: bool
 ) -> tuple[Part, ...]:
     """Head, pictures and tail, or the pictures where the text's tags want them."""
     text = head + tail
@@ -220,7 +220,7 @@ def has_chinese(sample: Sample) -> bool:
     )
 
 
-def _stripped(wording: Wording, text: str) -> str:
+def _stripped(wording: QuestionWording, text: str) -> str:
     if wording.strip == "right":
         return text.rstrip()
     return text.strip() if wording.strip in ("both", "parts") else text

@@ -85,7 +85,7 @@ class Hub(Protocol):
         """The bytes from `first` up to, without, `end`, as they come; raises RangesIgnored."""
 
 
-class PartialAnswer(Protocol):
+class RangeReply(Protocol):
     """What a server answers, in the words of httpx and of the client that the hub's own library uses."""
 
     status_code: int
@@ -95,7 +95,7 @@ class PartialAnswer(Protocol):
         """The body, as it comes."""
 
 
-def part_of(answer: PartialAnswer, file: HubFile, first: int) -> Iterator[bytes]:
+def part_of(answer: RangeReply, file: HubFile, first: int) -> Iterator[bytes]:
     """The body of an answer with a part of the file; raises RangesIgnored where it is another one."""
     length = re.fullmatch(rf"bytes {first}-\d+/(\d+|\*)", answer.headers.get("content-range", ""))
     if answer.status_code != 206 or length is None:

@@ -28,7 +28,7 @@ DAMAGED = (IndexError, KeyError, ValueError, TypeError, struct.error, RecursionE
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageSpan:
     """A data page. Rows are numbered from 0 in their row group."""
 
     first: int
@@ -49,7 +49,7 @@ def index_spans(footer: bytes, leaf: int) -> list[tuple[int, int] | None]:
     ]
 
 
-def pages_of(index: bytes, rows: int) -> list[Page]:
+def pages_of(index: bytes, rows: int) -> list[PageSpan]:
     """The pages that an index lists, of a row group with so many rows."""
     located, _ = _read_struct(index, 0)
     places = [(place[1], place[2], place[3]) for place in located[1]]
@@ -57,16 +57,16 @@ def pages_of(index: bytes, rows: int) -> list[Page]:
     if begins[:1] != [0] or begins != sorted(begins) or begins[-1] >= rows:
         raise ValueError("the page index does not fit its row group")
     ends = [*begins[1:], rows]
-    return [Page(at, at + size, range(a, b)) for (at, size, a), b in zip(places, ends, strict=True)]
+    return [PageSpan(at, at + size, range(a, b)) for (at, size, a), b in zip(places, ends, strict=True)]
 
 
-def pages_with(pages: Sequence[Page], rows: Collection[int]) -> list[Page]:
+def pages_with(pages: Sequence[PageSpan], rows: Collection[int]) -> list[PageSpan]:
     """Those that hold one of these rows."""
     begins = [page.rows.start for page in pages]
     return [pages[number] for number in sorted({bisect_right(begins, row) - 1 for row in rows})]
 
 
-def is_small(page: Page) -> bool:
+def is_small(page: PageSpan) -> bool:
     """Whether a page of pictures can only hold numbers of a dictionary, which stands before all pages."""
     return page.end - page.first <= 128 + 4 * len(page.rows)
 
@@ -80,8 +80,8 @@ def needs_dictionary(page: bytes) -> bool:
 
 
 def sparse_chunk(
-    pages: Sequence[Page],
-    wanted: Collection[Page],
+    pages: Sequence[PageSpan],
+    wanted: Collection[PageSpan],
     read: Callable[[int, int], bytes],
     *,
     dictionary: bytes,

@@ -11,7 +11,7 @@ from typing import Any
 from vlmbench.data.hub.remote_file import RandomAccess, RemoteFile, Span
 from vlmbench.data.sources.limited.parquet_pages import (
     DAMAGED,
-    Page,
+    PageSpan,
     index_spans,
     is_small,
     needs_dictionary,
@@ -46,7 +46,7 @@ class RemoteParquet:
 
     def __init__(self, remote: RemoteFile) -> None:
         self.remote = remote
-        self._pages: dict[tuple[int, int], list[Page]] = {}
+        self._pages: dict[tuple[int, int], list[PageSpan]] = {}
         self._indices: dict[int, list[Span | None]] = {}
 
     def fetch_footer(self) -> None:
@@ -177,7 +177,7 @@ class RemoteParquet:
                 self._indices[chunk.leaf] = [None] * len(self._groups)
         return self._indices[chunk.leaf][chunk.group]
 
-    def _pages_of(self, chunk: _Chunk) -> list[Page] | None:
+    def _pages_of(self, chunk: _Chunk) -> list[PageSpan] | None:
         """The pages of a column's part of a row group; None where no index says."""
         key = (chunk.group, chunk.leaf)
         if key not in self._pages and (span := self._index(chunk)) is not None:
