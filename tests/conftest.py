@@ -17,6 +17,10 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests run side by side: torch would take every core for each, and for each process that they start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Tests share a home; a model that is asked in one of them is asked in the next, too.
 os.environ["VLMBENCH_CACHE"] = "off"
 
