@@ -18,7 +18,7 @@ endif
 # Containers often forbid it, and then each vlmbench that a test starts compiles itself anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check view vllm formats browser leaderboard slow wheel perf clean
+.PHONY: demo test check view vllm formats lanes browser leaderboard slow wheel perf clean
 
 demo: $(READY)
 	$(BIN)/vlmbench demo
@@ -29,6 +29,11 @@ test: $(READY)
 vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pytest -W default --no-header tests/vllm_lane
+
+# The environments of both lanes.
+lanes:
+	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
+	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 
 browser:
 	bash tests/browser/setup.sh
