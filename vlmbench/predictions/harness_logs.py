@@ -187,8 +187,8 @@ def _read_archive(path: Path, _value: Any) -> Iterator[StoredAnswer]:
         raise PredictionsError(
             "this is not a zip file, or it was cut off while it was copied.", file=path
         ) from None
-    except NotImplementedError:
-        what = "its members are packed in a way that is not understood."
+    except NotImplementedError:  # how zipfile refuses a compression that it lacks
+        what = "its members are compressed in a way that this Python cannot read."
         raise PredictionsError(what, file=path, fix=_UNPACK) from None
     except (EOFError, RuntimeError, zlib.error, OverflowError, UnicodeError, struct.error) as error:
         raise PredictionsError(f"it is damaged: {visible(str(error))}.", file=path) from None
