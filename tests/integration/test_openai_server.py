@@ -360,6 +360,15 @@ def test_a_server_that_does_not_say_what_it_serves_is_asked_all_the_same(
         assert model_of(server).facts["served"] is None
 
 
+def test_answers_do_not_wait_for_a_list_of_models_that_they_do_not_need() -> None:
+    with chat_server("A") as server:
+        ask(server)
+        assert server.listings == 0
+        model = model_of(server)
+        model.reach(print)
+        assert [model.facts["served"], server.listings] == [{"id": "judge", "root": "org/judge-7b"}, 1]
+
+
 def test_nobody_at_the_address_is_said_soon_with_a_remark_while_waiting() -> None:
     with chat_server("A") as server:
         gone = server.spec

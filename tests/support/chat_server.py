@@ -49,6 +49,7 @@ class ChatServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
+        self.listings = 0
         self.under_way = self.most_under_way = 0
         self.lock = threading.Lock()
 
@@ -72,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def do_GET(self) -> None:
+        self.server.listings += 1
         served = self.server.served
         self._send(served if isinstance(served, Fault) else Fault(body=json.dumps({"data": served}).encode()))
 

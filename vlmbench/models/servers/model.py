@@ -122,7 +122,8 @@ class ServedModel:
     def reach(self, say: Callable[[str], None]) -> None:
         """Ask the server what it serves now, before anything else waits for it, and report each wait."""
         self._say = say
-        self._switch  # noqa: B018 - asked once, kept for `facts` and every request
+        self._listed  # noqa: B018 - asked once, kept for `facts` and the switch
+        self._switch  # noqa: B018 - refused before anything else
 
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
@@ -135,9 +136,9 @@ class ServedModel:
     @cached_property
     def _switch(self) -> dict[str, Any]:
         """What a request says of thinking; refused here where the server has no such switch."""
-        owner = str(self._entry.get("owned_by") or "")
         if self._thinking is None:
             return {}
+        owner = str(self._entry.get("owned_by") or "")
         served = str(self._entry.get("root") or self._name)
         return server_fields(self._thinking, served, self._url, owner, self._wire.kind)
 
@@ -163,8 +164,7 @@ class ServedModel:
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answers as they come."""
-        if self._thinking is not None:
-            self._switch  # noqa: B018 - before the first request
+        self._switch  # noqa: B018 - before the first request, and outside the loop that asks
         row = _FailuresInARow(self._url, _SERVER_IS_GONE * self._concurrency)
         for response, server_down in as_they_come(self._asking(images), requests, self._concurrency):
             yield response
