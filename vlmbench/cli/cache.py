@@ -58,10 +58,9 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _row(model: CachedModel) -> dict[str, Any]:
-    newest = None if model.last is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(model.last))
     return {
         "model": model.name,
         "answers": model.answers,
         "megabytes": round(model.bytes / 1e6, 2),
-        "newest": newest,
+        "newest": time.strftime("%Y-%m-%d %H:%M", time.localtime(model.last)),
     }

@@ -21,7 +21,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -135,19 +135,16 @@ def open_answer_cache(
     if facts is None:
         yield None
         return
-    try:
-        database = _open(cache_file())
-        digest = hashlib.sha256(_bytes({"model": facts, "blind": blind})).digest()
-        cache = AnswerCache(database, model.name, digest, say, read=not fresh)
-    except (sqlite3.Error, OSError) as error:
-        say(f"answers of earlier runs cannot be read: {error} ({cache_file()})")
-        yield None
-        return
-    try:
+    with ExitStack() as at_end:
+        cache = None
+        try:
+            database = at_end.enter_context(_open(cache_file()))
+            digest = hashlib.sha256(_bytes({"model": facts, "blind": blind})).digest()
+            cache = AnswerCache(database, model.name, digest, say, read=not fresh)
+            at_end.callback(cache.flush)
+        except (sqlite3.Error, OSError) as error:
+            say(f"answers of earlier runs cannot be read: {error} ({cache_file()})")
         yield cache
-    finally:
-        cache.flush()
-        database.close()
 
 
 def identity_of(model: Model) -> Mapping[str, Any] | None:
@@ -171,25 +168,25 @@ class CachedModel:
     name: str
     answers: int
     bytes: int
-    last: int | None
+    last: int
     """Unix time of the newest."""
 
 
 def cached_models() -> list[CachedModel]:
     """What is kept, by the name of the model; one name may stand for several weights."""
     rows = _asked(
-        "SELECT name, count(key), coalesce(sum(length(response) + 32), 0), max(written) "
-        "FROM models LEFT JOIN answers ON model = id GROUP BY name ORDER BY name"
+        "SELECT name, count(*), sum(length(response) + 32), max(written) "
+        "FROM models JOIN answers ON model = id GROUP BY name ORDER BY name"
     )
-    return [CachedModel(name=n, answers=a, bytes=b, last=last) for n, a, b, last in rows if a]
+    return [CachedModel(name=n, answers=a, bytes=b, last=last) for n, a, b, last in rows]
 
 
 def forget(names: Sequence[str]) -> int:
     """Delete the answers of these models, of all where none is named; how many there were."""
     before = sum(model.answers for model in cached_models())
     if not names:
-        for file in cache_file().parent.glob(f"{FILE}*"):
-            file.unlink()
+        for file in (cache_file(), *cache_file().parent.glob(f"{FILE}-*")):  # and SQLite's journals
+            file.unlink(missing_ok=True)
         return before
     marks = ",".join("?" * len(names))
     _asked(f"DELETE FROM answers WHERE model IN (SELECT id FROM models WHERE name IN ({marks}))", *names)  # noqa: S608
@@ -202,21 +199,19 @@ def _asked(statement: str, *values: str) -> list[tuple[Any, ...]]:
     if not file.is_file():
         return []
     try:
-        database = _open(file)
-        with database:
-            rows = database.execute(statement, values).fetchall()
-        database.close()
+        with _open(file) as database, database:
+            return database.execute(statement, values).fetchall()
     except sqlite3.Error as error:
         fix = "Delete the file: answers of earlier runs are asked again."
         raise UserError(f"cannot be read: {error}.", file=file, fix=fix) from error
-    return rows
 
 
-def _open(file: Path) -> sqlite3.Connection:
+@contextmanager
+def _open(file: Path) -> Iterator[sqlite3.Connection]:
     file.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(file, timeout=_WAIT)
-    database.executescript(_TABLES)
-    return database
+    with closing(sqlite3.connect(file, timeout=_WAIT)) as database:
+        database.executescript(_TABLES)
+        yield database
 
 
 def _bytes(facts: Mapping[str, Any]) -> bytes:
