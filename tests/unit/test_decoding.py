@@ -7,22 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from decodings import EVERY_SETTING
 
 from vlmbench.decoding import SETTINGS, Decoding, changed, checked, decodings_in, in_chinese, in_english
 from vlmbench.domain import RunSpec
 from vlmbench.errors import UserError
-
-EVERY = {
-    "max_new_tokens": 64,
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "top_k": 20,
-    "min_p": 0.05,
-    "repetition_penalty": 1.05,
-    "presence_penalty": 1.5,
-    "num_beams": 2,
-    "stop": ["\n\n", "</answer>"],
-}
 
 
 def test_the_json_of_a_decoding_from_before_has_not_changed() -> None:
@@ -37,7 +26,7 @@ def test_the_json_of_a_decoding_from_before_has_not_changed() -> None:
 
 
 def test_every_setting_survives_json() -> None:
-    decoding = changed(Decoding(seed=3), EVERY)
+    decoding = changed(Decoding(seed=3), EVERY_SETTING)
     document = json.loads(json.dumps(decoding.document()))
     assert set(SETTINGS) <= document.keys()
     assert Decoding.from_document(document) == decoding
@@ -45,7 +34,9 @@ def test_every_setting_survives_json() -> None:
 
 
 def test_every_setting_stands_in_the_words_of_both_languages() -> None:
-    (english,), (chinese,) = ([words([changed(Decoding(), EVERY)])] for words in (in_english, in_chinese))
+    (english,), (chinese,) = (
+        [words([changed(Decoding(), EVERY_SETTING)])] for words in (in_english, in_chinese)
+    )
     for value in ("64", "0.6", "0.95", "20", "0.05", "1.05", "1.5", "2", r"'\n\n'", "'</answer>'"):
         assert value in english
         assert value in chinese

@@ -5,30 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from decodings import EVERY_SETTING
 
 from vlmbench.decoding import Decoding, changed
 from vlmbench.errors import ModelError
 from vlmbench.models.decoding_limits import REFUSED, check_decoding, used
 from vlmbench.models.function import FunctionModel
 
-EACH: dict[str, Any] = {
-    "max_new_tokens": 64,
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "top_k": 20,
-    "min_p": 0.05,
-    "repetition_penalty": 1.05,
-    "presence_penalty": 1.5,
-    "num_beams": 2,
-    "stop": "###",
-}
 
-
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", EVERY_SETTING)
 @pytest.mark.parametrize("kind", REFUSED)
 def test_every_engine_honours_a_setting_or_refuses_it_by_name(kind: str, name: str) -> None:
     needs_temperature = {"temperature": 1.0} if name in ("top_p", "top_k", "min_p") else {}
-    decoding = changed(Decoding(), {**needs_temperature, name: EACH[name]})
+    decoding = changed(Decoding(), {**needs_temperature, name: EVERY_SETTING[name]})
     assert name in used(decoding)
     if name not in REFUSED[kind]:
         check_decoding(kind, decoding)
@@ -46,7 +35,7 @@ def test_a_temperature_that_vllm_would_raise_is_refused() -> None:
 
 
 def test_somebodys_own_object_gets_every_setting() -> None:
-    check_decoding("mine", changed(Decoding(), EACH))
+    check_decoding("mine", changed(Decoding(), EVERY_SETTING))
 
 
 def test_a_function_that_is_to_sample_is_refused_before_it_is_called() -> None:
