@@ -17,12 +17,12 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
-from vlmbench.models.thinking_switch import no_thinking, read_switch
+from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_switch
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
@@ -53,7 +53,7 @@ def load_model(
     template: str | None = None,
     recipe: str | None = None,
     thinking: str | None = None,
-    pictures: PictureOptions | None = None,
+    pictures: PictureOptions = AS_PUBLISHED,
 ) -> Model:
     """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
 
@@ -63,53 +63,43 @@ def load_model(
     of pictures, for models in this process.
     """
     kind, switch = spec.partition(":")[0], read_switch(thinking)
-    given = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
-    if kind == "echo" or kind.lower() in SERVED:
-        _refuse_parts(kind, given)
-    if pictures is not None and pictures.given and kind.lower() in (*SERVED, "echo", "vllm"):
-        raise UsageError(
-            f"`{kind}:` models resize and cut pictures themselves.",
-            key=flag_of(next(iter(pictures.given))),
-            fix="Load the model's folder without it, or set this where the server is started.",
-        )
+    parts = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
+    _check_options(kind, parts, pictures)
     if kind == "echo":
-        from vlmbench.models.echo import load_echo
-
-        no_thinking(spec, switch)
-        return load_echo(spec)
+        return _echo(spec, switch)
     if kind.lower() in SERVED:
-        from vlmbench.models.servers.model import CONCURRENCY, load_server
-
-        concurrency = CONCURRENCY if batch_size == "auto" else batch_size
-        return load_server(
-            spec, concurrency=concurrency, requests_per_minute=requests_per_minute, thinking=switch
-        )
+        return _served(spec, batch_size, requests_per_minute, switch)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
+    options |= {"trust_remote_code": trust_remote_code, "parts": _parts(parts), "thinking": switch}
     if kind.lower() == "vllm":
         from vlmbench.models.vllm.model import load_vllm
 
-        return load_vllm(
-            where(spec.partition(":")[2]),
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-            trust_remote_code=trust_remote_code,
-            tensor_parallel=tensor_parallel,
-            parts=_parts(given),
-            thinking=switch,
-        )
+        return load_vllm(where(spec.partition(":")[2]), tensor_parallel=tensor_parallel, **options)
     if tensor_parallel > 1:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     from vlmbench.models.hf.model import load_hf
 
-    return load_hf(
-        where(spec),
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        trust_remote_code=trust_remote_code,
-        parts=_parts(given),
-        thinking=switch,
-        pictures=AS_PUBLISHED if pictures is None else pictures,
+    return load_hf(where(spec), pictures=pictures, **options)
+
+
+def _echo(spec: str, switch: ThinkingSwitch | None) -> Model:
+    from vlmbench.models.echo import load_echo
+
+    no_thinking(spec, switch)
+    return load_echo(spec)
+
+
+def _served(
+    spec: str,
+    batch_size: int | Literal["auto"],
+    requests_per_minute: float | None,
+    switch: ThinkingSwitch | None,
+) -> Model:
+    from vlmbench.models.servers.model import CONCURRENCY, load_server
+
+    concurrency = CONCURRENCY if batch_size == "auto" else batch_size
+    return load_server(
+        spec, concurrency=concurrency, requests_per_minute=requests_per_minute, thinking=switch
     )
 
 
@@ -128,14 +118,21 @@ def _parts(given: Mapping[str, str | None]) -> Parts:
     return Parts(llm=llm, vision=vision, template=given["--template"], recipe=given["--recipe"])
 
 
-def _refuse_parts(kind: str, given: Mapping[str, str | None]) -> None:
-    for flag, value in given.items():
-        if value is not None:
-            raise UsageError(
-                f"`{kind}:` models have their parts and their wording themselves.",
-                key=flag,
-                fix=f"Leave {flag} out.",
-            )
+def _check_options(kind: str, parts: Mapping[str, str | None], pictures: PictureOptions) -> None:
+    """Refuse what this kind of model has itself: a server its parts and wording, an engine its pictures."""
+    named = next((flag for flag, value in parts.items() if value is not None), None)
+    if named is not None and (kind == "echo" or kind.lower() in SERVED):
+        raise UsageError(
+            f"`{kind}:` models have their parts and their wording themselves.",
+            key=named,
+            fix=f"Leave {named} out.",
+        )
+    if pictures.given and kind.lower() in (*SERVED, "echo", "vllm"):
+        raise UsageError(
+            f"`{kind}:` models resize and cut pictures themselves.",
+            key=flag_of(next(iter(pictures.given))),
+            fix="Load the model's folder without it, or set this where the server is started.",
+        )
 
 
 def where(spec: str) -> str:
