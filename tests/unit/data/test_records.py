@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from datasets import Dataset
 
+from vlmbench.data.sources.objects import digest_of, records_of
 from vlmbench.data.sources.records import FileRecords
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -48,6 +50,13 @@ def test_every_layout_of_bytes_is_read_as_pyarrow_reads_it(tmp_path: Path, endin
     file = tmp_path / f"mine.{ending}"
     write(file, table)
     assert [with_bytes(row.values) for row in FileRecords(file, (file,)).rows()] == table.to_pylist()
+
+
+def test_an_object_of_datasets_gives_views_too_and_is_known_by_the_same_digest() -> None:
+    records = records_of(Dataset(pa.table(COLUMNS)))
+    assert [with_bytes(row.values) for row in records.rows()] == pa.table(COLUMNS).to_pylist()
+    assert isinstance(next(iter(records.rows())).values["binary"], memoryview)
+    assert digest_of(records) == "13874a3a6dfed1b353fb6ab85eda6664"
 
 
 @pytest.mark.parametrize("rows_in_a_group", [4, 100])

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from vlmbench.data.image_cells import UnreadablePicture
 from vlmbench.data.sources.column import Column, columns_of_schema, columns_of_values, is_list, is_pixels
 from vlmbench.data.sources.pictures import png
-from vlmbench.data.sources.records import BATCH_ROWS, SEEN, DatasetRow, Records
+from vlmbench.data.sources.records import BATCH_ROWS, SEEN, DatasetRow, Records, rows_of_batches
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
 
@@ -54,11 +55,10 @@ class HubObject:
     def rows(self, names: Collection[str] | None = None) -> Iterator[DatasetRow]:
         """Every row in order."""
         kept = [column.name for column in self.columns if names is None or column.name in names]
-        number = 0
-        for batch in self.dataset.select_columns(kept).with_format("arrow").iter(BATCH_ROWS):
-            for values in zip(*(batch.column(name).to_pylist() for name in kept), strict=True):
-                number += 1
-                yield DatasetRow(number, f"row {number}", dict(zip(kept, values, strict=True)))
+        tables = self.dataset.select_columns(kept).with_format("arrow").iter(BATCH_ROWS)
+        batches = chain.from_iterable(table.to_batches() for table in tables)
+        for number, values in enumerate(rows_of_batches(batches), 1):
+            yield DatasetRow(number, f"row {number}", values)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def digest_of(records: Records) -> str:
     return digest.hexdigest()
 
 
-def _pieces(value: Any) -> Iterator[bytes]:
-    if isinstance(value, (bytes, bytearray)):
-        yield bytes(value)
+def _pieces(value: Any) -> Iterator[bytes | bytearray | memoryview]:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        yield value
     elif is_pixels(value):
         with suppress(UnreadablePicture):  # the row's problem, once it is shown
             yield png(value)

@@ -82,7 +82,7 @@ class FileRecords:
                 check_download(_head(file), file)
                 batches = _batches(file, names)
                 of_file = f" of {file.name}" if len(self.files) > 1 else ""
-                for place, values in _texts(file) if batches is None else _of_batches(ahead(batches)):
+                for place, values in _texts(file) if batches is None else _numbered(ahead(batches)):
                     number += 1
                     yield DatasetRow(number, f"{place}{of_file}", values)
 
@@ -174,14 +174,17 @@ def _arrow_batches(file: Path, names: Collection[str] | None) -> Iterator[Any]:
                 yield batch.select(kept).slice(start, BATCH_ROWS)
 
 
-def _of_batches(batches: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 0
+def _numbered(batches: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((f"row {number}", values) for number, values in enumerate(rows_of_batches(batches), 1))
+
+
+def rows_of_batches(batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """The rows of Arrow's record batches; their bytes are views into the batch."""
     for batch in batches:
         names = batch.schema.names
         columns = [_values(column) for column in batch.columns]
         for values in zip(*columns, strict=True) if columns else [()] * batch.num_rows:
-            number += 1
-            yield f"row {number}", dict(zip(names, values, strict=True))
+            yield dict(zip(names, values, strict=True))
 
 
 def _values(column: Any) -> list[Any]:

@@ -19,8 +19,8 @@ from vlmbench.data.sources.limited.parquet_pages import (
     pages_with,
     sparse_chunk,
 )
+from vlmbench.data.sources.records import BATCH_ROWS, rows_of_batches
 
-BATCH_ROWS = 64
 _TAIL = 64 * 1024
 """As much of a file's end is fetched first: its footer, mostly."""
 
@@ -128,13 +128,8 @@ class RemoteParquet:
 
     def _values(self, opened: Any, group: int, names: Collection[str]) -> Iterator[dict[str, Any]]:
         columns = [name for name in opened.schema_arrow.names if name in names]
-        if not columns:
-            yield from ({} for _ in self._groups[group])
-            return
-        for batch in opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
-            values = [column.to_pylist() for column in batch.columns]
-            for row in zip(*values, strict=True):
-                yield dict(zip(batch.schema.names, row, strict=True))
+        batches = opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
+        return rows_of_batches(batches)
 
     def _inside(self, group: int, rows: Collection[int]) -> list[int]:
         """Those of the rows that the group holds, by their number in it."""
