@@ -20,7 +20,7 @@ from vlmbench.engine.cluster.ray_cluster import Devices
 from vlmbench.engine.cluster.worker import Worker, WorkerSetup
 from vlmbench.errors import ModelError
 from vlmbench.models.vllm.engine import EngineDied
-from vlmbench.store import RunFolder, read_responses
+from vlmbench.store import RunFolder, read_responses, read_run
 
 pytest.importorskip("ray")
 # Ray forgets to close files of its own.
@@ -192,6 +192,9 @@ def test_a_real_model_answers_the_same_whether_workers_open_the_pictures_or_are_
     assert run(tmp_path / "one", *FEW, "--device", "cpu", model="demo") == 0
     assert run(tmp_path / "two", *FEW, *TWO, "--device", "cpu", model="demo") == 0
     assert finished_files(tmp_path / "two") == finished_files(tmp_path / "one")
+    one, two = (tmp_path / out for out in ("one", "two"))
+    assert (two / "picture_tokens.jsonl").read_bytes() == (one / "picture_tokens.jsonl").read_bytes()
+    assert read_run(two)["sittings"][0]["pictures"] == read_run(one)["sittings"][0]["pictures"]
     timing = json.loads((tmp_path / "two" / "results.json").read_text("utf-8"))["timing"]
     assert sum(timing["paths"].values()) == timing["asked"]
     assert len({answer["text"] for answer in answers(tmp_path / "two")}) > 1

@@ -108,6 +108,20 @@ class ClusterModel:
         return self._hello.generation_settings
 
     @property
+    def picture_settings(self) -> Mapping[str, Any] | None:
+        """As with one replica."""
+        return self._hello.picture_settings
+
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """As with one replica; None also where the replica that is asked has died."""
+        try:
+            counted: list[tuple[int, int]] | None = self._of_first("picture_tokens", sizes)
+        # All answers are written by now, and none depends on this.
+        except Exception:
+            return None
+        return counted
+
+    @property
     def timing(self) -> Mapping[str, Any]:
         """How many answered, and what their replicas counted over the latest `generate`.
 
@@ -127,13 +141,17 @@ class ClusterModel:
 
     def render(self, request: Request) -> str:
         """The exact text the model will see."""
+        rendered: str = self._of_first("render", request)
+        return rendered
+
+    def _of_first(self, method: str, given: Any) -> Any:
+        """What a method of the first replica returns."""
         ray = import_ray()
-        asked = self._pool.ready[0].actor.render.remote(request)
+        asked = getattr(self._pool.ready[0].actor, method).remote(given)
         try:
-            rendered: str = ray.get(asked, timeout=self._pool.deadline)
+            return ray.get(asked, timeout=self._pool.deadline)
         except ray.exceptions.GetTimeoutError:
             raise ModelError(f"a worker gave no sign of life for {self._pool.deadline:.0f} s.") from None
-        return rendered
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answer every request once, in whatever order the workers get there."""

@@ -53,6 +53,8 @@ class Ready:
     version: str
     generation_settings: Mapping[str, Any] | None = None
     """The checkpoint's own; None where it has none."""
+    picture_settings: Mapping[str, Any] | None = None
+    """How its processor resizes and cuts pictures; None of a model that states nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ class Worker:
             facts=facts,
             version=__version__,
             generation_settings=getattr(self._model, "generation_settings", None),
+            picture_settings=getattr(self._model, "picture_settings", None),
         )
 
     def sees(self, images: ImageSource, digest: str) -> bool:
@@ -143,6 +146,11 @@ class Worker:
         """The exact text the model sees."""
         assert self._model is not None  # noqa: S101
         return self._model.render(request)
+
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """Tokens and patches of pictures by width and height; None where the model counts none."""
+        measure = getattr(self._model, "picture_tokens", None)
+        return None if measure is None else measure(sizes)
 
 
 def failed(error: BaseException) -> Failed:
