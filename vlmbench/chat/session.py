@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-import zlib
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vlmbench.chat.conversation import Conversation, Ending, Picture
+from vlmbench.decoding import seed_of
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 
@@ -67,8 +67,7 @@ class Session:
 
     def _decoding_of(self, asked: Conversation) -> Decoding:
         """Each turn draws from a seed of its own, so that a conversation repeats from any turn on."""
-        turn = f"{self._decoding.seed} {len(asked.exchanges)}"
-        return replace(self._decoding, seed=zlib.crc32(turn.encode()))
+        return replace(self._decoding, seed=seed_of(self._decoding, str(len(asked.exchanges))))
 
 
 _BIT = re.compile(r"\s*\S+")
