@@ -63,6 +63,11 @@ def seed_of(decoding: Decoding, request_id: str) -> int:
     return zlib.crc32(f"{decoding.seed} {request_id}".encode("utf-8", "replace"))
 
 
+def until(text: str, stops: Iterable[str]) -> str:
+    """The text before the first of the stop texts in it."""
+    return text[: min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))]
+
+
 def decodings_in(facts: Any) -> tuple[Decoding, ...]:
     """The settings that a run.json locks under `decoding`; empty where it has none or they are malformed."""
     if not isinstance(facts, list) or len(facts) > _MOST_SETTINGS or not all(map(_is_sound, facts)):

@@ -16,6 +16,7 @@ from typing import Any
 from vlmbench.chat.conversation import Conversation, Ending
 from vlmbench.chat.prompt import Prompter
 from vlmbench.chat.session import ContextFull, PartialAnswer
+from vlmbench.decoding import until
 from vlmbench.domain import Decoding
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import quiet
@@ -191,9 +192,8 @@ def until_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
 
     While there was none, an end that a stop word may begin with is held back.
     """
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    if places:
-        return text[: min(places)], True
+    if (before := until(text, stops)) != text:
+        return before, True
     held = max(
         (
             length

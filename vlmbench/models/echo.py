@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlmbench.decoding import until
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import ModelError
 from vlmbench.files.json_files import line_object
@@ -88,11 +89,6 @@ class Echo:
         if request.id not in self.by_id:
             raise KeyError(f"the file of answers has none for {request.id}")
         return self.by_id[request.id]
-
-
-def until(text: str, stops: Sequence[str]) -> str:
-    """The text before the first of the stop texts in it."""
-    return text[: min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))]
 
 
 def load_echo(spec: str) -> Echo:

@@ -194,7 +194,7 @@ class Generator:
         own = row if end is None else row[: end + 1]
         cut = StopTexts(tokenizer, stop).cut(own)
         return Completion(
-            ids=own if cut is None else own[: cut[0]],
+            ids=own[:cut],
             finish="length" if end is None and cut is None else "stop",
             prompt_tokens=prompt_tokens,
             stop=stop if cut is not None else (),

@@ -21,16 +21,15 @@ class StopTexts:
         """Whether the answer, one token longer than the last time, has come to a stop text."""
         return self._is_in(tokens[-self._window :]) and self._is_in(tokens)
 
-    def cut(self, tokens: Sequence[int]) -> tuple[int, str] | None:
-        """How many tokens there are until a stop text is whole, and the text before it; None without one."""
+    def cut(self, tokens: Sequence[int]) -> int | None:
+        """How many tokens there are until a stop text is whole; None without one."""
         if not self._texts or not self._is_in(tokens):
             return None
         low, high = 1, len(tokens)
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self._is_in(tokens[:middle]) else (middle + 1, high)
-        text = self._decoded(tokens[:low])
-        return low, text[: min(place for stop in self._texts if (place := text.find(stop)) >= 0)]
+        return low
 
     def criterion(self, prompt_length: int) -> Any:
         """A stopping criterion of `generate`: which rows have come to a stop text."""
@@ -43,8 +42,5 @@ class StopTexts:
         return is_reached
 
     def _is_in(self, tokens: Sequence[int]) -> bool:
-        text = self._decoded(tokens)
+        text = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return any(stop in text for stop in self._texts)
-
-    def _decoded(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vlmbench.answers.thinking import Transcript, bare, split, tokens_to_keep
+from vlmbench.decoding import until
 from vlmbench.domain import Response
 from vlmbench.models.hf.generate import Completion
 
@@ -24,9 +25,7 @@ class AnswerDecoder:
     def response(self, name: str, completion: Completion, seconds: float, opening: str) -> Response:
         """The answer to the request of this name, after a prompt that ends with this mark (or none)."""
         ids = completion.ids
-        whole = self.text(ids)
-        places = [place for stop in completion.stop if (place := whole.find(stop)) >= 0]
-        whole = whole[: min(places)] if places else whole
+        whole = until(self.text(ids), completion.stop)
         transcript = split(whole.strip(), opened=opening)
         blanks = len(whole) - len(whole.lstrip())
         thinks = transcript.thought is not None

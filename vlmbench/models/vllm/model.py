@@ -204,7 +204,7 @@ class VllmModel:
         ids, stop = list(answer.token_ids), request.decoding.stop
         cut = StopTexts(tokenizer, stop).cut(ids)
         done = Completion(
-            ids=ids if cut is None else ids[: cut[0]],
+            ids=ids[:cut],
             finish=answer.finish_reason,
             prompt_tokens=len(output.prompt_token_ids),
             stop=stop if cut is not None else (),
