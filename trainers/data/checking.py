@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -52,7 +52,7 @@ class Pair:
     shards: tuple[StreamedShard, ...] = ()
     """Of a streamed set: each is fetched when its pictures are looked at."""
     store: float | None = None
-    """GB that they may take; None: as usual."""
+    """GB of disk that they may take; None: half of what is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +100,10 @@ def check_pair(pair: Pair, *, quick: bool = False, progress: OnPictures) -> Chec
         names.update(dict.fromkeys(record.images))
     if not records and not notes.counts:
         notes.add(EMPTY, str(pair.annotations))
-    missing = set[str]()
+    missing, arrivals = set[str](), Arrivals(ShardStore(pair.store))
     for shard, own in _by_shard(pair, list(names), quick):
         try:
-            with nullcontext() if shard is None else Arrivals(ShardStore(pair.store)).holding(shard):
+            with arrivals.holding(shard):
                 missing |= _look(pair.images, own, quick, notes, progress)
         except DataError as error:
             notes.add(UNREADABLE, str(error))

@@ -190,7 +190,7 @@ class LlavaDataset:
     def _here(self, index: int) -> AbstractContextManager[None]:
         """Wait for the sample's shard."""
         number = self.shard_numbers[index]
-        if self.arrivals is None or number == NOWHERE or not self.shards[number].in_store:
+        if self.arrivals is None or number == NOWHERE:
             return nullcontext()
         return self.arrivals.holding(self.shards[number])
 

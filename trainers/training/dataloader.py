@@ -19,7 +19,6 @@ from vlmbench.trainers.data.prepare import TokenSpec, shared_tokens
 from vlmbench.trainers.data.progress import StderrProgress, quiet
 from vlmbench.trainers.data.samplers import ShuffledSampler, Spread
 from vlmbench.trainers.data.shards.arrivals import Position, ShardFetcher
-from vlmbench.trainers.data.shards.streaming import check_room
 from vlmbench.trainers.data.token_file import TokenFile
 from vlmbench.trainers.data.windows import WindowedSampler, packed, sampler_of
 from vlmbench.trainers.devices import RankSettings
@@ -139,7 +138,7 @@ def _fetcher(recipe: Recipe, dataset: LlavaDataset, sampler: ShuffledSampler) ->
     """What brings the shards of streamed sources; None where all pictures are here."""
     if dataset.arrivals is None or not isinstance(sampler, WindowedSampler):
         return None
-    check_room(dataset.arrivals.store, dataset.shards, recipe.data.window)
+    dataset.arrivals.store.check_room(dataset.shards, recipe.data.window)
     return ShardFetcher(
         dataset.arrivals, dataset.shards, lambda epoch: sampler.windows(epoch).shards, recipe.schedule.epochs
     )

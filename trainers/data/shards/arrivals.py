@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any, NamedTuple
 
 from vlmbench.data.hub.files import HubUnreachable
 from vlmbench.errors import DataError, UserError
 from vlmbench.trainers.data.shards.store import ShardStore
 from vlmbench.trainers.data.shards.streamed_shard import StreamedShard
-from vlmbench.trainers.data.shards.streaming import no_room
 
 PAUSE = 0.05
 """Seconds."""
@@ -56,8 +56,8 @@ class Arrivals:
 
     @contextmanager
     def holding(self, shard: StreamedShard | None) -> Iterator[None]:
-        """Wait for the shard, and keep it for the block; None: nothing is needed."""
-        while shard is not None:
+        """Wait for the shard, and keep it for the block. Nothing is needed for None or one read in place."""
+        while shard is not None and shard.in_store:
             with self.store.locked(shard.key) as here:
                 if here:
                     yield
@@ -76,7 +76,7 @@ class Arrivals:
         if self._served.value:
             time.sleep(PAUSE)
         elif not self.store.bring(shard, {}):
-            raise no_room(self.store, [shard])
+            raise self.store.too_small([shard])
 
 
 class Position(NamedTuple):
@@ -138,33 +138,30 @@ class ShardFetcher:
     def _serve(self, position: Position) -> None:
         """Keep what a position needs and fetch what comes next, until the sampler is elsewhere."""
         coming = self._coming(position)
-        soon = {shard.key: place for place, shard in reversed([*enumerate(coming)])}
-        due = sum(len(group) for group in self._windows(position.epoch)[position.first : position.last + 1])
+        due = [*chain(*coming[: position.last - position.first + 1])]
+        soon = {shard.key: place for place, shard in reversed([*enumerate(chain(*coming))])}
         since = time.monotonic()
         with ExitStack() as stack:
-            for key in {shard.key for shard in coming[:due] if shard.in_store}:
+            for key in {shard.key for shard in due}:
                 stack.enter_context(self._store.locked(key))
             while not self._over.is_set() and (now := self._position)[:3] == position[:3]:
-                ahead = self._ahead(now, coming)
-                missing = next((s for s in ahead if s.in_store and not self._store.has(s.key)), None)
+                # Of every window that is begun, and of one more.
+                ahead = chain(*coming[: now.newest - position.first + 2])
+                missing = next((shard for shard in ahead if not self._store.has(shard.key)), None)
                 if missing is not None and self._bring(missing, soon):
                     since = time.monotonic()
                     continue
-                if missing in coming[:due] and time.monotonic() - since > PATIENCE:
-                    raise no_room(self._store, coming[:due])
+                if missing in due and time.monotonic() - since > PATIENCE:
+                    raise self._store.too_small(due)
                 self._over.wait(PAUSE)
 
-    def _coming(self, position: Position) -> list[StreamedShard]:
-        """The shards of all windows from here to the end of the next epoch, in order."""
-        groups = [*self._windows(position.epoch)[position.first :]]
+    def _coming(self, position: Position) -> list[list[StreamedShard]]:
+        """Of each window from here to the end of the next epoch, in order, the shards that are fetched."""
+        windows = [*self._windows(position.epoch)[position.first :]]
         if position.epoch + 1 < self._epochs:
-            groups += self._windows(position.epoch + 1)
-        return [self._shards[place] for group in groups for place in group]
-
-    def _ahead(self, position: Position, coming: Sequence[StreamedShard]) -> Sequence[StreamedShard]:
-        """Those that should be here now: of every window that is begun, and of one more."""
-        groups = [*self._windows(position.epoch)[position.first :], *self._windows(position.epoch + 1)]
-        return coming[: sum(map(len, groups[: position.newest - position.first + 2]))]
+            windows += self._windows(position.epoch + 1)
+        found = [[self._shards[place] for place in window] for window in windows]
+        return [[shard for shard in window if shard.in_store] for window in found]
 
     def _bring(self, shard: StreamedShard, soon: dict[str, int]) -> bool:
         for pause in (*RETRIES, None):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 
-from vlmbench.data.disk import free_bytes, home_folder, writing
+from vlmbench.data.disk import free_bytes, home_folder, in_bytes, writing
 from vlmbench.data.hub.files import HubMissing
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_folder, remove_folder
@@ -42,6 +42,24 @@ class ShardStore:
         if self._gigabytes is not None:
             return round(self._gigabytes * GB)
         return (free_bytes(self.root) + self._used()) // 2
+
+    def check_room(self, shards: Sequence[StreamedShard], window: int) -> None:
+        """Raise where two windows of these shards, the one that is read and the next, may have no room."""
+        stored = [shard for shard in shards if shard.in_store]
+        if _room_for(stored, 2 * window) > self.limit:
+            raise self.too_small(stored, 2 * window)
+
+    def too_small(self, shards: Sequence[StreamedShard], at_once: int | None = None) -> DataError:
+        """The error of a store without room for so many of these shards; None: for all of them."""
+        count = min(at_once or len(shards), len(shards))
+        return DataError(
+            f"streamed shards may take {in_bytes(self.limit)} here; {count} that are needed at once take "
+            f"up to {in_bytes(_room_for(shards, count))}.",
+            file=self.root,
+            key="data.store",
+            fix="Free some space, allow more (`--set data.store=GB`), mix fewer shards "
+            "(`--set data.window=N`), or let VLMBENCH_HOME name a larger disk.",
+        )
 
     def has(self, key: str) -> bool:
         """Whether the shard is here; it may be gone a moment later, unless it is locked."""
@@ -144,6 +162,13 @@ class ShardStore:
 
     def _part(self, key: str) -> Path:
         return self.root / f".{key}.part"
+
+
+def _room_for(shards: Sequence[StreamedShard], count: int) -> int:
+    """Bytes that the largest `count` of these shards take, while the last of them comes."""
+    kept = sorted((shard.kept for shard in shards), reverse=True)
+    coming = max((shard.most - shard.kept for shard in shards), default=0)
+    return sum(kept[:count]) + coming
 
 
 def _copied(file: Path, to: Path) -> Path:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.data.disk import file_digest, home_folder, in_bytes, writing
+from vlmbench.data.disk import file_digest, home_folder, writing
 from vlmbench.data.hub.files import RangesIgnored
-from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file, atomic_folder
 from vlmbench.files.locks import exclusive
 from vlmbench.plain_text import visible
@@ -119,7 +117,7 @@ def _write(shard: StreamedShard, store: ShardStore, folder: Path) -> None:
     if shard.kind == "parquet" and _write_remote(shard, folder):
         return
     if not store.bring(shard, {}):
-        raise no_room(store, [shard])
+        raise store.too_small([shard])
     with store.locked(shard.key):
         held = store.root / shard.key
         if shard.kind == "tar":
@@ -140,29 +138,3 @@ def _write_remote(shard: StreamedShard, folder: Path) -> bool:
         return False
     remote.discard()
     return True
-
-
-def check_room(store: ShardStore, shards: Sequence[StreamedShard], window: int) -> None:
-    """Raise where the store cannot hold two windows: the one that is read, and the next."""
-    stored = sorted((shard for shard in shards if shard.in_store), key=lambda shard: -shard.kept)
-    if room_for(stored, 2 * window) > store.limit:
-        raise no_room(store, stored[: 2 * window])
-
-
-def room_for(shards: Sequence[StreamedShard], count: int) -> int:
-    """Bytes that the first so many of these shards take, while the last of them comes."""
-    coming = max((shard.most - shard.kept for shard in shards), default=0)
-    return sum(shard.kept for shard in shards[:count]) + coming
-
-
-def no_room(store: ShardStore, shards: Sequence[StreamedShard]) -> DataError:
-    """The error of a store that is too small for these shards."""
-    needed = room_for(shards, len(shards))
-    return DataError(
-        f"streamed shards may take {in_bytes(store.limit)} here; {len(shards)} that are needed at once take "
-        f"up to {in_bytes(needed)}.",
-        file=store.root,
-        key="data.store",
-        fix="Free some space, allow more (`--set data.store=GB`), mix fewer shards (`--set data.window=N`), "
-        "or let VLMBENCH_HOME name a larger disk.",
-    )
