@@ -12,7 +12,9 @@ import pytest
 from chat_server import ChatServer, chat_server
 
 from vlmbench.cli.main import main
-from vlmbench.engine.answer_cache import cache_file
+from vlmbench.domain import Decoding, Request, Response
+from vlmbench.engine.answer_cache import cache_file, open_answer_cache
+from vlmbench.models.echo import Echo
 
 LONG_AGO = 1_700_000_000
 
@@ -64,6 +66,21 @@ def test_a_style_that_begins_the_answer_is_asked_though_its_prompt_is_the_same(t
     style.write_text('extends: llava\nopening: " The letter is"\n', "utf-8")
     run(tmp_path / "a", "--prompt", "llava")
     assert "from_earlier_runs" not in run(tmp_path / "b", "--prompt", str(style))
+
+
+def test_a_seed_counts_where_the_model_samples(home: Path) -> None:
+    def asked(seed: int, *, samples: bool) -> Request:
+        decoding = Decoding(do_sample=samples, seed=seed)
+        return Request(id="1", group="1", parts=("?",), decoding=decoding)
+
+    with open_answer_cache(Echo(facts={"kind": "hf"}), blind=False, fresh=False, say=print) as cache:
+        assert cache is not None
+        for samples in (False, True):
+            cache.keep(asked(1, samples=samples), Response(id="1", text="B", finish="stop"))
+        cache.flush()
+        assert cache.answers([asked(2, samples=False)]).keys() == {"1"}
+        assert cache.answers([asked(1, samples=True)]).keys() == {"1"}
+        assert not cache.answers([asked(2, samples=True)])
 
 
 def test_a_fresh_run_replaces_what_was_kept(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,9 @@ class AnswerCache:
             self._say(f"answers are no longer kept for later runs: {error} ({cache_file()})")
 
     def _key(self, request: Request) -> bytes:
-        decoding = {f.name: getattr(request.decoding, f.name) for f in fields(Decoding)}
+        draws = request.decoding.do_sample
+        # Greedy decoding has no use for a seed.
+        decoding = asdict(request.decoding if draws else replace(request.decoding, seed=0))
         facts = {
             "parts": [{"image": p.digest} if isinstance(p, ImageRef) else p for p in request.parts],
             # A default says nothing, so that a setting which is new changes no older key.
@@ -121,7 +123,7 @@ class AnswerCache:
             # Only where a prompt style has them, so that older keys stay what they are.
             **({"system": request.system} if request.system is not None else {}),
             **({"opening": request.opening} if request.opening else {}),
-            "sample": request.id if request.decoding.do_sample else None,
+            "sample": request.id if draws else None,
         }
         return hashlib.sha256(self._identity + _bytes(facts)).digest()
 
