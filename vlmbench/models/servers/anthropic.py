@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Part, Request
-from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type
+from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type, object_in
 
 VERSION = "2023-06-01"
 _ENDED = ("end_turn", "stop_sequence")
@@ -58,8 +58,7 @@ def read_message(document: Any) -> Reply:
     reason = document.get("stop_reason")
     if reason not in (*_ENDED, *_CUT):
         raise NoText(f"the server gives no whole answer (stop_reason: {reason})")
-    usage = document.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
+    usage = object_in(document, "usage")
     return Reply(
         text="".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text").strip(),
         finish="length" if reason in _CUT else "stop",

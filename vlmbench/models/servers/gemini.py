@@ -12,7 +12,7 @@ from typing import Any
 
 from vlmbench.decoding import seed_of
 from vlmbench.domain import ImageRef, ImageSource, Part, Request
-from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type
+from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type, object_in
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -54,15 +54,13 @@ def read_content(document: Any) -> Reply:
         raise ValueError("the reply has no candidates")
     candidates = members(document, "candidates")
     if not candidates:
-        feedback = document.get("promptFeedback")
-        reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
+        reason = object_in(document, "promptFeedback").get("blockReason")
         raise NoText(f"the server gives no answer (blockReason: {reason})")
     reason = candidates[0].get("finishReason")
     if reason not in ("STOP", "MAX_TOKENS"):
         raise NoText(f"the server gives no whole answer (finishReason: {reason})")
     parts = members(candidates[0].get("content"), "parts")
-    usage = document.get("usageMetadata")
-    usage = usage if isinstance(usage, dict) else {}
+    usage = object_in(document, "usageMetadata")
     answer, thoughts = count(usage.get("candidatesTokenCount")), count(usage.get("thoughtsTokenCount"))
     return Reply(
         text="".join(str(part.get("text", "")) for part in parts if not part.get("thought")).strip(),

@@ -7,7 +7,7 @@ from typing import Any
 from vlmbench.decoding import seed_of
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Request
 from vlmbench.models.decoding_limits import used
-from vlmbench.models.servers.wire import NoText, Reply, Wire, bearer, count, data_url, members
+from vlmbench.models.servers.wire import NoText, Reply, Wire, bearer, count, data_url, members, object_in
 
 MORE = ("presence_penalty", "top_k", "min_p", "repetition_penalty")
 """OpenAI's own, and extensions of vLLM and SGLang, which another server may refuse or ignore."""
@@ -60,8 +60,7 @@ def read_reply(document: Any) -> Reply:
     if ended not in _ENDED | _CUT:
         # Part of an answer, or none: scored, it would count as a wrong one.
         raise NoText(f"the server gives no whole answer (finish_reason: {reason})")
-    usage = document.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
+    usage = object_in(document, "usage")
     return Reply(
         text=text.strip(),  # as the other engines give theirs
         finish="length" if ended in _CUT else "stop",
@@ -79,8 +78,7 @@ def _thought_in(message: dict[str, Any]) -> str | None:
 
 
 def _thought_tokens(usage: dict[str, Any]) -> int | None:
-    details = usage.get("completion_tokens_details")
-    inside = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    inside = object_in(usage, "completion_tokens_details").get("reasoning_tokens")
     return count(usage.get("reasoning_tokens") if inside is None else inside)
 
 

@@ -134,6 +134,12 @@ def count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def object_in(document: Any, name: str) -> dict[str, Any]:
+    """The object of that name in a reply; empty where there is none."""
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def members(document: Any, name: str) -> list[dict[str, Any]]:
     """The objects in a list of a reply."""
     data = document.get(name) if isinstance(document, dict) else None
