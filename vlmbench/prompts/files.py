@@ -35,7 +35,9 @@ FALLBACK = "vlmevalkit"
 FAMILIES = ("multiple-choice", "yes-no", "short-answer", "caption", "judged")
 WORDS = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(QuestionWording)}
 """A key of the file and the field of `QuestionWording` that it is."""
-ABOUT = ("title", "extends", "models", "fit", "source", "benchmarks", "variants")
+ABOUT_ANY = ("title", "fit", "source", "benchmarks")
+"""Keys beside the words, of a style and of its variants."""
+ABOUT_STYLE = (*ABOUT_ANY, "extends", "models", "variants")
 _TEMPLATES = ("text", "open", "chinese", "open-chinese")
 _NAMED = re.compile(r"([^\[\]]+?)(?:\[([^\[\]=]+)=([^\[\]]*)\])?")
 _BRACES = re.compile(r"\{([a-z]+)\}")
@@ -105,13 +107,13 @@ def _variants(name: str) -> tuple[str, ...]:
 def read_style(file: LinedYaml, name: str, variant: str = "") -> PromptStyle:
     """The style in a file; a UserError names file, line and key of what is wrong."""
     document = file.mapping(())
-    file.check_keys((), (*ABOUT, *WORDS, *FAMILIES))
+    file.check_keys((), (*ABOUT_STYLE, *WORDS, *FAMILIES))
     base = file.value.get("extends")
     style = _base(file, base) if base is not None else PromptStyle(name=name, title="")
     style = _layer(style, file, (), document)
     variants = file.mapping(("variants",)) if "variants" in document else {}
     for key in variants:
-        file.check_keys(("variants", key), (*ABOUT[3:6], "title", *WORDS, *FAMILIES))
+        file.check_keys(("variants", key), (*ABOUT_ANY, *WORDS, *FAMILIES))
         changed = _layer(style, file, ("variants", key), file.mapping(("variants", key)))
         if key == variant:
             style = changed
