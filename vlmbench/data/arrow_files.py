@@ -70,7 +70,8 @@ def _array(values: Sequence[Any], kind: Any) -> Any:
     if kind == pa.int64():
         return pa.Array.from_buffers(kind, len(values), [None, _numbers(values)])
     if kind == pa.large_string():
-        texts = [text.encode() for text in values]
+        # JSON may hold half of a surrogate pair, which is no text; it becomes `?`.
+        texts = [text.encode("utf-8", "replace") for text in values]
         parts = [None, _ends(texts), pa.py_buffer(b"".join(texts))]
         return pa.Array.from_buffers(kind, len(values), parts)
     members = _array(list(chain.from_iterable(values)), kind.value_type)

@@ -259,6 +259,13 @@ def test_a_broken_file_in_the_middle_is_named(tmp_path: Path) -> None:
         open_dataset(str(tmp_path / "mine"), {})
 
 
+def test_half_of_a_surrogate_pair_in_json_is_a_question_mark(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"question": "Is it \\ud83d?", "answer": "Yes", "id": "a\\udc00"}\n', "utf-8")
+    (row,) = rows_of(file)
+    assert (row.index, row.cells["question"]) == ("a?", "Is it ??")
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"question": "?", "answer": "x"}\n{"question": \n')
     with pytest.raises(DataError, match="line 2 is not JSON"):
