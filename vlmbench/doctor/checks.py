@@ -128,7 +128,7 @@ def _available(kind: str) -> bool:
 
 
 def _home() -> Check:
-    from vlmbench.data.disk import home_folder
+    from vlmbench.data.disk import free_bytes, home_folder
 
     folder = home_folder()
     exists = next(p for p in (folder, *folder.resolve().parents) if p.exists())
@@ -138,7 +138,7 @@ def _home() -> Check:
         return Check(
             name="home folder", state="missing", found=f"{folder} cannot be written ({named})", fix=fix
         )
-    free = shutil.disk_usage(exists).free
+    free = free_bytes(folder)
     found = f"{folder}, {free / 1e9:.0f} GB free ({named})"
     if free < LITTLE_SPACE:
         fix = "Free some space, or set VLMBENCH_HOME to a folder on a larger disk."
