@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -246,6 +247,16 @@ def test_rotations_of_a_limited_run_show_the_pictures_of_their_rows(hub: HubServ
     shown = [(int(index) % 1_000_000, digests) for index, digests in pictures_of(result)]
     assert len(shown) == 12
     assert all(digests == (hashlib.sha256(picture(n)).hexdigest(),) for n, digests in shown)
+
+
+def test_pictures_in_a_column_of_texts_come_whole_and_once(hub: HubServer) -> None:
+    texts = [base64.b64encode(picture(n)).decode() for n in range(50)]
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"question": ["Which?"] * 50, "answer": ["red"] * 50, "image": texts}), sink)
+    hub.add("o/big", {"data/test.parquet": sink.getvalue()})
+    result = vlmbench.evaluate("echo:red", NAME, limit=5, progress=False)
+    assert [len(digests) for _, digests in pictures_of(result)] == [1] * 5
+    assert hub.served < 1.1 * hub.size("o/big")
 
 
 def test_jsonl_and_a_limit_that_admits_all_rows_come_whole(hub: HubServer) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.data.disk import Stamp, file_digest, home_folder, stamp
 from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
-from vlmbench.data.sources.column_map import read_map
+from vlmbench.data.sources.column_map import ColumnMap, read_map
 from vlmbench.data.sources.dataset_reader import DatasetReader
 from vlmbench.data.sources.files import DatasetFiles, find_files
 from vlmbench.data.sources.image_folder import (
@@ -158,8 +158,10 @@ def _chosen_part(source: DatasetSource, records: PartialRecords, home: Path, cho
         return _table(part, open_cache(part, home))
 
     first = replace(source, part=parts_name(()))
-    if find_cache(home / "tables" / first.key()) is None and first.reader().pictures_beside:
-        return None  # pictures are in columns of texts, or in files of which only their names are known
+    if find_cache(home / "tables" / first.key()) is None:
+        shown = {column.name for column in records.columns if column.shows_pictures}
+        if not shown.issuperset(source.columns().images):
+            return None  # pictures are in columns of texts, or in files of which only their names are known
     outline = opened(frozenset())
     chosen = choose(outline)
     if chosen is None:
@@ -201,12 +203,17 @@ class DatasetSource:
         what = json.dumps([self.md5, dict(self.given), place], sort_keys=True, default=str)
         return f"{self.md5}-{hashlib.sha256(what.encode()).hexdigest()[:12]}{self.part}"
 
-    def reader(self) -> DatasetReader:
-        """Reads the rows through the map; a DataError where it does not fit the columns."""
+    def columns(self) -> ColumnMap:
+        """What the columns are, as far as no row is needed for it; a DataError where a map does not fit."""
         records = self.records
         given = read_map(self.given, tuple(column.name for column in records.columns))
         check_map(records, given)
-        columns, letters = survey(records, recognise(records, given), self.given)
+        return recognise(records, given)
+
+    def reader(self) -> DatasetReader:
+        """Reads the rows through the map; a DataError where it does not fit the columns."""
+        records = self.records
+        columns, letters = survey(records, self.columns(), self.given)
         check_map(records, columns)
         return DatasetReader(records, columns, tuple(ascii_uppercase[:letters]), Pictures(self.folder))
 
