@@ -103,6 +103,16 @@ def test_pictures_alone_are_an_error_that_says_what_to_write(tmp_path: Path) -> 
             rows_of(folder if folder.name == "bare" else folder.parent)
 
 
+def test_hidden_files_and_folders_are_no_pictures_of_a_set(tmp_path: Path) -> None:
+    for colour in COLOURS:
+        draw(tmp_path / "set" / colour, colour)
+    draw(tmp_path / "set" / ".cache" / "red", "red")
+    draw(tmp_path / "set" / "red" / ".thumbnails", "blue")
+    (tmp_path / "set" / "red" / ".hidden.png").write_bytes(png("red"))
+    (tmp_path / "set" / "map.yaml").write_text("question: Which colour is it?\n")
+    assert [s.references for s in samples_of(tmp_path / "set")] == [("blue",), ("green",), ("red",)]
+
+
 def test_class_folders_want_a_question(tmp_path: Path) -> None:
     for colour in COLOURS:
         draw(tmp_path / "set" / colour, colour)

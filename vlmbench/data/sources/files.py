@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,12 +115,19 @@ def _splits(folder: Path) -> dict[str, list[Path]]:
 def _picture_splits(folder: Path) -> dict[str, list[Path]]:
     """The pictures in a folder and below, sorted, by a first folder that is named like a split."""
     found: dict[str, list[Path]] = {}
-    for file in sorted(folder.rglob("*")):
+    for file in sorted(_pictures_in(folder)):
         parts = file.relative_to(folder).parts
-        if is_picture(file) and file.is_file() and not any(part.startswith(".") for part in parts):
-            split = parts[0] if len(parts) > 1 and parts[0].lower() in _USUAL else ""
-            found.setdefault(split, []).append(file)
+        split = parts[0] if len(parts) > 1 and parts[0].lower() in _USUAL else ""
+        found.setdefault(split, []).append(file)
     return found
+
+
+def _pictures_in(folder: Path) -> Iterator[Path]:
+    """Hidden folders are not entered: `.git` or `.venv` may hold more files than all others."""
+    for place, inside, names in os.walk(folder):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        files = (Path(place, name) for name in names if not name.startswith("."))
+        yield from (file for file in files if is_picture(file) and file.is_file())
 
 
 def _split_of(file: Path, folder: Path) -> str:
