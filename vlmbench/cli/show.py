@@ -47,7 +47,7 @@ FLAGS = {
 }
 """Lines of the card that are shown only where a benchmark is unusual."""
 
-DATASET = "the same rows, read with --data-dir hub, or where the file is missing and this is not"
+DATASET = "the same rows; read with --data-dir hub, or if this is on the machine and the file is not"
 INVENTED = {
     "multiple-choice": {"question": "How many birds are there?", "A": "one", "B": "two", "answer": "A"},
     "yes-no": {"question": "Is there a bird?", "answer": "Yes"},
@@ -192,7 +192,8 @@ def _print(document: dict[str, Any]) -> None:
     console.print(card)
     if "missing" in document:
         record = document["card"]["record"]
-        console.print(Text(f"\n{f'one record: {record}' if record else ''}\n\n{document['missing']}"))
+        shown = f"one record: {record}\n\n" if record else ""
+        console.print(Text(f"\n{shown}{document['missing']}"))
     if "prompt" in document:
         _print_prompt(console, document)
 

@@ -28,8 +28,6 @@ ROWS, LINKS = "rows.arrow", "links.arrow"
 _STEP_ROWS, _STEP_BYTES = 64, 4 * 1024 * 1024
 """Rows that the thread reads at a time, or fewer as soon as their pictures are so large."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-
-
 _UNREAD = "unread:"
 
 
@@ -154,7 +152,8 @@ class _Builder:
             self._shapes[len(self._links)] = row.shape
         try:
             images = tuple(self._keep(digest, data) for digest, data in shown.pictures)
-            link.images, link.problem = ((), shown.problem) if shown.problem else (images, None)
+            link.images = () if shown.problem else images
+            link.problem = shown.problem
         except UnreadablePicture as why:
             link.problem = str(why)
         if row.unread:

@@ -37,8 +37,8 @@ class _Chunk:
     """Where its data pages begin; a dictionary page may stand before them."""
     codec: str
     most_levels: int
-    repeats: bool
-    """Whether it belongs to a list, so that rows and cells are not as many."""
+    plain_bytes: bool
+    """Whether each row has one cell of bytes; in place of others no empty page can be put."""
 
 
 class RemoteParquet:
@@ -157,11 +157,11 @@ class RemoteParquet:
                 data=data,
                 codec=column.compression,
                 most_levels=kind.max_definition_level,
-                repeats=kind.max_repetition_level > 0 or column.physical_type != "BYTE_ARRAY",
+                plain_bytes=kind.max_repetition_level == 0 and column.physical_type == "BYTE_ARRAY",
             )
 
     def _index(self, chunk: _Chunk) -> Span | None:
-        if chunk.repeats:
+        if not chunk.plain_bytes:
             return None
         if chunk.leaf not in self._indices:
             first, end = self._footer
