@@ -187,6 +187,12 @@ def predictions_of(run: vlmbench.RunResult) -> pd.DataFrame:
     return run.samples()[["index", "answer"]].rename(columns={"answer": "prediction"})
 
 
+@pytest.mark.parametrize("several", ["llava-internlm-table", ["Shapes_DEV_EN", "Shapes_DEV_CN"]])
+def test_predictions_are_scored_for_one_benchmark_at_a_time(several: Any) -> None:
+    with pytest.raises(vlmbench.UsageError, match="predictions answer one benchmark"):
+        vlmbench.score("predictions.jsonl", several)
+
+
 def test_a_frame_is_scored_as_the_same_rows_of_a_file() -> None:
     frame = predictions_of(evaluate("echo:B", limit=None))
     frame.to_csv("answers.csv", index=False)

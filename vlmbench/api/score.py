@@ -16,6 +16,7 @@ from vlmbench.api.benchmark_data import (
     AnyBenchmark,
     AnyMap,
     DataOptions,
+    as_list,
     benchmarks_of,
     open_data,
     optional_path,
@@ -25,7 +26,7 @@ from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
 from vlmbench.engine.status import RunProgress
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, UsageError
 from vlmbench.plain_text import visible
 from vlmbench.progress import silence
 from vlmbench.registry import rule_set
@@ -68,28 +69,37 @@ def score(
     rule_set(rules)
     extra = [Path(plugin) for plugin in plugins]
     with silence(not progress):
-        (benchmark,) = benchmarks_of(bench, extra, in_rotations=circular, mapping=mapping)
-    given = Path(predictions) if isinstance(predictions, (str, Path)) else answers_of_frame(predictions)
-    path = given if isinstance(given, Path) else given.path
-    request = ScoreRequest(
-        predictions=given,
-        name=name or name_of(path),
-        data=DataOptions(
-            data_dir=optional_path(data_dir),
-            accept_local_data=accept_local_data,
-            file=optional_path(data),
-            answers=optional_path(answers),
-        ),
-        judge=JudgeOptions(model=judge),
-        judgments=optional_path(judgments),
-        rules=rules,
-        allow_missing=allow_missing,
-        plugins=tuple(extra),
-    )
-    with silence(not progress):
+        benchmark = _only_one(benchmarks_of([*as_list(bench)], extra, in_rotations=circular, mapping=mapping))
+        given = Path(predictions) if isinstance(predictions, (str, Path)) else answers_of_frame(predictions)
+        path = given if isinstance(given, Path) else given.path
+        request = ScoreRequest(
+            predictions=given,
+            name=name or name_of(path),
+            data=DataOptions(
+                data_dir=optional_path(data_dir),
+                accept_local_data=accept_local_data,
+                file=optional_path(data),
+                answers=optional_path(answers),
+            ),
+            judge=JudgeOptions(model=judge),
+            judgments=optional_path(judgments),
+            rules=rules,
+            allow_missing=allow_missing,
+            plugins=tuple(extra),
+        )
         watch = AnswerProgress()
         scored = score_predictions(request, benchmark, watch, lambda line: watch.say(visible(line, 2000)))
     return result_of(scored.run, benchmark, scored.table.images, None)
+
+
+def _only_one(benchmarks: Sequence[Benchmark]) -> Benchmark:
+    if len(benchmarks) > 1:
+        raise UsageError(
+            f"predictions answer one benchmark, and {len(benchmarks)} are named.",
+            key="bench",
+            fix="Score them one by one.",
+        )
+    return benchmarks[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
