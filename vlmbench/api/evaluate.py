@@ -123,9 +123,9 @@ def evaluate(
     pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
     groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
-    `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what tables and folders call a model
-    that is an object. Raises a UserError where the model, the
-    data or the folder do not fit; a row that fails is that row's error.
+    `thinking` is "on", "off" or "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name`
+    is what tables and folders call a model that is an object. Raises a UserError where the model, the data or
+    the folder do not fit; a row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
