@@ -44,6 +44,7 @@ from vlmbench.cli._shared.flags import (
 )
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
 from vlmbench.cli._shared.models import (
+    add_asking_arguments,
     add_decoding_arguments,
     add_devices_arguments,
     add_model_arguments,
@@ -117,30 +118,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rules_argument(parser)
     add_data_arguments(parser)
     add_model_arguments(parser)
-    parser.add_argument(
-        "--batch-size",
-        type=batch_size,
-        default="auto",
-        metavar="N",
-        help="questions at a time (default: auto)",
-    )
-    parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
-    parser.add_argument(
-        "--thinking",
-        metavar="on|off|budget=N",
-        help="whether the model thinks before it answers, and for how many tokens; refused where its family "
-        "has no such switch (docs/thinking.md)",
-    )
+    add_asking_arguments(parser)
     add_picture_arguments(parser)
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)
     add_format_argument(parser)
-
-
-def batch_size(text: str) -> int | str:
-    """An argparse type: `auto` or a whole number from 1."""
-    return text if text == "auto" else positive(text)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -100,6 +100,28 @@ def decoding_choice_of(args: argparse.Namespace) -> DecodingChoice:
     return choice.checked(args.max_new_tokens)
 
 
+def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many questions a model has at a time, and whether it thinks before it answers."""
+    parser.add_argument(
+        "--batch-size",
+        type=_batch_size,
+        default="auto",
+        metavar="N",
+        help="questions at a time (default: auto)",
+    )
+    parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
+    parser.add_argument(
+        "--thinking",
+        metavar="on|off|budget=N",
+        help="whether the model thinks before it answers, and for how many tokens; refused where its family "
+        "has no such switch (docs/thinking.md)",
+    )
+
+
+def _batch_size(text: str) -> int | str:
+    return text if text == "auto" else positive(text)
+
+
 def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
     """How large the model sees a picture."""
     most = {"--min-pixels": "enlarge pictures to", "--max-pixels": "reduce pictures to"}
