@@ -40,23 +40,39 @@ def test_the_table_of_engines_is_what_they_do() -> None:
     assert table(CHINESE) == engines("支持", "发送", "拒绝")
 
 
-def sections(page: Path, folder: Path) -> Path:
-    """The part of the page on decoding and pictures, as a page."""
+def part(page: Path, folder: Path, start: str, end: str | None = None) -> Path:
+    """What stands on the page from one text to the next, as a page."""
     text = page.read_text("utf-8")
-    part = folder / page.name
-    part.write_text(text[text.index("--set-decoding") :], "utf-8")
-    return part
+    first = text.index(start)
+    found = folder / page.name
+    found.write_text(text[first : end and text.index(end, first)], "utf-8")
+    return found
 
 
 def test_both_pages_show_the_same_commands(tmp_path: Path) -> None:
-    english, chinese = ([*blocks(sections(page, tmp_path))] for page in (ENGLISH, CHINESE))
+    english, chinese = ([*blocks(part(page, tmp_path, "--set-decoding"))] for page in (ENGLISH, CHINESE))
     assert english == chinese
     assert len(english) == 3
+    assert next(blocks(ENGLISH)) == next(blocks(CHINESE))
+
+
+def test_the_commands_on_prompts_work(tmp_path: Path) -> None:
+    text = printed(part(ENGLISH, tmp_path, "## Prompts", "## Decoding"), tmp_path)
+    assert "prompt, style qwen2-vl" in text
+    assert "Image-1: <image>" in text
+    assert "prompt, style mine.yaml" in text
+    assert list(tmp_path.glob("runs/*/*/results.json"))
+
+
+def test_the_style_on_the_chinese_page_works(tmp_path: Path) -> None:
+    text = printed(part(CHINESE, tmp_path, "```yaml mine.yaml", "\n## "), tmp_path)
+    assert "prompt, style mine.yaml" in text
+    assert list(tmp_path.glob("runs/*/*/results.json"))
 
 
 @pytest.mark.slow
-def test_every_command_runs_and_says_how_it_decodes(tmp_path: Path) -> None:
-    page = sections(ENGLISH, tmp_path)
+def test_every_command_on_decoding_runs_and_says_how_it_decodes(tmp_path: Path) -> None:
+    page = part(ENGLISH, tmp_path, "--set-decoding")
     text = printed(page, tmp_path)
     assert "decoding of the model's generation_config.json: greedy, at most 2048 tokens" in text
     words = "sampling at 0.6 from the top 0.95, top-k 20, min-p 0.05, at most 2048 tokens, seed 0"
