@@ -100,12 +100,13 @@ def losses(work_dir: Path) -> list[Any]:
     return [(reading["loss"], reading["grad_norm"]) for reading in read_metrics(work_dir)]
 
 
-def store_size(home: Path) -> int:
-    found = 0
+def stored(home: Path) -> dict[Path, int]:
+    """The size of each file of the store."""
+    found = {}
     for folder, _, files in os.walk(home / "stream"):
-        for name in files:
+        for file in (Path(folder, name) for name in files):
             with suppress(OSError):
-                found += Path(folder, name).stat().st_size
+                found[file] = file.stat().st_size
     return found
 
 
@@ -116,8 +117,13 @@ def measured(home: Path) -> Iterator[list[int]]:
     over = threading.Event()
 
     def watch() -> None:
+        before: dict[Path, int] = {}
         while not over.wait(0.002):
-            sizes.append(store_size(home))
+            now = stored(home)
+            # Else a file that is moved, or makes way for another, while the store is listed counts with both.
+            if now.keys() == before.keys():
+                sizes.append(sum(before.values()))
+            before = now
 
     thread = threading.Thread(target=watch)
     thread.start()
