@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -30,13 +30,22 @@ def unlock_file(opened: IO[bytes] | IO[str] | int) -> None:
         fcntl.flock(opened, fcntl.LOCK_UN)
 
 
-@contextmanager
-def exclusive(file: Path) -> Iterator[bool]:
+def exclusive(file: Path) -> AbstractContextManager[bool]:
     """Wait for the lock on this file and hold it; gives False where the system has no locks.
 
     Callers stay correct without the lock, since results are renamed into place; only the work is done
     twice.
     """
+    return _held(file, together=False)
+
+
+def shared(file: Path) -> AbstractContextManager[bool]:
+    """The same, held by any number at once; `exclusive` and `lock_file` wait or fail as long as one does."""
+    return _held(file, together=True)
+
+
+@contextmanager
+def _held(file: Path, *, together: bool) -> Iterator[bool]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle = file.open("ab")
@@ -45,7 +54,7 @@ def exclusive(file: Path) -> Iterator[bool]:
         return
     with handle:
         try:
-            lock_file(handle, wait=True)
+            lock_file(handle, shared=together, wait=True)
         except OSError:  # network file systems without locks
             yield False
         else:

@@ -20,7 +20,7 @@ from vlmbench.data.disk import free_bytes, home_folder, in_bytes, writing
 from vlmbench.data.hub.files import HubMissing
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_folder, remove_folder
-from vlmbench.files.locks import exclusive, lock_file, unlock_file
+from vlmbench.files.locks import exclusive, lock_file, shared, unlock_file
 from vlmbench.trainers.data.shards.convert import FIX
 from vlmbench.trainers.data.shards.streamed_shard import StreamedShard, unpack
 
@@ -94,15 +94,8 @@ class ShardStore:
     @contextmanager
     def locked(self, key: str) -> Iterator[bool]:
         """Whether the shard is here. It stays during the block; one that comes meanwhile stays, too."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with self._lock(key).open("ab") as handle:
-            with suppress(OSError):  # a file system without locks, where nothing is removed either
-                lock_file(handle, shared=True, wait=True)
-            try:
-                yield self.has(key)
-            finally:
-                with suppress(OSError):
-                    unlock_file(handle)
+        with shared(self._lock(key)):  # where the file system has no locks, nothing is removed either
+            yield self.has(key)
 
     @contextmanager
     def _file(self, shard: StreamedShard) -> Iterator[Path]:
