@@ -110,17 +110,11 @@ def text_spans(path: Path, opened: BinaryIO | None = None) -> TextSpans:
 def _texts_of(file: Any) -> list[str]:
     """Every leaf column but the bytes of a picture as `datasets` stores it: {bytes, path}."""
     leaves = [file.schema.column(number) for number in range(len(file.schema))]
-    siblings: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {}
     for leaf in leaves:
-        siblings.setdefault(leaf.path.rpartition(".")[0], set()).add(leaf.name)
-    return [
-        leaf.path for leaf in leaves if leaf.name != "bytes" or _parent(leaf, siblings) != {"bytes", "path"}
-    ]
-
-
-def _parent(leaf: Any, siblings: Mapping[str, set[str]]) -> set[str]:
-    above, _, _ = leaf.path.rpartition(".")
-    return siblings[above] if above else set()
+        named.setdefault(leaf.path.removesuffix(leaf.name), set()).add(leaf.name)
+    pictures = {f"{above}bytes" for above, names in named.items() if above and names == {"bytes", "path"}}
+    return [leaf.path for leaf in leaves if leaf.path not in pictures]
 
 
 def _json(path: Path) -> Iterator[ShardSample]:
