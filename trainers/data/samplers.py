@@ -38,11 +38,11 @@ class ShuffledSampler:
 
     def __init__(self, count: int, spread: Spread) -> None:
         self._count, self.spread = count, spread
-        self._epoch = self._start = 0
+        self.epoch = self._start = 0
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """The epoch to come, and how many samples of it, over all ranks, are done."""
-        self._epoch, self._start = epoch, start
+        self.epoch, self._start = epoch, start
 
     def order(self) -> list[int]:
         """All ranks' samples of this epoch."""
@@ -64,7 +64,7 @@ class ShuffledSampler:
     def _generator(self, epoch: int | None = None) -> torch.Generator:
         import torch
 
-        return torch.Generator().manual_seed(self.spread.seed + (self._epoch if epoch is None else epoch))
+        return torch.Generator().manual_seed(self.spread.seed + (self.epoch if epoch is None else epoch))
 
     def _indices(self) -> list[int]:
         return permuted(self._count, self._generator())

@@ -51,16 +51,15 @@ class WindowedSampler(ShuffledSampler):
         """`shards`: of each sample; samples of NOWHERE are spread over all windows."""
         super().__init__(len(shards), spread)
         order = np.argsort(shards, kind="stable")
-        self._numbers, starts = np.unique(shards[order], return_index=True)
-        self._members = dict(zip(self._numbers.tolist(), np.split(order, starts[1:]), strict=True))
+        numbers, starts = np.unique(shards[order], return_index=True)
+        self._members = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
         self._free = self._members.pop(NOWHERE, np.zeros(0, np.int64))
-        self._numbers = self._numbers[self._numbers != NOWHERE]
         self._window, self._lengths = window, lengths
         self.windows = lru_cache(2)(self._windows)
 
     def _windows(self, epoch: int) -> Windows:
         """The windows of an epoch."""
-        shards = self._numbers.tolist()
+        shards = list(self._members)
         if len(shards) > self._window:
             shards = [shards[place] for place in permuted(len(shards), self._generator(epoch))]
         groups = [tuple(shards[at : at + self._window]) for at in range(0, len(shards), self._window)]
@@ -69,10 +68,10 @@ class WindowedSampler(ShuffledSampler):
         return Windows(tuple(groups), tuple(end + more for end, more in zip(ends, free, strict=True)))
 
     def _indices(self) -> list[int]:
-        windows, generator = self.windows(self._epoch), self._generator()
+        windows, generator = self.windows(self.epoch), self._generator()
         free = self._free
         if len(windows.shards) > 1:
-            permuted(len(self._numbers), generator)  # the draw of the windows
+            permuted(len(self._members), generator)  # the draw of the windows
             free = free[permuted(len(free), generator)]
         found: list[int] = []
         for shards, end in zip(windows.shards, windows.ends, strict=True):
@@ -90,7 +89,7 @@ class WindowedSampler(ShuffledSampler):
 
     def _again(self, indices: list[int]) -> list[int]:
         """Samples of the last window, whose shards are here."""
-        ends = self.windows(self._epoch).ends
+        ends = self.windows(self.epoch).ends
         return indices[ends[-2] if len(ends) > 1 else 0 :]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
@@ -47,8 +47,6 @@ class Feed:
     loader: EpochLoader
     notes: tuple[str, ...]
     """Sentences on what was cut or left out of the data."""
-    fetcher: ShardFetcher | None = None
-    """Of streamed sources whose pictures are not here."""
 
     @property
     def micro_batches(self) -> int:
@@ -79,16 +77,14 @@ def make_feed(recipe: Recipe, start: Start, how: RankSettings, work_dir: Path, h
         features=features,
         blank=pictures.blank(),
     )
-    loader, fetcher = _loader(recipe, dataset, plain, how)
     return Feed(
         dataset=dataset,
         specs=specs,
         pictures=pictures,
         features=features,
         pad=plain.pad_id,
-        loader=loader,
+        loader=_loader(recipe, dataset, plain, how),
         notes=tuple(_notes(specs, sets)),
-        fetcher=fetcher,
     )
 
 
@@ -98,9 +94,7 @@ def _notes(specs: Sequence[TokenSpec], sets: Sequence[TokenFile]) -> Iterator[st
         yield from (visible(f"{spec.file.name}: {line}", _SHOWN) for line in made.notes.lines())
 
 
-def _loader(
-    recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSettings
-) -> tuple[EpochLoader, ShardFetcher | None]:
+def _loader(recipe: Recipe, dataset: LlavaDataset, plain: Collator, how: RankSettings) -> EpochLoader:
     import torch
 
     schedule, data = recipe.schedule, recipe.data
@@ -115,14 +109,9 @@ def _loader(
         rows = packed(shards, dataset.expanded_lengths(plain.features), room(recipe, plain.features))
         samples, collate = PackedRows(samples, rows), PackedCollator(plain=plain)
         shards = shards[[row[0] for row in rows]]
-    sampler = sampler_of(shards, lengths, data.window, spread)
-    fetcher = _fetcher(recipe, dataset, sampler)
-    batches = Batches(sampler, schedule.batch)
-    if fetcher is not None and isinstance(sampler, WindowedSampler):
-        batches = StreamedBatches(sampler, schedule.batch, fetcher, max(PREFETCHED * data.workers, 1))
-    loader = EpochLoader(
+    return EpochLoader(
         samples,
-        batch_sampler=batches,
+        batch_sampler=_batches(recipe, dataset, sampler_of(shards, lengths, data.window, spread)),
         collate_fn=ErrorCollator(collate),
         num_workers=data.workers,
         prefetch_factor=PREFETCHED if data.workers else None,
@@ -131,17 +120,18 @@ def _loader(
         # The default generator is the model's own, for dropout.
         generator=torch.Generator().manual_seed(recipe.seed),
     )
-    return loader, fetcher
 
 
-def _fetcher(recipe: Recipe, dataset: LlavaDataset, sampler: ShuffledSampler) -> ShardFetcher | None:
-    """What brings the shards of streamed sources; None where all pictures are here."""
-    if dataset.arrivals is None or not isinstance(sampler, WindowedSampler):
-        return None
-    dataset.arrivals.store.check_room(dataset.shards, recipe.data.window)
-    return ShardFetcher(
-        dataset.arrivals, dataset.shards, lambda epoch: sampler.windows(epoch).shards, recipe.schedule.epochs
+def _batches(recipe: Recipe, dataset: LlavaDataset, sampler: ShuffledSampler) -> Batches:
+    """Those of this rank; where pictures must be fetched, with what fetches them."""
+    batch, arrivals = recipe.schedule.batch, dataset.arrivals
+    if arrivals is None or not isinstance(sampler, WindowedSampler):
+        return Batches(sampler, batch)
+    arrivals.store.check_room(dataset.shards, recipe.data.window)
+    fetcher = ShardFetcher(
+        arrivals, dataset.shards, lambda epoch: sampler.windows(epoch).shards, recipe.schedule.epochs
     )
+    return StreamedBatches(sampler, batch, fetcher, max(PREFETCHED * recipe.data.workers, 1))
 
 
 def room(recipe: Recipe, features: int) -> int:
@@ -171,28 +161,33 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.batch_size)
 
+    def end(self) -> None:
+        """No more batches are asked for."""
+
 
 class StreamedBatches(Batches):
-    """The same, and what fetches shards knows which of them are read and which come next."""
+    """The same; each tells a fetcher which shards are read and which come next."""
+
+    sampler: WindowedSampler
 
     def __init__(self, sampler: WindowedSampler, batch: int, fetcher: ShardFetcher, in_flight: int) -> None:
         """`in_flight`: as many batches may be asked for while the first of them is not loaded yet."""
         super().__init__(sampler, batch)
-        self._windowed, self._fetcher, self._in_flight, self._epoch = sampler, fetcher, in_flight, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """The order of that epoch."""
-        super().set_epoch(epoch)
-        self._epoch = epoch
+        self._fetcher, self._in_flight = fetcher, in_flight
 
     def __iter__(self) -> Iterator[list[int]]:
-        windows, samples = self._windowed.windows(self._epoch), self.batch_size * self.sampler.spread.world
+        epoch, samples = self.sampler.epoch, self.batch_size * self.sampler.spread.world
+        windows = self.sampler.windows(epoch)
         for number, batch in enumerate(super().__iter__()):
             oldest = max(number - self._in_flight + 1, 0)
             first, last = windows.at(oldest * samples), windows.at((oldest + 1) * samples - 1)
             newest = windows.at((number + 1) * samples - 1)
-            self._fetcher.reached(Position(self._epoch, first, last, newest))
+            self._fetcher.reached(Position(epoch, first, last, newest))
             yield batch
+
+    def end(self) -> None:
+        """Nothing is fetched from now on."""
+        self._fetcher.end()
 
 
 class EpochLoader(DataLoader[Any]):
@@ -200,8 +195,16 @@ class EpochLoader(DataLoader[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """The order of that epoch."""
+        self._batches.set_epoch(epoch)
+
+    def end(self) -> None:
+        """No more batches are asked for."""
+        self._batches.end()
+
+    @property
+    def _batches(self) -> Batches:
         batches: Any = self.batch_sampler
-        batches.set_epoch(epoch)
+        return cast("Batches", batches)
 
 
 class ErrorsAsValues:

@@ -80,8 +80,7 @@ def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ..
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         observers.end()
-        if stage.feed.fetcher is not None:
-            stage.feed.fetcher.end()
+        stage.feed.loader.end()
     return int(loop.state.global_step), notes
 
 
