@@ -98,6 +98,8 @@ def read_yaml(file: Path, *, raises: type[UserError] = UserError) -> Any:
         what = f"cannot be read: {error.strerror or error}."
     except (yaml.YAMLError, ValueError) as error:
         what = f"is not YAML: {_yaml_problem(error)}."
+    except RecursionError:
+        what = "cannot be read as YAML: lists or mappings are nested too deeply."
     raise raises(what, file=file)
 
 

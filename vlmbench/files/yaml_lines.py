@@ -21,7 +21,7 @@ class LinedYaml:
     path: Path
     value: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
-    """Line of each key, counted from 1."""
+    """Line of each key, counted from 1; of the keys in a mapping with aliases, at its first place only."""
 
     def mapping(self, path: KeyPath) -> Mapping[str, Any]:
         """The mapping at a path of keys, or an error that it is none."""
@@ -60,7 +60,7 @@ def read_lined_yaml(path: Path) -> LinedYaml:
         raise UserError("must be a mapping of keys to values.", file=path)
     root = yaml.compose(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     lines: dict[KeyPath, int] = {}
-    for place, line in _keys(root, ()):
+    for place, line in _keys(root, (), set()):
         if place in lines:
             where = f"{path}, line {line}"
             raise UserError(f"stands in line {lines[place]} already.", file=where, key=".".join(place))
@@ -68,12 +68,14 @@ def read_lined_yaml(path: Path) -> LinedYaml:
     return LinedYaml(path=path, value=value, lines=lines)
 
 
-def _keys(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+def _keys(node: Any, path: KeyPath, walked: set[Any]) -> Iterator[tuple[KeyPath, int]]:
+    """Each mapping once: an alias can stand for it many times, or inside itself."""
     from yaml import MappingNode
 
-    if not isinstance(node, MappingNode):
+    if not isinstance(node, MappingNode) or node in walked:
         return
+    walked.add(node)
     for key, value in node.value:
         place = (*path, str(key.value))
         yield place, key.start_mark.line + 1
-        yield from _keys(value, place)
+        yield from _keys(value, place, walked)

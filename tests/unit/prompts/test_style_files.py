@@ -81,6 +81,12 @@ def test_a_benchmark_or_a_row_can_have_words_of_its_own(tmp_path: Path) -> None:
     assert ask(name, row).parts[-1] == "Which? (row)"
 
 
+MANY_ALIASES = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{{', '.join(f'k{m}: *a{n - 1}' for m in range(10))}}}\n" for n in range(1, 10)
+)
+"""Ten to the ninth keys, in as many places."""
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
@@ -106,6 +112,8 @@ def test_a_benchmark_or_a_row_can_have_words_of_its_own(tmp_path: Path) -> None:
         ('replace: {"": x}\n', 1, "is an empty text, which stands everywhere"),
         ("models: 3\n", 1, "must be a text or a list of texts"),
         ("2: x\n", 1, "must be a text; put it in quotes"),
+        ("a: &a {b: *a}\n", 1, "`a`: is no key"),
+        (MANY_ALIASES, 1, "`a0`: is no key"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_the_nearest_right_key(
@@ -118,7 +126,7 @@ def test_a_mistake_is_named_with_its_line_and_the_nearest_right_key(
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "just words\n", "a: [\n", "a: \x00"])
+@pytest.mark.parametrize("text", ["", "- a\n", "just words\n", "a: [\n", "a: \x00", "a: " + 9999 * "["])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"mine\.yaml"):
         prompt_style(style(tmp_path, text))
