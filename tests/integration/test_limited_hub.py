@@ -20,6 +20,8 @@ from hub_server import HubServer, serving_hub
 
 import vlmbench
 from vlmbench.cli.main import main
+from vlmbench.data.sources.limited.split import no_pictures
+from vlmbench.data.sources.opening import open_dataset
 
 ROWS, SHARDS = 400, 2
 NAME = "hf:o/big/test"
@@ -257,6 +259,12 @@ def test_pictures_in_a_column_of_texts_come_whole_and_once(hub: HubServer) -> No
     result = vlmbench.evaluate("echo:red", NAME, limit=5, progress=False)
     assert [len(digests) for _, digests in pictures_of(result)] == [1] * 5
     assert hub.served < 1.1 * hub.size("o/big")
+
+
+def test_the_commit_of_a_split_that_comes_whole_is_asked_once(hub: HubServer) -> None:
+    hub.add("o/lines", {"test.jsonl": b'{"question": "Which?", "answer": "red"}'})
+    open_dataset("hf:o/lines/test", {}, choose=no_pictures)
+    assert hub.paths().count("/api/datasets/o/lines") == 1
 
 
 def test_jsonl_and_a_limit_that_admits_all_rows_come_whole(hub: HubServer) -> None:

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlmbench.data.disk import Stamp, file_digest, home_folder, stamp
+from vlmbench.data.hub.dataset import HubDataset, open_hub_dataset
+from vlmbench.data.hub.files import RangesIgnored
 from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
 from vlmbench.data.sources.column_map import ColumnMap, read_map
 from vlmbench.data.sources.dataset_reader import DatasetReader
@@ -35,9 +37,6 @@ from vlmbench.data.table import Cache, Table, find_cache, open_cache
 from vlmbench.errors import DataError
 from vlmbench.progress import Progress
 
-if TYPE_CHECKING:
-    from vlmbench.data.hub.dataset import HubDataset
-
 OBJECT = "object:"
 """Begins the name of a dataset that was an object of a process; the key of its cache follows."""
 
@@ -51,11 +50,14 @@ def open_dataset(
     only the pictures of the chosen rows are fetched where the hub has parquet.
     """
     home = home or home_folder()
-    if choose is not None and is_hub_reference(name):
-        part = _part_of_hub(name, given, home, choose)
+    if is_hub_reference(name):
+        dataset = open_hub_dataset(parse_hub_reference(name))
+        part = None if choose is None else _part_of_hub(dataset, given, home, choose)
         if part is not None:
             return part
-    found = _of_hub(name) if is_hub_reference(name) else find_files(name)
+        found = _of_hub(dataset)
+    else:
+        found = find_files(name)
     seen = tuple(map(stamp, found.files))
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(lambda file: file_digest(file, "sha256", home), found.files))
@@ -112,10 +114,7 @@ def _as_table(md5: str, cache: Cache, found: DatasetFiles) -> Table:
     return Table(found.path, md5, columns, cache, name=found.name, digest=digest, lock=found.lock)
 
 
-def _of_hub(name: str) -> DatasetFiles:
-    from vlmbench.data.hub.dataset import open_hub_dataset
-
-    dataset = open_hub_dataset(parse_hub_reference(name))
+def _of_hub(dataset: HubDataset) -> DatasetFiles:
     files = tuple(dataset.shards())
     path = files[0]
     if dataset.format == "imagefolder":
@@ -131,12 +130,8 @@ def _files_of(dataset: HubDataset, path: Path, files: tuple[Path, ...]) -> Datas
     return DatasetFiles(path, "_".join(filter(None, parts)), files, str(reference), dataset.commit)
 
 
-def _part_of_hub(name: str, given: Mapping[str, Any], home: Path, choose: Choose) -> Table | None:
+def _part_of_hub(dataset: HubDataset, given: Mapping[str, Any], home: Path, choose: Choose) -> Table | None:
     """The split with the pictures of the chosen rows; None where it is here, or only comes as a whole."""
-    from vlmbench.data.hub.dataset import open_hub_dataset
-    from vlmbench.data.hub.files import RangesIgnored
-
-    dataset = open_hub_dataset(parse_hub_reference(name))
     known = all(file.digest.startswith("sha256:") for file in dataset.files)
     if dataset.format != "parquet" or not known or all(map(dataset.here, dataset.files)):
         return None
@@ -148,7 +143,8 @@ def _part_of_hub(name: str, given: Mapping[str, Any], home: Path, choose: Choose
     try:
         return _chosen_part(source, records, home, choose)
     except RangesIgnored:
-        Progress().say(f"{name}: the server sends whole files only, so the whole split is downloaded")
+        what = "the server sends whole files only, so the whole split is downloaded"
+        Progress().say(f"{dataset.reference}: {what}")
         return None
 
 
