@@ -62,9 +62,7 @@ def make_plan(
         samples=chosen,
         requests=tuple(request for group in grouped.values() for request in group),
         partial=len(chosen) < len(samples),
-        prompts=wording_digest(benchmark, asked, spec.style, override)
-        if is_from_hub(data)
-        else prompts_digest(requests.values()),
+        prompts=locked_prompts(requests.values(), benchmark, asked, spec.style, override, data),
     )
 
 
@@ -187,18 +185,21 @@ def choose_groups(samples: Sequence[Sample], limit: int | None, seed: int) -> tu
     return tuple(sample for sample in samples if sample.group in kept)
 
 
-def is_from_hub(data: Mapping[str, str] | None) -> bool:
-    """Whether locked data is a hub's dataset, of which a run with a limit may know some pictures only."""
-    return data is not None and "revision" in data
-
-
-def wording_digest(
-    benchmark: Benchmark, samples: Iterable[Sample], style: str, decoding: Decoding | None
+def locked_prompts(
+    requests: Iterable[Request],
+    benchmark: Benchmark,
+    samples: Iterable[Sample],
+    style: str,
+    decoding: Decoding | None,
+    data: Mapping[str, str] | None,
 ) -> str:
-    """The digest of prompts with one and the same picture in all, the same whichever pictures are known.
+    """The digest of the prompts that a run of this locked data locks; `requests` are those of the samples.
 
-    Which pictures the rows really show, the digest of the data locks.
+    Of a hub's dataset a run with a limit knows some pictures only. There every sample is asked with one and
+    the same picture: the digest of the data locks which pictures the rows really show.
     """
+    if data is None or "revision" not in data:
+        return prompts_digest(requests)
     alike = (replace(sample, images=("picture",), problem=None) for sample in samples)
     return prompts_digest(benchmark.request(sample, style, decoding) for sample in alike)
 

@@ -10,7 +10,7 @@ from vlmbench.answers.responses import is_unfinished
 from vlmbench.answers.thinking import bare
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
-from vlmbench.engine.asking import is_from_hub, prompts_digest, wording_digest
+from vlmbench.engine.asking import locked_prompts
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
@@ -167,11 +167,7 @@ def prompts_of(run: FinishedRun) -> Prompts:
     texts = {request.id: _plain(request) for request in requests}
     if run.results["partial"]:
         return Prompts(texts=texts, note="not proven")
-    found = (
-        wording_digest(benchmark, samples, style, decoding)
-        if is_from_hub(run.facts.get("dataset"))
-        else prompts_digest(requests)
-    )
+    found = locked_prompts(requests, benchmark, samples, style, decoding, run.facts.get("dataset"))
     if found != run.facts.get("prompts"):
         return Prompts(texts={}, note="other wording")
     return Prompts(texts=texts)
