@@ -83,8 +83,8 @@ def every_eval_ever(
             "checksum": hashlib.sha256(lines.encode()).hexdigest(),
             "total_rows": len(rows),
         }
-    written = {folder / f"{uuid}.json": json.dumps(document, ensure_ascii=False, indent=2) + "\n"}
-    return written | ({folder / f"{uuid}_samples.jsonl": lines} if rows else {})
+    files = {folder / f"{uuid}.json": json.dumps(document, ensure_ascii=False, indent=2) + "\n"}
+    return files | ({folder / f"{uuid}_samples.jsonl": lines} if rows else {})
 
 
 def _safe(text: str) -> str:
