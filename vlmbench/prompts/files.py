@@ -26,7 +26,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from vlmbench.domain import Decoding, ImageFit
+from vlmbench.decoding import SETTINGS, Decoding, changed
+from vlmbench.domain import ImageFit
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.files.yaml_lines import LinedYaml, read_lined_yaml
 from vlmbench.prompts.style import FIELDS, NamedWording, PromptStyle, QuestionWording, over
@@ -189,11 +190,7 @@ def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
     if key in _TEMPLATES:
         _check_template(file, path, _checked(file, path, value, str))
     elif key == "published":
-        file.check_keys(path, [f.name for f in dataclasses.fields(Decoding)])
-        for name, setting in file.mapping(path).items():
-            if not isinstance(setting, int | float):
-                raise file.error((*path, name), f"must be a number, true or false, not `{setting}`.")
-        return dict(file.mapping(path))
+        return _published(file, path)
     elif key == "replace":
         if "" in file.mapping(path):
             raise file.error((*path, ""), "is an empty text, which stands everywhere.")
@@ -207,6 +204,20 @@ def _word(file: LinedYaml, path: tuple[str, ...], value: Any) -> Any:
     else:
         _checked(file, path, value, kind)
     return value
+
+
+def _published(file: LinedYaml, path: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of decoding by name, as `--set-decoding` has them: a temperature above 0 samples."""
+    file.check_keys(path, SETTINGS)
+    settings = dict(file.mapping(path))
+    for name, setting in settings.items():
+        if name != "stop" and not isinstance(setting, int | float):
+            raise file.error((*path, name), f"must be a number, not `{setting}`.")
+    try:
+        changed(Decoding(), settings)
+    except UsageError as error:
+        raise file.error((*path, error.key or ""), error.what) from None
+    return settings
 
 
 def _check_template(file: LinedYaml, path: tuple[str, ...], text: str) -> None:

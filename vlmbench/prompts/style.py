@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from vlmbench.decoding import changed
 from vlmbench.domain import Card, Decoding, ImageFit, ImageRef, Part, Request, Sample
 from vlmbench.prompts.placing import has_tags, in_place, joined, marked, without_tags
 
@@ -58,7 +59,7 @@ class QuestionWording:
     tokens: int = 2048
     """Longest answer."""
     published: Mapping[str, Any] = field(default_factory=dict)
-    """How the original decodes for the figures it is known by, where that is not greedy."""
+    """Settings of decoding by name: the original's for its published figures, where these are not greedy."""
 
     def template(self, sample: Sample) -> str:
         """The text that fits the sample."""
@@ -143,7 +144,7 @@ class PromptStyle:
 
     def published(self, card: Card) -> Decoding:
         """As the original itself decodes; the same, except where it samples."""
-        return replace(self.decoding(card), **self.wording(card).published)
+        return changed(self.decoding(card), self.wording(card).published)
 
     def request(
         self,

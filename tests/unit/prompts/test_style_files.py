@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vlmbench.decoding import Decoding
 from vlmbench.domain import Card, DataFile, ImageRef, Request, Sample
 from vlmbench.errors import UnknownName, UserError
 from vlmbench.prompts import default_style, prompt_style, style_names
@@ -81,6 +82,12 @@ def test_a_benchmark_or_a_row_can_have_words_of_its_own(tmp_path: Path) -> None:
     assert ask(name, row).parts[-1] == "Which? (row)"
 
 
+def test_a_published_temperature_samples(tmp_path: Path) -> None:
+    published = prompt_style(style(tmp_path, "tokens: 9\npublished: {temperature: 0.6, stop: END}\n"))
+    sampled = Decoding(max_new_tokens=9, do_sample=True, temperature=0.6, stop=("END",))
+    assert published.published(CHOICE) == sampled
+
+
 MANY_ALIASES = "a0: &a0 {x: 1}\n" + "".join(
     f"a{n}: &a{n} {{{', '.join(f'k{m}: *a{n - 1}' for m in range(10))}}}\n" for n in range(1, 10)
 )
@@ -106,6 +113,8 @@ MANY_ALIASES = "a0: &a0 {x: 1}\n" + "".join(
         ("extends: lava\n", 1, "names no prompt style: `lava`. Did you mean `llava`?"),
         ("published: {tempratur: 1}\n", 1, "Did you mean `temperature`?"),
         ("published: {temperature: hot}\n", 1, "must be a number"),
+        ("published: {temperature: -1}\n", 1, "`-1` is not a number from 0"),
+        ("published: {top_p: 0.9}\n", 1, "`published.top_p`: greedy decoding draws nothing"),
         ("title: a\ntitle: b\n", 2, "stands in line 1 already"),
         ("benchmarks:\n  'A[b': {tokens: 3}\n", 2, "must be names of benchmarks"),
         ("variants:\n  cot:\n    extends: llava\n", 3, "`variants.cot.extends`: is no key"),
