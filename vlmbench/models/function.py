@@ -48,8 +48,7 @@ class FunctionModel:
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """One answer a request, in order."""
         for request in requests:
-            check_pictures(request)
-            check_decoding("function", request.decoding)
+            check_askable(request)
             started = time.perf_counter()
             try:
                 text = self._answer(request, images)
@@ -98,8 +97,8 @@ def check_arguments(function: Any) -> None:
         return
 
 
-def check_pictures(request: Request) -> None:
-    """Refuse the prompt styles that need a processor, for the whole run."""
+def check_askable(request: Request) -> None:
+    """Refuse what no function can be asked for, for the whole run."""
     if request.image_fit != "native":
         raise ModelError(
             "this prompt style pads pictures with the mean colour of the model's processor, which a function "
@@ -112,3 +111,4 @@ def check_pictures(request: Request) -> None:
             "which a function cannot be asked for.",
             fix="Use the prompt style `vlmevalkit`.",
         )
+    check_decoding("function", request.decoding)
