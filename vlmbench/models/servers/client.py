@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -126,14 +126,15 @@ class ChatClient:
     async def chat(self, path: str, body: dict[str, Any]) -> Reply:
         """The server's answer to a body."""
         try:
-            return await self._patiently("POST", path, body, self._wire.read)
+            return await self._patiently(lambda: self._once("POST", path, body, self._wire.read))
         except NoText as error:
-            raise NoReply(self._shown(str(error))) from None
+            raise NoReply(self.shown(str(error))) from None
 
     async def models(self) -> list[dict[str, Any]]:
         """The models that the server lists; empty where it has no list."""
         try:
-            return await self._patiently("GET", "models", None, self._wire.entries, knocks=KNOCKS)
+            listing = self._wire.entries
+            return await self._patiently(lambda: self._once("GET", "models", None, listing), knocks=KNOCKS)
         except NoReply as error:
             if error.server_down:
                 raise ModelError(
@@ -141,15 +142,7 @@ class ChatClient:
                 ) from None
             return []
 
-    async def _patiently(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None,
-        read: Callable[[Any], Read],
-        *,
-        knocks: int | None = None,
-    ) -> Read:
+    async def _patiently(self, attempt: Callable[[], Awaitable[Read]], *, knocks: int | None = None) -> Read:
         """Attempts with growing waits, until one succeeds or the deadline comes.
 
         After `knocks` attempts without a connection the server is taken for down.
@@ -161,7 +154,7 @@ class ChatClient:
         while True:
             left = min(patience.attempt_timeout, max(end - loop.time(), 0.0))
             try:
-                return await asyncio.wait_for(self._once(method, path, body, read), left)
+                return await asyncio.wait_for(attempt(), left)
             except TimeoutError:
                 trouble = _Passing(f"no answer within {left:.3g} s")
             except _Passing as error:
@@ -189,9 +182,7 @@ class ChatClient:
                 method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
             )
         except httpx.HTTPError as error:
-            reason = self._shown(f"{type(error).__name__}: {error}".rstrip(": "))
-            unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
-            raise _Passing(reason, unreached=unreached) from None
+            raise self._broken(error) from None
         if response.status_code != 200:
             raise self._refusal(response, path, response.status_code, body)
         try:
@@ -205,10 +196,16 @@ class ChatClient:
         except ValueError as error:
             raise _Passing(str(error)) from None
 
+    def _broken(self, error: httpx.HTTPError) -> _Passing:
+        """The failure of a connection, which another attempt may not meet."""
+        reason = self.shown(f"{type(error).__name__}: {error}".rstrip(": "))
+        unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
+        return _Passing(reason, unreached=unreached)
+
     def _refusal(
         self, response: httpx.Response, path: str, status: int, body: dict[str, Any] | None = None
     ) -> Exception:
-        words = self._shown(words_of(response))
+        words = self.shown(words_of(response))
         answers = f"{response.status_code} with an error" if response.status_code == 200 else str(status)
         if status in (401, 403):
             state = "is not accepted" if self._key else "is not set"
@@ -245,13 +242,13 @@ class ChatClient:
             other = f"{there.scheme}://{there.netloc.decode('ascii')}{there.path}"
         except (KeyError, httpx.InvalidURL, ValueError):
             other = ""
-        other = self._shown(other.rstrip("/").removesuffix(f"/{path}"))
+        other = self.shown(other.rstrip("/").removesuffix(f"/{path}"))
         return ModelError(
             f"{self._url} answers {response.status_code}: it sends to {other or 'no address'}.",
             fix=f"If you trust that address, write {self._wire.kind}:NAME@{other}." if other else None,
         )
 
-    def _shown(self, words: str) -> str:
+    def shown(self, words: str) -> str:
         """Without our key, and only then short: half a key would not be known for one."""
         return self._safe(words)[:LONGEST_WORDS]
 

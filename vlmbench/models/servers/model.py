@@ -29,7 +29,7 @@ from vlmbench.models.servers.anthropic import ANTHROPIC
 from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
-from vlmbench.models.servers.wire import Wire, check_askable
+from vlmbench.models.servers.wire import Reply, Wire, check_askable
 from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
 
 WIRES = {wire.kind: wire for wire in (OPENAI, ANTHROPIC, GEMINI)}
@@ -198,28 +198,37 @@ class ServedModel:
 
         return opened
 
+    def body_of(self, request: Request, images: ImageSource) -> tuple[str, dict[str, Any]]:
+        """Path and body of a request; refused where no server of this kind can be asked so."""
+        check_askable(request, self._wire)
+        path, body = self._wire.body(self._name, request, images)
+        return path, with_fields(body, self._switch)
+
     async def _answer(
         self, client: ChatClient, request: Request, images: ImageSource
     ) -> tuple[Response, bool]:
-        check_askable(request, self._wire)
         started = time.perf_counter()
         try:
-            path, body = self._wire.body(self._name, request, images)
-            reply = await client.chat(path, with_fields(body, self._switch))
+            reply = await client.chat(*self.body_of(request, images))
         except (NoReply, DataError) as error:
             down = isinstance(error, NoReply) and error.server_down
             return Response(id=request.id, text="", finish="error", error=str(error)), down
-        response = Response(
-            id=request.id,
-            text=reply.text,
-            finish=reply.finish,
-            prompt_tokens=reply.prompt_tokens,
-            new_tokens=reply.new_tokens,
-            seconds=round(time.perf_counter() - started, 3),
-            thought=reply.thought,
-        )
-        divided = apart(response)
-        return replace(divided, thought_tokens=reply.thought_tokens) if divided.thought else divided, False
+        return response_of(request.id, reply, round(time.perf_counter() - started, 3)), False
+
+
+def response_of(request_id: str, reply: Reply, seconds: float | None = None) -> Response:
+    """A server's reply as the answer to a request, its thought apart; None: nobody waited for it alone."""
+    response = Response(
+        id=request_id,
+        text=reply.text,
+        finish=reply.finish,
+        prompt_tokens=reply.prompt_tokens,
+        new_tokens=reply.new_tokens,
+        seconds=seconds,
+        thought=reply.thought,
+    )
+    divided = apart(response)
+    return replace(divided, thought_tokens=reply.thought_tokens) if divided.thought else divided
 
 
 class _FailuresInARow:
