@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.version import __version__
+from vlmbench.installation import __version__
 
 if TYPE_CHECKING:
     from vlmbench.api.board import BoardResult, leaderboard

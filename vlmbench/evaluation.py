@@ -24,11 +24,12 @@ from vlmbench.engine.judgments import Judgments
 from vlmbench.engine.scoring import score_under_all
 from vlmbench.engine.status import RunProgress, SilentProgress
 from vlmbench.errors import DataError
+from vlmbench.installation import __version__
 from vlmbench.models.decoding_limits import check_decoding
 from vlmbench.store import RunFolder
 
 _SILENT = SilentProgress()
-PACKAGES = ("vlmbench", "torch", "transformers", "pillow", "pyarrow")
+PACKAGES = ("torch", "transformers", "pillow", "pyarrow")
 
 
 def read_samples(
@@ -162,7 +163,7 @@ def sitting(command: Sequence[str] | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {"vlmbench": __version__} | {name: _version(name) for name in PACKAGES},
         "git": _commit(),
     }
 

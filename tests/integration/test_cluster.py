@@ -169,7 +169,7 @@ def test_without_ray_one_process_suffices_and_more_say_what_to_install(
     )
     assert run(tmp_path, *FEW, "--devices", "1") == 0
     assert run(tmp_path, *FEW, *TWO) == 1
-    assert "vlmbench[ray]" in capsys.readouterr().err
+    assert "vlmbench-suite[ray]" in capsys.readouterr().err
 
 
 def test_a_row_comes_once_although_a_stopped_call_left_work_behind() -> None:

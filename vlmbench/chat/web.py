@@ -36,7 +36,7 @@ POLICY = "; ".join(
 def require_gradio() -> Any:
     """Gradio, with its analytics off; or the command that installs it."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    fix = 'Run: pip install "vlmbench[web]"'
+    fix = 'Run: pip install "vlmbench-suite[web]"'
     try:
         gradio = importlib.import_module("gradio")
     except ImportError:

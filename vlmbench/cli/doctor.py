@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Questions = tuple[list[Request], dict[str, bytes]]
 
 _WITHOUT_DTYPE = ("echo", *SERVED)
-_COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "optional": "dim"}
+_COLOURS = {"ok": "green", "missing": "red", "low": "yellow", "foreign": "yellow", "optional": "dim"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

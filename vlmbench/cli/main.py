@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol, cast
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.files.json_files import read_yaml
-from vlmbench.version import __version__
+from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",
@@ -80,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
+    if (version := namesake()) is not None:
+        complain(f"`vlmbench` {version}, another project, is installed beside this one. {NAMESAKE_FIX}")
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0 if argv else 2

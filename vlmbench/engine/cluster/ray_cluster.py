@@ -113,7 +113,7 @@ def import_ray() -> ModuleType:
     if importlib.util.find_spec("ray") is None:
         raise UserError(
             "more than one device needs Ray, which is not installed.",
-            fix='Install it with `pip install "vlmbench[ray]"`; one device (`--devices 1`) works without.',
+            fix='Install it: pip install "vlmbench-suite[ray]". One device (`--devices 1`) works without.',
         )
     # Read when ray is imported: nothing is reported to anyone, and a worker without an accelerator of its
     # own is left the environment as it is.

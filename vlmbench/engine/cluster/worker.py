@@ -18,8 +18,8 @@ from typing import Any
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.engine.asking import Budget
 from vlmbench.errors import UserError
+from vlmbench.installation import __version__
 from vlmbench.models.vllm.engine import EngineDied
-from vlmbench.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from vlmbench.engine.cluster.placement import (
 from vlmbench.engine.cluster.ray_cluster import Devices, import_ray, nodes, share_of, share_on, why_dead
 from vlmbench.engine.cluster.worker import Failed, Ready, Remark, WorkerAddress, WorkerSetup
 from vlmbench.errors import ModelError
+from vlmbench.installation import __version__
 from vlmbench.store import differences
-from vlmbench.version import __version__
 
 LOOK_AROUND = 2.0
 NO_ROOM = "no machine has room yet"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import UserError
+from vlmbench.installation import __version__
 from vlmbench.model_files.folder import local_folder
 from vlmbench.progress import Progress
-from vlmbench.version import __version__
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint

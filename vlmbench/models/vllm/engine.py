@@ -72,7 +72,7 @@ def need_vllm() -> str:
     except ImportError as error:
         raise ModelError(
             f"`vllm:` needs vLLM, and it cannot be imported ({first_line(error)}).",
-            fix="Install it: pip install 'vlmbench[vllm]'. Without it the same model runs as --model PATH.",
+            fix="Install it: pip install 'vlmbench-suite[vllm]'. Without it, write --model PATH.",
         ) from None
     return str(vllm.__version__)
 

@@ -10,8 +10,8 @@ from typing import Any
 from vlmbench.domain import Response, Sample
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun
+from vlmbench.installation import __version__
 from vlmbench.plain_text import encodable
-from vlmbench.version import __version__
 
 
 def must_be_whole(run: FinishedRun) -> None:
