@@ -11,7 +11,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
+from vlmbench.card import Card as Card
+from vlmbench.card import DataFile as DataFile
 from vlmbench.decoding import Decoding as Decoding
+from vlmbench.draws import Draws, draw_ids
 
 RuleSet = Literal["strict", "original", "vlmevalkit", "vlmevalkit-2025-08", "vlmevalkit-2024", "xtuner"]
 RULE_SETS: tuple[RuleSet, ...] = get_args(RuleSet)
@@ -20,58 +23,6 @@ ImageFit = Literal["native", "square"]
 """`native`: the processor sees the file's own picture. `square`: padded to a square with the
 processor's mean colour first, as the LLaVA wrappers do."""
 Finish = Literal["stop", "length", "error"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """The file a benchmark is read from."""
-
-    name: str
-    """File name, as looked for in the data folders."""
-    url: str | None = None
-    md5: tuple[str, ...] = ()
-    """Accepted checksums, the current one first; empty when none was ever published."""
-    bundled: bool = False
-    """Shipped inside vlmbench (the synthetic sets)."""
-    command: str = ""
-    """What downloads it, where that is not `vlmbench data get`."""
-    dataset: str = ""
-    """The same rows as a dataset: a path, or hf:OWNER/NAME@COMMIT/SPLIT; see vlmbench/data/opening.py."""
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    """What the dataset's columns are, in the form of the YAML; what it lacks is recognised."""
-    words: str = ""
-    """What `words_digest` of `vlmbench/data/opening.py` gives of the TSV; empty: not known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """What a reader must know of a benchmark before believing its number."""
-
-    name: str
-    measures: str
-    family: str
-    """`multiple-choice`, `yes-no`, `short-answer`, …"""
-    file: DataFile
-    languages: tuple[str, ...] = ("en",)
-    licence: str = ""
-    source: str = ""
-    paper: str = ""
-    splits: tuple[str, ...] = ()
-    rows: int | None = None
-    groups: int | None = None
-    circular: bool = False
-    answers: bool = True
-    """False for test sets whose file has none: without `answers_file` the run ends in a submission file."""
-    answers_file: DataFile | None = None
-    """Where the answers to a file without any were published later; `vlmbench score --answers` joins them."""
-    judge: bool = False
-    """True where there is no figure before a judge has read the answers."""
-    original: str = ""
-    """The authors' evaluator that the rule set `original` equals: repository, commit, script, if any."""
-    quoted: str = ""
-    """Which figure published tables quote."""
-    record: str = ""
-    """One raw record, for the eye."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,10 +229,13 @@ class RunSpec:
     """At most this many groups, stratified by category."""
     blind: bool = False
     """Every picture is replaced by a grey one of the same size."""
+    samples: int = 1
+    """How many answers are drawn to each question."""
 
     def document(self) -> dict[str, Any]:
-        """As run.json has it."""
-        return {**asdict(self), "decoding": self.decoding and self.decoding.document()}
+        """As run.json has it; the number of draws only where there are several."""
+        found = {**asdict(self), "decoding": self.decoding and self.decoding.document()}
+        return found if self.samples > 1 else {name: found[name] for name in found if name != "samples"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,8 +251,9 @@ class Run:
     samples: tuple[Sample, ...]
     """The questions of this run, in file order."""
     responses: Mapping[str, Response]
-    """By sample id; a question not yet answered is absent."""
+    """By sample id, or by the id of a draw; a question not yet answered is absent."""
     scores: Mapping[RuleSet, tuple[Score, ...]]
+    """One a question; of several draws their mean, and the answer that most of them give."""
     metrics: Mapping[RuleSet, tuple[Metric, ...]]
     """Per rule set, the headline first."""
     partial: bool = False
@@ -314,17 +269,26 @@ class Run:
     """None: the benchmark's file has its own answers, or there are none."""
     bounds: tuple[float, float] | None = None
     """The headline if every row unparsed or without value were wrong, and right; None without such rows."""
+    draws: Draws | None = None
+    """None where each question has one answer."""
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """Questions all of whose draws have an answer that is not an error."""
+        whole = {i for i, response in self.responses.items() if response.finish != "error"}
+        return frozenset(s.id for s in self.samples if whole.issuperset(draw_ids(s.id, self.spec.samples)))
 
     @property
     def errors(self) -> int:
-        """Questions that were asked and failed."""
-        return sum(r.finish == "error" for r in self.responses.values())
+        """Questions that were asked and failed, in any draw."""
+        failed = {i for i, response in self.responses.items() if response.finish == "error"}
+        return sum(not failed.isdisjoint(draw_ids(s.id, self.spec.samples)) for s in self.samples)
 
     @property
     def complete(self) -> bool:
         """Every question has an answer, any judge has read its part, the headline leaves no question out."""
         judged = self.judging.finished if self.judging else self.judgments or not self.card.judge
-        answered = len(self.responses) == len(self.samples) and not self.errors
+        answered = len(self.answered) == len(self.samples)
         return answered and bool(judged) and not self.unscored.get(self.spec.rules)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from vlmbench.answers.responses import settled
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
+from vlmbench.draws import drawn_ids
 from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.asking import BlindImages, RunPlan, answer, decoding_facts, make_plan
 from vlmbench.engine.bounds import bounds_of, unscored_of
@@ -75,12 +76,13 @@ def evaluate(
     plan = make_plan(spec, benchmark, samples, table.lock)
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     for decoding in {request.decoding for request in plan.requests}:
-        check_decoding(str(facts["model"].get("kind")), decoding)
+        check_decoding(str(facts["model"].get("kind")), decoding, spec.samples)
     folder.lock_to(spec, facts, {**sitting(command), **(about or {})})
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, progress, cache)
     responses = settled(responses)
-    folder.finish([s.id for s in samples], folder.responses() | responses)
+    whole = folder.responses() | responses
+    folder.finish(drawn_ids((s.id for s in samples), whole, spec.samples), whole)
     return scored_run(
         spec,
         benchmark,

@@ -65,6 +65,13 @@ class DecodingChoice:
             )
         return self
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether nothing is drawn, whatever the model and the prompt style."""
+        if self.exact is not None:
+            return not self.exact.do_sample
+        return self.base in (None, "greedy") and self._drawn() is None
+
     def _drawn(self) -> str | None:
         """A setting that makes the decoding sample."""
         temperature = self.settings.get("temperature")

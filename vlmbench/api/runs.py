@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,9 @@ from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
 from vlmbench.api.picture_record import write_picture_tokens
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
+from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import RunProgress
+from vlmbench.models.decoding_limits import DECODES_ITSELF
 from vlmbench.models.loading import served_name
 from vlmbench.progress import Progress
 from vlmbench.prompts import prompt_style
@@ -46,6 +48,8 @@ class RunRequest:
     """A prompt style; None: the model family's."""
     decoding: DecodingChoice = field(default_factory=DecodingChoice)
     max_new_tokens: int | None = None
+    samples: int = 1
+    """How many answers are drawn to each question."""
     out: Path | None = None
     fresh: bool = False
     several: bool = False
@@ -74,6 +78,7 @@ def run_benchmark(
     from vlmbench.evaluation import evaluate
     from vlmbench.store import RunFolder
 
+    check_samples(request, models)
     path = run_folder(request, benchmark.card.name)
     with RunFolder(path, fresh=request.fresh) as folder, StatusFile(path, progress) as status:
         data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
@@ -110,6 +115,15 @@ def run_benchmark(
         cut = write_run_files(run, folder.path)
         write_picture_tokens(run, folder.path, data.table.images, model)
     return CompletedRun(run=run, folder=folder.path, table=data.table, cut=cut)
+
+
+def check_samples(request: RunRequest, models: Mapping[str, Model]) -> None:
+    """Refuse several draws where it is known before a model is loaded that none is drawn."""
+    if request.samples == 1 or not request.decoding.is_greedy:
+        return
+    known = models.get(request.model.name)
+    if known is None or known.facts.get("kind") != DECODES_ITSELF:
+        raise only_one_answer(request.samples)
 
 
 def _about(model: Model, decoding: str | None) -> dict[str, Any]:
@@ -154,6 +168,7 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         seed=request.seed,
         limit=request.limit,
         blind=request.blind,
+        samples=request.samples,
     )
 
 

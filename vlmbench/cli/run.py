@@ -234,7 +234,7 @@ def present(run: Run, folder: Path, args: argparse.Namespace, progress: RunProgr
         progress.say(where)
     say_gain(folder, args.llm_base, progress)
     progress.say(f"files in {folder}")
-    left = len(run.samples) - len(run.responses)
+    left = len(run.samples) - len(run.answered) - run.errors
     if run.errors or left:
         complain(
             f"incomplete: {run.errors} rows with errors, {left} not answered; "

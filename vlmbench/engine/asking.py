@@ -27,6 +27,7 @@ from vlmbench.domain import (
     RunSpec,
     Sample,
 )
+from vlmbench.draws import check_ids, draw_ids
 from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.status import RunProgress
 from vlmbench.images import blank_like
@@ -40,10 +41,17 @@ class RunPlan:
     samples: tuple[Sample, ...]
     """In file order; groups are whole."""
     requests: tuple[Request, ...]
-    """One a sample that can be asked, groups together."""
+    """One for each draw of a sample that can be asked, groups together."""
     partial: bool
     prompts: str
     """Digest of every request of the whole benchmark, so that a part can grow into the whole."""
+    draws: int = 1
+    """How many answers are drawn to each question."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Of every answer, question by question."""
+        return [own for sample in self.samples for own in draw_ids(sample.id, self.draws)]
 
 
 def make_plan(
@@ -53,16 +61,20 @@ def make_plan(
     asked = samples_as_read(samples, spec.rules)
     override = spec.decoding
     requests = {s.id: benchmark.request(s, spec.style, override) for s in asked if s.problem is None}
+    if spec.samples > 1:
+        check_ids(sample.id for sample in samples)
     chosen = choose_groups(samples, spec.limit, spec.seed)
     grouped: dict[str, list[Request]] = {}
     for sample in chosen:
         if sample.id in requests:
-            grouped.setdefault(sample.group, []).append(requests[sample.id])
+            ids = draw_ids(sample.id, spec.samples)
+            grouped.setdefault(sample.group, []).extend(replace(requests[sample.id], id=own) for own in ids)
     return RunPlan(
         samples=chosen,
         requests=tuple(request for group in grouped.values() for request in group),
         partial=len(chosen) < len(samples),
         prompts=locked_prompts(requests.values(), benchmark, asked, spec.style, override, data),
+        draws=spec.samples,
     )
 
 
@@ -74,17 +86,18 @@ def answer(
     progress: RunProgress,
     cache: AnswerCache | None = None,
 ) -> tuple[dict[str, Response], Mapping[str, Any]]:
-    """All answers of the run by sample id, old and new, and how long the new ones took.
+    """All answers of the run by request id, old and new, and how long the new ones took.
 
     An error of an earlier sitting is asked again; an answer never is, also that of another run.
     """
-    chosen = {s.id for s in plan.samples}
+    chosen = set(plan.ids)
     kept = {i: r for i, r in folder.responses().items() if i in chosen and r.finish != "error"}
     answers = dict(kept)
     problems = [
-        Response(id=sample.id, text="", finish="error", error=sample.problem)
+        Response(id=own, text="", finish="error", error=sample.problem)
         for sample in plan.samples
         if sample.problem is not None
+        for own in draw_ids(sample.id, plan.draws)
     ]
     answers |= {response.id: response for response in problems}
     missing = {r.id: r for r in plan.requests if r.id not in answers}
@@ -97,7 +110,7 @@ def answer(
     answers |= cached
     open_requests = [request for i, request in missing.items() if i not in cached]
     budget, started = Budget(model), time.perf_counter()
-    progress.begin(len(plan.samples), len(kept) + len(cached))
+    progress.begin(len(chosen), len(kept) + len(cached))
     try:
         for response in cached.values():
             folder.append(response)

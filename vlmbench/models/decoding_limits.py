@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vlmbench.decoding import SETTINGS, Decoding
+from vlmbench.draws import only_one_answer
 from vlmbench.errors import ModelError
 
 COLDEST_IN_VLLM = 0.01
@@ -41,8 +42,14 @@ _INSTEAD = {
 }
 
 
-def check_decoding(kind: str, decoding: Decoding) -> None:
-    """Refuse the first setting that this engine cannot honour."""
+DECODES_ITSELF = "function"
+"""Whether it samples is not known here."""
+
+
+def check_decoding(kind: str, decoding: Decoding, draws: int = 1) -> None:
+    """Refuse the first setting that this engine cannot honour, and several draws where nothing is drawn."""
+    if draws > 1 and not decoding.do_sample and kind != DECODES_ITSELF:
+        raise only_one_answer(draws)
     for name, reason in REFUSED.get(kind, {}).items():
         if name in used(decoding):
             fix = _INSTEAD.get(name, f"Leave {name} out.")

@@ -5,7 +5,7 @@ a unit if it can help it, and a benchmark of any size needs bounded memory. With
 come first: little padding in a batch, and one that does not fit shows at once.
 
 A job is one prompt, or several that share their pictures and the text before and around them. A batch that
-does not fit on the device halves the budget for good. Greedy answers do not depend on any of this.
+does not fit on the device halves the budget for good. Answers do not depend on any of this.
 
 A job over the budget is divided, and what its prompts share is computed once for each part. Where that
 is most of it, as with a picture of thousands of tokens, dividing would cost more than it saves: until a
@@ -166,8 +166,9 @@ class Batcher:
 
     def _has_rows(self, *batch: DeviceJob) -> bool:
         rows = sum(len(job.prompts) for job in batch)
-        # Sampling draws its random numbers a batch at a time, so only a batch of one can be repeated.
-        most = 1 if batch[0].prompts[0].request.decoding.do_sample else self.rows
+        # `generate` draws its random numbers a batch at a time, so only a batch of one can be repeated.
+        plain = all(job.shared is None for job in batch)
+        most = 1 if plain and batch[0].prompts[0].request.decoding.do_sample else self.rows
         return most is None or rows <= most
 
     def _make_smaller(

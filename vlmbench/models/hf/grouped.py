@@ -1,8 +1,8 @@
 """One batch of trees: a pass over all tokens, then answers that grow side by side.
 
-Greedy decoding only. Keys and values of what prompts share are computed once and stand in the cache
-once; every answer reads them there. The cache grows in place: transformers' own copies all that it holds
-for every new token, and copying a whole picture to add a letter costs more than the letter.
+Greedy decoding or sampling, without beams. Keys and values of what prompts share are computed once and
+stand in the cache once; every answer reads them there. The cache grows in place: transformers' own copies
+all that it holds for every new token, and copying a whole picture to add a letter costs more than the letter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from vlmbench.domain import Decoding
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.hf.generate import Completion, Generator
-from vlmbench.models.hf.logits import is_penalised, penalised
+from vlmbench.models.hf.next_tokens import NextTokens
 from vlmbench.models.hf.prefix_tree import CommonPrefix, PaddedTrees, SharedPrompts, padded
 from vlmbench.models.hf.stop_texts import StopTexts
 
@@ -26,25 +26,34 @@ class GroupedGenerator:
         self._stops: Sequence[int] = plain.settings["eos_token_id"]
         self._pad = int(plain.settings["pad_token_id"])
 
-    def answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
-        """One answer a prompt, unit by unit. All of them have pictures, or none has."""
-        return self._plain.guarded(lambda: self._answers(units, decoding))
+    def answers(
+        self, units: Sequence[SharedPrompts], decoding: Decoding, seeds: Sequence[Sequence[int]]
+    ) -> list[Completion]:
+        """One answer a prompt, unit by unit. All of them have pictures, or none has.
 
-    def _answers(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[Completion]:
+        `seeds` has one for each prompt of each unit, which decides what is drawn.
+        """
+        return self._plain.guarded(lambda: self._answers(units, decoding, seeds))
+
+    def _answers(
+        self, units: Sequence[SharedPrompts], decoding: Decoding, seeds: Sequence[Sequence[int]]
+    ) -> list[Completion]:
         with quiet(), self._plain.without_grad():
-            grown = self._grow(units, decoding)
+            grown = self._grow(units, decoding, seeds)
         return [
             self._plain.answer(grown[row][place], len(ids), decoding.stop)
             for row, unit in enumerate(units)
             for place, ids in enumerate(unit.rows)
         ]
 
-    def _grow(self, units: Sequence[SharedPrompts], decoding: Decoding) -> list[list[list[int]]]:
+    def _grow(
+        self, units: Sequence[SharedPrompts], decoding: Decoding, seeds: Sequence[Sequence[int]] = ()
+    ) -> list[list[list[int]]]:
         """The tokens of every answer: [unit][prompt][token], as long as the longest."""
         import torch
 
         device, most = self._model.device, decoding.max_new_tokens
-        likeliest = Likeliest(units, decoding)
+        choose = NextTokens([unit.rows for unit in units], decoding, seeds)
         forest = padded([unit.tree for unit in units], self._pad)
         offsets = torch.tensor([unit.trunk.offset for unit in units], device=device)[:, None]
         cache = RoomyCache(extra=min(most, 64) * forest.width)
@@ -57,7 +66,7 @@ class GroupedGenerator:
             logits_to_keep=forest.width,
             **self._pixels(units),
         )
-        grown = [likeliest(logits)]
+        grown = [choose(logits)]
         mask = mask[:, :, -forest.width :]
         own = _additive(torch.eye(forest.width, dtype=torch.bool, device=device), self._model.dtype)
         own = own.expand(len(units), 1, -1, -1)
@@ -75,7 +84,7 @@ class GroupedGenerator:
                 attention_mask=mask,
                 past_key_values=cache,
             )
-            grown.append(likeliest(logits))
+            grown.append(choose(logits))
         rows: list[list[list[int]]] = torch.stack(grown, dim=-1).tolist()
         return rows
 
@@ -103,36 +112,6 @@ class GroupedGenerator:
             name: value.to(self._model.device, kind if value.is_floating_point() else None)
             for name, value in pixels.items()
         }
-
-
-class Likeliest:
-    """The likeliest next token of every answer, after penalties for those that were written before."""
-
-    def __init__(self, units: Sequence[SharedPrompts], decoding: Decoding) -> None:
-        self._units, self._decoding = units, decoding
-        self._prompt: Any = None
-        self._answer: Any = None
-
-    def __call__(self, logits: Any) -> Any:
-        """Tokens [unit, prompt] of logits [unit, prompt, vocabulary]."""
-        if not is_penalised(self._decoding):
-            return logits.argmax(dim=-1)
-        if self._prompt is None:
-            self._prompt = self._prompts(logits)
-            self._answer = self._prompt.new_zeros(logits.shape)
-        tokens = penalised(logits.float(), self._prompt, self._answer, self._decoding).argmax(dim=-1)
-        self._answer.scatter_(-1, tokens[..., None], value=True)
-        return tokens
-
-    def _prompts(self, logits: Any) -> Any:
-        """Which tokens stand in each prompt: [unit, prompt, vocabulary]."""
-        import torch
-
-        found = torch.zeros(logits.shape, dtype=torch.bool)
-        for row, unit in enumerate(self._units):
-            for place, ids in enumerate(unit.rows):
-                found[row, place, [token for token in set(ids) if token < logits.shape[-1]]] = True
-        return found.to(logits.device)
 
 
 def _positions(units: Sequence[SharedPrompts], forest: PaddedTrees) -> Any:

@@ -1,10 +1,10 @@
 """Hugging Face image-text-to-text models: any folder or hub id that AutoModelForImageTextToText loads.
 
-Greedy answers come from trees: what the questions on a picture share is computed once. Sampling, beams
-and kinds of models not known to allow it are asked the plain way, by the model's own `generate`.
+Answers come from trees: what the questions on a picture, or the draws of one question, share is computed
+once. Beams and kinds of models not known to allow it are asked the plain way, by the model's own `generate`.
 `timing` counts how many went which way.
 
-In float32, greedy answers are those of asking one by one, whatever the batch size and wherever a run is
+In float32, answers are those of asking one by one, whatever the batch size and wherever a run is
 taken up again. In half precision the same sums are rounded in another order, so where two
 tokens are a rounding apart either can come out; the answers of one batch size repeat exactly.
 """
@@ -190,7 +190,9 @@ class HfModel:
 
     def _as_trees(self, batch: Sequence[DeviceJob]) -> list[Completion]:
         units = [job.shared for job in batch if job.shared is not None]
-        answers = self._grouped.answers(units, batch[0].prompts[0].request.decoding)
+        requests = [[prompt.request for prompt in job.prompts] for job in batch]
+        seeds = [[seed_of(request.decoding, request.id) for request in unit] for unit in requests]
+        answers = self._grouped.answers(units, requests[0][0].decoding, seeds)
         self._counts.trees(batch)
         return answers
 

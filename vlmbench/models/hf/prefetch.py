@@ -68,7 +68,7 @@ class JobMaker:
 
     def _ready(self, unit: Unit) -> Iterator[DeviceJob | Response]:
         try:
-            if self._sharer is None or not _is_greedy(unit):
+            if self._sharer is None or unit[0].request.decoding.num_beams > 1:
                 yield from self._plain(unit)
             else:
                 yield from self._trees(self._sharer, unit)
@@ -109,11 +109,6 @@ def weigh(job: DeviceJob | Response) -> int:
         return 1
     pixels = job.shared.trunk.pixels.values() if job.shared else ()
     return len(job.prompts) + sum(int(tensor.nbytes) for tensor in pixels) // 2**20
-
-
-def _is_greedy(unit: Unit) -> bool:
-    decoding = unit[0].request.decoding
-    return not decoding.do_sample and decoding.num_beams == 1
 
 
 def _drained(failed: list[Response]) -> Iterator[Response]:
