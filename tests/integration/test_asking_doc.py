@@ -17,7 +17,7 @@ from vlmbench.models.decoding_limits import REFUSED
 from vlmbench.models.servers.openai import MORE
 
 ENGLISH, CHINESE = ROOT / "docs" / "asking.md", ROOT / "docs" / "asking.zh-CN.md"
-KINDS = ("hf", "vllm", "openai", "anthropic", "gemini", "chat", "function", "echo")
+KINDS = ("hf", "vllm", "openai", "responses", "anthropic", "gemini", "chat", "function", "echo")
 EXTENSIONS = set(MORE) - {"presence_penalty"}
 
 

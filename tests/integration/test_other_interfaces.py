@@ -1,4 +1,4 @@
-"""Anthropic's and Gemini's interfaces, against servers that speak them."""
+"""The Responses interface, Anthropic's and Gemini's, against servers that speak them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURES = {"p": png("red")}
 THOUGHT = "It is red, so…"
 GREEDY = Decoding(max_new_tokens=7)
 SAMPLED = Decoding(max_new_tokens=7, do_sample=True, temperature=0.6, top_p=0.9, top_k=20, stop=("END",))
-KEYS = {"anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+KEYS = {"responses": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
 Turn = tuple[int, dict[str, Any]]
 
 
@@ -99,6 +99,40 @@ def content(text: str, reason: str = "STOP") -> Turn:
     return 200, {"candidates": [candidate], "usageMetadata": usage}
 
 
+def output(text: str, reason: str | None = None, **part: Any) -> Turn:
+    items = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": THOUGHT}]},
+        {"type": "message", "phase": "commentary", "content": [{"type": "output_text", "text": "I look."}]},
+        {"type": "message", "content": [part or {"type": "output_text", "text": text}]},
+    ]
+    usage = {"input_tokens": 11, "output_tokens": 8, "output_tokens_details": {"reasoning_tokens": 5}}
+    ended = {"status": "incomplete" if reason else "completed", "incomplete_details": {"reason": reason}}
+    return 200, {"object": "response", "error": None, "output": items, "usage": usage, **ended}
+
+
+def test_a_response_carries_instructions_picture_settings_and_key() -> None:
+    with serving(lambda _: output(" red ")) as server:
+        response = ask("responses", server, Decoding(max_new_tokens=7, do_sample=True, top_p=0.9))
+        ask("responses", server)
+    (path, headers, body), (_, _, greedy) = server.asked
+    assert (path, headers["authorization"]) == ("/v1/responses", "Bearer secret-key")
+    url = f"data:image/png;base64,{base64.b64encode(PICTURES['p']).decode()}"
+    image = {"type": "input_image", "image_url": url, "detail": "auto"}
+    text = {"type": "input_text", "text": "Which colour?"}
+    assert body == {
+        "model": "name",
+        "instructions": "Be brief.",
+        "input": [{"type": "message", "role": "user", "content": [image, text]}],
+        "store": False,
+        "max_output_tokens": 7,
+        "top_p": 0.9,
+    }
+    assert greedy["temperature"] == 0
+    assert response == replace(
+        response, text="red", thought=THOUGHT, finish="stop", prompt_tokens=11, new_tokens=8, thought_tokens=5
+    )
+
+
 def test_a_message_carries_system_prompt_picture_settings_and_key() -> None:
     with serving(lambda _: message(" red ")) as server:
         response = ask("anthropic", server, SAMPLED)
@@ -159,7 +193,12 @@ def test_content_carries_system_prompt_picture_settings_and_key() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "turn"),
-    [("anthropic", message("r", "max_tokens")), ("gemini", content("r", "MAX_TOKENS"))],
+    [
+        ("responses", output("r", "max_output_tokens")),
+        ("responses", (200, {"output": [], "incomplete_details": {"reason": "max_output_tokens"}})),
+        ("anthropic", message("r", "max_tokens")),
+        ("gemini", content("r", "MAX_TOKENS")),
+    ],
 )
 def test_an_answer_at_its_limit_is_kept_as_such(kind: str, turn: Turn) -> None:
     with serving(lambda _: turn) as server:
@@ -169,6 +208,14 @@ def test_an_answer_at_its_limit_is_kept_as_such(kind: str, turn: Turn) -> None:
 @pytest.mark.parametrize(
     ("kind", "turn", "words"),
     [
+        ("responses", output("r", "content_filter"), "status: content_filter"),
+        ("responses", output("", type="refusal", refusal="I can't."), "refuses to answer: I can't."),
+        ("responses", (200, {"output": [], "status": "completed"}), "no whole answer"),
+        (
+            "responses",
+            (200, {"status": "failed", "error": {"code": "invalid_image", "message": "no picture"}}),
+            "no picture",
+        ),
         ("anthropic", message("", "refusal"), "stop_reason: refusal"),
         ("gemini", content("", "SAFETY"), "finishReason: SAFETY"),
         ("gemini", (200, {"promptFeedback": {"blockReason": "OTHER"}}), "blockReason: OTHER"),
@@ -190,6 +237,7 @@ def test_a_withheld_or_refused_answer_is_an_error_of_its_row(kind: str, turn: Tu
             (529, {"error": {"type": "overloaded_error", "message": "Overloaded"}}),
             message("red"),
         ),
+        ("responses", (200, {"status": "failed", "error": {"code": "server_error"}}), output("red")),
         ("gemini", (429, {"error": {"code": 429, "message": "slow"}}), content("red")),
     ],
 )
@@ -210,6 +258,8 @@ def test_a_wrong_key_ends_the_run_and_is_not_shown(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "decoding", "setting"),
     [
+        ("responses", Decoding(stop=("END",)), "stop"),
+        ("responses", Decoding(do_sample=True, top_k=5), "top_k"),
         ("anthropic", Decoding(do_sample=True, min_p=0.1), "min_p"),
         ("anthropic", Decoding(presence_penalty=0.5), "presence_penalty"),
         ("gemini", Decoding(repetition_penalty=1.1), "repetition_penalty"),
@@ -238,6 +288,7 @@ def test_a_listing_says_since_when_a_model_is_served() -> None:
 
 
 def test_the_address_is_the_vendors_unless_another_is_named() -> None:
+    assert read_spec("responses:gpt")[1:] == ("gpt", "https://api.openai.com/v1")
     assert read_spec("anthropic:claude")[1:] == ("claude", "https://api.anthropic.com/v1")
     assert read_spec("gemini:models/g@http://host/v1beta")[1:] == ("models/g", "http://host/v1beta")
     with pytest.raises(ModelError, match="an address"):

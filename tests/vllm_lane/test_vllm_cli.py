@@ -65,7 +65,12 @@ def test_a_served_model_answers_as_the_folder_does(served: str, tmp_path: Path) 
     prompt = ("--prompt", "vlmevalkit", "--max-new-tokens", "8", "--limit", "40")
     # A server keeps the space that this tokenizer writes before a word.
     said = {name: text.strip() for name, text in run(tmp_path / "served", served, *prompt).items()}
-    assert said == run(tmp_path / "hf", "demo", *prompt)
+    hf = run(tmp_path / "hf", "demo", *prompt)
+    assert said == hf
+    few = (*prompt, "--limit", "8")
+    responses = run(tmp_path / "responses", served.replace("openai:", "responses:"), *few)
+    assert len(responses) == 8
+    assert {name: text.strip() for name, text in responses.items()}.items() <= hf.items()
 
 
 def test_another_backend_may_not_continue_a_run(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         required=True,
         help="a model folder in any layout, a .pth file, a hub id, `demo`, `echo`, vllm:PATH (vLLM answers), "
-        "openai:NAME@URL, anthropic:NAME or gemini:NAME (a server)",
+        "openai:NAME@URL, responses:NAME, anthropic:NAME or gemini:NAME (a server)",
     )
     parser.add_argument(
         "--bench",

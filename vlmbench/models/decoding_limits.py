@@ -21,6 +21,13 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "hf in memory": {},
     "vllm": {"num_beams": "vLLM cannot search with beams"},
     "openai": {"num_beams": "an `openai:` server cannot search with beams"},
+    "responses": {
+        "num_beams": "a `responses:` server cannot search with beams",
+        **dict.fromkeys(
+            ("top_k", *_OF_OPEN_SERVERS, "presence_penalty", "stop"),
+            "OpenAI's Responses interface has no such setting",
+        ),
+    },
     "anthropic": {
         "num_beams": "an `anthropic:` server cannot search with beams",
         **dict.fromkeys(_OF_OPEN_SERVERS, "Anthropic's interface has no such setting"),

@@ -7,7 +7,8 @@ PATH                a Hugging Face folder; a LLaVA in the official or xtuner's l
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
 vllm:PATH           the same folders, hub ids and demo, answered by vLLM
 openai:NAME@URL     a model behind an OpenAI-compatible chat server
-anthropic:NAME      a model behind Anthropic's Messages, @URL where that is elsewhere
+responses:NAME      a model behind OpenAI's Responses, @URL where that is elsewhere
+anthropic:NAME      a model behind Anthropic's Messages, likewise
 gemini:NAME         a model behind Gemini's generateContent, likewise
 """
 
@@ -27,13 +28,14 @@ from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_sw
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
 
-SERVED = ("openai", "anthropic", "gemini")
+SERVED = ("openai", "responses", "anthropic", "gemini")
 """Interfaces of servers; what follows is the model's name there."""
 FILES = (".pth", ".pt")
 """What training tools leave in one file."""
 ACCEPTED = (
     "A model is `demo`, `echo`, a folder (Hugging Face, LLaVA, xtuner, an adapter), a .pth file, "
-    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, openai:NAME@URL, anthropic:NAME or gemini:NAME."
+    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, openai:NAME@URL, responses:NAME, anthropic:NAME "
+    "or gemini:NAME."
 )
 _SERVED = re.compile(rf"(?:{'|'.join(SERVED)}):(?P<name>.+?)(?:@https?://.*)?", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

@@ -92,7 +92,7 @@ def server_fields(
     host = urlsplit(url).hostname or ""
     if interface in _INTERFACES:
         return _found(_INTERFACES[interface](switch), name, f"the {interface} interface", switch)
-    for ending, fields_of in _OPERATORS.items():
+    for ending, fields_of in (_OF_RESPONSES if interface == "responses" else _OPERATORS).items():
         if host == ending or host.endswith(f".{ending}"):
             return _found(fields_of(switch), name, host, switch)
     if owner.lower() not in _SERVING:
@@ -143,6 +143,13 @@ def _effort(switch: ThinkingSwitch) -> dict[str, Any] | None:
     return None if switch.budget is not None else {"reasoning_effort": "medium" if switch.on else "none"}
 
 
+def _effort_of_response(switch: ThinkingSwitch) -> dict[str, Any] | None:
+    """The thought itself stays there; a summary of it comes where it is asked for."""
+    if switch.budget is not None:
+        return None
+    return {"reasoning": {"effort": "medium", "summary": "auto"} if switch.on else {"effort": "none"}}
+
+
 def _reasoning(switch: ThinkingSwitch) -> dict[str, Any]:
     return {"reasoning": {"enabled": switch.on} if switch.budget is None else {"max_tokens": switch.budget}}
 
@@ -178,3 +185,5 @@ _OPERATORS: Mapping[str, Callable[[ThinkingSwitch], dict[str, Any] | None]] = {
     "generativelanguage.googleapis.com": _effort,
 }
 """Operators by the end of their host, and the field that each documents."""
+_OF_RESPONSES = {"api.openai.com": _effort_of_response}
+"""The same for the Responses interface."""

@@ -109,6 +109,15 @@ def test_a_server_without_the_switch_is_refused_by_name(
         server_fields(switch, name, url, owner)
 
 
+def test_openai_is_asked_for_a_summary_of_the_thought_where_its_interface_has_one() -> None:
+    there = "https://api.openai.com/v1"
+    summarised = {"reasoning": {"effort": "medium", "summary": "auto"}}
+    assert server_fields(ON, "gpt", there, "openai", "responses") == summarised
+    assert server_fields(OFF, "gpt", there, "openai", "responses") == {"reasoning": {"effort": "none"}}
+    with pytest.raises(ModelError, match="no switch of openrouter"):
+        server_fields(ON, "gpt", "https://openrouter.ai/api/v1", "", "responses")
+
+
 def test_gemini_is_sent_a_budget_and_anthropic_is_only_switched_off() -> None:
     there = "https://api.example.com/v1"
     config = {"thinkingConfig": {"thinkingBudget": 1024}}

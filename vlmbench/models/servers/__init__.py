@@ -3,5 +3,6 @@
 model                        the model as the engine asks it, many requests at once
 client                       one server, with retries and a rate limit
 wire                         what an interface is; pictures, and what a server's errors mean
-openai, anthropic, gemini    the interfaces: request to body, reply to answer
+openai, responses,           the interfaces: request to body, reply to answer
+anthropic, gemini
 """

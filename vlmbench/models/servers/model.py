@@ -1,6 +1,7 @@
 """A model behind a server: OpenAI's interface (vLLM, LMDeploy, SGLang, a vendor), Anthropic's or Gemini's.
 
     openai:NAME@URL             NAME as the server calls it; URL up to `/v1`
+    responses:NAME[@URL]        OpenAI's newer interface
     anthropic:NAME[@URL]
     gemini:NAME[@URL]
 
@@ -29,10 +30,11 @@ from vlmbench.models.servers.anthropic import ANTHROPIC
 from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
+from vlmbench.models.servers.responses import RESPONSES
 from vlmbench.models.servers.wire import Reply, Wire, check_askable
 from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
 
-WIRES = {wire.kind: wire for wire in (OPENAI, ANTHROPIC, GEMINI)}
+WIRES = {wire.kind: wire for wire in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}
 _SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
 CONCURRENCY = 16
 _SERVER_IS_GONE = 2

@@ -40,7 +40,9 @@ def default_model_id(name: str) -> str:
     """The name where it is a Hub id; for a local folder `local/` and its last part."""
     if name.count("/") == 1 and all(map(_PART.fullmatch, name.split("/"))):
         return name
-    served = re.fullmatch(r"(?:openai|anthropic|gemini):(.+?)(?:@https?://.*)?", name, re.IGNORECASE)
+    served = re.fullmatch(
+        r"(?:openai|responses|anthropic|gemini):(.+?)(?:@https?://.*)?", name, re.IGNORECASE
+    )
     last = re.split(r"[/\\]", (served[1] if served else name).rstrip("/\\"))[-1]
     return f"local/{_safe(last) or 'model'}"
 
