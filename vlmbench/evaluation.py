@@ -77,6 +77,9 @@ def evaluate(
     facts = locked_facts(spec, plan, table, model) | left_out(benchmark, table)
     for decoding in {request.decoding for request in plan.requests}:
         check_decoding(str(facts["model"].get("kind")), decoding, spec.samples)
+    if check := getattr(model, "check", None):
+        for request in plan.requests:
+            check(request)
     folder.lock_to(spec, facts, {**sitting(command), **(about or {})})
     images = BlindImages(table.images) if spec.blind else table.images
     responses, timing = answer(plan, model, folder, images, progress, cache)
@@ -143,6 +146,10 @@ def locked_facts(spec: RunSpec, plan: RunPlan, table: Table, model: Model) -> di
         "decoding": decoding_facts(plan.requests),
         "blind": spec.blind,
     }
+    padding = getattr(model, "padding", None)
+    if padding and any(request.image_fit == "square" for request in plan.requests):
+        # A model of files has the colour in them, and their digests are among its facts.
+        facts["padding"] = list(padding)
     if any(request.decoding.do_sample for request in plan.requests):
         facts["sampling seed"] = spec.seed if spec.decoding is None else spec.decoding.seed
     return facts

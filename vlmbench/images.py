@@ -23,6 +23,8 @@ MAX_PIXELS = 178_956_970
 """More than this is taken for a decompression bomb; it is half a gigabyte as RGB."""
 
 GREY = (128, 128, 128)
+CLIP_MEAN = (122, 116, 104)
+"""The mean colour of CLIP's image processor, with which LLaVA pads where no processor is at hand."""
 
 
 def open_picture(data: bytes) -> Image:
@@ -73,6 +75,17 @@ def pad_to_square(image: Image, colour: tuple[int, int, int]) -> Image:
     square = Pillow.new(image.mode, (side, side), colour)
     square.paste(image, ((side - width) // 2, (side - height) // 2))
     return square
+
+
+def square_png(data: bytes, colour: tuple[int, int, int]) -> bytes:
+    """The picture padded to a square, as PNG; one that is square already keeps its own bytes."""
+    width, height = picture_size(data)
+    if width == height:
+        return data
+    buffer = io.BytesIO()
+    # Little compression: it goes to a server once, and more would take longer than the way there.
+    pad_to_square(open_picture(data), colour).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def blank_like(data: bytes) -> bytes:

@@ -44,6 +44,10 @@ from vlmbench.plain_text import visible
 
 UNTESTED = "the run was kept without its scores"
 OTHER_ROWS = "its scored questions differ from those of the other runs"
+ALONE = (
+    "no other run here was asked in these words, so there is nothing to rank it against; "
+    "`--prompt` asks the model in the words of another column"
+)
 INDEPENDENT = "the benchmark's file is not here: rows that share a picture are treated as independent"
 DECODED = "runs decoded differently share this column; each figure shows its settings"
 
@@ -112,11 +116,15 @@ def ranked_columns(
     entrants: Sequence[Entrant], rules: RuleSet, cards: Mapping[str, Card]
 ) -> Iterator[RankedColumn]:
     """Every column, by suite, English before Chinese."""
-    for group in _grouped(entrants):
+    groups = _grouped(entrants)
+    wordings = Counter(benchmark for benchmark, _ in {(g[0].run.benchmark, g[0].asked[1]) for g in groups})
+    for group in groups:
         clusters, notes = _clusters(group)
         units, damaged = _units(group, rules, clusters)
         kept = [entrant for entrant in group if entrant.folder not in damaged]
         places = _places(kept, units, tested_units(kept, units, rules))
+        if len(group) == 1 and wordings[group[0].run.benchmark] > 1:
+            places = [(entrant, _unranked(place)) for entrant, place in places]
         ways = {in_english(place.decoding) for _, place in places if place.decoding}
         notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)
@@ -130,7 +138,9 @@ def _grouped(entrants: Iterable[Entrant]) -> list[list[Entrant]]:
 
     def order(asked: Asked) -> tuple[object, ...]:
         benchmark, prompts, judge = asked
-        return suite_of(benchmark)[0], languages_of(benchmark), benchmark, prompts, judge or ""
+        # The wording in which most were asked comes first.
+        most = -len(columns[asked])
+        return suite_of(benchmark)[0], languages_of(benchmark), benchmark, most, prompts, judge or ""
 
     return [columns[asked] for asked in sorted(columns, key=order)]
 
@@ -210,6 +220,11 @@ def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str]
         leader=names[standing.leader] if standing.leader else None,
         p=standing.p,
     )
+
+
+def _unranked(place: ColumnResult) -> ColumnResult:
+    """The figure of a run that has nobody beside it, while the benchmark has other columns."""
+    return replace(place, band=None, ranks=None, leader=None, p=None, untested=place.untested or ALONE)
 
 
 def _clusters(group: Sequence[Entrant]) -> tuple[Mapping[str, Hashable], tuple[str, ...]]:

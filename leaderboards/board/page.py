@@ -12,7 +12,7 @@ from vlmbench.decoding import in_chinese, in_english
 from vlmbench.domain import Decoding
 from vlmbench.html_page import content_policy, filled, json_for_html, read_script
 from vlmbench.leaderboards.board.bands import NO_MEAN
-from vlmbench.leaderboards.board.build import DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
+from vlmbench.leaderboards.board.build import ALONE, DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
 from vlmbench.leaderboards.board.names import shown
 from vlmbench.leaderboards.board.nouns import Board, BoardFigure, ColumnResult
 
@@ -30,6 +30,7 @@ SCRIPTS = (
 )
 
 KEYS = {
+    ALONE: "alone",
     UNTESTED: "without_scores",
     OTHER_ROWS: "other_rows",
     NO_MEAN: "no_mean",

@@ -40,9 +40,12 @@ def _reasons(first: FinishedRun, second: FinishedRun, rules: RuleSet | None) -> 
         yield "the pictures differ: one run is blind"
     prompts = [run.facts.get("prompts") for run in pair]
     if prompts[0] != prompts[1]:
+        styles = [str(run.results["style"]) for run in pair]
+        # In one style they differ by its text or by the rows, and no flag brings them together.
+        mend = f"; `vlmbench run --prompt {styles[0]} --out DIR` asks the second model as the first was asked"
         yield (
-            f"the prompts differ: style {first.results['style']} ({_brief(prompts[0])}) and "
-            f"{second.results['style']} ({_brief(prompts[1])})"
+            f"the prompts differ: style {styles[0]} ({_brief(prompts[0])}) and "
+            f"{styles[1]} ({_brief(prompts[1])})" + mend * (styles[0] != styles[1])
         )
     yield from _judges(first, second)
     for run in pair:

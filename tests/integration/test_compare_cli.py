@@ -106,7 +106,9 @@ def test_other_prompts_and_parts_are_refused(
 ) -> None:
     other = run("echo:B", tmp_path / "xtuner", "--prompt", "xtuner")
     assert compare(runs / "b", other) == 1
-    assert "the prompts differ: style vlmevalkit" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "the prompts differ: style vlmevalkit" in refused
+    assert "`vlmbench run --prompt vlmevalkit --out DIR` asks the second model as the first was" in refused
     part = run("echo:A", tmp_path / "part", "--limit", "5")
     assert compare(runs / "b", part) == 1
     assert "--common" in capsys.readouterr().err

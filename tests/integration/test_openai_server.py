@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,9 +25,11 @@ from chat_server import (
     pictures_of,
     question_of,
 )
+from tiny_models import picture
 
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import ModelError
+from vlmbench.images import CLIP_MEAN, open_picture, pad_to_square
 from vlmbench.models.servers.client import ChatClient, Patience, RateLimit, retry_after
 from vlmbench.models.servers.model import ServedModel, load_server
 from vlmbench.models.servers.openai import OPENAI
@@ -417,10 +421,59 @@ def test_the_address_is_taken_as_far_as_v1(spec: str, name: str, url: str) -> No
     assert repr(model) == f"ServedModel('openai:{name}@{url}')"
 
 
-def test_padded_pictures_cannot_be_asked_of_a_server() -> None:
-    padded = Request(id="1", group="1", parts=("?",), decoding=Decoding(), image_fit="square")
-    with chat_server("A") as server, pytest.raises(ModelError, match="vlmevalkit"):
-        ask(server, padded)
+def test_a_picture_is_padded_before_it_is_sent_in_the_colour_of_the_folder_that_is_served(
+    tmp_path: Path,
+) -> None:
+    wide, tall, square = (picture(*size) for size in ((8, 4), (4, 8), (6, 6)))
+    pictures = {"wide": wide, "tall": tall, "square": square}
+    asked = [
+        Request(id=name, group=name, parts=(ImageRef(name),), decoding=Decoding(), image_fit="square")
+        for name in pictures
+    ]
+    with chat_server("A") as server:
+        ask(server, *asked, images=pictures)
+        (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.25, 0]}')
+        server.served = [{"id": "judge", "root": str(tmp_path)}]
+        ask(server, asked[0], images=pictures)
+    sent = [open_picture(data) for body in server.bodies for _, data in pictures_of(body)]
+    whole = {name: pad_to_square(open_picture(data), CLIP_MEAN) for name, data in pictures.items()}
+    assert {image.tobytes() for image in sent[:3]} == {image.tobytes() for image in whole.values()}
+    assert sent[3].size == (8, 8)
+    assert sent[3].getpixel((0, 0)) == (127, 63, 0)
+
+
+@pytest.mark.parametrize(
+    ("served", "style", "because"),
+    [
+        ({"root": "org/judge-7b"}, "vlmevalkit", "no family is known for the name judge-7b"),
+        ({"root": "llava-hf/llava-1.5-7b-hf"}, "llava", "for the name llava-1.5-7b-hf"),
+        ({"root": "adapter", "parent": "Qwen2.5-VL"}, "qwen2.5-vl", "for the name Qwen2.5-VL"),
+        ({"root": "FOLDER"}, "qwen2-vl", "for its model_type qwen2_vl in config.json"),
+        ({"root": "bad\0path"}, "vlmevalkit", "no family is known"),
+        ({"root": 7}, "vlmevalkit", "no family is known for the name judge"),
+    ],
+)
+def test_a_served_model_is_asked_in_the_style_of_its_family(
+    tmp_path: Path, served: dict[str, Any], style: str, because: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
+    if served["root"] == "FOLDER":
+        served = {"root": str(tmp_path)}
+    with chat_server("A") as server:
+        server.served = [{"id": "Qwen2.5-VL"}, {"id": "judge", **served}]
+        model = model_of(server)
+        assert model.style == style
+        assert because in str(model.chosen_style)
+
+
+def test_an_answer_longer_than_the_servers_room_is_refused_before_the_run() -> None:
+    with chat_server("A") as server:
+        server.served = [{"id": "judge", "max_model_len": 2048}]
+        model = model_of(server)
+        model.check(request(decoding=Decoding(max_new_tokens=512)))
+        with pytest.raises(ModelError, match=r"room for 2048 tokens.*--max-new-tokens 1024"):
+            model.check(request(decoding=Decoding(max_new_tokens=2048)))
+    assert not server.bodies
 
 
 def test_a_system_prompt_is_a_message_of_its_own() -> None:

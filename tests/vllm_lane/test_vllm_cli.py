@@ -61,16 +61,24 @@ def test_ctrl_c_leaves_in_seconds_and_the_same_command_continues(tmp_path: Path)
     assert whole == run(tmp_path / "hf", "demo")
 
 
-def test_a_served_model_answers_as_the_folder_does(served: str, tmp_path: Path) -> None:
-    prompt = ("--prompt", "vlmevalkit", "--max-new-tokens", "8", "--limit", "40")
+def test_a_served_model_is_asked_as_its_folder_is_answers_alike_and_is_compared(
+    served: str, tmp_path: Path
+) -> None:
+    few = ("--max-new-tokens", "8", "--limit", "20")
     # A server keeps the space that this tokenizer writes before a word.
-    said = {name: text.strip() for name, text in run(tmp_path / "served", served, *prompt).items()}
-    hf = run(tmp_path / "hf", "demo", *prompt)
+    said = {name: text.strip() for name, text in run(tmp_path / "served", served, *few).items()}
+    hf = run(tmp_path / "hf", "demo", *few)
     assert said == hf
-    few = (*prompt, "--limit", "8")
-    responses = run(tmp_path / "responses", served.replace("openai:", "responses:"), *few)
+    responses = run(tmp_path / "responses", served.replace("openai:", "responses:"), *few, "--limit", "8")
     assert len(responses) == 8
     assert {name: text.strip() for name, text in responses.items()}.items() <= hf.items()
+    folders = [tmp_path / name for name in ("served", "hf", "responses")]
+    facts = [json.loads((folder / "run.json").read_text("utf-8"))["facts"] for folder in folders]
+    assert [one["style"] for one in facts] == ["llava"] * 3
+    assert len({one["prompts"] for one in facts}) == 1
+    command = [VLMBENCH, "compare", *map(str, folders[:2])]
+    compared = subprocess.run(command, capture_output=True, text=True)
+    assert compared.returncode == 0, compared.stderr
 
 
 def test_another_backend_may_not_continue_a_run(tmp_path: Path) -> None:

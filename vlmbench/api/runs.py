@@ -26,7 +26,6 @@ from vlmbench.engine.status import RunProgress
 from vlmbench.models.decoding_limits import DECODES_ITSELF
 from vlmbench.models.loading import served_name
 from vlmbench.progress import Progress
-from vlmbench.prompts import prompt_style
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -91,8 +90,8 @@ def run_benchmark(
         status.of(model)
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
-        if request.prompt is None and not known:
-            _say_style(spec.style, progress)
+        if request.prompt is None and not known and (chosen := getattr(model, "chosen_style", None)):
+            progress.say(str(chosen))
         if note := decoding_note(request.decoding, spec.style, spec.decoding):
             progress.say(note)
         with open_answer_cache(model, blind=request.blind, fresh=request.fresh, say=progress.say) as cache:
@@ -170,15 +169,6 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         blind=request.blind,
         samples=request.samples,
     )
-
-
-def _say_style(name: str, progress: RunProgress) -> None:
-    """One line where the model's family has a prompt style of its own; LLaVA always had."""
-    if name not in ("vlmevalkit", "llava"):
-        progress.say(
-            f"prompt style {name} ({prompt_style(name).title}), for its model_type in config.json; "
-            "--prompt vlmevalkit asks in the words of other models"
-        )
 
 
 class AnswerProgress:

@@ -164,9 +164,14 @@ def _complete_llava(processor: Any, config: Any) -> None:
 def mean_colour(processor: Any) -> tuple[int, int, int]:
     """What `square` pads with: an image processor's mean, cut to whole numbers as the LLaVA tools do.
 
-    CLIP's is (122, 116, 104). Takes a whole processor or an image processor.
+    Takes a whole processor or an image processor.
     """
-    mean = getattr(getattr(processor, "image_processor", processor), "image_mean", None) or 0.5
+    return colour_of(getattr(getattr(processor, "image_processor", processor), "image_mean", None))
+
+
+def colour_of(mean: Any) -> tuple[int, int, int]:
+    """A mean from 0 to 1, one number or three, as a colour; None is the middle."""
+    mean = mean or 0.5
     red, green, blue = [mean] * 3 if isinstance(mean, (int, float)) else mean
     return int(red * 255), int(green * 255), int(blue * 255)
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.images import open_picture
+from vlmbench.images import CLIP_MEAN, open_picture, pad_to_square
 from vlmbench.models.decoding_limits import check_decoding
 from vlmbench.models.hf.batching import failure
+from vlmbench.prompts import ChosenStyle, style_of_names
 
 Messages = list[dict[str, Any]]
 Answer = Callable[[Messages, list[Any]], str]
@@ -24,11 +25,22 @@ Answer = Callable[[Messages, list[Any]], str]
 class FunctionModel:
     """Asks a function one question after another. Whatever it raises is the error of that question alone."""
 
-    style = "vlmevalkit"
+    padding = CLIP_MEAN
+    """With which pictures are padded, where the prompt style wants squares."""
 
     def __init__(self, function: Answer, name: str | None = None) -> None:
         check_arguments(function)
         self._function, self._given = function, name
+
+    @property
+    def chosen_style(self) -> ChosenStyle:
+        """That of the family which the name says."""
+        return style_of_names([self.name])
+
+    @property
+    def style(self) -> str:
+        """Its name."""
+        return self.chosen_style.name
 
     @property
     def name(self) -> str:
@@ -48,7 +60,7 @@ class FunctionModel:
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """One answer a request, in order."""
         for request in requests:
-            check_askable(request)
+            self.check(request)
             started = time.perf_counter()
             try:
                 text = self._answer(request, images)
@@ -59,8 +71,20 @@ class FunctionModel:
                 seconds = round(time.perf_counter() - started, 6)
                 yield Response(id=request.id, text=text.strip(), finish="stop", seconds=seconds)
 
+    def check(self, request: Request) -> None:
+        """Refuse what no function can be asked for."""
+        if request.opening:
+            raise ModelError(
+                "this prompt style writes the first words of the answer itself "
+                f"(`{request.opening.strip()}`), which a function cannot be asked for.",
+                fix="Use the prompt style `vlmevalkit`.",
+            )
+        check_decoding("function", request.decoding)
+
     def _answer(self, request: Request, images: ImageSource) -> str:
         shown = [open_picture(images[part.digest]) for part in request.parts if isinstance(part, ImageRef)]
+        if request.image_fit == "square":
+            shown = [pad_to_square(picture, self.padding) for picture in shown]
         text = self._function(messages_of(request), shown)
         if not isinstance(text, str):
             raise DataError(f"{self.name} returned a value of type {type(text).__name__}, not a str.")
@@ -95,20 +119,3 @@ def check_arguments(function: Any) -> None:
         ) from None
     except ValueError:  # built in, without a signature
         return
-
-
-def check_askable(request: Request) -> None:
-    """Refuse what no function can be asked for, for the whole run."""
-    if request.image_fit != "native":
-        raise ModelError(
-            "this prompt style pads pictures with the mean colour of the model's processor, which a function "
-            "does not have.",
-            fix="Use the prompt style `vlmevalkit`.",
-        )
-    if request.opening:
-        raise ModelError(
-            f"this prompt style writes the first words of the answer itself (`{request.opening.strip()}`), "
-            "which a function cannot be asked for.",
-            fix="Use the prompt style `vlmevalkit`.",
-        )
-    check_decoding("function", request.decoding)

@@ -18,16 +18,20 @@ is the template's here: a style never writes it.
 
 from __future__ import annotations
 
-from vlmbench.prompts.files import default_style, prompt_style, style_names
+from vlmbench.prompts.families import ChosenStyle, default_style, style_of_names, style_of_type
+from vlmbench.prompts.files import prompt_style, style_names
 from vlmbench.prompts.placing import in_place
 from vlmbench.prompts.style import SHORT, PromptStyle, QuestionWording
 
 __all__ = [
     "SHORT",
+    "ChosenStyle",
     "PromptStyle",
     "QuestionWording",
     "default_style",
     "in_place",
     "prompt_style",
     "style_names",
+    "style_of_names",
+    "style_of_type",
 ]

@@ -3,6 +3,7 @@
 title: My model             whose words these are
 extends: vlmevalkit         what is not written here is as in that style
 models: [my_vl]             it is the default where config.json has this model_type
+names: ["*my-vl*"]          or, behind a server, where its name there is like this
 fit: square                 pictures padded to a square (default: native)
 source: where its sentences stand, one text or a list
 system: You are helpful.    any field of `QuestionWording`, for every question
@@ -38,7 +39,7 @@ WORDS = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(QuestionWo
 """A key of the file and the field of `QuestionWording` that it is."""
 ABOUT_ANY = ("title", "fit", "source", "benchmarks")
 """Keys beside the words, of a style and of its variants."""
-ABOUT_STYLE = (*ABOUT_ANY, "extends", "models", "variants")
+ABOUT_STYLE = (*ABOUT_ANY, "extends", "models", "names", "variants")
 _TEMPLATES = ("text", "open", "chinese", "open-chinese")
 _NAMED = re.compile(r"([^\[\]]+?)(?:\[([^\[\]=]+)=([^\[\]]*)\])?")
 _BRACES = re.compile(r"\{([a-z]+)\}")
@@ -61,15 +62,6 @@ def prompt_style(name: str) -> PromptStyle:
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}.", file=path, key="--prompt") from None
     return _from_file(path, variant, name, (state.st_mtime_ns, state.st_size))
-
-
-@cache
-def default_style(model_type: str) -> str:
-    """The style in which models of this `model_type` are asked."""
-    for file in sorted(_FOLDER.glob("*.yaml")):
-        if model_type in _shipped(file.stem).models:
-            return file.stem
-    return FALLBACK
 
 
 _FOLDER = Path(__file__).parent
@@ -122,8 +114,10 @@ def read_style(file: LinedYaml, name: str, variant: str = "") -> PromptStyle:
     else:
         if variant:
             raise UnknownName("variant", variant, map(str, variants), fix=f"It would stand in {file.path}.")
-    models = () if variant else _texts(file, ("models",), document.get("models", []))
-    return dataclasses.replace(style, name=name, models=models)
+    if variant:  # not a default, whatever its base is
+        return dataclasses.replace(style, name=name, models=(), names=())
+    models, names = (_texts(file, (key,), document.get(key, [])) for key in ("models", "names"))
+    return dataclasses.replace(style, name=name, models=models, names=names)
 
 
 def _base(file: LinedYaml, name: Any) -> PromptStyle:

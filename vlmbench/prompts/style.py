@@ -120,6 +120,8 @@ class PromptStyle:
     image_fit: ImageFit = "native"
     models: tuple[str, ...] = ()
     """The values of `model_type` in config.json for which it is the default."""
+    names: tuple[str, ...] = ()
+    """Patterns of the names under which servers have these models; `*` stands for anything."""
     sources: tuple[str, ...] = ()
     """Where its sentences stand: repository@commit path:line."""
     common: Mapping[str, Any] = field(default_factory=dict)

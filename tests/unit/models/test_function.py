@@ -110,10 +110,13 @@ def test_a_function_that_takes_one_argument_is_refused_before_anything_is_asked(
         model_of(lambda prompt: "A")
 
 
-def test_a_prompt_style_that_needs_a_processor_is_refused() -> None:
-    request = Request(id="1", group="1", parts=("?",), decoding=Decoding(), image_fit="square")
-    with pytest.raises(ModelError, match="mean colour"):
-        ask(describe, request)
+def test_a_function_is_asked_in_the_style_of_its_name_and_shown_padded_squares() -> None:
+    assert model_of(describe).style == "vlmevalkit"
+    assert model_of(describe, name="llava-v1.5-7b").style == "llava"
+    request = Request(id="1", group="1", parts=(ImageRef("wide"),), decoding=Decoding(), image_fit="square")
+    model = model_of(lambda _messages, images: f"{images[0].size} {images[0].getpixel((0, 0))}")
+    (answer,) = model.generate([request], {"wide": picture(8, 4)})
+    assert answer.text == "(8, 8) (122, 116, 104)"
 
 
 def test_a_function_gets_the_system_prompt_and_cannot_go_on_with_an_answer() -> None:

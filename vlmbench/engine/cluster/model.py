@@ -26,6 +26,7 @@ from vlmbench.engine.cluster.ray_cluster import Devices, connect, import_ray
 from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Ready, WorkerSetup
 from vlmbench.engine.cluster.workers import WorkerPool
 from vlmbench.errors import ModelError, UserError
+from vlmbench.prompts import ChosenStyle
 
 DEADLINE = 900.0
 """Seconds without an answer after which a worker counts as hung."""
@@ -96,6 +97,11 @@ class ClusterModel:
     def style(self) -> str:
         """As with one replica."""
         return self._hello.style
+
+    @property
+    def chosen_style(self) -> ChosenStyle | None:
+        """As with one replica."""
+        return self._hello.chosen_style
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from vlmbench.engine.asking import Budget
 from vlmbench.errors import UserError
 from vlmbench.installation import __version__
 from vlmbench.models.vllm.engine import EngineDied
+from vlmbench.prompts import ChosenStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class Ready:
 
     name: str
     style: str
+    chosen_style: ChosenStyle | None = None
+    """What decided the style; None of a model that has one of its own."""
     facts: Mapping[str, Any]
     version: str
     generation_settings: Mapping[str, Any] | None = None
@@ -112,6 +115,7 @@ class Worker:
         return Ready(
             name=self._model.name,
             style=self._model.style,
+            chosen_style=getattr(self._model, "chosen_style", None),
             facts=facts,
             version=__version__,
             generation_settings=getattr(self._model, "generation_settings", None),

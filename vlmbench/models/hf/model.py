@@ -35,7 +35,7 @@ from vlmbench.models.hf.prefix_tree import Sharer, takes_trees
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.thoughts import AnswerDecoder
 from vlmbench.models.thinking_switch import ThinkingSwitch, switch_facts
-from vlmbench.prompts import default_style
+from vlmbench.prompts import ChosenStyle, style_of_type
 
 WINDOW = 512
 """Requests read at a time with `--batch-size auto`."""
@@ -115,9 +115,14 @@ class HfModel:
         return self._name
 
     @property
-    def style(self) -> str:
+    def chosen_style(self) -> ChosenStyle:
         """That of the model's family; VLMEvalKit's default for a family that has none."""
-        return default_style(self._weights.config.model_type)
+        return style_of_type(self._weights.config.model_type)
+
+    @property
+    def style(self) -> str:
+        """Its name."""
+        return self.chosen_style.name
 
     @property
     def generation_settings(self) -> Mapping[str, Any] | None:

@@ -26,13 +26,16 @@ from typing import Any, Generic, TypeVar
 from vlmbench.answers.responses import apart
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
+from vlmbench.images import square_png
 from vlmbench.models.servers.anthropic import ANTHROPIC
 from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
+from vlmbench.models.servers.family import padding_of_served, style_of_served
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
 from vlmbench.models.servers.responses import RESPONSES
 from vlmbench.models.servers.wire import Reply, Wire, check_askable
 from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
+from vlmbench.prompts import ChosenStyle
 
 WIRES = {wire.kind: wire for wire in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}
 _SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
@@ -95,8 +98,6 @@ def _check_address(url: str, wire: Wire) -> None:
 class ServedModel:
     """Asks a server, several requests at a time. Make one with `load_server`."""
 
-    style = "vlmevalkit"
-
     def __init__(
         self,
         wire: Wire,
@@ -144,6 +145,21 @@ class ServedModel:
         served = str(self._entry.get("root") or self._name)
         return server_fields(self._thinking, served, self._url, owner, self._wire.kind)
 
+    @cached_property
+    def chosen_style(self) -> ChosenStyle:
+        """That of the model's family, by its files where these are here, else by its name."""
+        return style_of_served(self._name, self._listed)
+
+    @property
+    def style(self) -> str:
+        """Its name."""
+        return self.chosen_style.name
+
+    @cached_property
+    def padding(self) -> tuple[int, int, int]:
+        """The colour with which pictures are padded here, where the prompt style wants squares."""
+        return padding_of_served(self._name, self._listed)
+
     @property
     def served_since(self) -> float | None:
         """Since when the server has this model, in Unix time; some put the time of the question there."""
@@ -163,6 +179,18 @@ class ServedModel:
         """What is sent; the server's own chat template comes around it. A picture as `<image>`."""
         words = ["<image>" if isinstance(part, ImageRef) else part for part in request.parts]
         return "\n".join([request.system, *words] if request.system else words)
+
+    def check(self, request: Request) -> None:
+        """Refuse what this server cannot be asked for, before a run is locked to it."""
+        check_askable(request, self._wire)
+        room, longest = self._entry.get("max_model_len"), request.decoding.max_new_tokens
+        if isinstance(room, int) and 0 < room <= longest:
+            raise ModelError(
+                f"the server has room for {room} tokens of prompt and answer together (max_model_len), and "
+                f"this prompt style allows an answer of {longest}.",
+                key="--max-new-tokens",
+                fix=f"Add `--max-new-tokens {max(1, room // 2)}`, or start the server with more room.",
+            )
 
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answers as they come."""
@@ -203,7 +231,8 @@ class ServedModel:
     def body_of(self, request: Request, images: ImageSource) -> tuple[str, dict[str, Any]]:
         """Path and body of a request; refused where no server of this kind can be asked so."""
         check_askable(request, self._wire)
-        path, body = self._wire.body(self._name, request, images)
+        shown = images if request.image_fit == "native" else SquarePictures(images, self.padding)
+        path, body = self._wire.body(self._name, request, shown)
         return path, with_fields(body, self._switch)
 
     async def _answer(
@@ -231,6 +260,16 @@ def response_of(request_id: str, reply: Reply, seconds: float | None = None) -> 
     )
     divided = apart(response)
     return replace(divided, thought_tokens=reply.thought_tokens) if divided.thought else divided
+
+
+class SquarePictures:
+    """Every picture of one request padded to a square."""
+
+    def __init__(self, images: ImageSource, colour: tuple[int, int, int]) -> None:
+        self._images, self._colour = images, colour
+
+    def __getitem__(self, digest: str) -> bytes:
+        return square_png(self._images[digest], self._colour)
 
 
 class _FailuresInARow:

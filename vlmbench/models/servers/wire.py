@@ -79,12 +79,6 @@ def bearer(key: str | None) -> dict[str, str]:
 
 def check_askable(request: Request, wire: Wire) -> None:
     """Refuse what no server of this kind can be asked for."""
-    if request.image_fit != "native":
-        raise ModelError(
-            "this prompt style pads pictures with the mean colour of the model's processor, which only the "
-            "server knows.",
-            fix="Use `--prompt vlmevalkit`.",
-        )
     if request.opening:
         raise ModelError(
             f"this prompt style writes the first words of the answer itself (`{request.opening.strip()}`), "

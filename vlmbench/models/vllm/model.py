@@ -43,7 +43,7 @@ from vlmbench.models.vllm.engine import (
     settings_of,
     vllm_device,
 )
-from vlmbench.prompts import default_style
+from vlmbench.prompts import ChosenStyle, style_of_type
 
 _UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
 """How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""
@@ -121,9 +121,14 @@ class VllmModel:
         return self._name
 
     @property
-    def style(self) -> str:
+    def chosen_style(self) -> ChosenStyle:
         """As for `hf`: that of the model's family, or VLMEvalKit's default."""
-        return default_style(self._config.model_type)
+        return style_of_type(self._config.model_type)
+
+    @property
+    def style(self) -> str:
+        """Its name."""
+        return self.chosen_style.name
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:

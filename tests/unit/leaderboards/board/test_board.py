@@ -22,7 +22,7 @@ from vlmbench.cli.main import main
 from vlmbench.domain import Sample
 from vlmbench.finished import Questions
 from vlmbench.leaderboards.board.bands import bands
-from vlmbench.leaderboards.board.build import _clusters
+from vlmbench.leaderboards.board.build import ALONE, _clusters
 from vlmbench.leaderboards.board.names import billions_in, family_of, languages_of, suite_of
 from vlmbench.leaderboards.board.page import FOLDER, SCRIPTS
 from vlmbench.leaderboards.board.scores import Units
@@ -102,6 +102,22 @@ def test_another_wording_is_another_column(tmp_path: Path) -> None:
         "Bench_DEV_EN · plain p2",
     ]
     assert all(len(entry["places"]) == 1 for entry in board["measured"])
+
+
+def test_a_run_alone_in_its_wording_has_a_figure_and_no_place(tmp_path: Path) -> None:
+    other = {"prompts": "p0"}
+    write_run(tmp_path / "runs" / "served", "llava", skilled(0), facts=other, style="vlmevalkit")
+    write_run(tmp_path / "runs" / "one", "one", skilled(30))
+    write_run(tmp_path / "runs" / "llava", "llava", skilled(50))
+    board = build(tmp_path / "runs", tmp_path / "out")
+    several, alone = "Bench_DEV_EN · llava p1", "Bench_DEV_EN · vlmevalkit p0"
+    assert [column["key"] for column in board["columns"]] == [several, alone]
+    assert places(board, several) == {"llava": (1, (1, 1)), "one": (2, (2, 2))}
+    assert places(board, alone) == {"llava": (None, ())}
+    assert [e["places"][alone]["untested"] for e in board["measured"] if alone in e["places"]] == [ALONE]
+    assert " untested |" in (tmp_path / "out" / "leaderboard.md").read_text("utf-8")
+    # A benchmark asked in one wording only is as it was: one run alone leads.
+    assert places(build(tmp_path / "runs" / "one", tmp_path / "alone")) == {"one": (1, (1, 1))}
 
 
 def test_a_copy_counts_once_and_two_runs_that_differ_not_at_all(tmp_path: Path) -> None:
