@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from small_trainings import small, with_dropout, write_records
 
 from vlmbench.checkpoints.read import open_llava
+from vlmbench.cli.main import main
 from vlmbench.errors import UserError
 from vlmbench.model_files.weights import loaded
 from vlmbench.trainers.recipe.model import Lora, Recipe
@@ -254,13 +255,72 @@ def test_a_model_of_parts_is_built_trained_and_opened(
     )
 
 
-def test_a_checkpoint_on_the_way_is_exported_as_a_model(
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def test_a_checkpoint_on_the_way_is_converted_run_and_begun_with(
+    model: Path,
+    data: Path,
+    go: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = shutil.copytree(model, tmp_path / "base")
+    recipe = small(base, data, "schedule.max_steps=2", "saving.every=1")
+    finished = go(recipe)
+    exported = export(recipe, Path("run/checkpoint-1"), Path("exported"))
+    for number, whole_model in ((1, exported), (2, finished)):
+        argv = ["convert", f"run/checkpoint-{number}", f"of-{number}", "--to", "huggingface", "--no-verify"]
+        assert main(argv) == 0
+        made, wanted = files_of(Path(f"of-{number}")), files_of(whole_model)
+        assert {name: wanted[name] for name in made} == made
+    shutil.rmtree("exported")
+    asked = ["run", "--bench", "Shapes_DEV_EN", "--limit", "1", "--device", "cpu", "--model"]
+    assert main([*asked, "run/checkpoint-1", "--out", "answers"]) == 0
+    facts = json.loads(Path("answers/run.json").read_text("utf-8"))["facts"]["model"]
+    assert facts["files"].keys() >= {"trained.safetensors", "facts.json", "chat_template.jinja"}
+    read_start(replace(recipe, pretrained=str(tmp_path / "run/checkpoint-1")), tmp_path)
+    capsys.readouterr()
+
+    # Moved away, the model that training began with is asked for; without what newer versions note, too.
+    file = Path("run/checkpoint-1/facts.json")
+    written = json.loads(file.read_text("utf-8"))
+    moved = Path(shutil.move(base, tmp_path / "moved"))
+    for held in (written, {key: value for key, value in written.items() if key != "start"}):
+        file.write_text(json.dumps(held), "utf-8")
+        assert main(["convert", "run/checkpoint-1", "again", "--to", "huggingface", "--no-verify"]) == 1
+        shown = capsys.readouterr().err
+        assert f"`{base}`, which is not on this machine. Give its folder: --llm DIR" in shown
+        argv = ["convert", "run/checkpoint-1", "again", "--to", "huggingface", "--no-verify"]
+        argv += ["--llm", str(moved)]
+        assert main(argv) == 0
+        assert files_of(Path("again")) == files_of(Path("of-1"))
+        shutil.rmtree("again")
+    file.unlink()
+    assert main(argv) == 1
+    assert "so the checkpoint is not complete" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_parts_knows_both(
     model: Path, data: Path, go: Callable[..., Path], tmp_path: Path
 ) -> None:
-    recipe = small(model, data)
-    go(recipe)
-    folder = export(recipe, tmp_path / "run/checkpoint-4", tmp_path / "exported")
-    assert open_llava(folder).image_token_id is not None
+    parts = [f"model.language.path={model}", f"model.vision.path={model}", "model.start=none"]
+    recipe = small(model, data, *parts, "schedule.max_steps=1", name="demo_pretrain")
+    finished = go(recipe)
+    folder = tmp_path / "run/checkpoint-1"
+    ours, theirs = open_llava(folder), open_llava(finished)
+    for one, other in ((ours.language, theirs.language), (ours.vision, theirs.vision)):
+        assert same(loaded(one.weights), loaded(other.weights))
+    assert same(loaded(ours.projector.weights), loaded(theirs.projector.weights))
+    assert (ours.chat_template, ours.image_token_id) == (theirs.chat_template, theirs.image_token_id)
+    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    facts["values"]["model"]["language"] |= {"fresh": True}
+    (folder / "facts.json").write_text(json.dumps(facts), "utf-8")
+    with pytest.raises(UserError, match="the language part was drawn anew"):
+        open_llava(folder)
 
 
 def test_a_tower_is_seen_as_the_recipe_says_and_a_whole_model_as_it_was_trained(

@@ -43,6 +43,7 @@ class CheckpointingTrainer(Trainer):
             self._together(lambda: checkpoints.open_aside(job.work_dir, step) if how.first else None)
             self._together(lambda: self._write(checkpoints.aside(job.work_dir, step)))
             facts = checkpoints.facts_of(job.recipe, how, step, self._stage.given)
+            facts["start"] = self._stage.start.facts()
             keep = job.recipe.saving.keep
             self._together(lambda: checkpoints.settle(job.work_dir, step, facts, keep) if how.first else None)
         if how.first:
@@ -90,6 +91,7 @@ class CheckpointingTrainer(Trainer):
         self._save_rng_state(str(folder))
         if first:
             self.state.save_to_json(str(folder / "trainer_state.json"))
+            self._stage.start.write_wording(folder)
 
     def _notify(self, folder: Path, step: int) -> None:
         if self._stage.job.on_checkpoint is not None:

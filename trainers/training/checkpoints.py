@@ -4,7 +4,8 @@ checkpoint-STEP/
     trained.safetensors   every parameter that learns, in float32; with it alone a model can be finished
     optimizer.pt, scheduler.pt, rng_state*.pth, trainer_state.json     as Hugging Face's Trainer names them
     global_stepSTEP/      instead of optimizer.pt, what DeepSpeed keeps, a file a rank
-    facts.json            of which values and data, on how many ranks; written last
+    chat_template.jinja   the wording of the training, with which the checkpoint can be asked
+    facts.json            of which values and data, on how many ranks, on which models; written last
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmbench.checkpoints.formats.layout import TRAINED as TRAINED
+from vlmbench.checkpoints.formats.unfinished import FACTS
 from vlmbench.data.disk import writing
 from vlmbench.errors import UserError
 from vlmbench.files.atomic import remove_folder, replace_folder, sync_folder
@@ -29,7 +32,6 @@ from vlmbench.trainers.fingerprints import changed_files, changes, listed, recip
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.training.job import CANDIDATES, RUNS
 
-FACTS, TRAINED = "facts.json", "trained.safetensors"
 FREE = (
     "schedule.lr",
     "schedule.projector_lr",

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlmbench.checkpoints.formats.adapter import adapted
 from vlmbench.checkpoints.formats.huggingface import write_huggingface
+from vlmbench.checkpoints.formats.recipe import RecipeFacts
+from vlmbench.checkpoints.formats.unfinished import with_trained
 from vlmbench.checkpoints.llava import Llava
-from vlmbench.checkpoints.lora import adapter_of as adapter_of
-from vlmbench.model_files.weights import LazyTensor, Weights, open_safetensors, save_json, save_safetensors
+from vlmbench.model_files.weights import Weights, open_safetensors, save_json, save_safetensors
 from vlmbench.trainers.recipe.model import Recipe
 
 from .names import PROJECTOR, TOWER, is_adapter, part_of, without_adapter_name
-
-if TYPE_CHECKING:
-    import torch
 
 ADAPTER = "adapter"
 
@@ -25,16 +22,10 @@ ADAPTER = "adapter"
 def finished_llava(llava: Llava, recipe: Recipe, tensors: Weights, where: Path) -> Llava:
     """The whole model; adapters are merged, every weight in the numbers that it came in."""
     language, vision = recipe.model.language.lora, recipe.model.vision.lora
-    settings: dict[str, Any] = {"lora_alpha": language.alpha if language else 1}
-    if vision is not None:
-        settings["alpha_pattern"] = {r"vision_model\..*": vision.alpha}
-    done = adapted(llava, adapter_of(tensors, settings, where))
-    return replace(
-        done,
-        language=replace(done.language, weights=_as_before(done.language.weights, llava.language.weights)),
-        vision=replace(done.vision, weights=_as_before(done.vision.weights, llava.vision.weights)),
-        square=recipe.data.square,
+    facts = RecipeFacts(
+        llm_alpha=language.alpha if language else None, vision_alpha=vision.alpha if vision else None
     )
+    return replace(with_trained(llava, tensors, facts, where), square=recipe.data.square)
 
 
 def write_model(llava: Llava, recipe: Recipe, file: Path, folder: Path) -> None:
@@ -43,22 +34,6 @@ def write_model(llava: Llava, recipe: Recipe, file: Path, folder: Path) -> None:
     write_huggingface(finished_llava(llava, recipe, tensors, file), folder)
     if any(is_adapter(name) for name in tensors):
         _write_adapter(tensors, recipe, folder / ADAPTER)
-
-
-def _as_before(weights: Weights, before: Weights) -> dict[str, LazyTensor]:
-    return {name: _cast(kept, before[name].dtype) for name, kept in weights.items()}
-
-
-def _cast(kept: LazyTensor, dtype: str) -> LazyTensor:
-    if kept.dtype == dtype:
-        return kept
-
-    def read() -> torch.Tensor:
-        import torch
-
-        return kept.load().to(getattr(torch, dtype))
-
-    return LazyTensor(shape=kept.shape, dtype=dtype, load=read)
 
 
 def _write_adapter(tensors: Weights, recipe: Recipe, folder: Path) -> None:

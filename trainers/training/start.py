@@ -18,7 +18,7 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.llava import LanguageModel, Llava, VisionTower
 from vlmbench.checkpoints.read import open_llava, read_checkpoint
 from vlmbench.checkpoints.vision import open_vision, published
-from vlmbench.checkpoints.wording import BOS, adds_bos, with_template
+from vlmbench.checkpoints.wording import BOS, adds_bos, with_bos, with_template
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.folder import local_folder
 from vlmbench.model_files.weights import in_memory
@@ -40,6 +40,16 @@ class Start:
     tokenizer: PieceTokenizer
     sources: Mapping[str, Path]
     """The folder of each part."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint must know to be opened without the recipe."""
+        sources = {role: str(place.absolute()) for role, place in self.sources.items()}
+        return {"sources": sources, "generation": dict(self.llava.language.generation)}
+
+    def write_wording(self, folder: Path) -> None:
+        """The chat template, as a folder holds it."""
+        text = with_bos(self.llava.chat_template or "", self.llava.language.tokenizer)
+        (folder / "chat_template.jinja").write_text(text, "utf-8")
 
 
 def read_start(recipe: Recipe, work_dir: Path) -> Start:

@@ -13,10 +13,11 @@ from pathlib import Path
 from vlmbench.checkpoints.build import PAD, check_tokens, highest_id
 from vlmbench.checkpoints.formats.adapter import read_adapter
 from vlmbench.checkpoints.formats.huggingface import read_huggingface
-from vlmbench.checkpoints.formats.layout import Layout, layout_of, state_folder
+from vlmbench.checkpoints.formats.layout import TRAINED, Layout, layout_of, state_folder
 from vlmbench.checkpoints.formats.official import read_official
 from vlmbench.checkpoints.formats.parts import OpenedCheckpoint, Supplied
 from vlmbench.checkpoints.formats.training import read_training
+from vlmbench.checkpoints.formats.unfinished import FACTS, read_unfinished
 from vlmbench.checkpoints.formats.xtuner import read_xtuner
 from vlmbench.checkpoints.llava import Llava
 from vlmbench.checkpoints.wording import no_template, with_template, without_bos, written_template
@@ -59,6 +60,8 @@ def _read(path: Path, supplied: Supplied) -> OpenedCheckpoint:
     layout = layout_of(path)
     if layout == "adapter":
         return read_adapter(path, supplied, _read)
+    if layout == "unfinished":
+        return read_unfinished(path, supplied, _read)
     if layout in ("language", "vision"):
         raise ModelError(
             "this is a language model, which takes no pictures."
@@ -131,5 +134,5 @@ def _deciding(folder: Path) -> list[Path]:
     return [*files, *weights, *(sorted(states.glob("*_states.pt")) if states else [])]
 
 
-_MORE = ("adapter_config.json", "non_lora_trainables.bin")
+_MORE = ("adapter_config.json", "non_lora_trainables.bin", FACTS, TRAINED)
 _WEIGHTS = ("*model*.safetensors", "*model*.bin")

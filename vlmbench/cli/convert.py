@@ -4,8 +4,9 @@
     vlmbench convert iter_5198.pth out --to xtuner --llm vicuna-7b --vision clip-vit-large-patch14-336
     vlmbench convert out files --to gguf --kind q8_0
 
-SRC is a Hugging Face, official LLaVA or xtuner folder, a .pth file, a DeepSpeed folder of a training, or a
-PEFT adapter. DST appears when it is complete and verified, or not at all.
+SRC is a Hugging Face, official LLaVA or xtuner folder, a .pth file, a DeepSpeed folder of a training, a
+checkpoint-STEP of `vlmbench train`, or a PEFT adapter. DST appears when it is complete and verified, or
+not at all.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Every error names the file that is missing or broken.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _WEIGHTS = (
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 _DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+"""OWNER/NAME; a few old models have no owner."""
 _DUPLICATES = ("consolidated*", "original/*", "onnx/*", "*.gguf", "openvino/*")
 
 
@@ -44,6 +47,8 @@ def local_folder(spec: str, *, trust_remote_code: bool = False) -> Path:
     path = Path(spec).expanduser()
     if path.is_dir():
         return path
+    if path.is_absolute() or spec.startswith(".") or not _HUB_ID.fullmatch(spec):
+        raise ModelError("there is no such folder.", file=path, fix="Check the path.")
     wanted = [*_DESCRIPTIONS, *(["*.py"] if trust_remote_code else [])]
     folder = _snapshot(spec, [*wanted, "*.safetensors"])
     if not any(folder.glob("*.safetensors")):

@@ -3,7 +3,8 @@
 demo                the small LLaVA that ships with vlmbench
 echo, echo:TEXT     no weights, for tests
 PATH                a Hugging Face folder; a LLaVA in the official or xtuner's layout, an adapter,
-                    a .pth file or a folder of DeepSpeed's, with --llm and --vision for what is not in it
+                    a .pth file, a folder of DeepSpeed's or a checkpoint-STEP of `vlmbench train`, with
+                    --llm and --vision for what is not in it
 OWNER/NAME          a model of the Hugging Face hub, downloaded once
 vllm:PATH           the same folders, hub ids and demo, answered by vLLM
 openai:NAME@URL     a model behind an OpenAI-compatible chat server

@@ -10,12 +10,15 @@ from vlmbench.checkpoints.vision import KINDS
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
 
-Layout = Literal["huggingface", "official", "xtuner", "pth", "deepspeed", "adapter", "language", "vision"]
-
+Layout = Literal[
+    "huggingface", "official", "xtuner", "pth", "deepspeed", "unfinished", "adapter", "language", "vision"
+]
+TRAINED = "trained.safetensors"
+"""What `vlmbench train` calls the trained parameters in its checkpoints."""
 _XTUNER_PARTS = ("projector", "llm_adapter", "visual_encoder_adapter", "visual_encoder")
 _ACCEPTED = (
     "vlmbench reads Hugging Face, official LLaVA and xtuner folders, .pth files and DeepSpeed folders of "
-    "training, and PEFT adapters."
+    "training, checkpoints of `vlmbench train`, and PEFT adapters."
 )
 
 
@@ -38,6 +41,8 @@ def guess(path: Path) -> Layout | None:
     if any((path / part).is_dir() for part in _XTUNER_PARTS):
         return "xtuner"
     config = config_of(path)
+    if (path / TRAINED).is_file():
+        return "unfinished"
     if (path / "adapter_config.json").is_file():
         return "adapter"
     if state_folder(path) is not None and not _has_weights(path):

@@ -69,7 +69,14 @@ def own_recipe(text: str) -> RecipeFacts:
         written = yaml.safe_load(text)  # JSON is YAML
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
-    if not isinstance(written, dict) or not isinstance(written.get("model"), dict):
+    if not isinstance(written, dict):
+        raise ValueError("it has no `model`")
+    return facts_of_values(written)
+
+
+def facts_of_values(written: Mapping[str, Any]) -> RecipeFacts:
+    """The values of a recipe of vlmbench; raises ValueError where they are something else's."""
+    if not isinstance(written.get("model"), dict):
         raise ValueError("it has no `model`")
     language, vision = (_part(written["model"], name) for name in ("language", "vision"))
     return RecipeFacts(

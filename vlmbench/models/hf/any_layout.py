@@ -21,7 +21,7 @@ from vlmbench.progress import Progress
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
 
-READ_HERE = ("official", "xtuner", "pth", "deepspeed", "adapter")
+READ_HERE = ("official", "xtuner", "pth", "deepspeed", "unfinished", "adapter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
