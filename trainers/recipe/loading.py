@@ -52,6 +52,12 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
 
 def find(name: str) -> RecipeEntry:
     """The entry of a shipped name, or of a YAML file."""
+    if name.endswith(".py"):
+        raise UsageError(
+            "is a configuration in Python, as xtuner has them.",
+            file=name,
+            fix=f"`vlmbench recipes import {name}` makes a recipe of it: {Path(name).with_suffix('.yaml')}.",
+        )
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if not path.is_file():
@@ -60,6 +66,13 @@ def find(name: str) -> RecipeEntry:
     if name not in recipe_names():
         raise UnknownName("recipe", name, recipe_names(), fix="See `vlmbench recipes list`.")
     return shipped()[name]
+
+
+def read_values(values: Mapping[str, Any], file: Path) -> Chain:
+    """The recipe of these values, which a file of one's own would have."""
+    entry = RecipeEntry(name=str(values.get("name") or file.stem), file=file, values=values)
+    recipe = _recipe(entry, [])
+    return Chain(name=recipe.name, about=recipe.about, stages=(recipe,))
 
 
 def plain(chain: Chain) -> dict[str, Any]:

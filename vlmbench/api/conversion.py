@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vlmbench.api.recipe_files import recipe_file
 from vlmbench.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def convert(
     """Write the model of `source` in the layout `to` as the folder `destination`, which must not exist.
 
     `to` is `huggingface`, `official`, `xtuner` or `gguf`; `llm` and `vision` are the models that training
-    began with, where the checkpoint lacks them. The folder appears when it is complete and, unless `verify`
+    began with, where the checkpoint lacks them, and `recipe` is what it was trained with: a name, or a file,
+    xtuner's too. The folder appears when it is complete and, unless `verify`
     is False, proven to give the same logits, or not at all. Returns the folder.
     """
     from vlmbench.checkpoints.convert import TARGETS, WriteOptions
@@ -40,7 +42,7 @@ def convert(
     given = Supplied(
         llm=None if llm is None else checkpoint(llm),
         vision=None if vision is None else checkpoint(vision),
-        recipe=None if recipe is None else Path(recipe),
+        recipe=None if recipe is None else recipe_file(recipe),
         template=template,
     )
     options = WriteOptions(dtype=dtype, gguf_kind=kind, proof=verify, device=device)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vlmbench.api.recipe_files import recipe_file
 from vlmbench.domain import Model
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress
@@ -46,7 +47,8 @@ class ModelOptions:
 
     def for_loading(self) -> dict[str, Any]:
         """The options of `load_model`."""
-        parts = {"llm": self.llm, "vision": self.vision, "template": self.template, "recipe": self.recipe}
+        parts = {"llm": self.llm, "vision": self.vision, "template": self.template}
+        parts["recipe"] = None if self.recipe is None else str(recipe_file(self.recipe))
         parts["thinking"] = self.thinking
         return {
             "device": self.device,

@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from vlmbench.api.conversion import checkpoint
+from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.checkpoints import (
     add_template_argument,
     add_writing_arguments,
@@ -37,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vision", type=checkpoint, metavar="DIR", help="the vision tower that training began with"
     )
     parser.add_argument(
-        "--recipe", type=Path, metavar="FILE", help="the configuration of the training (LoRA's alpha, …)"
+        "--recipe",
+        type=recipe_file,
+        metavar="NAME|FILE",
+        help="the recipe, or xtuner's configuration, of the training (LoRA's alpha, …)",
     )
     add_template_argument(parser, "the source's own")
     parser.add_argument(

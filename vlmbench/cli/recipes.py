@@ -1,10 +1,11 @@
-"""List the training recipes, show one with every value, or copy one to change it.
+"""List the training recipes, show one with every value, copy one to change it, or import xtuner's.
 
     vlmbench recipes list
     vlmbench recipes list llama3 --plan
     vlmbench recipes show llava_v15_7b_pretrain
     vlmbench recipes show llava_v15_7b_pretrain --set schedule.lr=5e-4 --format json
     vlmbench recipes copy llava_v15_7b_pretrain .
+    vlmbench recipes import copied_config.py
 
 NAME is a shipped recipe or a YAML file of your own; see docs/recipes.md.
 """
@@ -24,7 +25,7 @@ from vlmbench.errors import UnknownName, UsageError, UserError
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart
 
-ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR"}
+ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR", "import": "FILE.py"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """List, show or copy."""
-    return {"list": list_recipes, "show": show, "copy": copy}[args.action](args)
+    """List, show, copy or import."""
+    actions = {"list": list_recipes, "show": show, "copy": copy, "import": import_xtuner}
+    return actions[args.action](args)
 
 
 def list_recipes(args: argparse.Namespace) -> int:
@@ -103,17 +105,38 @@ def copy(args: argparse.Namespace) -> int:
 
     name, folder = _words(args, 2)
     chain = read(name, args.set)
-    path = Path(folder).expanduser() / f"{chain.name}.yaml"
+    _write(Path(folder).expanduser() / f"{chain.name}.yaml", written(chain))
+    return 0
+
+
+def import_xtuner(args: argparse.Namespace) -> int:
+    """Write a configuration of xtuner as a recipe beside it; the file is read and never run."""
+    from vlmbench.trainers.recipe.loading import written
+    from vlmbench.trainers.recipe.xtuner import chain_of, import_configuration
+
+    (name,) = _words(args, 1)
+    file = Path(name).expanduser()
+    found = import_configuration(file)
+    for note in found.notes:
+        print(f"vlmbench: {note}", file=sys.stderr)
+    if found.published is not None:
+        print(f"vlmbench: compared with the recipe {found.published}:", file=sys.stderr)
+        for line in found.changed() or ("nothing is changed, so its name will do",):
+            print(f"    {line}", file=sys.stderr)
+    _write(file.with_suffix(".yaml"), written(chain_of(found)))
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
     if path.exists():
-        raise UserError("this file exists.", file=path, fix="Move it away, or copy into another folder.")
+        raise UserError("this file exists.", file=path, fix="Move it away first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(written(chain), "utf-8")
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror}).", file=path) from None
     print(path)
     print(f"vlmbench: change it, then `vlmbench train {path} --plan`", file=sys.stderr)
-    return 0
 
 
 def _words(args: argparse.Namespace, count: int) -> list[str]:

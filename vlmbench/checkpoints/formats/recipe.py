@@ -6,13 +6,13 @@ Python file, which is parsed and never run.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UserError
+from vlmbench.files.python_values import Symbol, python_values
 from vlmbench.templates import TEMPLATES
 
 
@@ -96,66 +96,40 @@ def _part(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def xtuner_recipe(text: str) -> RecipeFacts:
     """A configuration of xtuner; raises SyntaxError where the text is not Python."""
-    try:
-        tree = ast.parse(text)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise SyntaxError(str(error)) from None
-    names = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    model = _settings(names.get("model"))
-    llm, tower = _settings(model.get("llm")), _settings(model.get("visual_encoder"))
+    names = python_values(text)
+    model = _part(names, "model")
 
-    def value(node: ast.expr | None) -> Any:
-        return _value(node, names)
+    def alpha(name: str) -> float | None:
+        return _number(_part(model, name).get("lora_alpha"))
 
-    template = value(names.get("prompt_template")) or next(
-        (value(node) for key, node in _everywhere(tree) if key == "template"), None
-    )
+    template = _template(names.get("prompt_template"))
+    if template is None:
+        template = next(
+            (found for value in _under_template(names, set()) if (found := _template(value))), None
+        )
     return RecipeFacts(
-        llm=_text(value(llm.get("pretrained_model_name_or_path"))),
-        vision=_text(value(tower.get("pretrained_model_name_or_path"))),
-        template=_template(template),
-        select_layer=_whole(value(model.get("visual_select_layer"))),
-        llm_alpha=_number(value(_settings(model.get("llm_lora")).get("lora_alpha"))),
-        vision_alpha=_number(value(_settings(model.get("visual_encoder_lora")).get("lora_alpha"))),
+        llm=_text(_part(model, "llm").get("pretrained_model_name_or_path")),
+        vision=_text(_part(model, "visual_encoder").get("pretrained_model_name_or_path")),
+        template=template,
+        select_layer=_whole(model.get("visual_select_layer")),
+        llm_alpha=alpha("llm_lora"),
+        vision_alpha=alpha("visual_encoder_lora"),
     )
 
 
-def _settings(node: ast.expr | None) -> Mapping[str, ast.expr]:
-    """The arguments of `dict(…)`, or the entries of `{…}`."""
-    if isinstance(node, ast.Call):
-        return {word.arg: word.value for word in node.keywords if word.arg}
-    if isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        return {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}  # type: ignore[misc]
-    return {}
-
-
-def _everywhere(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Call, ast.Dict)):
-            yield from _settings(node).items()
-
-
-def _value(node: ast.expr | None, names: Mapping[str, ast.expr], depth: int = 8) -> Any:
-    """A literal, the literal that a name stands for, or the last part of `PROMPT_TEMPLATE.vicuna`."""
-    if isinstance(node, ast.Name) and depth:
-        return _value(names.get(node.id), names, depth - 1)
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
+def _under_template(value: Any, walked: set[int]) -> Iterator[Any]:
+    """What stands under a key `template`, anywhere; each part once, however many names stand for it."""
+    if id(value) in walked or not isinstance(value, (dict, list)):
+        return
+    walked.add(id(value))
+    if isinstance(value, dict) and "template" in value:
+        yield value["template"]
+    for inner in value.values() if isinstance(value, dict) else value:
+        yield from _under_template(inner, walked)
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and not isinstance(value, Symbol) else None
 
 
 def _number(value: object) -> float | None:

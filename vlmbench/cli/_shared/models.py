@@ -8,6 +8,7 @@ from typing import Any
 
 from vlmbench.api.decoding import BASES, DecodingChoice
 from vlmbench.api.model_opening import ModelOptions
+from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.flags import positive
 from vlmbench.decoding import SETTINGS
 from vlmbench.errors import UsageError
@@ -38,13 +39,16 @@ def add_parts_arguments(parser: argparse.ArgumentParser) -> None:
         help="chat template: vicuna, llama3_chat, … (default: the model folder's own)",
     )
     parser.add_argument(
-        "--recipe", metavar="FILE", help="the configuration that a .pth file was trained with"
+        "--recipe",
+        metavar="NAME|FILE",
+        help="the recipe, or xtuner's configuration, that a .pth file was trained with",
     )
 
 
 def parts_of(args: argparse.Namespace) -> dict[str, Any]:
     """The given flags of `add_parts_arguments`, for `load_model`."""
     given = {name: getattr(args, name, None) for name in ("llm", "vision", "template", "recipe")}
+    given["recipe"] = given["recipe"] and str(recipe_file(given["recipe"]))
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -337,6 +337,6 @@ def test_a_name_with_a_path_in_it_is_only_a_name(tmp_path: Path) -> None:
 def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     llava = tiny_llava()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"vlmbench\[gguf\]"):
+    with pytest.raises(ModelError, match=r"vlmbench-suite\[gguf\]"):
         write_gguf(llava, tmp_path / "out")
     assert not (tmp_path / "out").exists()
