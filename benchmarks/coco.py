@@ -16,9 +16,10 @@ from typing import ClassVar
 from vlmbench.answers.captions import CaptionScores, plain_words, rouge_l, score_captions
 from vlmbench.answers.scores import score_of, unscored
 from vlmbench.domain import Card, Metric, Response, Row, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import Scored, empty, mean_over, metric
+from .families.figures import Scored, empty, metric
 from .families.open_answers import OpenQuestions
 
 QUESTION = (

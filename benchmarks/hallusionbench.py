@@ -20,9 +20,10 @@ from vlmbench.answers.judge import AWAITS_JUDGE
 from vlmbench.answers.original.judged import judged_hallusionbench, read_hallusionbench, without_picture
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Metric, Row, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import empty, linearised, mean_over, metric, percent
+from .families.figures import empty, linearised, metric, percent
 from .families.open_answers import LEVELS, YesNo
 from .families.originals import FromJudgments
 

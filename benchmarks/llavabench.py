@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from vlmbench.answers.judge import judged_score, to_judge
 from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import Scored, by_category, linearised, mean_over, metric
+from .families.figures import Scored, by_category, linearised, metric
 from .families.open_answers import Judged
 
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[ ,/]\s*(\d+(?:\.\d+)?)\s*(?:\n|$)")

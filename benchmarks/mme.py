@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from vlmbench.answers.original.rules import read_mme
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import Card, Metric, Row, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
 from .families.figures import (
@@ -25,7 +26,6 @@ from .families.figures import (
     empty,
     linearised,
     mean_figure,
-    mean_over,
     metric,
     percent,
     scored,

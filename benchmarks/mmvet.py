@@ -20,9 +20,10 @@ from vlmbench.answers.original import Verdict
 from vlmbench.answers.original.judged import grades_in, read_mmvet, rounded, totals
 from vlmbench.answers.scores import numpy_mean
 from vlmbench.domain import Card, Metric, Request, Response, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import Scored, by_category, empty, mean_figure, mean_over, metric
+from .families.figures import Scored, by_category, empty, mean_figure, metric
 from .families.open_answers import Judged, mean_percent
 from .families.originals import FromJudgments
 

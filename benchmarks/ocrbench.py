@@ -15,9 +15,10 @@ from vlmbench.answers.original.rules import read_ocrbench
 from vlmbench.answers.scores import score_open
 from vlmbench.answers.short import match_contained
 from vlmbench.domain import Card, Metric, Response, Row, RuleSet, Sample, Score
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import Scored, by, by_category, mean_figure, mean_over, metric
+from .families.figures import Scored, by, by_category, mean_figure, metric
 from .families.open_answers import ShortAnswer
 from .families.originals import RowByRow
 

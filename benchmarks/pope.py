@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from vlmbench.answers.original.rules import read_pope
 from vlmbench.answers.yes_no import YES
 from vlmbench.domain import Card, Metric, RuleSet
+from vlmbench.stats import mean_over
 
 from . import served
-from .families.figures import Scored, check, empty, linearised, mean_over, metric
+from .families.figures import Scored, check, empty, linearised, metric
 from .families.open_answers import YesNo, accuracy_percent
 from .families.originals import RowByRow
 

@@ -146,6 +146,10 @@ class Metric:
     rows: int | None = None
     moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     """Of a figure that is not a mean: how much each draw moves it. For tests between runs, never written."""
+    terms: tuple[Sequence[float], Sequence[Hashable], float] | None = field(
+        default=None, compare=False, repr=False
+    )
+    """Of a mean: its values, the cluster of each, and the factor to the figure's unit. Never written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from vlmbench.errors import DataError, UsageError
@@ -73,6 +73,15 @@ def passes(by_id: Mapping[str, T], sample_ids: Iterable[str], draws: int) -> lis
     return found
 
 
+def first_draws(by_id: Mapping[str, T], draws: int) -> dict[str, T]:
+    """What belongs to so many draws of each question; a folder may have more."""
+    return {
+        own: value
+        for own, value in by_id.items()
+        if not ((found := draw_of(own))[1] >= draws and found[0] in by_id)
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """How far scores lie apart, as standard deviations in the unit of a question's score."""
@@ -92,3 +101,12 @@ class Draws:
     """By draw and rule set, under the questions' own ids."""
     spread: Mapping[RuleSet, Spread]
     """Where questions have scores."""
+
+    def of_all(self, rules: RuleSet) -> tuple[Score, ...]:
+        """Every score, question by question, under the ids of the draws."""
+        found: dict[str, list[Score]] = {}
+        for number, scores in enumerate(self.scores):
+            for score in scores[rules]:
+                own = draw_ids(score.id, number + 1)[number]
+                found.setdefault(score.id, []).append(replace(score, id=own))
+        return tuple(score for draws in found.values() for score in draws)

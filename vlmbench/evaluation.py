@@ -19,10 +19,9 @@ from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpe
 from vlmbench.draws import drawn_ids
 from vlmbench.engine.answer_cache import AnswerCache
 from vlmbench.engine.asking import BlindImages, RunPlan, answer, decoding_facts, make_plan
-from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.judging import Judge
 from vlmbench.engine.judgments import Judgments
-from vlmbench.engine.scoring import score_under_all
+from vlmbench.engine.run_scores import scores_of_run
 from vlmbench.engine.status import RunProgress, SilentProgress
 from vlmbench.errors import DataError
 from vlmbench.installation import __version__
@@ -113,9 +112,7 @@ def scored_run(
     judgments: Judgments | None = None,
 ) -> Run:
     """The run that these answers amount to."""
-    scores, metrics = score_under_all(
-        benchmark, plan.samples, responses, judge, judgments=judgments, first=spec.rules
-    )
+    found = scores_of_run(benchmark, plan, responses, spec.rules, judge, judgments)
     return Run(
         spec=spec,
         card=benchmark.card,
@@ -123,14 +120,15 @@ def scored_run(
         columns=tuple(columns),
         samples=plan.samples,
         responses=responses,
-        scores=scores,
-        metrics=metrics,
+        scores=found.scores,
+        metrics=found.metrics,
         partial=plan.partial,
         timing=timing or {},
         judging=judge.tally() if judge is not None else None,
         judgments=judgments.tally() if judgments is not None else None,
-        unscored={rules: unscored_of(benchmark, plan.samples, scores[rules], rules) for rules in scores},
-        bounds=bounds_of(benchmark, plan.samples, scores[spec.rules], spec.rules),
+        unscored=found.unscored,
+        bounds=found.bounds,
+        draws=found.draws,
         joined=joined,
     )
 

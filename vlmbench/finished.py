@@ -7,12 +7,14 @@ birth, so that code that works with runs needs to know neither files nor registr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.majority import combined
 from vlmbench.domain import Benchmark, Card, ImageSource, Response, RuleSet, Sample, Score
+from vlmbench.draws import draw_of
 
 CIRCULAR = "circular accuracy"
 """The headline of every benchmark that asks each question in all rotations of its options."""
@@ -55,6 +57,7 @@ class FinishedRun:
     results: Mapping[str, Any]
     """results.json, valid against its schema."""
     read_scores: Callable[[], Scores]
+    """Every line of scores.jsonl; those of draw k under the id of that draw."""
     read_responses: Callable[[], Mapping[str, Response]]
     read_questions: Callable[[], Questions]
 
@@ -84,10 +87,25 @@ class FinishedRun:
         """Every question asked has an answer that is not an error."""
         return bool(self.results["complete"])
 
+    @property
+    def draws(self) -> int:
+        """How many answers were drawn to each question."""
+        return int(self.results.get("draws", {}).get("number", 1))
+
+    @cached_property
+    def passes(self) -> tuple[Scores, ...]:
+        """What each row is worth in each draw, by rule set, under the row's own id."""
+        scores = self.read_scores()
+        if self.draws == 1:
+            return (scores,)
+        return _by_draw(scores, self.draws)
+
     @cached_property
     def scores(self) -> Scores:
-        """What each row is worth, by rule set."""
-        return self.read_scores()
+        """What each row is worth, by rule set; of several draws their mean and the majority's answer."""
+        if self.draws == 1:
+            return self.passes[0]
+        return {rules: tuple(combined([scores[rules] for scores in self.passes])) for rules in self.passes[0]}
 
     @cached_property
     def responses(self) -> Mapping[str, Response]:
@@ -101,3 +119,13 @@ class FinishedRun:
         Raises a UserError where neither that file nor the run's own table can be read.
         """
         return self.read_questions()
+
+
+def _by_draw(scores: Scores, draws: int) -> tuple[Scores, ...]:
+    found: list[dict[RuleSet, list[Score]]] = [{rules: [] for rules in scores} for _ in range(draws)]
+    for rules, rows in scores.items():
+        for score in rows:
+            name, number = draw_of(score.id)
+            if number < draws:
+                found[number][rules].append(replace(score, id=name))
+    return tuple({rules: tuple(rows) for rules, rows in one.items()} for one in found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vlmbench.domain import Metric, Sample, Score
-from vlmbench.stats import Estimate, clustered_mean, mean_of, t95
+from vlmbench.stats import Estimate, clustered_mean, mean_over, t95
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,8 @@ def metric(
         ci95=None if ends is None else (ends[0] * scale, ends[1] * scale),
         rows=rows,
         moves=estimate.moves and {draw: move * scale for draw, move in estimate.moves.items()},
+        terms=estimate.terms and (*estimate.terms, scale),
     )
-
-
-def mean_over(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
-    """The mean, as of independent values where no two of them share a cluster."""
-    if len(set(clusters)) == len(clusters):
-        return mean_of(values)
-    return clustered_mean(values, clusters)
 
 
 def linearised(

@@ -58,6 +58,8 @@ class ColumnScores:
         """
         if not (run.folder / SCORES).exists():
             return None
+        if run.draws > 1:
+            return self._of_draws(run)
         rows = self._rows(run)
         if not run.circular:
             clusters = self._clusters
@@ -68,6 +70,15 @@ class ColumnScores:
         units = _questions(rows, self._rules)
         gives = _gives(units, run.results["by_rules"][self._rules]["headline"])
         return units if gives else _exactly(run, self._rules)
+
+    def _of_draws(self, run: FinishedRun) -> Units:
+        """Each unit's mean over all draws; how often it is right is no single bit."""
+        if run.circular:
+            return _exactly(run, self._rules)
+        found = {
+            u.key: (u.value, self._clusters.get(u.key, u.cluster)) for u in units_of(run, self._rules, None)
+        }
+        return _units(found)
 
     def _rows(self, run: FinishedRun) -> Sequence[_Row]:
         """Every row of the rule set, in file order."""

@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from vlmbench.answers.units import ScoredUnit
 from vlmbench.domain import RuleSet, Sample
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun, Questions
@@ -25,7 +26,6 @@ from vlmbench.leaderboards.compare.nouns import (
     FlippedAnswer,
 )
 from vlmbench.leaderboards.compare.units import (
-    ScoredUnit,
     difference_of,
     fractions,
     instead,

@@ -10,89 +10,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from vlmbench.answers.circular import group_key, score_groups
 from vlmbench.answers.original import figures_under
 from vlmbench.answers.toolkits import samples_as_read
+from vlmbench.answers.units import ScoredUnit, mean_units, scored_units
 from vlmbench.domain import Metric, RuleSet, Sample, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.stats import Difference, clustered_difference, paired_difference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredUnit:
-    """A question or row with its score."""
-
-    key: str
-    value: float
-    rows: tuple[str, ...]
-    cluster: Hashable
-    """Units of one cluster are not independent: rows about one picture."""
-    categories: Mapping[str, str] = field(default_factory=dict)
-
-
 def units_of(
     run: FinishedRun, rules: RuleSet, samples: Sequence[Sample] | None, only: Collection[str] | None = None
 ) -> list[ScoredUnit]:
-    """The scored units of a run, in file order; only of the rows in `only` where that is given."""
-    scores = run.scores[rules]
+    """The scored units of a run, in file order; only of the rows in `only` where that is given.
+
+    Of several draws, each unit has its mean over them.
+    """
     if len(run.scores["strict"]) != run.results["rows"]["asked"]:
         raise disagree(run, f"{len(run.scores['strict'])} rows, not {run.results['rows']['asked']}")
-    kept = [score for score in scores if only is None or score.id in only]
-    units = _questions(kept, rules, samples) if run.circular else _rows(kept, samples)
+    kept = [[s for s in scores[rules] if only is None or s.id in only] for scores in run.passes]
+    units = mean_units([scored_units(scores, rules, samples, circular=run.circular) for scores in kept])
     if only is None:
         _must_give_the_headline(run, rules, units)
-    return units
-
-
-def _questions(scores: Sequence[Score], rules: RuleSet, samples: Sequence[Sample] | None) -> list[ScoredUnit]:
-    """A unit for each question, counted as for the headline."""
-    if samples is None:
-        return _questions_by_name(scores, rules)
-    groups = score_groups(samples_as_read(samples, rules), scores, rules)
-    return [
-        ScoredUnit(key=g.group, value=g.value, rows=g.rows, cluster=g.group, categories=g.base.categories)
-        for g in groups
-        if g.value is not None
-    ]
-
-
-def _questions_by_name(scores: Sequence[Score], rules: RuleSet) -> list[ScoredUnit]:
-    """Where the questions cannot be read: right if all rows of a group are. Checked against the headline."""
-    groups: dict[str, list[Score]] = {}
-    for score in scores:
-        groups.setdefault(group_key(score.id) if rules == "xtuner" else score.group, []).append(score)
-    return [
-        ScoredUnit(
-            key=key,
-            value=float(all(row.value == 1 for row in rows)),
-            rows=tuple(row.id for row in rows),
-            cluster=key,
-        )
-        for key, rows in groups.items()
-        if all(row.value is not None for row in rows)
-    ]
-
-
-def _rows(scores: Sequence[Score], samples: Sequence[Sample] | None) -> list[ScoredUnit]:
-    """A unit for each row; rows about the same pictures are one cluster, as in the benchmarks' intervals."""
-    by_id = {sample.id: sample for sample in samples or ()}
-    units = []
-    for score in scores:
-        if score.value is None:
-            continue
-        sample = by_id.get(score.id)
-        units.append(
-            ScoredUnit(
-                key=score.id,
-                value=float(score.value),
-                rows=(score.id,),
-                cluster=sample.draw if sample else score.group,
-                categories=sample.categories if sample else {},
-            )
-        )
     return units
 
 
@@ -197,10 +138,29 @@ def difference_of(pairs: Sequence[tuple[ScoredUnit, ScoredUnit]]) -> Difference:
 def headline_of(
     run: FinishedRun, rules: RuleSet, questions: Questions, only: Collection[str] | None = None
 ) -> Metric | None:
-    """The run's headline over the rows in `only`, computed again; None where that is not possible here."""
+    """The run's headline over the rows in `only`, computed again; None where that is not possible here.
+
+    Of several draws it is the mean of theirs, and so is what each cluster moves it.
+    """
+    each = [_headline_of(scores[rules], rules, questions, only) for scores in run.passes]
+    found = [metric for metric in each if metric is not None and metric.value is not None]
+    if len(found) < len(each) or len(each) == 1:
+        return each[0] if len(each) == 1 else None
+    draws = len(found)
+    moves: dict[Hashable, float] = {}
+    for metric in found:
+        for cluster, move in (metric.moves or {}).items():
+            moves[cluster] = moves.get(cluster, 0.0) + move / draws
+    value = math.fsum(metric.value or 0.0 for metric in found) / draws
+    return replace(found[0], value=value, moves=None if found[0].moves is None else moves)
+
+
+def _headline_of(
+    given: Sequence[Score], rules: RuleSet, questions: Questions, only: Collection[str] | None
+) -> Metric | None:
     if questions.benchmark is None:
         return None
-    scores = {score.id: score for score in run.scores[rules] if only is None or score.id in only}
+    scores = {score.id: score for score in given if only is None or score.id in only}
     samples = [sample for sample in samples_as_read(questions.samples, rules) if sample.id in scores]
     if len(samples) != len(scores):
         return None

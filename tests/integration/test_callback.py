@@ -72,12 +72,14 @@ def test_a_decoding_that_samples_is_locked_and_draws_nothing_from_the_training(
 ) -> None:
     decoding = {"temperature": 1.5, "max_new_tokens": 8}
     callback = VlmbenchCallback(
-        "Shapes_DEV_EN", every_steps=1, limit=2, out=tmp_path / "runs", decoding=decoding
+        "Shapes_DEV_EN", every_steps=1, limit=2, out=tmp_path / "runs", decoding=decoding, samples=2
     )
     sampled = outcome(trainer(model, tmp_path / "sampled", callback))
     assert sampled == outcome(trainer(model, tmp_path / "quiet"))
     (locked,) = json.loads((tmp_path / "runs/step-1/Shapes_DEV_EN/run.json").read_text())["facts"]["decoding"]
     assert (locked["temperature"], locked["max_new_tokens"]) == (1.5, 8)
+    results = json.loads((tmp_path / "runs/step-1/Shapes_DEV_EN/results.json").read_text())
+    assert results["draws"]["number"] == 2
 
 
 def test_each_evaluation_is_a_run_folder_of_its_step(model: Path, tmp_path: Path) -> None:
@@ -191,6 +193,8 @@ def test_a_failure_on_the_way_is_logged_and_the_training_goes_on(
         ({"every_steps": 0}, "`every_steps`: `0` is not a whole number from 1"),
         ({"limit": 0}, "`limit`: `0` is not a whole number from 1"),
         ({"at_end": False}, "nothing would ever be evaluated"),
+        ({"samples": 0}, "`samples`: `0` is not a whole number from 1"),
+        ({"samples": 4}, "greedy decoding gives one answer"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:

@@ -24,6 +24,7 @@ from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.api.runs import RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, Run
+from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import SilentProgress
 from vlmbench.errors import SpecChanged, UsageError, UserError
 from vlmbench.models.given import model_of
@@ -48,17 +49,18 @@ class VlmbenchCallback(TrainerCallback):
         out: str | Path | None = None,
         *,
         decoding: AnyDecoding | None = None,
+        samples: int = 1,
         processor: Any = None,
         strict: bool = False,
     ) -> None:
         """Nothing is opened yet; what is missing is found when the training begins, before its first step.
 
         `limit` asks that many groups of rows, spread over the categories. Without `out`, run folders are in
-        vlmbench/ of the Trainer's output_dir. `decoding` is as in `evaluate`. `processor` is for a Trainer
-        whose processing_class reads no pictures. A failed evaluation is logged and the training goes on; with
-        `strict` it ends the training.
+        vlmbench/ of the Trainer's output_dir. `decoding` and `samples` are as in `evaluate`. `processor` is
+        for a Trainer whose processing_class reads no pictures. A failed evaluation is logged and the training
+        goes on; with `strict` it ends the training.
         """
-        for key, value in (("every_steps", every_steps), ("limit", limit)):
+        for key, value in (("every_steps", every_steps), ("limit", limit), ("samples", samples)):
             if value is not None and value < 1:
                 raise UsageError(f"`{value}` is not a whole number from 1.", key=key)
         if every_steps is None and not at_end:
@@ -68,7 +70,9 @@ class VlmbenchCallback(TrainerCallback):
         self._named = benchmarks
         self._every, self._limit, self._at_end, self._strict = every_steps, limit, at_end, strict
         self._out, self._processor = out, processor
-        self._decoding = decoding_choice(decoding).checked()
+        self._decoding, self._samples = decoding_choice(decoding).checked(), samples
+        if samples > 1 and self._decoding.is_greedy:
+            raise only_one_answer(samples)
         self._benchmarks: list[Benchmark] = []
         self._ranks = RankZero()
         self._trainer: Any = None
@@ -135,6 +139,7 @@ class VlmbenchCallback(TrainerCallback):
                 model=ModelOptions(name=called),
                 limit=self._limit,
                 decoding=self._decoding,
+                samples=self._samples,
                 out=folder,
                 fresh=fresh,
                 command=("vlmbench.VlmbenchCallback", benchmark.card.name),

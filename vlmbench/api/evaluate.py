@@ -41,6 +41,7 @@ class EvaluateOptions(TypedDict, total=False):
     prompt: str | None
     decoding: AnyDecoding | None
     max_new_tokens: int | None
+    samples: int
     rules: RuleSet
     circular: bool
     out: str | Path | None
@@ -88,6 +89,7 @@ def evaluate(
     prompt: str | None = None,
     decoding: AnyDecoding | None = None,
     max_new_tokens: int | None = None,
+    samples: int = 1,
     rules: RuleSet = "strict",
     circular: bool = False,
     out: str | Path | None = None,
@@ -123,6 +125,7 @@ def evaluate(
     pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
     groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
+    `samples` draws so many answers to each question, which needs a decoding that samples.
     `thinking` is "on", "off" or "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name`
     is what tables and folders call a model that is an object. Raises a UserError where the model, the data or
     the folder do not fit; a row that fails is that row's error.
@@ -165,6 +168,7 @@ def evaluate(
         prompt=prompt,
         decoding=decoding_choice(decoding),
         max_new_tokens=max_new_tokens,
+        samples=samples,
         out=optional_path(out),
         fresh=fresh,
     )
@@ -239,7 +243,7 @@ def _check(request: RunRequest) -> None:
         prompt_style(request.prompt)
     if not 0 <= request.seed < 2**32:
         raise UsageError(f"`{request.seed}` is not a whole number from 0 below {2**32:,}.", key="seed")
-    for key in ("limit", "max_new_tokens"):
+    for key in ("limit", "max_new_tokens", "samples"):
         value = getattr(request, key)
         if value is not None and value < 1:
             raise UsageError(f"`{value}` is not a whole number from 1.", key=key)

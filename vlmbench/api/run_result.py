@@ -214,7 +214,7 @@ def load_run(
 
 def result_of(run: Run, benchmark: Benchmark, images: ImageSource, folder: Path | None) -> RunResult:
     """The result of a run that is in memory; nothing is read again."""
-    from vlmbench.report.results import results_document
+    from vlmbench.report.results import every_score, results_document
 
     questions = Questions(samples=run.samples, benchmark=benchmark, images=images)
     finished = FinishedRun(
@@ -223,7 +223,7 @@ def result_of(run: Run, benchmark: Benchmark, images: ImageSource, folder: Path 
         facts=run.facts,
         sittings=(),
         results=results_document(run),
-        read_scores=lambda: run.scores,
+        read_scores=lambda: every_score(run),
         read_responses=lambda: run.responses,
         read_questions=lambda: questions,
     )

@@ -201,6 +201,7 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         prompt=args.prompt,
         decoding=decoding_choice_of(args),
         max_new_tokens=args.max_new_tokens,
+        samples=args.samples,
         out=args.out,
         fresh=args.fresh,
         several=len(args.bench) > 1,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_format_argument
+from vlmbench.draws import first_draws
 from vlmbench.files.json_files import object_or_none
 from vlmbench.progress import clock
 from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
@@ -85,10 +86,12 @@ def _print_line(document: dict[str, Any]) -> None:
 def status_of(run: Path) -> dict[str, Any]:
     """The state of a run, from its folder."""
     status = _status_file(run)
+    spec: Any = None
     if not status or (run / RUN).exists():
-        read_run(run)  # raises where this is not a run folder, or one of another version
+        spec = read_run(run)["spec"]  # raises where this is not a run folder, or one of another version
+    draws = spec.get("samples") if isinstance(spec, dict) else None
     alive = is_locked(run)
-    responses = read_responses(run)
+    responses = first_draws(read_responses(run), draws if isinstance(draws, int) else 1)
     errors = Counter(r.error or "" for r in responses.values() if r.finish == "error")
     done = len(responses) - errors.total()
     total = status.get("total") or _total_of_results(run)
@@ -120,7 +123,7 @@ def _total_of_results(run: Path) -> int:
     """The number of rows from results.json, for runs without a status file."""
     document = object_or_none(run / "results.json") or {}
     try:
-        return int(document["headline"]["rows"])
+        return int(document["draws"]["asked"] if "draws" in document else document["headline"]["rows"])
     except (ValueError, KeyError, TypeError):
         return 0
 

@@ -102,7 +102,8 @@ class Judge:
                 lane for lane in lanes if self._move(lane, benchmark, samples, responses, settled, rules)
             ]
         before = sum(score.judged for score in scores)
-        self._rows[rules] = sum(score.judged for score in settled) - before
+        judged = sum(score.judged for score in settled) - before
+        self._rows[rules] = self._rows.get(rules, 0) + judged
         return settled
 
     def tally(self) -> Judging:

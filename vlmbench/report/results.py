@@ -16,7 +16,8 @@ from typing import Any
 from vlmbench.answers.responses import is_unfinished, written
 from vlmbench.answers.scores import NO_RULE
 from vlmbench.decoding import decodings_in
-from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run
+from vlmbench.domain import RULE_SETS, Metric, RuleSet, Run, Score
+from vlmbench.draws import draw_ids
 from vlmbench.files.json_files import read_object
 from vlmbench.report.exports.mmbench import write_mmbench_result
 from vlmbench.report.exports.sheets import CutCell, write_predictions_xlsx
@@ -39,10 +40,11 @@ _REASONS, _NAMED = 5, 20
 def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
     """Figures, scores, picture digests, every row and, for circular multiple choice, the submission.
 
-    Returns the cells cut at Excel's limit; responses.jsonl has their whole texts.
+    Of several draws the xlsx files have the first. Returns the cells cut at Excel's limit; responses.jsonl
+    has their whole texts.
     """
     write_json(folder / RESULTS, results_document(run))
-    scores = (asdict(score) for rules in run.scores.values() for score in rules)
+    scores = (asdict(score) for rules in every_score(run).values() for score in rules)
     write_text(folder / SCORES, _json_lines(scores))
     # Rows that show the same picture are one cluster in every test.
     shown = ({"id": sample.id, "pictures": sample.images} for sample in run.samples if sample.images)
@@ -59,6 +61,11 @@ def write_run_files(run: Run, folder: Path) -> tuple[CutCell, ...]:
 
 def _json_lines(lines: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def every_score(run: Run) -> Mapping[RuleSet, tuple[Score, ...]]:
+    """What scores.jsonl has: each draw's scores where there are several, else one a row."""
+    return run.scores if run.draws is None else {rules: run.draws.of_all(rules) for rules in run.scores}
 
 
 def results_document(run: Run) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "headline": chosen["headline"],
         "metrics": chosen["metrics"],
         "by_rules": by_rules,
-        "rows": {"asked": len(run.samples), "answered": len(_answered(run))},
+        "rows": {"asked": len(run.samples), "answered": len(run.answered)},
         "left_out": run.facts.get("left out", 0),
         "unparsed": chosen["unparsed"],
         "unscored": chosen["unscored"],
@@ -92,6 +99,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "judged": _judged(run),
         "joined": _joined(run),
         "timing": finite(run.timing),
+        **_draws(run),
         **_thinking(run),
         **_predictions(run),
     }
@@ -117,6 +125,14 @@ def _predictions(run: Run) -> dict[str, Any]:
     """Which file the answers were read from; empty where vlmbench asked the model itself."""
     facts = run.facts.get("predictions")
     return {} if facts is None else {"predictions": finite(facts)}
+
+
+def _draws(run: Run) -> dict[str, Any]:
+    """How many answers each question has, and how many there are in all; empty where it is one."""
+    number = run.spec.samples
+    if number == 1:
+        return {}
+    return {"draws": {"number": number, "asked": number * len(run.samples), "answered": len(_answered(run))}}
 
 
 def _thinking(run: Run) -> dict[str, Any]:
@@ -157,7 +173,7 @@ def _joined(run: Run) -> dict[str, Any] | None:
 
 def _judged(run: Run) -> dict[str, Any]:
     """How many rows a judge scored, and what asking it took."""
-    count = sum(score.judged for score in run.scores.get(run.spec.rules, ()))
+    count = sum(score.judged for score in every_score(run).get(run.spec.rules, ()))
     judging = run.judging
     stored = _stored(run)
     if judging is None:
@@ -201,7 +217,14 @@ def _under(run: Run, rules: RuleSet) -> dict[str, Any]:
         "metrics": figures,
         "unparsed": _unparsed(run, rules),
         "unscored": _unscored(run, rules),
+        **_spread(run, rules),
     }
+
+
+def _spread(run: Run, rules: RuleSet) -> dict[str, Any]:
+    """Standard deviations within a question and between questions; empty without several draws."""
+    found = run.draws.spread.get(rules) if run.draws else None
+    return {} if found is None else {"spread": asdict(found)}
 
 
 def _unscored(run: Run, rules: RuleSet) -> dict[str, Any]:
@@ -227,13 +250,13 @@ def _figure(metric: Metric) -> dict[str, Any]:
 
 
 def _answered(run: Run) -> set[str]:
-    """The rows with an answer. A failed request has none, so it does not count as unparsed."""
-    asked = {sample.id for sample in run.samples}
+    """The ids of all answers. A failed request has none, so it does not count as unparsed."""
+    asked = {own for sample in run.samples for own in draw_ids(sample.id, run.spec.samples)}
     return {i for i, response in run.responses.items() if response.finish != "error" and i in asked}
 
 
 def _unparsed(run: Run, rules: RuleSet) -> dict[str, Any]:
     answered = _answered(run)
-    read = (s for s in run.scores.get(rules, ()) if s.reason != NO_RULE.get(rules))
+    read = (s for s in every_score(run).get(rules, ()) if s.reason != NO_RULE.get(rules))
     count = sum(s.extracted is None and s.id in answered for s in read)
     return {"count": count, "rate": count / len(answered) if answered else None}

@@ -28,7 +28,8 @@ NAME = 60
 _NAMED, _REASON = 3, 120
 """How many unscored questions are named, and most characters of the reason."""
 _JOINED = ("rows", "questions")
-_CATEGORY_LEVELS = ("split", "l2-category", "category")
+_SECTIONS = {"split": "split", "l2-category": "l2-category", "category": "category", "draws": "several draws"}
+"""Levels of figures that have a heading of their own."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -58,7 +59,7 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
-    for line in (page.counts(), *page.joined(), *page.judge()):
+    for line in (page.counts(), *page.spread(), *page.joined(), *page.judge()):
         console.print(Text(line, "dim"))
     console.print()
     console.print(page.rule_sets())
@@ -157,11 +158,20 @@ class _ResultsTables:
         parts.append(_count(self.document["errors"], "error"))
         if thinking := self.document.get("thinking"):
             parts.append(f"{_count(thinking['thoughts'], 'thought')} ({thinking['unfinished']} unfinished)")
+        if (draws := self.document.get("draws")) is not None:
+            parts.insert(1, f"{draws['number']} draws of each")
         if headline["rows"] != headline["n"]:
             parts.insert(0, _count(headline["n"], "group"))
         if self.document["judged"]["model"] is not None:
             parts.append(f"{self.document['judged']['count']} judged")
         return f" {self.glyphs.dot} ".join(parts)
+
+    def spread(self) -> Iterator[str]:
+        """How far draws of one question and questions lie apart, where there are several draws."""
+        found = self.document["by_rules"][self.document["rules"]].get("spread")
+        if found is not None:
+            within, between = (f"{found[part] * 100:.1f}" for part in ("within", "between"))
+            yield f"standard deviations: {within} between draws of a question, {between} between questions"
 
     def joined(self) -> Iterator[str]:
         """How many reference answers came from another file, and why the others did not."""
@@ -252,7 +262,7 @@ class _ResultsTables:
 
 def _section(level: str) -> str:
     """The heading above a figure; empty for figures that need none."""
-    return level if level in _CATEGORY_LEVELS else ""
+    return _SECTIONS.get(level, "")
 
 
 def _cell(value: float, cells: int) -> int:

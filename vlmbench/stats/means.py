@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vlmbench.stats.distributions import Z95, t95
 
@@ -36,6 +36,15 @@ class Estimate:
     """Independent units: values, or clusters of them."""
     moves: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     """Of a figure that is not a mean: how much each draw moves it."""
+    terms: tuple[Sequence[float], Sequence[Hashable]] | None = field(default=None, compare=False, repr=False)
+    """Of a mean over clusters: its values, and the cluster of each."""
+
+
+def mean_over(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
+    """The mean, as of independent values where no two of them share a cluster."""
+    if len(set(clusters)) == len(clusters):
+        return replace(mean_of(values), terms=(values, clusters))
+    return clustered_mean(values, clusters)
 
 
 def mean_of(values: Sequence[float]) -> Estimate:
@@ -61,13 +70,13 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Est
     sums: dict[Hashable, float] = {}
     for value, cluster in zip(values, clusters, strict=True):
         sums[cluster] = sums.get(cluster, 0.0) + value - mean
-    groups = len(sums)
+    groups, terms = len(sums), (values, clusters)
     if groups == 1:
-        return Estimate(mean, None, None, 1)
+        return Estimate(mean, None, None, 1, terms=terms)
     stderr = math.sqrt(math.fsum(s * s for s in sums.values()) * groups / (groups - 1)) / n
     if _binary(values):
-        return Estimate(mean, stderr, _clustered_interval(mean, stderr, n, groups), groups)
-    return Estimate(mean, stderr, _t_interval(mean, stderr, groups - 1, values), groups)
+        return Estimate(mean, stderr, _clustered_interval(mean, stderr, n, groups), groups, terms=terms)
+    return Estimate(mean, stderr, _t_interval(mean, stderr, groups - 1, values), groups, terms=terms)
 
 
 def wilson(successes: float, n: float) -> tuple[float, float]:

@@ -45,7 +45,9 @@ def test_every_rule_set_is_there_in_the_same_order() -> None:
 
 
 def test_keys_stand_in_the_order_of_the_schema() -> None:
-    assert [*document(), "thinking", "predictions", "published"] == list(results_schema()["properties"])
+    assert [*document(), "draws", "thinking", "predictions", "published"] == list(
+        results_schema()["properties"]
+    )
     # Runs of before there was a count of what no figure counts stay readable.
     assert set(document()) - set(results_schema()["required"]) == {
         "decoding",

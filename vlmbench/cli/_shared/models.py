@@ -64,6 +64,14 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-new-tokens", type=positive, metavar="N", help="longest answer (default: the prompt style's)"
     )
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="draw N answers to each question: avg@N, pass@k and maj@N; needs a decoding that samples "
+        "(docs/asking.md)",
+    )
 
 
 def add_set_decoding_argument(parser: argparse.ArgumentParser) -> None:

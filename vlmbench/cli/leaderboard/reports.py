@@ -111,7 +111,7 @@ def _anonymised(run: FinishedRun) -> FinishedRun:
         # The reason of a row that failed is its error.
         read_scores=lambda: {
             rules: tuple(replace(score, reason=clean(score.reason)) for score in scores)
-            for rules, scores in run.scores.items()
+            for rules, scores in run.read_scores().items()
         },
     )
 

@@ -86,7 +86,9 @@ def execute(args: argparse.Namespace) -> int:
     benchmark = find_benchmark(args, args.bench)
     run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
     if args.rows:
-        _write_lines(args.rows, (asdict(s) for scores in run.scores.values() for s in scores))
+        from vlmbench.report.results import every_score
+
+        _write_lines(args.rows, (asdict(s) for scores in every_score(run).values() for s in scores))
     if args.groups:
         _write_lines(args.groups, group_lines(benchmark, run))
     return _print(args, benchmark, run)
