@@ -58,6 +58,7 @@ class EvaluateOptions(TypedDict, total=False):
     thinking: str | None
     pictures: Mapping[str, Any] | None
     rpm: int | None
+    batch: bool
     judge: str | None
     judge_rpm: int | None
     judge_limit: int | None
@@ -106,6 +107,7 @@ def evaluate(
     thinking: str | None = None,
     pictures: Mapping[str, Any] | None = None,
     rpm: int | None = None,
+    batch: bool = False,
     judge: str | None = None,
     judge_rpm: int | None = None,
     judge_limit: int | None = None,
@@ -125,10 +127,11 @@ def evaluate(
     pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
     groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
-    `samples` draws so many answers to each question, which needs a decoding that samples.
-    `thinking` is "on", "off" or "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name`
-    is what tables and folders call a model that is an object. Raises a UserError where the model, the data or
-    the folder do not fit; a row that fails is that row's error.
+    `samples` draws so many answers to each question, which needs a decoding that samples. `batch` sends a
+    server all questions as batch jobs, which the same call takes up again. `thinking` is "on", "off" or
+    "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what tables and folders
+    call a model that is an object. Raises a UserError where the model, the data or the folder do not fit; a
+    row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
@@ -148,6 +151,7 @@ def evaluate(
             thinking=thinking,
             pictures=_pictures(pictures, opened),
             rpm=rpm,
+            batch=batch,
         ),
         data=DataOptions(
             data_dir=optional_path(data_dir),

@@ -32,6 +32,8 @@ class ModelOptions:
     trust_remote_code: bool = False
     rpm: int | None = None
     """Requests a minute, for a server."""
+    batch: bool = False
+    """Whether a server is sent all questions as batch jobs."""
     llm: str | None = None
     vision: str | None = None
     template: str | None = None
@@ -84,8 +86,29 @@ def requested_devices(options: ModelOptions) -> Devices:
     return devices
 
 
+def check_batch(options: ModelOptions) -> None:
+    """Refuse batch jobs where no server answers, and flags that say how single requests are sent."""
+    if not options.batch:
+        return
+    kind = options.name.partition(":")[0].lower()
+    if kind not in SERVED:
+        raise UsageError(
+            f"batch jobs are for models of a server, and `{options.name}` is none.",
+            key="--batch",
+            fix="Leave --batch out.",
+        )
+    for key, given in (("--batch-size", options.batch_size != "auto"), ("--rpm", options.rpm is not None)):
+        if given:
+            raise UsageError(
+                "has no effect on batch jobs: the server decides how fast it answers.",
+                key=key,
+                fix=f"Leave {key} or --batch out.",
+            )
+
+
 def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     """The model, reached and ready; `progress` shows how long it took and learns of its workers."""
+    check_batch(options)
     started = time.perf_counter()
     model = _open(options, progress)
     reach = getattr(model, "reach", None)

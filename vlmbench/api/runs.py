@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from vlmbench.progress import Progress
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
     from vlmbench.report.exports.sheets import CutCell
+    from vlmbench.store import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ def run_benchmark(
         model = models.get(name) or open_model(request.model, status)
         models[name] = model
         status.of(model)
+        asked = _in_jobs(model, request, folder, progress)
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
         if request.prompt is None and not known and (chosen := getattr(model, "chosen_style", None)):
@@ -99,7 +103,7 @@ def run_benchmark(
                 spec,
                 benchmark,
                 data.table,
-                model,
+                asked,
                 folder,
                 status,
                 judge,
@@ -107,7 +111,7 @@ def run_benchmark(
                 joined=data.joined,
                 cache=cache,
                 command=request.command,
-                about=_about(model, note),
+                about=_about(model, note, request.model.batch),
             )
         from vlmbench.report.results import write_run_files
 
@@ -125,9 +129,23 @@ def check_samples(request: RunRequest, models: Mapping[str, Model]) -> None:
         raise only_one_answer(request.samples)
 
 
-def _about(model: Model, decoding: str | None) -> dict[str, Any]:
+def _in_jobs(model: Model, request: RunRequest, folder: RunFolder, progress: RunProgress) -> Model:
+    """The model as it is asked: as it is, or in batch jobs."""
+    if not request.model.batch:
+        from vlmbench.engine.batch_record import check_no_open_jobs
+
+        check_no_open_jobs(folder.path)
+        return model
+    from vlmbench.engine.batches import BatchedModel
+
+    typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    again = typed if request.command is None else "the same call"
+    return BatchedModel(model, folder, progress, fresh=request.fresh, again=again)
+
+
+def _about(model: Model, decoding: str | None, batch: bool) -> dict[str, Any]:
     """What run.json records of a sitting and compares with no other."""
-    found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None)}
+    found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None), "batch": batch}
     return {name: value for name, value in found.items() if value}
 
 

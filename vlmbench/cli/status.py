@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_format_argument
 from vlmbench.draws import first_draws
+from vlmbench.engine.batch_record import read_jobs
 from vlmbench.files.json_files import object_or_none
 from vlmbench.progress import clock
 from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
@@ -106,12 +107,21 @@ def status_of(run: Path) -> dict[str, Any]:
         "done": done,
         "total": total or None,
         "errors": errors.total(),
+        "batch_jobs": _batch_jobs(run),
         "reasons": [{"error": e, "rows": n} for e, n in errors.most_common(SHOWN_ERRORS)],
         "rows_per_second": rate,
         "seconds_left": None if left is None else round(left, 1),
         "last_sign": status.get("written"),
         "workers": status.get("workers", []) if alive else [],
     }
+
+
+def _batch_jobs(run: Path) -> list[dict[str, Any]]:
+    """What the server said of each batch job when the run asked last."""
+    return [
+        {"id": job.id, "state": job.state or "new", "done": job.done, "rows": len(job.rows), "read": job.read}
+        for job in read_jobs(run)
+    ]
 
 
 def _status_file(run: Path) -> dict[str, Any]:
@@ -179,6 +189,10 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         left = document["seconds_left"]
         pace = f"{document['rows_per_second']:.1f} rows/s"
         lines.append(("rate", pace + (f", {clock(left)} left" if left is not None else "")))
+    for job in document["batch_jobs"]:
+        read = "" if job["read"] else ", results not read yet"
+        words = f"{job['id'] or 'being made'}: {job['state']}, {job['done']} of {job['rows']} done{read}"
+        lines.append(("batch job", words))
     lines.append(("errors", str(document["errors"])))
     lines += [("", f"{reason['rows']} × {reason['error']}") for reason in document["reasons"]]
     return lines

@@ -123,6 +123,12 @@ def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
     parser.add_argument(
+        "--batch",
+        action="store_true",
+        help="send all questions to the server as batch jobs: mostly half the price, within a day; the same "
+        "command takes the jobs up again (docs/asking.md)",
+    )
+    parser.add_argument(
         "--thinking",
         metavar="on|off|budget=N",
         help="whether the model thinks before it answers, and for how many tokens; refused where its family "
@@ -185,6 +191,7 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         batch_size=args.batch_size,
         trust_remote_code=args.trust_remote_code,
         rpm=args.rpm,
+        batch=args.batch,
         devices=args.devices,
         nodes=args.nodes,
         tensor_parallel=args.tensor_parallel,

@@ -5,4 +5,7 @@ client                       one server, with retries and a rate limit
 wire                         what an interface is; pictures, and what a server's errors mean
 openai, responses,           the interfaces: request to body, reply to answer
 anthropic, gemini
+jobs                         many requests as batch jobs, which outlive the process that makes them
+batch_interface              what a batch interface is; openai_batch, anthropic_batch, gemini_batch: the three
+batch_client                 uploads, downloads, replies of a bounded size
 """

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.request import getproxies
 
 import httpx
@@ -117,7 +117,7 @@ class ChatClient:
         except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
             raise _unusable_environment(error) from None
 
-    async def __aenter__(self) -> ChatClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -28,6 +28,7 @@ from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
 from vlmbench.images import square_png
 from vlmbench.models.servers.anthropic import ANTHROPIC
+from vlmbench.models.servers.batch_client import BatchClient
 from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
 from vlmbench.models.servers.family import padding_of_served, style_of_served
 from vlmbench.models.servers.gemini import GEMINI
@@ -40,6 +41,8 @@ from vlmbench.prompts import ChosenStyle
 WIRES = {wire.kind: wire for wire in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}
 _SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
 CONCURRENCY = 16
+UPLOAD = 1800.0
+"""Seconds for one attempt to send or fetch a file of a batch job."""
 _SERVER_IS_GONE = 2
 """So many failed requests in a row, times the concurrency, and the server is taken for gone."""
 
@@ -121,6 +124,27 @@ class ServedModel:
     def name(self) -> str:
         """The last part of the name the server knows it by."""
         return self._name.rstrip("/").rsplit("/", 1)[-1] or self._name
+
+    @property
+    def wire(self) -> Wire:
+        """Its interface."""
+        return self._wire
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        return self._url
+
+    @property
+    def patience(self) -> Patience:
+        """How often one request is tried."""
+        return self._patience
+
+    def batch_client(self, attempts: int | None = None) -> BatchClient:
+        """A client for files and jobs: an upload of hundreds of megabytes may take longer than an answer."""
+        longest = {"attempt_timeout": UPLOAD, "deadline": 2 * UPLOAD}
+        patience = replace(self._patience, **longest, attempts=attempts or self._patience.attempts)
+        return BatchClient(self._url, self._wire, patience=patience, pace=RateLimit(), connections=1)
 
     def reach(self, say: Callable[[str], None]) -> None:
         """Ask the server what it serves now, before anything else waits for it, and report each wait."""

@@ -6,13 +6,16 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
 from vlmbench.domain import ImageSource, Request
 from vlmbench.errors import DataError, ModelError
 from vlmbench.models.decoding_limits import check_decoding
+
+if TYPE_CHECKING:
+    from vlmbench.models.servers.batch_interface import BatchInterface
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -70,6 +73,8 @@ class Wire:
     """The body's names for settings of decoding that a server may refuse, and ours."""
     entries: Callable[[Any], list[dict[str, Any]]]
     """The models in a listing, each with its `id` and, where it is stated, `created` in Unix time."""
+    batch: BatchInterface | None = None
+    """How many requests become one job; None: the interface has no such thing."""
 
 
 def bearer(key: str | None) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""The HTTP of batch interfaces: uploads from a file, downloads into one, and replies of a bounded size.
+
+Retries, waits and refusals are the chat client's. A missing path is no reason to end a run here: a server
+without a batch interface has none, and a job may be gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import IO, Any
+
+import httpx
+
+from vlmbench.models.servers.batch_interface import MEGABYTE
+from vlmbench.models.servers.client import ChatClient, NoReply
+
+MOST_OF_REPLY = 256 * MEGABYTE
+"""Gemini's jobs hold their results."""
+MOST_OF_RESULTS = 8000 * MEGABYTE
+_CHUNK = 1 << 20
+_MISSING = (404, 405, 410, 501)
+
+
+class BatchClient(ChatClient):
+    """A chat client that also sends and fetches files."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        document: Mapping[str, Any] | None = None,
+        file: IO[bytes] | None = None,
+        form: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> dict[str, Any]:
+        """The object with which the server answers.
+
+        A file is the body itself, or goes by a name into a form.
+        """
+
+        async def attempt() -> dict[str, Any]:
+            async with self._opened(method, path, _content(document, file, form, name)) as response:
+                return _object(await self._bounded(response))
+
+        return await self._patiently(attempt)
+
+    async def download(self, path: str, file: IO[bytes]) -> None:
+        """What is at a path into a file, which every attempt begins again."""
+
+        async def attempt() -> None:
+            file.seek(0)
+            file.truncate()
+            async with self._opened("GET", path, {}) as response:
+                async for chunk in response.aiter_bytes(_CHUNK):
+                    file.write(chunk)
+                    if file.tell() > MOST_OF_RESULTS:
+                        raise NoReply(f"its results are longer than {MOST_OF_RESULTS:,} bytes")
+
+        await self._patiently(attempt)
+        file.seek(0)
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, path: str, content: Mapping[str, Any]
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            async with self._http.stream(
+                method, f"{self._url}/{path}", timeout=self._patience.attempt_timeout, **content
+            ) as response:
+                if response.status_code != 200:
+                    raise self._refused(response, await self._bounded(response), path)
+                yield response
+        except httpx.HTTPError as error:
+            raise self._broken(error) from None
+
+    async def _bounded(self, response: httpx.Response) -> bytes:
+        found = bytearray()
+        async for chunk in response.aiter_bytes(_CHUNK):
+            found += chunk
+            if len(found) > MOST_OF_REPLY:
+                raise NoReply(f"the reply is longer than {MOST_OF_REPLY:,} bytes")
+        return bytes(found)
+
+    def _refused(self, response: httpx.Response, content: bytes, path: str) -> Exception:
+        headers = {
+            name: response.headers[name] for name in ("Retry-After", "Location") if name in response.headers
+        }
+        whole = httpx.Response(
+            response.status_code, headers=headers, content=content, request=response.request
+        )
+        if response.status_code in _MISSING:
+            return NoReply(f"the server answers {response.status_code}: {self.shown(whole.text)}")
+        return self._refusal(whole, path, response.status_code)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise httpx.DecodingError("the reply is no JSON object")
+    return found
+
+
+def _content(
+    document: Mapping[str, Any] | None, file: IO[bytes] | None, form: Mapping[str, str] | None, name: str
+) -> dict[str, Any]:
+    """What httpx calls the body, made anew for each attempt."""
+    if file is None:
+        return {} if document is None else {"json": document}
+    file.seek(0)
+    if form is not None:
+        return {"data": form, "files": {"file": (name, file, "application/jsonl")}}
+    headers = {"Content-Type": "application/json", "Content-Length": str(os.fstat(file.fileno()).st_size)}
+    return {"content": _chunks(file), "headers": headers}
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
