@@ -202,6 +202,7 @@ def test_jobs_that_the_server_has_are_read_before_a_refusal_of_more_ends_the_run
         server.turns += [Turn("POST", "/v1/batches", 400, b'{"error": {"message": "too many jobs"}}')]
         with pytest.raises(ModelError, match="too many jobs"):
             sit(server, tmp_path)
+        assert [job.id for job in read_jobs(tmp_path)] == ["job0"]
         answers = sit(server, tmp_path)
     assert [len(job.rows) for job in server.jobs] == [3, 1]
     assert {r.text for r in answers.values()} == {"B"}
@@ -250,15 +251,25 @@ def test_expired_rows_of_the_other_interfaces_are_errors(tmp_path: Path) -> None
         assert words in str(answers["4"].error)
 
 
-def test_a_job_that_the_server_no_longer_knows_is_asked_anew(
+def test_a_job_that_this_key_cannot_see_is_not_paid_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with batch_server(polls=5) as server:
         interrupt(monkeypatch, server, tmp_path)
-        server.jobs.clear()
-        server.job_name, server.polls = "later", 0
-        assert "ended (gone" in str(sit(server, tmp_path)["1"].error)
+        server.turns.append(Turn("GET", "/v1/batches/job0", 404))
+        with pytest.raises(ModelError, match="OPENAI_API_KEY to a key of the account that made it"):
+            sit(server, tmp_path)
+        server.polls = 0
         assert sit(server, tmp_path)["1"].text == "B"
+    assert len(server.jobs) == 1
+
+
+def test_questions_whose_results_the_server_has_deleted_are_asked_again(tmp_path: Path) -> None:
+    with batch_server() as server:
+        server.turns.append(Turn("GET", "/v1/files/job0-out/content", 404))
+        assert "(completed) without an answer" in str(sit(server, tmp_path)["1"].error)
+        assert sit(server, tmp_path)["1"].text == "B"
+    assert len(server.jobs) == 2
 
 
 def spoiled(lines: list[Line]) -> list[Line | bytes]:

@@ -20,7 +20,7 @@ from vlmbench.engine.batch_record import BATCH, BatchJob, count_of, read_jobs, w
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError
 from vlmbench.models.servers.batch_interface import JobState, JobTicket
-from vlmbench.models.servers.jobs import Package, open_jobs
+from vlmbench.models.servers.jobs import JobRefused, Package, open_jobs
 from vlmbench.store import RunFolder
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -122,7 +122,12 @@ class BatchedModel:
         ticket = package.ticket
         job = BatchJob(key=ticket.key, path=ticket.path, made=ticket.made, rows=tuple(package.rows))
         self._note(job)  # before the job exists: nothing is paid that is not written down
-        made = self._jobs.create(package, _others(job, self._record))
+        try:
+            made = self._jobs.create(package, _others(job, self._record))
+        except JobRefused:
+            self._record.remove(job)
+            write_jobs(self._folder.path, self._record)
+            raise
         self._note(replace(job, id=made))
         self._progress.say(f"sent {len(job.rows):,} questions as batch job {made}")
 

@@ -38,6 +38,10 @@ _CONTINUES = "The same command continues: it takes up the jobs that are there."
 Found = TypeVar("Found")
 
 
+class JobRefused(ModelError):
+    """The server makes no job of a package, and has made none."""
+
+
 @dataclass(slots=True)
 class Package:
     """A file of rows that becomes one job."""
@@ -152,7 +156,11 @@ class BatchJobs:
                     )
                 except (NoReply, ValueError) as error:
                     failures += 1
-                    if failures >= _CREATING or (isinstance(error, NoReply) and not error.server_down):
+                    if isinstance(error, NoReply) and not error.server_down:
+                        raise JobRefused(
+                            f"{self._model.url} takes no batch job of this run: {error}."
+                        ) from None
+                    if failures >= _CREATING:
                         raise
                     await asyncio.sleep(self._model.patience.wait(failures))
                 if found := await self._find(client, ticket):
@@ -165,7 +173,10 @@ class BatchJobs:
         return self._now_or_never(lambda client: self._find(client, ticket), "does not list its batch jobs")
 
     def state(self, job: str) -> JobState:
-        """How far a job is; one that the server no longer knows has ended without results."""
+        """How far a job is.
+
+        One that is unknown there ends the run: with the key of another account, it would be paid once more.
+        """
 
         async def state(client: BatchClient) -> JobState:
             try:
@@ -173,9 +184,13 @@ class BatchJobs:
             except NoReply as error:
                 if error.server_down:
                     raise
-                return JobState(words="gone", ended=True, done=0, reason=str(error))
+                raise ModelError(
+                    f"{self._model.url} does not show the batch job {job}: {error}.",
+                    fix=f"Set {self._model.wire.key} to a key of the account that made it. If the job is "
+                    "gone for good, delete batch.json in the run folder: its questions are then asked anew.",
+                ) from None
 
-        return self._now_or_never(state, f"does not say how far the job {job} is")
+        return self._now_or_never(state, f"does not say how far the batch job {job} is")
 
     def cancel(self, job: str) -> None:
         """Ask the server to stop working on a job; one that has ended refuses, which is as well."""
@@ -193,12 +208,20 @@ class BatchJobs:
             )
 
     def results(self, state: JobState, folder: Path) -> Iterator[RowOutcome]:
-        """Every row in a job's files, as they come; a row may be there twice, or not at all."""
+        """Every row in a job's files, as they come; a row may be there twice, or not at all.
+
+        A file that is no longer there, for they are kept for some weeks, is as good as an empty one.
+        """
         for path in state.results:
             with tempfile.TemporaryFile(dir=folder) as file:
 
                 async def fetch(client: BatchClient, path: str = path, file: IO[bytes] = file) -> bool:
-                    await client.download(path, file)
+                    try:
+                        await client.download(path, file)
+                    except NoReply as error:
+                        if error.server_down:
+                            raise
+                        file.truncate(0)
                     return True
 
                 self._now_or_never(fetch, "does not give the results of a batch job")
