@@ -31,6 +31,7 @@ RUN = "run.json"
 RESPONSES = "responses.jsonl"
 LOCK = "run.lock"
 STATUS = "status.json"
+PICTURE_TOKENS = "picture_tokens.jsonl"
 OF_THOUGHTS = frozenset({"thought", "answer_at", "thought_tokens"})
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hub_server import Repository, serving_hub
 from tiny_models import edit_json
 
 from vlmbench.errors import ModelError, UnknownName
@@ -47,6 +49,24 @@ def test_foreign_code_runs_only_when_asked_for(
     assert trace.exists()
     assert model.facts["architecture"] == "ForeignModel"
     assert "foreign.py" in model.facts["files"]
+
+
+def test_a_model_that_its_own_code_alone_can_load_is_refused_before_its_weights_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = {"model_type": "minicpmv", "auto_map": {"AutoModel": "modeling_minicpmv.MiniCPMV"}}
+    files = {"config.json": json.dumps(config).encode(), "model.safetensors": bytes(9)}
+    with serving_hub() as hub:
+        hub.models["openbmb/MiniCPM-V-2_6"] = Repository()
+        hub.models["openbmb/MiniCPM-V-2_6"].commit(files, "main")
+        hub.use(monkeypatch, tmp_path)
+        for trusted in (False, True):
+            with pytest.raises(ModelError) as caught:
+                load_model("openbmb/MiniCPM-V-2_6", device="cpu", trust_remote_code=trusted)
+            message = str(caught.value)
+            assert "no model type `minicpmv`" in message
+            assert "`vllm serve FOLDER --trust-remote-code`" in message
+        assert not any("model.safetensors" in path for path in hub.paths())
 
 
 def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

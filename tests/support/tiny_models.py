@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def make_tokenizer(*special: str, eos: str = "</s>") -> Any:
     )
 
 
-def _text(tokenizer: Any) -> dict[str, Any]:
+def text_sizes(tokenizer: Any) -> dict[str, Any]:
     """The language model's sizes, shared by all architectures."""
     return {
         "vocab_size": len(tokenizer),
@@ -107,7 +107,7 @@ def _llava() -> tuple[Any, Any]:
     tokenizer = make_tokenizer("<image>")
     config = LlavaConfig(
         vision_config=_clip(),
-        text_config=LlamaConfig(**_text(tokenizer)),
+        text_config=LlamaConfig(**text_sizes(tokenizer)),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         tie_word_embeddings=False,
     )
@@ -136,7 +136,7 @@ def _llava_next() -> tuple[Any, Any]:
     pinpoints = [[32, 64], [64, 32], [64, 64]]
     config = LlavaNextConfig(
         vision_config=_clip(),
-        text_config=LlamaConfig(**_text(tokenizer)),
+        text_config=LlamaConfig(**text_sizes(tokenizer)),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         image_grid_pinpoints=pinpoints,
         tie_word_embeddings=False,
@@ -155,6 +155,44 @@ def _llava_next() -> tuple[Any, Any]:
     return LlavaNextForConditionalGeneration(config), processor
 
 
+def siglip(**sizes: Any) -> Any:
+    """The sizes of a SigLIP tower of 32 pixels a side, in 16 patches."""
+    from transformers import SiglipVisionConfig
+
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return SiglipVisionConfig(**{**vision, "image_size": 32, "patch_size": 8, **sizes})
+
+
+def _llava_onevision() -> tuple[Any, Any]:
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        Qwen2Config,
+    )
+    from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
+        LlavaOnevisionImageProcessorPil,
+    )
+
+    tokenizer = make_tokenizer("<|im_start|>", "<|im_end|>", "<image>", "<video>", eos="<|im_end|>")
+    pinpoints = [[32 * rows, 32 * columns] for rows in (1, 2, 3) for columns in (1, 2, 3)]
+    config = LlavaOnevisionConfig(
+        vision_config=siglip(vision_use_head=False),
+        text_config=Qwen2Config(**text_sizes(tokenizer)),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=pinpoints,
+        vision_aspect_ratio="anyres_max_4",
+    )
+    images = LlavaOnevisionImageProcessorPil(size={"height": 32, "width": 32}, image_grid_pinpoints=pinpoints)
+    settings = {
+        "num_image_tokens": 16,
+        "vision_feature_select_strategy": "full",
+        "vision_aspect_ratio": "anyres_max_4",
+    }
+    loose = LooseProcessor("LlavaOnevisionProcessor", tokenizer, images, "<image>\n", settings)
+    return LlavaOnevisionForConditionalGeneration(config), loose
+
+
 @dataclass(frozen=True)
 class LooseProcessor:
     """A processor as published Qwen and SmolVLM folders hold it: parts in files of their own.
@@ -166,13 +204,15 @@ class LooseProcessor:
     tokenizer: Any
     images: Any
     mark: str
+    settings: Mapping[str, Any] | None = None
+    """Of the processor itself, in processor_config.json."""
 
     def save_pretrained(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)
         self.images.save_pretrained(folder)
-        if self.name == "SmolVLMProcessor":
-            settings = {"processor_class": self.name, "image_seq_len": 4}
-            (folder / "processor_config.json").write_text(json.dumps(settings), "utf-8")
+        if self.settings is not None:
+            document = {"processor_class": self.name, **self.settings}
+            (folder / "processor_config.json").write_text(json.dumps(document), "utf-8")
         else:
             edit_json(folder / "preprocessor_config.json", processor_class=self.name)
         (folder / "chat_template.jinja").write_text(CHATML_TEMPLATE.replace("IMAGE", self.mark), "utf-8")
@@ -201,9 +241,9 @@ def _qwen_parts() -> tuple[Any, Any, dict[str, Any]]:
     return tokenizer, images, ids
 
 
-def _qwen_text(tokenizer: Any) -> dict[str, Any]:
+def _qwentext_sizes(tokenizer: Any) -> dict[str, Any]:
     rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
-    return _text(tokenizer) | {"rope_parameters": rope}
+    return text_sizes(tokenizer) | {"rope_parameters": rope}
 
 
 def _qwen2_vl() -> tuple[Any, Any]:
@@ -212,7 +252,7 @@ def _qwen2_vl() -> tuple[Any, Any]:
     tokenizer, images, ids = _qwen_parts()
     vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "patch_size": 4, "mlp_ratio": 2}
     config = Qwen2VLConfig(
-        vision_config=vision | {"initializer_range": 0.2}, text_config=_qwen_text(tokenizer), **ids
+        vision_config=vision | {"initializer_range": 0.2}, text_config=_qwentext_sizes(tokenizer), **ids
     )
     return Qwen2VLForConditionalGeneration(config), LooseProcessor(
         "Qwen2VLProcessor", tokenizer, images, QWEN_IMAGE
@@ -234,7 +274,7 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
         "out_hidden_size": 32,
         "initializer_range": 0.2,
     }
-    config = Qwen2_5_VLConfig(vision_config=vision, text_config=_qwen_text(tokenizer), **ids)
+    config = Qwen2_5_VLConfig(vision_config=vision, text_config=_qwentext_sizes(tokenizer), **ids)
     return Qwen2_5_VLForConditionalGeneration(config), LooseProcessor(
         "Qwen2_5_VLProcessor", tokenizer, images, QWEN_IMAGE
     )
@@ -248,7 +288,7 @@ def _tiles_parts() -> tuple[Any, dict[str, Any]]:
     vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = {
         "vision_config": vision | {"image_size": 32, "patch_size": 8, "initializer_range": 0.2},
-        "text_config": {"model_type": "llama", **_text(tokenizer)},
+        "text_config": {"model_type": "llama", **text_sizes(tokenizer)},
         "image_token_id": tokenizer.convert_tokens_to_ids("<image>"),
         "pad_token_id": tokenizer.pad_token_id,
         "scale_factor": 2,
@@ -280,7 +320,8 @@ def _smolvlm() -> tuple[Any, Any]:
     from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
     tokenizer, config = _tiles_parts()
-    loose = LooseProcessor("SmolVLMProcessor", tokenizer, SmolVLMImageProcessorPil(**TILES), "<image>")
+    images = SmolVLMImageProcessorPil(**TILES)
+    loose = LooseProcessor("SmolVLMProcessor", tokenizer, images, "<image>", {"image_seq_len": 4})
     return SmolVLMForConditionalGeneration(SmolVLMConfig(**config)), loose
 
 
@@ -291,7 +332,9 @@ ARCHITECTURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "qwen2_5_vl": _qwen2_5_vl,
     "idefics3": _idefics3,
     "smolvlm": _smolvlm,
+    "llava_onevision": _llava_onevision,
 }
+"""Every test of one kind of model runs for all of these."""
 
 
 def save_model(architecture: str, folder: Path, *, seed: int = 0) -> Path:
@@ -302,7 +345,9 @@ def save_model(architecture: str, folder: Path, *, seed: int = 0) -> Path:
 
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, processor = ARCHITECTURES[architecture]()
+        from tiny_families import FAMILIES  # which are made from the parts above
+
+        model, processor = {**ARCHITECTURES, **FAMILIES}[architecture]()
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     return folder

@@ -13,7 +13,7 @@ from vlmbench.domain import Model
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
-from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions
+from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_line
 from vlmbench.models.loading import SERVED
 
 SHARDED = ("vllm",)
@@ -116,7 +116,7 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
         reach(progress.say)
     progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
     if settings := getattr(model, "picture_settings", None):
-        progress.say(f"pictures: {', '.join(f'{name} {value}' for name, value in settings.items())}")
+        progress.say(f"pictures: {picture_line(settings)}")
     return model
 
 

@@ -116,7 +116,7 @@ def run_benchmark(
         from vlmbench.report.results import write_run_files
 
         cut = write_run_files(run, folder.path)
-        write_picture_tokens(run, folder.path, data.table.images, model)
+        write_picture_tokens(run, benchmark, folder.path, data.table.images, model)
     return CompletedRun(run=run, folder=folder.path, table=data.table, cut=cut)
 
 

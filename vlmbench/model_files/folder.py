@@ -56,6 +56,15 @@ def local_folder(spec: str, *, trust_remote_code: bool = False) -> Path:
     return folder
 
 
+def check_before_download(spec: str, *, trust_remote_code: bool = False) -> None:
+    """Refuse a model of the hub that only its own code can load, before its weights are downloaded."""
+    if Path(spec).expanduser().is_dir():
+        return
+    file = _snapshot(spec, ["config.json"]) / "config.json"
+    if file.is_file() and "auto_map" in (config := read_json(file)):
+        check_kind(config, file, trust_remote_code=trust_remote_code)
+
+
 def check_folder(folder: Path, *, trust_remote_code: bool = False) -> dict[str, Any]:
     """Check everything that needs no loading; returns config.json."""
     config = _read_config(folder)
@@ -90,8 +99,16 @@ def check_kind(config: Mapping[str, Any], file: Path, *, trust_remote_code: bool
     ):
         return
     what, fix = _what_it_is(config)
-    if "auto_map" in config and not trust_remote_code:
+    if own_code:
         fix = "The folder ships its own code; if you trust it, add `--trust-remote-code`."
+    elif "auto_map" in config:
+        what += (
+            " The folder's own code has no AutoModelForImageTextToText, so it cannot be loaded here either."
+        )
+        fix = (
+            "vLLM has kinds of models that transformers has not, MiniCPM-V among them: `vllm serve FOLDER "
+            "--trust-remote-code`, then `--model openai:FOLDER@http://localhost:8000/v1`."
+        )
     raise ModelError(what, file=file, key="model_type", fix=fix)
 
 

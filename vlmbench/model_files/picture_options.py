@@ -10,17 +10,12 @@ folder's own settings hold, which are the published ones.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from vlmbench.errors import ModelError, UsageError
-
-RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-"""By Pillow's numbers."""
-Setter = Callable[[Any, Any, int], None]
-"""From image processor, model configuration and value."""
+from vlmbench.model_files.picture_families import RESAMPLE, Settings, flags_of_family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,35 +50,98 @@ class PictureOptions:
 AS_PUBLISHED = PictureOptions()
 
 
-def set_pictures(processor: Any, config: Any, options: PictureOptions) -> None:
-    """Set the options in a loaded processor, and in its model's configuration where that has a part in it."""
+def set_pictures(processor: Any, config: Any, options: PictureOptions) -> Settings:
+    """Set the options in a loaded processor and in its model's configuration where that has a part in it.
+
+    Returns what is set, by the image processor's own names.
+    """
     pictures, kind = processor.image_processor, type(processor.image_processor).__name__
-    known = _setters(kind)
+    known = flags_of_family(pictures)
+    found: Settings = {}
     for name, value in options.checked().given.items():
         if name not in known:
-            can = ", ".join(map(flag_of, known)) or "no such flag"
             raise ModelError(
-                f"this model's {kind} has no such setting.", key=flag_of(name), fix=f"Its family has {can}."
+                f"this model's {kind} has no such setting.",
+                key=flag_of(name),
+                fix=f"Its family has {', '.join(map(flag_of, known))}.",
             )
-        known[name](pictures, config, value)
+        settings = known[name].write(pictures, config, value)
+        _apply(processor, config, settings)
+        found |= settings
+    return found
+
+
+def _apply(processor: Any, config: Any, settings: Settings) -> None:
+    pictures = processor.image_processor
+    for name, value in settings.items():
+        kind: Any = type(getattr(pictures, name, None))
+        if name == "size" and kind is not dict:
+            setattr(pictures, name, kind(**value))
+        else:
+            setattr(pictures, name, kind(value) if name == "resample" else value)
+        for other in (processor, config):
+            if hasattr(other, name):
+                setattr(other, name, value)
+    _replace_defaults(processor, settings)
+
+
+def _replace_defaults(processor: Any, settings: Settings) -> None:
+    """Settings that the processor itself hands to its image processor with each call (Gemma 3's)."""
+    given = _defaults(processor)
+    if new := {name: value for name, value in settings.items() if name in given}:
+        taken = processor.valid_processor_kwargs
+        defaults = {**taken._defaults, "images_kwargs": {**given, **new}}
+        own = {"__annotations__": taken.__annotations__, "_defaults": defaults}
+        # A class of this processor's own: the others of its kind keep the published settings.
+        processor.valid_processor_kwargs = type(taken.__name__, (), own)
+
+
+def _defaults(processor: Any) -> Mapping[str, Any]:
+    taken = getattr(processor, "valid_processor_kwargs", None)
+    found: Mapping[str, Any] = getattr(taken, "_defaults", {}).get("images_kwargs", {})
+    return found
+
+
+class HeldSettings:
+    """The settings that hold, as attributes; None where there is no such setting."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor, self.pictures = processor, processor.image_processor
+        self.kind = type(self.pictures).__name__
+        self._given = _defaults(processor)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._given.get(name, getattr(self.pictures, name, None))
 
 
 def picture_facts(processor: Any) -> dict[str, Any]:
-    """The settings that hold, by the image processor's own names."""
-    pictures = processor.image_processor
-    found: dict[str, Any] = {name: getattr(pictures, name, None) for name in _SHOWN}
-    if (used := found["resample"]) is not None:
-        # torchvision's processors may have a word of its own in place of Pillow's number.
-        found["resample"] = RESAMPLE[used] if isinstance(used, int) else str(getattr(used, "value", used))
-    plain = {name: dict(value) if hasattr(value, "longest_edge") else value for name, value in found.items()}
-    return {name: value for name, value in plain.items() if value is not None}
+    """Limits, tiles and filter that hold, by our names, and what else decides, by the image processor's."""
+    held = HeldSettings(processor)
+    ours = {name: flag.read(held) for name, flag in flags_of_family(processor.image_processor).items()}
+    named = {name: getattr(held, name) for name in _SHOWN}
+    plain = {name: dict(value) if hasattr(value, "longest_edge") else value for name, value in named.items()}
+    return {name: value for name, value in {**ours, **plain}.items() if value is not None}
 
 
+def picture_line(facts: Mapping[str, Any]) -> str:
+    """The facts that a flag sets, and the sizes that none sets, as a run prints them."""
+    ours = [f"{name.replace('_', ' ')} {facts[name]}" for name in PictureOptions.__slots__ if name in facts]
+    is_limited = "max_pixels" in facts
+    sizes = [f"{name.replace('_', ' ')} {_edges(facts[name])}" for name in _SIZES if name in facts]
+    return ", ".join(ours if is_limited else [*ours, *sizes])
+
+
+def _edges(size: Any) -> str:
+    if not isinstance(size, Mapping):
+        return str(size)
+    if {"height", "width"} <= size.keys():
+        return f"{size['width']}x{size['height']}"
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in size.items())
+
+
+_SIZES = ("size", "crop_size", "max_image_size")
 _SHOWN = (
-    "size",
-    "crop_size",
-    "resample",
-    "max_image_size",
+    *_SIZES,
     "do_image_splitting",
     "image_grid_pinpoints",
     "crop_to_patches",
@@ -92,80 +150,12 @@ _SHOWN = (
     "do_pan_and_scan",
     "pan_and_scan_max_num_crops",
     "max_image_tiles",
+    "slice_mode",
     "max_slice_nums",
+    "scale_resolution",
 )
-
-
-def _setters(kind: str) -> Mapping[str, Setter]:
-    family = next((setters for start, setters in _FAMILIES.items() if kind.startswith(start)), {})
-    return {**family, "resample": _resample}
 
 
 def flag_of(name: str) -> str:
     """The option's flag."""
     return f"--{name.replace('_', '-')}"
-
-
-def _resample(pictures: Any, config: Any, value: Any) -> None:
-    if getattr(pictures, "resample", None) is None:
-        raise ModelError(f"{type(pictures).__name__} resizes nothing.", key="--resample")
-    pictures.resample = type(pictures.resample)(RESAMPLE.index(value))
-
-
-def _size(key: str) -> Setter:
-    def setter(pictures: Any, config: Any, value: int) -> None:
-        pictures.size = type(pictures.size)(**{**dict(pictures.size), key: value})
-
-    return setter
-
-
-def _edge(pictures: Any, config: Any, value: int) -> None:
-    """No side longer than that of a square of so many pixels."""
-    pictures.size = type(pictures.size)(longest_edge=math.isqrt(value))
-
-
-def _grids(pictures: Any, config: Any, value: int) -> None:
-    """Only the grids of at most so many tiles; the model has to know the same ones."""
-    tile = pictures.crop_size or pictures.size
-    area = tile["height"] * tile["width"]
-    kept = [list(grid) for grid in pictures.image_grid_pinpoints if grid[0] * grid[1] <= value * area]
-    if not kept:
-        least = min(height * width // area for height, width in pictures.image_grid_pinpoints)
-        raise ModelError(f"the smallest of this model's grids has {least} tiles.", key="--tiles")
-    pictures.image_grid_pinpoints = config.image_grid_pinpoints = kept
-
-
-def _splits(pictures: Any, config: Any, value: int) -> None:
-    """So many tiles a side that the square holds no more than that; the picture as a whole comes on top."""
-    side = math.isqrt(value)
-    pictures.do_image_splitting = side > 1
-    pictures.size = type(pictures.size)(longest_edge=side * pictures.max_image_size["longest_edge"])
-
-
-def _patches(pictures: Any, config: Any, value: int) -> None:
-    pictures.max_patches, pictures.min_patches = value, min(pictures.min_patches, value)
-
-
-def _image_tiles(pictures: Any, config: Any, value: int) -> None:
-    most = config.vision_config.max_num_tiles
-    if value > most:
-        raise ModelError(f"this model was made for at most {most} tiles.", key="--tiles")
-    pictures.max_image_tiles = value
-
-
-def _slices(pictures: Any, config: Any, value: int) -> None:
-    pictures.max_slice_nums = value
-
-
-_FAMILIES: Mapping[str, Mapping[str, Setter]] = {
-    "Qwen2VLImageProcessor": {"min_pixels": _size("shortest_edge"), "max_pixels": _size("longest_edge")},
-    "LlavaNextImageProcessor": {"tiles": _grids},
-    "LlavaOnevisionImageProcessor": {"tiles": _grids},
-    "Idefics3ImageProcessor": {"tiles": _splits},
-    "SmolVLMImageProcessor": {"tiles": _splits},
-    "GotOcr2ImageProcessor": {"tiles": _patches},
-    "PixtralImageProcessor": {"max_pixels": _edge},
-    "MllamaImageProcessor": {"tiles": _image_tiles},
-    "MiniCPMVImageProcessor": {"tiles": _slices},
-}
-"""By how the image processor's class is called; Qwen2-VL's serves 2.5 and 3, GOT-OCR2's serves InternVL."""

@@ -17,6 +17,8 @@ from vlmbench.templates import template as template_named
 from vlmbench.templates.table import family_template
 
 _NAMED_IN = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+_VIDEO = {"slice_mode": True, "downsample_mode": "16x"}
+"""What processors read from their video processor when they are made (MiniCPM-V); no still depends on it."""
 _LLAVA_KINDS = ("llava", "llava_next", "vipllava")
 
 
@@ -113,7 +115,7 @@ def _part(name: str, folder: Path, trust_remote_code: bool) -> Any:
         from transformers.video_processing_utils import BaseVideoProcessor
 
         stand_in: Any = BaseVideoProcessor
-        return stand_in()
+        return stand_in(**_VIDEO)
     auto = AutoTokenizer if "tokenizer" in name else AutoFeatureExtractor
     return auto.from_pretrained(folder, trust_remote_code=trust_remote_code)
 

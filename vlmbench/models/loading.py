@@ -77,7 +77,8 @@ def load_model(
     if kind.lower() == "vllm":
         from vlmbench.models.vllm.model import load_vllm
 
-        return load_vllm(where(spec.partition(":")[2]), tensor_parallel=tensor_parallel, **options)
+        path = where(spec.partition(":")[2])
+        return load_vllm(path, tensor_parallel=tensor_parallel, pictures=pictures, **options)
     if tensor_parallel > 1:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     from vlmbench.models.hf.model import load_hf
@@ -130,7 +131,7 @@ def _check_options(kind: str, parts: Mapping[str, str | None], pictures: Picture
             key=named,
             fix=f"Leave {named} out.",
         )
-    if pictures.given and kind.lower() in (*SERVED, "echo", "vllm"):
+    if pictures.given and kind.lower() in (*SERVED, "echo"):
         raise UsageError(
             f"`{kind}:` models resize and cut pictures themselves.",
             key=flag_of(next(iter(pictures.given))),

@@ -12,7 +12,8 @@ from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.flags import positive
 from vlmbench.decoding import SETTINGS
 from vlmbench.errors import UsageError
-from vlmbench.model_files.picture_options import RESAMPLE, PictureOptions
+from vlmbench.model_files.picture_families import RESAMPLE
+from vlmbench.model_files.picture_options import PictureOptions
 
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 

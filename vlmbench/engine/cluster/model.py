@@ -26,6 +26,7 @@ from vlmbench.engine.cluster.ray_cluster import Devices, connect, import_ray
 from vlmbench.engine.cluster.worker import ChunkCounts, Failed, Ready, WorkerSetup
 from vlmbench.engine.cluster.workers import WorkerPool
 from vlmbench.errors import ModelError, UserError
+from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture
 from vlmbench.prompts import ChosenStyle
 
 DEADLINE = 900.0
@@ -118,14 +119,14 @@ class ClusterModel:
         """As with one replica."""
         return self._hello.picture_settings
 
-    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+    def seen_pictures(self, shown: Sequence[ShownPicture]) -> list[SeenPicture] | None:
         """As with one replica; None also where the replica that is asked has died."""
         try:
-            counted: list[tuple[int, int]] | None = self._of_first("picture_tokens", sizes)
+            seen: list[SeenPicture] | None = self._of_first("seen_pictures", shown)
         # All answers are written by now, and none depends on this.
         except Exception:
             return None
-        return counted
+        return seen
 
     @property
     def timing(self) -> Mapping[str, Any]:

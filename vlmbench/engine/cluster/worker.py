@@ -19,6 +19,7 @@ from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.engine.asking import Budget
 from vlmbench.errors import UserError
 from vlmbench.installation import __version__
+from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture
 from vlmbench.models.vllm.engine import EngineDied
 from vlmbench.prompts import ChosenStyle
 
@@ -151,10 +152,10 @@ class Worker:
         assert self._model is not None  # noqa: S101
         return self._model.render(request)
 
-    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-        """Tokens and patches of pictures by width and height; None where the model counts none."""
-        measure = getattr(self._model, "picture_tokens", None)
-        return None if measure is None else measure(sizes)
+    def seen_pictures(self, shown: Sequence[ShownPicture]) -> list[SeenPicture] | None:
+        """The pictures as the model sees them; None where it does not state that."""
+        measure = getattr(self._model, "seen_pictures", None)
+        return None if measure is None else measure(shown)
 
 
 def failed(error: BaseException) -> Failed:

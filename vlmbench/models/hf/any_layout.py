@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import UserError
 from vlmbench.installation import __version__
-from vlmbench.model_files.folder import local_folder
+from vlmbench.model_files.folder import check_before_download, local_folder
 from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ class Parts:
 def source_of(path: str, *, trust_remote_code: bool) -> Path:
     """The checkpoint on this machine: a file as it is, a folder, or a hub id downloaded."""
     file = Path(path).expanduser()
-    return file if file.is_file() else local_folder(path, trust_remote_code=trust_remote_code)
+    if file.is_file():
+        return file
+    check_before_download(path, trust_remote_code=trust_remote_code)
+    return local_folder(path, trust_remote_code=trust_remote_code)
 
 
 def read_here(source: Path, parts: Parts) -> OpenedCheckpoint | None:

@@ -25,6 +25,7 @@ from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.model_files.folder import check_folder, described_by, weight_files
 from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
+from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
@@ -158,14 +159,9 @@ class HfModel:
         """How pictures are resized and cut, by the image processor's own names."""
         return picture_facts(self._processor)
 
-    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-        """Tokens and patches of pictures by width and height; None where the processor counts none."""
-        try:
-            counts = self._processor._get_num_multimodal_tokens(image_sizes=[[h, w] for w, h in sizes])
-            return list(zip(counts["num_image_tokens"], counts["num_image_patches"], strict=True))
-        # Processors differ in what they can count, and no answer depends on it.
-        except Exception:
-            return None
+    def seen_pictures(self, shown: Sequence[ShownPicture]) -> list[SeenPicture]:
+        """The size, tiles and tokens of pictures as the model sees them."""
+        return seen_pictures(self._processor, shown)
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""

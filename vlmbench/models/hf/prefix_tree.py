@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OF_TEXT = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """What a processor puts out for the tokens; the rest is for the pictures."""
-KINDS = ("llava", "llava_next", "idefics3", "smolvlm", "qwen2_vl", "qwen2_5_vl")
+KINDS = ("llava", "llava_next", "llava_onevision", "idefics3", "smolvlm", "qwen2_vl", "qwen2_5_vl")
 """A kind of model comes in with a test that its answers are those of asking one by one."""
 LANGUAGE = ("llama", "mistral", "qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
 ROTATIONS = ("default", "linear", "llama3", "yarn")

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +38,7 @@ _UNLESS_SET = {
 _LOOK = 0.5
 """Seconds between two looks at whether the engine lives."""
 _NEVER = -100.0
+_IN_CONFIG = ("image_grid_pinpoints",)
 _NO_COUNTERPART = ("begin_suppress_tokens", "forced_bos_token_id")
 
 
@@ -61,6 +62,17 @@ class Setting:
     sequences: int | None = None
     """How many are computed at once at most; None leaves it to vLLM."""
     trust_remote_code: bool = False
+    pillow: Mapping[str, Any] = field(default_factory=lambda: pillow_for(None))
+    """What has Pillow resize pictures, as everywhere in vlmbench; torchvision would give other pixels."""
+    pictures: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the image processor that differ from the folder's, by its own names."""
+
+
+def pillow_for(processor: Any) -> dict[str, Any]:
+    """What has this processor's images resized by Pillow."""
+    attributes: Sequence[str] = getattr(type(processor), "get_attributes", list)()
+    # Each part is given `backend`, and no video processor is Pillow's; the older word is for images alone.
+    return {"use_fast": False} if "video_processor" in attributes else {"backend": "pil"}
 
 
 def need_vllm() -> str:
@@ -108,8 +120,9 @@ class Engine:
             # As long as the model can read and the memory can hold.
             max_model_len=-1,
             enable_prefix_caching=True,
-            # Pillow resizes pictures, as everywhere in vlmbench; torchvision would give other pixels.
-            mm_processor_kwargs={"backend": "pil"},
+            mm_processor_kwargs={**setting.pillow, **setting.pictures},
+            # The grids of tiles stand in the model's configuration, too.
+            hf_overrides={name: setting.pictures[name] for name in _IN_CONFIG if name in setting.pictures},
             # Nothing of the checkpoint's own sampling settings.
             generation_config="vllm",
             # Compiling takes minutes on a CPU and wins little there.

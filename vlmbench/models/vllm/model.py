@@ -9,7 +9,7 @@ ids and pictures and gives back token ids. Requests stream in while answers stre
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import weight_files
 from vlmbench.model_files.loading import choose_dtype
+from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
+from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.decoding_limits import check_decoding
@@ -39,6 +41,7 @@ from vlmbench.models.vllm.engine import (
     Setting,
     generation_of,
     need_vllm,
+    pillow_for,
     sampling,
     settings_of,
     vllm_device,
@@ -59,6 +62,7 @@ def load_vllm(
     tensor_parallel: int = 1,
     parts: Parts = NO_PARTS,
     thinking: ThinkingSwitch | None = None,
+    pictures: PictureOptions = AS_PUBLISHED,
 ) -> VllmModel:
     """The model of a folder or hub id in a vLLM engine, or an error that names the file that is wrong."""
     need_vllm()
@@ -76,19 +80,31 @@ def load_vllm(
         folder, template, files = converted(reading), None, files_of(reading)
     config = load_config(folder, trust_remote_code=trust_remote_code)
     processor = load_processor(folder, config, trust_remote_code=trust_remote_code, template=template)
+    changed = set_pictures(processor, config, pictures)
     setting = Setting(
         # vLLM's own `auto` would halve what is stored in float32.
         dtype=stored_dtype(folder, config) if kind == "auto" else kind,
         tensor_parallel=tensor_parallel,
         sequences=None if batch_size == "auto" else batch_size,
         trust_remote_code=trust_remote_code,
+        pillow=pillow_for(processor),
+        pictures=changed,
     )
     renderer = Renderer(processor, folder, thinking, name_of(path, source))
     settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
     engine = Engine(folder, setting, place)
     own = settings_in(generation_of(folder, config))
     return VllmModel(
-        name_of(path, source), files, config, processor, renderer, settings, engine, setting.dtype, own
+        name_of(path, source),
+        files,
+        config,
+        processor,
+        renderer,
+        settings,
+        engine,
+        setting.dtype,
+        own,
+        pictures=pictures,
     )
 
 
@@ -106,12 +122,14 @@ class VllmModel:
         engine: Engine,
         dtype: str,
         own: Mapping[str, Any] | None,
+        *,
+        pictures: PictureOptions = AS_PUBLISHED,
     ) -> None:
         self.generation_settings = own
         """What the checkpoint's own generation settings say; None where it has none."""
         self._name, self._files, self._config, self._dtype = name, files, config, dtype
         self._processor, self._renderer, self._settings = processor, renderer, settings
-        self._engine = engine
+        self._engine, self._pictures = engine, pictures
         self._decoder = AnswerDecoder(processor.tokenizer)
         self._asked = 0
 
@@ -135,7 +153,17 @@ class VllmModel:
         """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
         architecture = next(iter(self._config.architectures or ()), self._config.model_type)
         facts = facts_of("vllm", architecture, self._dtype, self._files, self._processor, self._settings)
+        facts |= {"pictures": self._pictures.given} if self._pictures.given else {}
         return {**facts, **switch_facts(self._renderer.thinking), "vllm": need_vllm()}
+
+    @property
+    def picture_settings(self) -> Mapping[str, Any]:
+        """As for `hf`; the engine's own processor has the same settings."""
+        return picture_facts(self._processor)
+
+    def seen_pictures(self, shown: Sequence[ShownPicture]) -> list[SeenPicture]:
+        """As for `hf`."""
+        return seen_pictures(self._processor, shown)
 
     def render(self, request: Request) -> str:
         """The exact text the model will see, before each picture's mark is repeated once a token."""

@@ -34,7 +34,7 @@ function drawDetail() {
       categoriesOf(row).map((name) => make("span", { class: "tag" }, nameOf(name))),
       make("span", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), "aria-label": say("previous") }, "↑ k"), make("button", { type: "button", onclick: () => step(1), "aria-label": say("next") }, "↓ j"))),
     make("div", { class: "asked" },
-      make("div", { class: "pictures" }, row.p.map((number, k) => picture(number, { alt: `${say("picture")} ${k + 1}` }))),
+      make("div", { class: "pictures" }, row.p.map((number, k) => make("figure", {}, picture(number, { alt: `${say("picture")} ${k + 1}` }), seenAs(row, k)))),
       make("div", { class: "wording" },
         whole(row.h) ? make("p", { class: "hint" }, make("b", {}, `${say("hint")}: `), textOf(row.h)) : null,
         make("p", { class: "question" }, textOf(row.q)),
@@ -44,6 +44,18 @@ function drawDetail() {
     readings(row),
     prompts(row), groupTable(row));
   place.scrollTop = 0;
+}
+
+// The file's size, what the model's processor made of it, its tiles and tokens; once where the runs agree.
+function seenAs(row, k) {
+  const texts = row.z.map((numbers) => (numbers.length ? seenText(QUESTIONS.seen[numbers[k]]) : ""));
+  if (new Set(texts).size === 1) return texts[0] ? make("figcaption", {}, texts[0]) : null;
+  return texts.map((text, i) => (text ? make("figcaption", {}, runName(i), " ", text) : null));
+}
+function seenText([width, height, wide, tall, tiles, tokens]) {
+  if (width === null) return "";
+  const size = wide === null ? `${width}×${height}` : `${width}×${height} → ${wide}×${tall}`;
+  return [size, tiles === null ? "" : `${count(tiles)} ${say(tiles === 1 ? "tile" : "tiles")}`, tokens === null ? "" : `${count(tokens)} ${say("tokens")}`].filter(Boolean).join(" · ");
 }
 
 function optionList(row) {

@@ -14,8 +14,9 @@ from vlmbench.engine.asking import locked_prompts
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import visible
+from vlmbench.report.page.seen import read_seen
 from vlmbench.report.page.texts import NAME, limit_for, reasons_in_chinese, shown
-from vlmbench.store import RESPONSES
+from vlmbench.store import PICTURE_TOKENS, RESPONSES
 
 TEXT = 4_000
 """Most characters of a question, a hint or an option; the prompt has them too."""
@@ -52,7 +53,8 @@ class Pool:
 
 def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> dict[str, Any]:
     """Rows in file order, but groups together; verdicts, pictures and categories are numbers of pools."""
-    verdicts, pictures, categories = Pool(), Pool(), Pool()
+    verdicts, pictures, categories, seen_by = Pool(), Pool(), Pool(), Pool()
+    records = [read_seen(run.folder / PICTURE_TOKENS) for run in runs]
     answers_of = [_answers(run, verdicts) for run in runs]
     most = limit_for(len(p) for one in prompts for p in one.texts.values())
     rows = []
@@ -60,6 +62,7 @@ def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> di
     several = len({sample.split for sample in samples}) > 1
     for sample in samples:
         row = _question(sample, pictures)
+        row["z"] = [[seen_by.number(one) for one in record.of(sample.images)] for record in records]
         row["c"] = [categories.number(pair) for pair in _categories(sample, several)]
         row["a"] = [answers.get(sample.id) for answers in answers_of]
         texts = [one.texts.get(sample.id) for one in prompts]
@@ -67,6 +70,7 @@ def question_rows(runs: Sequence[FinishedRun], prompts: Sequence[Prompts]) -> di
         rows.append(row)
     return {
         "rows": rows,
+        "seen": [list(one) for one in seen_by.values()],
         "verdicts": verdicts.values(),
         "reasons": reasons_in_chinese(reason for _, _, reason, _ in verdicts.values()),
         "pictures": pictures.values(),

@@ -36,7 +36,7 @@ const WORDS = {
   readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Score", "得分"], reason: ["Reason", "依据"],
   group: ["The same question in every rotation", "同一题的所有轮换"], groupRows: ["Rows of the same group", "同组的行"],
   groupRight: ["right in every rotation", "所有轮换均答对"], groupWrong: ["not right in every rotation", "并非所有轮换均答对"],
-  picture: ["Picture", "图片"], noPicture: ["picture not available", "没有图片"], cut: ["cut here; the whole text has", "此处截断；全文共"], characters: ["characters", "个字符"],
+  picture: ["Picture", "图片"], tile: ["tile", "块"], tiles: ["tiles", "块"], noPicture: ["picture not available", "没有图片"], cut: ["cut here; the whole text has", "此处截断；全文共"], characters: ["characters", "个字符"],
   tooLong: ["stopped at the token limit", "达到 token 上限而截断"], judged: ["by the judge", "由裁判模型判定"], emptyAnswer: ["an empty answer", "空回答"],
   seconds: ["s", "秒"], tokens: ["tokens", "token"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
   keyNext: ["next and previous row", "下一行和上一行"], keyEnds: ["first and last row (in the list)", "第一行和最后一行（列表中）"], keySearch: ["search", "搜索"],
