@@ -61,6 +61,20 @@ def test_the_command_line_sends_jobs_and_takes_them_up(
     assert [sitting.get("batch") for sitting in sittings] == [True, True, None]
 
 
+def test_the_jobs_of_several_benchmarks_are_made_before_one_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = ("--bench", "Shapes_DEV_EN", "Shapes_DEV_CN", "--limit", "2", "--out", str(tmp_path / "run"))
+    with batch_server() as server:
+        command = ["run", "--model", server.model("openai"), "--batch", "--fresh", *both]
+        assert main(command) == 0
+        waits = [path for method, path in server.asked if path.startswith("/v1/batches/job")]
+        first = server.asked.index(("GET", waits[0]))
+        assert server.asked[:first].count(("POST", "/v1/batches")) == 2
+    assert len(server.jobs) == 2
+    assert "stay at the server" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("model", "more", "words"),
     [

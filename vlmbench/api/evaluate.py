@@ -20,7 +20,7 @@ from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_result import RunResult, result_of
-from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark
+from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark, with_jobs_sent
 from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.model_files.picture_options import PictureOptions
@@ -203,6 +203,7 @@ def _run_all(
     )
     results = []
     try:
+        request = with_jobs_sent(request, benchmarks, opened, progress)
         for benchmark in benchmarks:
             done = run_benchmark(request, benchmark, opened, progress)
             results.append(result_of(done.run, benchmark, done.table.images, done.folder))

@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from vlmbench.api.picture_record import write_picture_tokens
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import RunProgress
+from vlmbench.errors import UserError
 from vlmbench.models.decoding_limits import DECODES_ITSELF
 from vlmbench.models.loading import served_name
 from vlmbench.progress import Progress
@@ -56,6 +57,8 @@ class RunRequest:
     fresh: bool = False
     several: bool = False
     """Several benchmarks share `out`, so each has a folder of its own in it."""
+    wait: bool = True
+    """False: batch jobs are made and not waited for; the run ends as JobsSent."""
     command: Sequence[str] | None = None
     """What run.json records as the command; None: this process's command line."""
 
@@ -140,13 +143,33 @@ def _in_jobs(model: Model, request: RunRequest, folder: RunFolder, progress: Run
 
     typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     again = typed if request.command is None else "the same call"
-    return BatchedModel(model, folder, progress, fresh=request.fresh, again=again)
+    return BatchedModel(model, folder, progress, fresh=request.fresh, wait=request.wait, again=again)
 
 
 def _about(model: Model, decoding: str | None, batch: bool) -> dict[str, Any]:
     """What run.json records of a sitting and compares with no other."""
     found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None), "batch": batch}
     return {name: value for name, value in found.items() if value}
+
+
+def with_jobs_sent(
+    request: RunRequest, benchmarks: Sequence[Benchmark], models: dict[str, Model], progress: RunProgress
+) -> RunRequest:
+    """The request for each of these benchmarks; the batch jobs of all are made before one is waited for."""
+    if not request.model.batch or len(benchmarks) < 2:
+        return request
+    from vlmbench.engine.batches import JobsSent
+
+    for benchmark in benchmarks:
+        try:
+            run_benchmark(replace(request, wait=False), benchmark, models, progress)
+        except JobsSent:
+            pass
+        except UserError:
+            # It comes again when the benchmark has its turn, and ends that one alone.
+            if not models:
+                raise
+    return replace(request, fresh=False)
 
 
 def run_folder(request: RunRequest, benchmark: str) -> Path:

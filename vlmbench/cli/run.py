@@ -21,7 +21,7 @@ from typing import Any
 
 from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.model_opening import close_models
-from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark
+from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark, with_jobs_sent
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
 from vlmbench.cli._shared.console import (
     INCOMPLETE,
@@ -150,7 +150,8 @@ def execute(args: argparse.Namespace) -> int:
     progress = AnswerProgress()
     models: dict[str, Model] = {}
     try:
-        outcomes = [_run_one(args, benchmark, models, progress) for benchmark in benchmarks]
+        request = with_jobs_sent(request_of(args), benchmarks, models, progress)
+        outcomes = [_run_one(args, request, benchmark, models, progress) for benchmark in benchmarks]
     finally:
         close_models(models.values())
     documents = [outcome.document for outcome in outcomes if outcome.document is not None]
@@ -166,6 +167,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _run_one(
     args: argparse.Namespace,
+    request: RunRequest,
     benchmark: Benchmark,
     models: dict[str, Model],
     progress: RunProgress,
@@ -173,7 +175,7 @@ def _run_one(
     """Run one benchmark and print it. A failure ends only this one, unless no model could be loaded."""
     name = benchmark.card.name
     try:
-        done = run_benchmark(request_of(args), benchmark, models, progress)
+        done = run_benchmark(request, benchmark, models, progress)
         complain_of_cut(done)
         if args.log:
             log_run(args.log, done.folder)

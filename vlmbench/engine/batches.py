@@ -27,16 +27,30 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two questions how far the jobs are; each pause is half as long again as the one before."""
 
 
+class JobsSent(Exception):
+    """The jobs are made, and nobody waits for them now."""
+
+
 class BatchedModel:
     """A served model, asked in batch jobs; refused where its interface has none."""
 
     def __init__(
-        self, model: Model, folder: RunFolder, progress: RunProgress, *, fresh: bool, again: str
+        self,
+        model: Model,
+        folder: RunFolder,
+        progress: RunProgress,
+        *,
+        fresh: bool,
+        again: str,
+        wait: bool = True,
     ) -> None:
-        """`fresh` cancels the jobs of before; `again` is the command that takes jobs up."""
+        """`fresh` cancels the jobs of before; `again` is the command that takes jobs up.
+
+        Without `wait`, `generate` makes the jobs and raises JobsSent.
+        """
         self._model, self._jobs = model, open_jobs(model)
         self._folder, self._progress = folder, progress
-        self._fresh, self._again = fresh, again
+        self._fresh, self._again, self._wait = fresh, again, wait
         self._record: list[BatchJob] = []
 
     @property
@@ -69,12 +83,15 @@ class BatchedModel:
             try:
                 waiting = [request for i, request in asked.items() if i not in under_way]
                 refused = yield from self._send(waiting, images)
-                yield from self._collect(asked)
-                if refused is not None:
-                    raise refused
+                if self._wait:
+                    yield from self._collect(asked)
+                    if refused is not None:
+                        raise refused
             except BaseException:
                 self._say_what_stays()
                 raise
+        if not self._wait:
+            raise JobsSent("its batch jobs are made; other benchmarks are sent first")
 
     def _open(self) -> list[BatchJob]:
         return [job for job in self._record if not job.read]
