@@ -125,7 +125,7 @@ def _notes(recipe: Recipe, counted: Counts, sources: tuple[SourcePlan, ...], dev
     published = published_lora_size(parts(recipe)[0], lora) if lora else None
     if published is not None:
         notes.append(f"published adapters, with query, key and value in one matrix, have {published:,}")
-    return (*notes, *recipe_notes(recipe, devices))
+    return (*notes, *recipe_notes(recipe, devices, counted.all_micro_batches))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,11 +77,12 @@ def save_every(saving: Saving, schedule: Schedule, steps: int) -> int:
     return max(1, saving.every // schedule.accumulation)
 
 
-def recipe_notes(recipe: Recipe, devices: int) -> tuple[str, ...]:
-    """Those that need nothing but the recipe: what else its values were meant for, and what was corrected."""
+def recipe_notes(recipe: Recipe, devices: int, micro_batches: int) -> tuple[str, ...]:
+    """What else the recipe's values were meant for, and the corrections that show in this run."""
+    shown = (one for one in recipe.mended if one.below is None or micro_batches < one.below)
     return (
         *_batch(recipe, devices),
-        *(f"corrected: {m.key} ({m.published}): {m.why}" for m in recipe.mended),
+        *(f"corrected: {one.key} ({one.published}): {one.why}" for one in shown),
     )
 
 

@@ -279,6 +279,8 @@ class Correction:
     key: str
     published: str
     why: str
+    below: Count | None = None
+    """It shows only in a run of fewer micro-batches; None: in every run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

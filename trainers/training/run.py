@@ -73,7 +73,9 @@ def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ..
     observers.progress.begin(stage.recipe.name, stage.steps.all, done)
     if dropped is not None:
         observers.progress.say(dropped)
-    for note in (*recipe_notes(stage.recipe, stage.how.world), *stage.feed.notes, *notes):
+    micro_batches = stage.feed.micro_batches * stage.recipe.schedule.epochs
+    corrected = recipe_notes(stage.recipe, stage.how.world, micro_batches)
+    for note in (*corrected, *stage.feed.notes, *notes):
         observers.progress.say(note)
     try:
         loop = Loop(built.model, settings, stage, observers)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from vlmbench.cli._shared.console import complain
+from vlmbench.cli._shared.xtuner_words import flag_here, line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.files.json_files import read_yaml
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
@@ -89,6 +90,8 @@ def _dispatch(argv: list[str]) -> int:
         print(f"vlmbench {__version__}")
         return 0
     verb = argv[0]
+    if (line := line_here(argv)) is not None:
+        raise UsageError("this is a command of xtuner's.", fix=f"Here it is: `{line}`.")
     if verb not in VERBS:
         raise UnknownName("command", verb, VERBS, fix="See `vlmbench --help`.")
     module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
@@ -120,6 +123,8 @@ def _check_options(parser: argparse.ArgumentParser, argv: list[str]) -> None:
     for word in itertools.takewhile(lambda word: word != "--", argv):
         name = word.partition("=")[0]
         if name.startswith("--") and not any(option.startswith(name) for option in known):
+            if (fix := flag_here(name)) is not None:
+                raise UsageError(f"`{name}` is a flag of xtuner's.", fix=fix)
             raise UnknownName("option", name, known, fix=f"See `{parser.prog} --help`.")
 
 

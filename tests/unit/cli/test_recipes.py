@@ -86,7 +86,10 @@ def test_a_plan_with_things_missing_is_still_a_plan(
     assert "2,181 optimizer steps" in told
     assert "weights\tlmsys/vicuna-7b-v1.5\thf download lmsys/vicuna-7b-v1.5" in told
     assert f"vlmbench data check {PRETRAIN}" in told
-    assert "note: corrected: schedule.warmup" in told
+    assert "corrected: schedule.warmup" not in told
+    short = ["--set", "data.sources=[{annotations: mine.json, images: ., samples: 2000}]"]
+    assert main(["train", PRETRAIN, "--plan", *short]) == 0
+    assert "note: corrected: schedule.warmup" in capsys.readouterr().out
 
 
 def test_the_words_people_know(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,16 @@ def test_columns_are_the_benchmark_s_without_the_picture_then_the_prediction(tmp
     assert cells[2][0] == "VD_1"
 
 
+def test_a_column_of_numbers_alone_holds_numbers(tmp_path: Path) -> None:
+    options = [("1", "0.5", "007", "1"), ("12", "-3", "8", "a dog"), ("", "2", "9", "2")]
+    rows = [sample(str(n), A=a, B=b, C=c, D=d) for n, (a, b, c, d) in enumerate(options)]
+    write_predictions_xlsx(tmp_path / "p.xlsx", ("index", *"ABCD"), rows, ["1", "2", "3"])
+    header, *cells = openpyxl.load_workbook(tmp_path / "p.xlsx").active.iter_rows(values_only=True)
+    found = [tuple(row[header.index(name)] for name in "ABCD") for row in cells]
+    assert found == [(1, 0.5, "007", "1"), (12, -3, "8", "a dog"), (None, 2, "9", "2")]
+    assert [row[-1] for row in cells] == ["1", "2", "3"]
+
+
 def test_pandas_reads_the_file_as_vlmevalkit_would(tmp_path: Path) -> None:
     rows = rotated(3, answer="A", split="dev")
     write_predictions_xlsx(tmp_path / "p.xlsx", COLUMNS, rows, ["A"] * 6)

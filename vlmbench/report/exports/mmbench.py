@@ -46,12 +46,12 @@ def _columns(samples: Sequence[Sample]) -> Columns:
     l2 = ["l2-category"] if any("l2-category" in sample.cells for sample in samples) else []
     return [
         ("question", lambda sample, _: sample.question),
-        *((letter, raw_cell(letter)) for letter in first),
+        *((letter, raw_cell(letter, samples)) for letter in first),
         ("prediction", answer_cell),
-        *((name, raw_cell(name)) for name in ("category", *l2, "index")),
+        *((name, raw_cell(name, samples)) for name in ("category", *l2, "index")),
         ("split", lambda *_: None),
-        ("answer", raw_cell("answer")),
-        *((letter, raw_cell(letter)) for letter in later),
+        ("answer", raw_cell("answer", samples)),
+        *((letter, raw_cell(letter, samples)) for letter in later),
     ]
 
 

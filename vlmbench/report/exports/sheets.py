@@ -1,5 +1,7 @@
 """Answers as spreadsheets: text cells stay text, and a second sheet lists the texts that were cut.
 
+A column of numbers alone holds numbers, as pandas writes it in the toolkits that these files come from.
+
 The same cells give the same bytes. openpyxl's writer cuts texts over 32,767 characters without notice,
 refuses control characters, takes `=…` for a formula and writes the time into the file; hence our own.
 """
@@ -18,8 +20,8 @@ from vlmbench.domain import Sample
 from vlmbench.predictions.xlsx import excel_length, fitting, opens_like_a_formula, string_xml
 from vlmbench.store import make_folder, write_bytes
 
-Cell = str | int | None
-"""Text, a whole number, or nothing."""
+Cell = str | int | float | None
+"""Text, a number, or nothing."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -51,6 +53,8 @@ CUT_SHEET = "cut"
 
 _NOT_SHOWN = frozenset({"image", "prediction"})
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9]")
+"""Written as Excel shows it, so that a number loses nothing of the text: not 007, 1.50 or 1e5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def write_predictions_xlsx(
     Returns the cells that were cut, as the sheet `cut` lists them; responses.jsonl has the whole texts.
     """
     names = [name for name in columns if name not in _NOT_SHOWN]
-    shown: Columns = [(name, raw_cell(name)) for name in names]
+    shown: Columns = [(name, raw_cell(name, samples)) for name in names]
     return write_sheet(path, [*shown, ("prediction", answer_cell)], samples, texts)
 
 
@@ -96,11 +100,20 @@ def write_sheet(
     return tuple(cut)
 
 
-def raw_cell(name: str) -> Callable[[Sample, str], Cell]:
-    """The cell as in the benchmark's file; the index as a number where it is one."""
+def raw_cell(name: str, samples: Sequence[Sample]) -> Callable[[Sample, str], Cell]:
+    """The cell as in the benchmark's file; a number where it is the index, or where all cells are numbers."""
     if name == "index":
         return lambda sample, _: int(sample.id) if _WHOLE.fullmatch(sample.id) else sample.id
-    return lambda sample, _: sample.cells.get(name)
+    texts = [text for sample in samples if (text := sample.cells.get(name))]
+    if any(_number(text) is None for text in texts):
+        return lambda sample, _: sample.cells.get(name)
+    return lambda sample, _: _number(sample.cells.get(name) or "")
+
+
+def _number(text: str) -> int | float | None:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 def answer_cell(_: Sample, text: str) -> Cell:
@@ -192,8 +205,8 @@ def _sheet_xml(sheet: NewSheet) -> str:
     return f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>{"".join(rows)}</sheetData></worksheet>'
 
 
-def _cell_xml(address: str, cell: str | int) -> str:
-    if isinstance(cell, int):
+def _cell_xml(address: str, cell: str | float) -> str:
+    if isinstance(cell, (int, float)):
         return f'<c r="{address}"><v>{cell}</v></c>'
     style = f' s="{_LITERAL}"' if opens_like_a_formula(cell) else ""
     return f'<c r="{address}"{style} t="inlineStr">{string_xml(cell)}</c>'
