@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,8 +18,9 @@ from vlmbench.engine import batches
 from vlmbench.engine.batch_record import BATCH, BatchJob, read_jobs, write_jobs
 from vlmbench.engine.batches import BatchedModel
 from vlmbench.engine.status import SilentProgress
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, RunFolderError
 from vlmbench.models.servers.anthropic import ANTHROPIC
+from vlmbench.models.servers.batch_client import BatchClient
 from vlmbench.models.servers.client import Patience
 from vlmbench.models.servers.model import WIRES, load_server
 from vlmbench.models.servers.openai_batch import OPENAI_BATCH
@@ -291,6 +293,21 @@ def test_results_in_any_order_and_condition_are_read(tmp_path: Path, monkeypatch
         server.results = list
         assert sit(server, tmp_path)["4"].text == "B"
     assert [len(job.rows) for job in server.jobs] == [4, 1]
+
+
+def test_a_disk_that_is_full_leaves_the_job_for_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, file: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with batch_server() as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchClient, "download", lambda _, path, file: full(path, file))
+            with pytest.raises(RunFolderError, match="No space left on device"):
+                sit(server, tmp_path)
+        assert sit(server, tmp_path)["1"].text == "B"
+    assert len(server.jobs) == 1
 
 
 def failing(reply: dict[str, Any]) -> Callable[[list[Line]], list[Line | bytes]]:

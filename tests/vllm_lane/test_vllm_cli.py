@@ -69,8 +69,8 @@ def test_a_served_model_is_asked_as_its_folder_is_answers_alike_and_is_compared(
     said = {name: text.strip() for name, text in run(tmp_path / "served", served, *few).items()}
     hf = run(tmp_path / "hf", "demo", *few)
     assert said == hf
-    responses = run(tmp_path / "responses", served.replace("openai:", "responses:"), *few, "--limit", "8")
-    assert len(responses) == 8
+    responses = run(tmp_path / "responses", served.replace("openai:", "responses:"), *few, "--limit", "3")
+    assert 3 <= len(responses) < len(hf)
     assert {name: text.strip() for name, text in responses.items()}.items() <= hf.items()
     folders = [tmp_path / name for name in ("served", "hf", "responses")]
     facts = [json.loads((folder / "run.json").read_text("utf-8"))["facts"] for folder in folders]

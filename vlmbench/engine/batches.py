@@ -21,7 +21,7 @@ from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError
 from vlmbench.models.servers.batch_interface import JobState, JobTicket
 from vlmbench.models.servers.jobs import JobRefused, Package, open_jobs
-from vlmbench.store import RunFolder
+from vlmbench.store import RunFolder, disk_error
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two questions how far the jobs are; each pause is half as long again as the one before."""
@@ -87,6 +87,9 @@ class BatchedModel:
                     yield from self._collect(asked)
                     if refused is not None:
                         raise refused
+            except OSError as error:
+                self._say_what_stays()
+                raise disk_error(self._folder.path, error) from error
             except BaseException:
                 self._say_what_stays()
                 raise

@@ -27,7 +27,7 @@ from vlmbench.models.servers.batch_client import BatchClient
 from vlmbench.models.servers.batch_interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
 from vlmbench.models.servers.client import LONGEST_WORDS, NoReply, key_from_environment
 from vlmbench.models.servers.model import ServedModel, response_of
-from vlmbench.models.servers.wire import NoText, error_in
+from vlmbench.models.servers.wire import NoText, error_in, members
 
 _CREATING = 5
 """So often a job is made anew, where none of its key is in the list after a failure."""
@@ -244,8 +244,8 @@ class BatchJobs:
         query = self._page_of(100)
         for _ in range(_PAGES):
             page = await client.call("GET", f"{self._interface.jobs}?{query}")
-            for job in page.get(self._interface.listed) or ():
-                if isinstance(job, dict) and self._interface.is_of(job, ticket):
+            for job in members(page, self._interface.listed):
+                if self._interface.is_of(job, ticket):
                     return self._interface.id_of(job)
             if not (next_page := self._interface.next_page(page)):
                 break
