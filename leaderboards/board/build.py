@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlmbench.decoding import decodings_in, in_english
+from vlmbench.decoding import decodings_in
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import UserError
 from vlmbench.finished import FinishedRun
@@ -125,7 +125,7 @@ def ranked_columns(
         places = _places(kept, units, tested_units(kept, units, rules))
         if len(group) == 1 and wordings[group[0].run.benchmark] > 1:
             places = [(entrant, _unranked(place)) for entrant, place in places]
-        ways = {in_english(place.decoding) for _, place in places if place.decoding}
+        ways = {place.way for _, place in places if place.way}
         notes = (*notes, DECODED) if len(ways) > 1 else notes
         column = replace(_column(group[0], entrants, cards), notes=notes)
         yield RankedColumn(column=column, places=places, damaged=list(damaged.values()))
@@ -210,7 +210,7 @@ def _why(folder: str, units: Mapping[str, Units], tested: Mapping[str, Units]) -
 
 def _place(entrant: Entrant, standing: Standing | None, names: Mapping[str, str], why: str) -> ColumnResult:
     way = decodings_in(entrant.run.facts.get("decoding"))
-    place = ColumnResult(figure=entrant.figure, folder=entrant.folder, decoding=way)
+    place = ColumnResult(figure=entrant.figure, folder=entrant.folder, decoding=way, draws=entrant.run.draws)
     if standing is None:
         return replace(place, untested=why)
     return replace(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from vlmbench.decoding import in_english
 from vlmbench.leaderboards.board.build import DECODED
 from vlmbench.leaderboards.board.nouns import (
     DATE_UNKNOWN,
@@ -123,7 +122,7 @@ def _measured_lines(board: Board) -> Iterator[dict[str, Any]]:
                 "rules": board.rules,
                 "style": column.style,
                 "judge": column.judge,
-                "decoding": in_english(place.decoding),
+                "decoding": place.way,
                 "measure": column.measure,
                 **_numbers(place.figure),
                 "band": place.band,
@@ -215,7 +214,7 @@ def _ways(board: Board, key: str) -> str:
     """The models of a column by their decoding; a table of text has no room for it beside each figure."""
     models: dict[str, list[str]] = {}
     for entry in board.entries:
-        if key in entry.places and (way := in_english(entry.places[key].decoding)):
+        if key in entry.places and (way := entry.places[key].way):
             models.setdefault(way, []).append(entry.name)
     ways = [f"{way}: {', '.join(names)}" for way, names in models.items()]
     return f"runs decoded differently share this column. {'. '.join(ways)}."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vlmbench.decoding import in_chinese, in_english
 from vlmbench.domain import Decoding, RuleSet
 
 Why = Literal[
@@ -74,6 +75,20 @@ class ColumnResult:
     """Why there is no band."""
     decoding: tuple[Decoding, ...] = ()
     """The decoding settings, where run.json has them."""
+    draws: int = 1
+    """How many answers to each question the figure is the mean of."""
+
+    @property
+    def way(self) -> str:
+        """How answers were generated, in English; empty where it is not known."""
+        several = [f"mean of {self.draws} draws"] if self.draws > 1 else []
+        return ", ".join([*filter(None, [in_english(self.decoding)]), *several])
+
+    @property
+    def way_in_chinese(self) -> str:
+        """The same in Chinese."""
+        several = [f"{self.draws} 次采样的平均"] if self.draws > 1 else []
+        return "，".join([*filter(None, [in_chinese(self.decoding)]), *several])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

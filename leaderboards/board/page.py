@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from vlmbench.decoding import in_chinese, in_english
-from vlmbench.domain import Decoding
 from vlmbench.html_page import content_policy, filled, json_for_html, read_script
 from vlmbench.leaderboards.board.bands import NO_MEAN
 from vlmbench.leaderboards.board.build import ALONE, DECODED, INDEPENDENT, OTHER_ROWS, UNTESTED
@@ -64,7 +62,7 @@ def page_data(board: Board) -> dict[str, Any]:
     """The data for the script, compact: a board has up to 2,600 figures."""
     keys = [column.key for column in board.columns]
     every = [place for entry in board.entries for place in entry.places.values()]
-    ways = list(dict.fromkeys(place.decoding for place in every if place.decoding))
+    ways = {place.way: place.way_in_chinese for place in every if place.way}
     number = {way: at for at, way in enumerate(ways)}
     return {
         "rules": board.rules,
@@ -86,7 +84,7 @@ def page_data(board: Board) -> dict[str, Any]:
             [e.name, e.family, e.billions, [_place(e.places.get(key), number, board.reports) for key in keys]]
             for e in board.entries
         ],
-        "ways": [[in_english(way), in_chinese(way)] for way in ways],
+        "ways": [[english, chinese] for english, chinese in ways.items()],
         "runs": len(every),
         "apart": [
             [
@@ -127,14 +125,14 @@ def _figure(figure: BoardFigure) -> list[Any]:
 
 
 def _place(
-    place: ColumnResult | None, ways: Mapping[tuple[Decoding, ...], int], reports: Mapping[str, str]
+    place: ColumnResult | None, ways: Mapping[str, int], reports: Mapping[str, str]
 ) -> list[Any] | None:
     if place is None:
         return None
     p = None if place.p is None else float(f"{place.p:.2g}")
     untested = KEYS.get(place.untested or "", place.untested)
     cell = [*_figure(place.figure), place.band, list(place.ranks or ()), place.leader, p, untested]
-    cell.append(ways.get(place.decoding))
+    cell.append(ways.get(place.way))
     return [*cell, reports[place.folder]] if place.folder in reports else cell
 
 

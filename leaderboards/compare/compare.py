@@ -12,8 +12,10 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from vlmbench.answers.majority import majority
 from vlmbench.answers.units import ScoredUnit
-from vlmbench.domain import RuleSet, Sample
+from vlmbench.domain import RuleSet, Sample, Score
+from vlmbench.draws import draw_ids
 from vlmbench.errors import RunFolderError, UserError
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.leaderboards.compare.facts import remarks, why_incomparable
@@ -265,10 +267,21 @@ def flips_of(
 
 
 def _answers(run: FinishedRun, rules: RuleSet) -> dict[str, FlippedAnswer]:
-    answers = run.responses
+    answers, chosen = run.responses, _majorities(run, rules)
     return {
         s.id: FlippedAnswer(
-            extracted=s.extracted, text=answers[s.id].text if s.id in answers else "", value=s.value
+            extracted=s.extracted,
+            text=answers[chosen[s.id]].text if chosen[s.id] in answers else "",
+            value=s.value,
         )
         for s in run.scores[rules]
     }
+
+
+def _majorities(run: FinishedRun, rules: RuleSet) -> dict[str, str]:
+    """By row, the id of the answer that most draws give."""
+    draws: dict[str, list[Score]] = {}
+    for scores in run.passes:
+        for score in scores[rules]:
+            draws.setdefault(score.id, []).append(score)
+    return {row: draw_ids(row, run.draws)[majority(found)] for row, found in draws.items()}

@@ -74,6 +74,11 @@ def _remarks(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
     for name in ("decoding", "sampling seed", "left out"):
         if first.facts.get(name) != second.facts.get(name):
             yield f"the {name} differs: {_changes(first.facts.get(name), second.facts.get(name))}"
+    draws = [run.draws for run in (first, second)]
+    if draws[0] != draws[1]:
+        yield f"draws of each question: {draws[0]} and {draws[1]}; the mean over them is compared"
+    elif draws[0] > 1:
+        yield f"the mean over {draws[0]} draws of each question is compared"
     versions = [_version(run) for run in (first, second)]
     if versions[0] != versions[1]:
         yield f"scored by different versions of vlmbench: {versions[0]} and {versions[1]}"

@@ -14,6 +14,7 @@ from watched_page import Watched
 
 from vlmbench.cli.main import main
 from vlmbench.domain import RULE_SETS
+from vlmbench.draws import draw_ids
 
 pytestmark = pytest.mark.slow
 
@@ -305,4 +306,39 @@ def test_a_thought_is_folded_and_is_text(watched: Callable[..., Watched], tmp_pa
     thought.locator("summary").click()
     assert "document.title='owned'" in thought.inner_text()
     assert seen.page.title() != "owned"
+    nothing_else_happened(seen)
+
+
+def test_a_question_opens_to_all_its_draws_and_says_how_many_are_right(
+    watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    truth = asked(tmp_path)
+    wrong = {row: next(letter for letter in "AB" if letter != right) for row, right in truth.items()}
+    # Each row is right in draws 0 and 2 of four.
+    lines = {own: (wrong if k % 2 else truth)[row] for row in truth for k, own in enumerate(draw_ids(row, 4))}
+    lines[f"{next(iter(truth))}#2"] = HOSTILE.partition("\0")[0]
+    file = tmp_path / "drawn.jsonl"
+    file.write_text("\n".join(json.dumps({"index": i, "prediction": text}) for i, text in lines.items()))
+    words = ["run", "--model", f"echo:@{file}", "--bench", "Shapes_DEV_EN", "--limit", LIMIT]
+    main([*words, "--samples", "4", "--set-decoding", "temperature=1", "--out", str(tmp_path / "run")])
+    main(["report", str(tmp_path / "run")])
+    seen = opened(watched, (tmp_path / "run" / "report.html").as_uri())
+    assert "4 draws of each" in seen.page.locator(".headline").inner_text()
+    assert "between draws of a question" in seen.page.locator(".headline").inner_text()
+    seen.page.keyboard.press("j")
+    seen.page.keyboard.press("j")
+    draws = seen.page.locator("#detail details.draw")
+    assert draws.count() == 4
+    assert seen.page.locator("#detail details.voted").count() == 2
+    assert "2 of 4 draws right" in seen.page.locator("#detail .said").inner_text()
+    draws.nth(1).locator("summary").click()
+    assert draws.nth(1).locator("pre").inner_text() in ("A", "B")
+    # The first row's third draw was no answer.
+    assert "1 / 4" in seen.page.locator("#detail .group").inner_text()
+    seen.page.click("#language")
+    assert "答对 2 次（共采样 4 次）" in seen.page.locator("#detail .said").inner_text()
+    assert "多次采样" in seen.page.locator("#figures").inner_text()
+    seen.page.keyboard.press("k")
+    assert seen.page.title() != "owned"
+    no_violations(seen)
     nothing_else_happened(seen)

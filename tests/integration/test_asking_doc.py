@@ -52,7 +52,7 @@ def part(page: Path, folder: Path, start: str, end: str | None = None) -> Path:
 def test_both_pages_show_the_same_commands(tmp_path: Path) -> None:
     english, chinese = ([*blocks(part(page, tmp_path, "--set-decoding"))] for page in (ENGLISH, CHINESE))
     assert english == chinese
-    assert len(english) == 3
+    assert len(english) == 4
     assert next(blocks(ENGLISH)) == next(blocks(CHINESE))
 
 
@@ -68,6 +68,17 @@ def test_the_style_on_the_chinese_page_works(tmp_path: Path) -> None:
     text = printed(part(CHINESE, tmp_path, "```yaml mine.yaml", "\n## "), tmp_path)
     assert "prompt, style mine.yaml" in text
     assert list(tmp_path.glob("runs/*/*/results.json"))
+
+
+def test_the_command_on_several_samples_gives_what_the_page_names(tmp_path: Path) -> None:
+    page = part(ENGLISH, tmp_path, "## Several samples", "\n## ")
+    text = printed(page, tmp_path)
+    assert "4 draws of each" in text
+    named = re.findall(r"^\| `(\w+@)", page.read_text("utf-8"), re.MULTILINE)
+    assert named == ["avg@", "pass@", "maj@"]
+    assert all(
+        name in text for name in ("avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "standard deviations")
+    )
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -148,9 +149,109 @@ def test_a_function_may_draw_by_itself(tmp_path: Path) -> None:
     assert found.results["draws"]["number"] == 3
     assert set(found.metrics().query("level == 'draws'")["name"]) >= {"avg@3", "pass@2", "maj@3"}
     assert found.finished.draws == 3
+    assert {len(answers) for answers in found.samples()["answers"]} == {3}
     values = found.samples()["strict"] * 3
     assert values.sub(values.round()).abs().max() < 1e-9
     read = vlmbench.load_run(tmp_path)
     assert read.samples()["strict"].tolist() == found.samples()["strict"].tolist()
     with pytest.raises(vlmbench.UserError, match="gives one answer"):
         vlmbench.evaluate("demo", "Shapes_DEV_EN", samples=3, out=tmp_path / "other")
+
+
+def test_draws_in_responses_jsonl_are_scored_as_the_run_scored_them(
+    answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, f"echo:@{answers}", 4) == 0
+    rows, groups = tmp_path / "rows.jsonl", tmp_path / "groups.jsonl"
+    file = str(tmp_path / "responses.jsonl")
+    asked = ["score", "--bench", "Shapes_DEV_EN", "--predictions", file, "--allow-missing"]
+    capsys.readouterr()
+    assert main([*asked, "--format", "json", "--rows", str(rows), "--groups", str(groups)]) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert found["draws"]["number"] == 4
+    by_name = [{m["name"]: m["value"] for m in one["metrics"]} for one in (found, results(tmp_path))]
+    for name in ("circular accuracy", "row accuracy", "pass@2", "maj@4"):
+        assert by_name[0][name] == by_name[1][name]
+    assert {json.loads(line)["draw"] for line in groups.read_text("utf-8").splitlines()} == {0, 1, 2, 3}
+    scores = map(json.loads, rows.read_text("utf-8").splitlines())
+    assert {draw_of(line["id"])[1] for line in scores} == {0, 1, 2, 3}
+    for flag in (("--published", "50.0"), ("--format", "vlmevalkit")):
+        assert main([*asked, *flag]) == 2
+        assert "predictions.xlsx" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def four_and_eight(answers: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Run folders of one model with 4 and 8 draws, the second less often right."""
+    four, eight = (tmp_path_factory.mktemp("runs") / name for name in ("four", "eight"))
+    assert run(four, f"echo:@{answers}", 4) == 0
+    assert run(eight, f"echo:@{answers}", 8) == 0
+    return four, eight
+
+
+def test_runs_with_different_numbers_of_draws_are_compared_by_their_means(
+    four_and_eight: tuple[Path, Path],
+) -> None:
+    found = vlmbench.compare(*four_and_eight)
+    first, second = (results(folder)["headline"]["value"] for folder in four_and_eight)
+    assert found.difference == pytest.approx(second - first)
+    assert found.comparison.difference.test == "clustered t"
+    assert found.comparison.difference.n == GROUPS
+    assert "draws of each question: 4 and 8; the mean over them is compared" in found.comparison.notes
+    flips = found.flips()
+    assert set(flips["first_answer"]) <= set("ABCD")
+    assert (flips["first_extracted"] == flips["first_answer"]).all()
+    same = vlmbench.compare(four_and_eight[1], four_and_eight[1])
+    assert "the mean over 8 draws of each question is compared" in same.comparison.notes
+
+
+def test_scores_that_do_not_give_the_mean_of_the_draws_are_refused(
+    answers: Path, tmp_path: Path, four_and_eight: tuple[Path, Path]
+) -> None:
+    assert run(tmp_path, f"echo:@{answers}", 2) == 0
+    file = tmp_path / "scores.jsonl"
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    changed = [{**line, "value": 0.0} if line["id"].endswith("#1") else line for line in lines]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in changed), "utf-8")
+    with pytest.raises(vlmbench.UserError, match="disagree"):
+        vlmbench.compare(tmp_path, four_and_eight[0])
+
+
+def test_a_board_ranks_means_over_draws_and_shows_how_many(answers: Path, tmp_path: Path) -> None:
+    for name, draws in (("one", 1), ("three", 3)):
+        out = ["--samples", str(draws), "--out", str(tmp_path / name / "Shapes_DEV_EN")]
+        assert main(["run", "--model", f"echo:@{answers}", "--bench", "Shapes_DEV_EN", *SAMPLED, *out]) == 0
+        file = tmp_path / name / "Shapes_DEV_EN"
+        for part in ("run.json", "results.json"):
+            document = json.loads((file / part).read_text("utf-8"))
+            (document["spec"] if part == "run.json" else document)["model"] = name
+            (file / part).write_text(json.dumps(document), "utf-8")
+    board = tmp_path / "board"
+    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(board), "--no-published"]) == 0
+    with (board / "leaderboard.csv").open(encoding="utf-8", newline="") as lines:
+        found = {row["model"]: row for row in csv.DictReader(lines) if row["status"] == "measured"}
+    assert found["three"]["decoding"].endswith("mean of 3 draws")
+    assert "draws" not in found["one"]["decoding"]
+    assert found["three"]["band"]
+
+
+@pytest.mark.parametrize("form", ["inspect", "every-eval-ever"])
+def test_exports_have_every_draw(form: str, four_and_eight: tuple[Path, Path], tmp_path: Path) -> None:
+    from vlmbench.report.exports.every_eval_ever import every_eval_ever
+    from vlmbench.report.exports.facts import setup_line
+    from vlmbench.report.exports.inspect_ai import inspect_log
+    from vlmbench.report.runs import open_run
+
+    four = open_run(four_and_eight[0])
+    rows = results(four_and_eight[0])["rows"]["asked"]
+    assert "mean of 4 draws" in setup_line(four)
+    if form == "inspect":
+        log = inspect_log(four)
+        assert log["eval"]["config"]["epochs"] == 4
+        assert {(s["id"], s["epoch"]) for s in log["samples"]} == {
+            (name, epoch) for name in log["eval"]["dataset"]["sample_ids"] for epoch in (1, 2, 3, 4)
+        }
+        assert log["results"]["total_samples"] == 4 * rows
+    else:
+        (lines,) = (text for path, text in every_eval_ever(four).items() if path.suffix == ".jsonl")
+        assert len({json.loads(line)["sample_id"] for line in lines.splitlines()}) == 4 * rows

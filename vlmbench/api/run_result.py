@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.api import html
 from vlmbench.domain import RULE_SETS, Benchmark, Card, ImageSource, Metric, Response, Run, Sample
+from vlmbench.draws import draw_ids
 from vlmbench.errors import DataError, UnknownName
 from vlmbench.finished import FinishedRun, Questions
 from vlmbench.plain_text import visible
@@ -98,7 +99,8 @@ class RunResult:
         """One row a question: prompt, answer, what was extracted, the score under each rule set, pictures.
 
         `extracted` is by the run's own rule set. A score is missing where the row was not scored;
-        `pictures` holds digests, for `picture` and `pictures`.
+        `pictures` holds digests, for `picture` and `pictures`. Of several draws `answer` is the first,
+        `answers` are all, `extracted` is what most of them say, and a score is their mean.
         """
         import pandas as pd
 
@@ -190,11 +192,20 @@ class RunResult:
                 "question": sample.question,
                 "prompt": prompts.get(sample.id),
                 **_answer(response),
+                **self._drawn(sample.id),
                 "extracted": own.extracted if own else None,
                 **{rules: _value(found.get(sample.id)) for rules, found in scores.items()},
                 "reason": own.reason if own else None,
                 **_facts(sample),
             }
+
+    def _drawn(self, row: str) -> dict[str, Any]:
+        """Every answer to a row, where it has several."""
+        run = self.finished
+        if run.draws == 1:
+            return {}
+        found = [run.responses.get(own) for own in draw_ids(row, run.draws)]
+        return {"answers": tuple(_answer(response)["answer"] for response in found)}
 
 
 def load_run(

@@ -25,6 +25,7 @@ from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
+from vlmbench.draws import draw_ids
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import DataError, UsageError
 from vlmbench.plain_text import visible
@@ -146,17 +147,16 @@ def score_predictions(
             "this file has no answers to compare with: the column `answer` is missing or empty.",
             file=table.path,
         )
-    predictions = _matched(request, card, samples)
-    note(predictions.line())
+    matched = _matched(request, card, samples)
+    predictions, draws = matched[0], len(matched)
+    note(predictions.line() + (f"; {draws} draws of each question" if draws > 1 else ""))
     asked = predictions.samples
     run = scored_run(
-        RunSpec(model=request.name, benchmark=card.name, style="unknown", rules=request.rules),
+        RunSpec(model=request.name, benchmark=card.name, style="unknown", rules=request.rules, samples=draws),
         benchmark,
         table.columns,
-        RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts=""),
-        settled(
-            {i: apart(Response(id=i, text=text, finish="stop")) for i, text in predictions.texts.items()}
-        ),
+        RunPlan(samples=asked, requests=(), partial=len(asked) < len(samples), prompts="", draws=draws),
+        settled(_responses(matched)),
         facts={
             "dataset": {"md5": table.md5},
             "predictions": predictions.facts(),
@@ -169,13 +169,29 @@ def score_predictions(
     return ScoredPredictions(run=run, table=table)
 
 
-def _matched(request: ScoreRequest, card: Card, samples: Sequence[Sample]) -> Predictions:
+def _matched(request: ScoreRequest, card: Card, samples: Sequence[Sample]) -> list[Predictions]:
+    """The answers of each draw by row; of most files there is one."""
     from vlmbench.predictions import match, read_answers
+    from vlmbench.predictions.draws import answers_by_draw
 
     given = request.predictions
-    answers = read_answers(given) if isinstance(given, Path) else given
+    answers = answers_by_draw(read_answers(given) if isinstance(given, Path) else given)
+    if len(answers) > 1 and request.judgments is not None:
+        raise UsageError(
+            f"judgments are of one answer to each question, and {answers[0].path} has {len(answers)}.",
+            key="--judgments",
+        )
     every = partial(_cards, request.plugins)
-    return match(answers, samples, card, every, allow_missing=request.allow_missing)
+    return [match(one, samples, card, every, allow_missing=request.allow_missing) for one in answers]
+
+
+def _responses(matched: Sequence[Predictions]) -> dict[str, Response]:
+    ids = (
+        (draw_ids(name, number + 1)[number], text)
+        for number, predictions in enumerate(matched)
+        for name, text in predictions.texts.items()
+    )
+    return {own: apart(Response(id=own, text=text, finish="stop")) for own, text in ids}
 
 
 def _stored_judgments(

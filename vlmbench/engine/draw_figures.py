@@ -23,7 +23,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.answers.units import scored_units, values_by_unit
 from vlmbench.domain import Benchmark, Metric, RuleSet, Sample
 from vlmbench.draws import Spread
-from vlmbench.stats import budgets, clustered_mean, mean_over, pass_at, t95, variances
+from vlmbench.stats import Estimate, budgets, clustered_mean, mean_over, pass_at, t95, variances
 
 LEVEL = "draws"
 """Of the figures that only a run with several draws has."""
@@ -66,14 +66,15 @@ def passing(questions: Sequence[Sequence[float]], clusters: Sequence[Hashable]) 
     """pass@1, pass@2, pass@4, …; nothing where questions are not right or wrong."""
     if not questions or not all(value in (0, 1) for values in questions for value in values):
         return []
-    draws = len(questions[0])
-    found = []
-    for k in budgets(draws):
-        chances = [pass_at(k, draws, round(sum(values))) for values in questions]
-        found.append(
-            _metric(Metric(name=f"pass@{k}", split=None, level=LEVEL, value=None, n=0), chances, clusters)
-        )
-    return found
+    draws, right = len(questions[0]), [round(sum(values)) for values in questions]
+    first = Metric(name="pass@1", split=None, level=LEVEL, value=None, n=0)
+    return [
+        _by_terms(first, list(zip(*questions, strict=True)), clusters, 1.0),
+        *(
+            _metric(replace(first, name=f"pass@{k}"), [pass_at(k, draws, count) for count in right], clusters)
+            for k in budgets(draws)[1:]
+        ),
+    ]
 
 
 def averaged(figures: Sequence[Sequence[Metric]]) -> list[Metric]:
@@ -92,18 +93,33 @@ def _average(same: Sequence[Metric], draws: int) -> Metric:
     plain = replace(same[0], value=math.fsum(values) / draws, n=min(metric.n for metric in same))
     terms = [metric.terms for metric in same if metric.terms is not None]
     if len(terms) == draws and all(list(clusters) == list(terms[0][1]) for _, clusters, _ in terms):
-        means = [math.fsum(each) / draws for each in zip(*(values for values, _, _ in terms), strict=True)]
-        return replace(_metric(plain, means, terms[0][1], terms[0][2]), value=plain.value)
+        return replace(_by_terms(plain, [values for values, _, _ in terms], *terms[0][1:]), value=plain.value)
     if all(metric.moves for metric in same):
         return _by_moves(plain, same)
     return _as_wide(plain, same)
+
+
+def _by_terms(
+    plain: Metric, passes: Sequence[Sequence[float]], clusters: Sequence[Hashable], scale: float
+) -> Metric:
+    """The mean over units of their means over draws."""
+    draws = len(passes)
+    means = [math.fsum(each) / draws for each in zip(*passes, strict=True)]
+    every = [value for values in passes for value in values]
+    if not all(value in (0, 1) for value in every) or all(mean in (0, 1) for mean in means):
+        return _metric(plain, means, clusters, scale)
+    # The same error; but shares near 0 and 1, or alike in all units, keep an interval that fits them.
+    return _as_figure(plain, clustered_mean(every, list(clusters) * draws), scale)
 
 
 def _metric(
     like: Metric, values: Sequence[float], clusters: Sequence[Hashable], scale: float = 1.0
 ) -> Metric:
     """The mean of these values, as a figure."""
-    found = mean_over(values, clusters)
+    return _as_figure(like, mean_over(values, clusters), scale)
+
+
+def _as_figure(like: Metric, found: Estimate, scale: float) -> Metric:
     ends = found.ci95
     return replace(
         like,
@@ -111,7 +127,7 @@ def _metric(
         n=found.n,
         stderr=None if found.stderr is None else found.stderr * scale,
         ci95=None if ends is None else (ends[0] * scale, ends[1] * scale),
-        terms=(values, clusters, scale),
+        terms=None,
     )
 
 

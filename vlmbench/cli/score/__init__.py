@@ -116,24 +116,33 @@ def _note(args: argparse.Namespace) -> Callable[[str], None]:
 
 
 def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
-    """One line a group and rule set, for benchmarks that score groups."""
+    """One line a group and rule set, and draw where there are several, for benchmarks that score groups."""
     from vlmbench.answers.circular import score_groups
     from vlmbench.answers.toolkits import samples_as_read
 
     if not benchmark.card.circular:
         raise UsageError(f"{benchmark.card.name} has no groups; only circular benchmarks do.", key="--groups")
-    for rules, scores in run.scores.items():
-        for group in score_groups(samples_as_read(run.samples, rules), scores, rules):
-            yield {
-                "group": group.group,
-                "rules": rules,
-                "value": group.value,
-                "rows": list(group.rows),
-                "reason": group.reason,
-            }
+    each = run.draws.scores if run.draws else (run.scores,)
+    for rules in run.scores:
+        for number, scores in enumerate(each):
+            for group in score_groups(samples_as_read(run.samples, rules), scores[rules], rules):
+                yield {
+                    "group": group.group,
+                    "rules": rules,
+                    **({"draw": number} if run.draws else {}),
+                    "value": group.value,
+                    "rows": list(group.rows),
+                    "reason": group.reason,
+                }
 
 
 def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
+    if run.draws and (args.published is not None or args.format == "vlmevalkit"):
+        raise UsageError(
+            f"each question has {run.spec.samples} answers here, and this is for one.",
+            key="--published" if args.published is not None else "--format",
+            fix="Give predictions.xlsx of the run folder, which has the first of them.",
+        )
     if args.format == "vlmevalkit":
         return _print_as_vlmevalkit(args, benchmark, run)
     from vlmbench.cli.score.published import print_published, stored_figures

@@ -14,6 +14,7 @@ from typing import Any
 
 from vlmbench.answers.responses import written
 from vlmbench.domain import Response, Sample, Score
+from vlmbench.draws import draw_ids
 from vlmbench.errors import UsageError
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
@@ -172,11 +173,14 @@ def _uncertainty(figure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(run: FinishedRun, name: str) -> Iterator[dict[str, Any]]:
+    """One for each answer: of several draws, each under an id of its own."""
     asked = {sample.id: sample for sample in run.questions.samples}
     answers = run.responses
-    for score in run.scores[run.rules]:
-        if score.value is not None and score.id in asked and score.id in answers:
-            yield _row(score, asked[score.id], answers[score.id], encodable(f"{run.benchmark}/{name}"))
+    for number, scores in enumerate(run.passes):
+        for score in scores[run.rules]:
+            own = draw_ids(score.id, number + 1)[number]
+            if score.value is not None and score.id in asked and own in answers:
+                yield _row(score, asked[score.id], answers[own], encodable(f"{run.benchmark}/{name}"))
 
 
 def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def _row(score: Score, sample: Sample, response: Response, name: str) -> dict[st
     question = encodable(question_text(sample))
     return {
         "evaluation_name": name,
-        "sample_id": encodable(sample.id),
+        "sample_id": encodable(response.id),
         "sample_hash": hashlib.sha256("".join((question, *reference)).encode()).hexdigest(),
         "interaction_type": "single_turn",
         "input": {

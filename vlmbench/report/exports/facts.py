@@ -53,6 +53,8 @@ def setup_line(run: FinishedRun) -> str:
     """Rule set, prompt style, n, interval and judge of the headline, in one line."""
     headline, facts = run.results["headline"], [run.results["headline"]["name"]]
     facts += [f"rules {run.rules}", f"prompt {run.results['style']}", f"n {headline['n']}"]
+    if run.draws > 1:
+        facts.append(f"mean of {run.draws} draws")
     if headline["ci95"] is not None:
         low, high = (shown_value(end, headline["unit"]) for end in headline["ci95"])
         facts.append(f"95 % {low:g} to {high:g}")

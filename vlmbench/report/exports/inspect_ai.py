@@ -10,6 +10,7 @@ from typing import Any
 
 from vlmbench.answers.thinking import bare
 from vlmbench.domain import Response, Sample, Score
+from vlmbench.draws import draw_ids
 from vlmbench.finished import FinishedRun
 from vlmbench.plain_text import encodable
 from vlmbench.report.exports.facts import (
@@ -30,10 +31,11 @@ def inspect_log(run: FinishedRun) -> dict[str, Any]:
     moment = started(run).isoformat()
     uuid = stable_id(run.benchmark, run.model, moment)
     samples = run.questions.samples
-    scores: dict[str, dict[str, Score]] = {}
-    for rules, rows in run.scores.items():
-        for row in rows:
-            scores.setdefault(row.id, {})[rules] = row
+    scores: list[dict[str, dict[str, Score]]] = [{} for _ in run.passes]
+    for number, by_rules in enumerate(run.passes):
+        for rules, rows in by_rules.items():
+            for row in rows:
+                scores[number].setdefault(row.id, {})[rules] = row
     return {
         "version": 2,
         "status": "success" if run.whole else "error",
@@ -41,7 +43,11 @@ def inspect_log(run: FinishedRun) -> dict[str, Any]:
         "plan": {"name": "plan", "steps": [{"solver": "generate", "params": {}}], "config": _config(run)},
         "results": _results(run),
         "stats": {"started_at": moment, "completed_at": moment, "model_usage": {}},
-        "samples": [_sample(run, sample, scores.get(sample.id, {}), uuid) for sample in samples],
+        "samples": [
+            _sample(run, sample, draw, one.get(sample.id, {}), uuid)
+            for draw, one in enumerate(scores)
+            for sample in samples
+        ],
     }
 
 
@@ -61,7 +67,7 @@ def _spec(run: FinishedRun, uuid: str, moment: str, samples: tuple[Sample, ...])
         },
         "model": encodable(run.model),
         "model_generate_config": _config(run),
-        "config": {"limit": results["limit"], "epochs": 1},
+        "config": {"limit": results["limit"], "epochs": run.draws},
         "packages": {"vlmbench": library_version(run)},
         "metadata": {"dataset md5": dataset_md5(run), "prompts": str(run.facts.get("prompts"))},
     }
@@ -81,12 +87,13 @@ def _config(run: FinishedRun) -> dict[str, Any]:
 
 
 def _results(run: FinishedRun) -> dict[str, Any]:
-    rows = run.results["rows"]
+    # An epoch is a draw of every question.
+    rows, reducer = run.results.get("draws", run.results["rows"]), "mean" if run.draws > 1 else None
     return {
         "total_samples": rows["asked"],
         "completed_samples": rows["answered"],
         "scores": [
-            {"name": rules, "scorer": rules, "reducer": None, "metrics": _metrics(part["metrics"])}
+            {"name": rules, "scorer": rules, "reducer": reducer, "metrics": _metrics(part["metrics"])}
             for rules, part in run.results["by_rules"].items()
         ],
     }
@@ -113,13 +120,16 @@ def figure_names(figures: Iterable[tuple[str, str]]) -> list[str]:
     return list(names)
 
 
-def _sample(run: FinishedRun, sample: Sample, scores: Mapping[str, Score], uuid: str) -> dict[str, Any]:
-    response = run.responses.get(sample.id)
+def _sample(
+    run: FinishedRun, sample: Sample, draw: int, scores: Mapping[str, Score], uuid: str
+) -> dict[str, Any]:
+    own = draw_ids(sample.id, draw + 1)[draw]
+    response = run.responses.get(own)
     question = encodable(question_text(sample))
     document: dict[str, Any] = {
         "id": encodable(sample.id),
-        "epoch": 1,
-        "uuid": stable_id(uuid, sample.id),
+        "epoch": draw + 1,
+        "uuid": stable_id(uuid, own),
         "input": question,
         "choices": [encodable(text) for text in sample.choices.values()] or None,
         "target": [encodable(text) for text in sample.references] or "",

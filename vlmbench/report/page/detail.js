@@ -5,8 +5,8 @@ const numberOf = (answer) => answer.v[FIGURES.all_rules.indexOf(state.rules)];
 // The committed scores of a run may be those of one rule set alone.
 const hasVerdict = (answer) => Boolean(answer) && numberOf(answer) !== null;
 const verdictOf = (answer) => (hasVerdict(answer) ? QUESTIONS.verdicts[numberOf(answer)] : [null, null, "", false]);
-function statusOf(row, i) {
-  const answer = row.a[i];
+const statusOf = (row, i) => statusOfAnswer(row.a[i], i);
+function statusOfAnswer(answer, i) {
   if (!answer) return "unscored";
   if (answer.e) return "error";
   if (!hasVerdict(answer)) return "unscored";
@@ -67,12 +67,27 @@ function optionList(row) {
   }));
 }
 
+const aboutAnswer = (answer) => [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
+
 function saidBy(answer, i, status) {
   if (!answer) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("unscored")));
-  const about = [answer.s === null ? "" : duration(answer.s), answer.n === null ? "" : `${count(answer.n)} ${say("tokens")}`, answer.l ? say("tooLong") : ""].filter(Boolean).join(" · ");
-  const text = !FIGURES.runs[i].kept ? make("p", { class: "quiet" }, say("notKept")) : answer.e ? make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)))
-    : make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
-  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, about)), thoughtOf(answer), text);
+  if (answer.d) return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status, verdictOf(answer)[0] || ""), make("small", {}, reasonOf(verdictOf(answer)[2]))), drawsOf(answer, i));
+  return make("section", { class: `run-${i}` }, make("h4", {}, runName(i), " ", say("raw"), " ", mark(status), make("small", {}, aboutAnswer(answer))), thoughtOf(answer), textSaid(answer, i));
+}
+
+function textSaid(answer, i) {
+  if (!FIGURES.runs[i].kept) return make("p", { class: "quiet" }, say("notKept"));
+  if (answer.e) return make("p", { class: "problem" }, make("bdi", {}, plainText(answer.e)));
+  return make("pre", { class: "raw", tabindex: 0, "aria-label": say("raw") }, whole(answer.t) ? textOf(answer.t) : make("i", { class: "quiet" }, say("emptyAnswer")));
+}
+
+// Every draw, folded; those that give the answer of the majority are marked as such.
+function drawsOf(answer, i) {
+  const most = verdictOf(answer)[0];
+  return answer.d.map((one, number) => {
+    const found = verdictOf(one)[0], voted = most !== null && found === most;
+    return make("details", { class: voted ? "draw voted" : "draw" }, make("summary", {}, `${say("draw")} ${number + 1} `, mark(statusOfAnswer(one, i), (found || "").slice(0, 40)), voted ? make("small", {}, ` ${say("majority")}`) : null, make("small", {}, ` ${aboutAnswer(one)}`)), thoughtOf(one), textSaid(one, i));
+  });
 }
 
 // Folded: a thought may be a thousand times as long as its answer.
@@ -108,7 +123,10 @@ function groupTable(row) {
   const members = GROUPS.get(row.g);
   if (members.length < 2) return null;
   const all = row.a.map((_, i) => members.every((member) => isRight(member, i)));
-  return make("section", { class: "group" }, make("h4", {}, say(FIGURES.circular ? "group" : "groupRows"), FIGURES.circular ? all.map((right, i) => [" ", runName(i), mark(right ? "right" : "wrong", say(right ? "groupRight" : "groupWrong"))]) : null),
+  // Of several draws: in how many every rotation is right.
+  const times = row.a.map((answer, i) => (answer && answer.d ? answer.d.filter((_, k) => members.every((member) => member.a[i] && (verdictOf(member.a[i].d[k])[1] || 0) >= 1)).length : null));
+  const inAll = (right, i) => (times[i] === null ? mark(right ? "right" : "wrong", say(right ? "groupRight" : "groupWrong")) : mark(right ? "right" : times[i] ? "partly" : "wrong", `${say("groupRight")}: ${times[i]} / ${row.a[i].d.length}`));
+  return make("section", { class: "group" }, make("h4", {}, say(FIGURES.circular ? "group" : "groupRows"), FIGURES.circular ? all.map((right, i) => [" ", runName(i), inAll(right, i)]) : null),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("group") }, make("table", { class: "readings" }, make("tbody", {}, members.map((member) => make("tr", { class: member === row ? "current" : null },
       make("th", { scope: "row" }, make("a", { href: `#row-${encodeURIComponent(member.id)}` }, make("bdi", {}, member.id))),
       make("td", {}, make("bdi", {}, member.o.length ? member.o.map(([letter, text]) => `${letter} ${plainText(whole(text)).slice(0, 40)}`).join("  ") : plainText(whole(member.q)).slice(0, 120))),

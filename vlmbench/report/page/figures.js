@@ -50,10 +50,13 @@ function headline(run, under, i) {
     make("div", { class: "reading" }, intervalBar(figure, most, i),
       make("p", {}, make("b", {}, between(figure)), ` ${say("interval")}`),
       make("p", {}, make("bdi", {}, name), ` · ${FIGURES.circular ? `${count(figure.n)} ${say("question")}` : `n = ${count(figure.n)}`} · `, opens({}, `${count(run.rows.answered)} ${say("of")} ${count(run.rows.asked)} ${say("row")}`),
+        run.draws > 1 ? ` · ${count(run.draws)} ${say("drawsEach")}` : null,
         under.unscored && !run.withheld && !run.needs_judge ? make("b", {}, ` · ${count(under.unscored)} ${say("unscored")}`) : null),
+      under.spread ? make("p", { class: "quiet" }, `${say("deviation")} ${points(under.spread.within)} ${say("within")}${say("comma")}${points(under.spread.between)} ${say("among")}`) : null,
       flags.length ? make("p", { class: "flags" }, flags.map((word) => make("span", {}, flag(word)))) : null));
 }
 
+const points = (x) => (x * 100).toFixed(1);
 function pointsOf(fraction, x) {
   return (fraction ? x * 100 : x).toFixed(fraction ? 1 : 2).replace(/^(?=\d)/, "+").replace("-", "−").replace(/^[+−](?=[0.]+$)/, "");
 }

@@ -68,6 +68,7 @@ def _run(run: FinishedRun) -> dict[str, Any]:
         "needs_judge": results["needs_judge"],
         "errors": results["errors"],
         "rows": results["rows"],
+        "draws": run.draws,
         "facts": _facts(run),
         "by_rules": {rules: _under(run, rules, kept) for rules in RULE_SETS if rules in results["by_rules"]},
         "latency": finite(latency(list(run.responses.values()))),
@@ -77,13 +78,15 @@ def _run(run: FinishedRun) -> dict[str, Any]:
 
 def _under(run: FinishedRun, rules: Any, kept: bool) -> dict[str, Any]:
     found = run.results["by_rules"][rules]
-    answers = answered_labels(run.questions.samples, run.scores[rules], run.responses) if kept else None
+    scores = [score for one in run.passes for score in one[rules]]
+    answers = answered_labels(run.questions.samples, scores, run.responses) if kept else None
     return {
         "headline": _named(found["headline"]),
         "metrics": [_named(figure) for figure in found["metrics"]],
         "unparsed": found["unparsed"],
         "unscored": found.get("unscored", {}).get("count", 0),
         "answers": answers,
+        "spread": found.get("spread"),
     }
 
 
@@ -113,6 +116,7 @@ def _facts(run: FinishedRun) -> list[list[str]]:
         "precision": about.get("dtype"),
         "prompt style": run.results["style"],
         "decoding": decoding_in_both(run.facts.get("decoding")),
+        "draws": run.draws if run.draws > 1 else None,
         "data": data.get("file"),
         "md5": data.get("md5"),
         "limit": run.results["limit"],

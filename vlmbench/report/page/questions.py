@@ -10,9 +10,10 @@ from vlmbench.answers.responses import is_unfinished
 from vlmbench.answers.thinking import bare
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.domain import RULE_SETS, Decoding, Request, Response, Sample, Score
+from vlmbench.draws import draw_ids
 from vlmbench.engine.asking import locked_prompts
 from vlmbench.errors import RunFolderError, UserError
-from vlmbench.finished import FinishedRun
+from vlmbench.finished import FinishedRun, Scores
 from vlmbench.plain_text import visible
 from vlmbench.report.page.seen import read_seen
 from vlmbench.report.page.texts import NAME, limit_for, reasons_in_chinese, shown
@@ -114,14 +115,34 @@ def _categories(sample: Sample, several_splits: bool) -> Iterator[tuple[str, str
 
 
 def _answers(run: FinishedRun, verdicts: Pool) -> Mapping[str, dict[str, Any]]:
-    """By row: the text or why it is missing, seconds, tokens, and each rule set's verdict or None."""
+    """By row: the text or why it is missing, seconds, tokens, and each rule set's verdict or None.
+
+    Of several draws, the first that failed or else the first of all, and under `d` every one.
+    """
     most = limit_for(max(len(r.text), len(r.thought or "")) for r in run.responses.values())
-    scores: dict[str, dict[str, Score]] = {}
+    scores, kept = _by_row(run.scores), answers_kept(run)
+    if run.draws == 1:
+        return {i: _answer(run.responses.get(i), scores[i], most, verdicts, kept=kept) for i in scores}
+    by_draw = [_by_row(one) for one in run.passes]
+    found = {}
+    for row, combined in scores.items():
+        given = [run.responses.get(own) for own in draw_ids(row, run.draws)]
+        failed = (r for r in given if r is None or r.finish == "error")
+        draws = [
+            _answer(response, one.get(row, {}), most, verdicts, kept=kept)
+            for response, one in zip(given, by_draw, strict=True)
+        ]
+        shown_one = next(failed, given[0])
+        found[row] = {**_answer(shown_one, combined, most, verdicts, kept=kept), "d": draws}
+    return found
+
+
+def _by_row(scores: Scores) -> dict[str, dict[str, Score]]:
+    found: dict[str, dict[str, Score]] = {}
     for rules in RULE_SETS:
-        for score in run.scores[rules]:
-            scores.setdefault(score.id, {})[rules] = score
-    kept = answers_kept(run)
-    return {i: _answer(run.responses.get(i), scores[i], most, verdicts, kept=kept) for i in scores}
+        for score in scores[rules]:
+            found.setdefault(score.id, {})[rules] = score
+    return found
 
 
 def _answer(

@@ -32,6 +32,8 @@ const WORDS = {
   pick: ["Choose a row to see all of it.", "选择一行，查看完整内容。"], hint: ["Hint", "提示"],
   options: ["Options", "选项"], prompt: ["Prompt as sent", "实际发送的提示词"],
   promptWhy: ["before the model's chat template", "未套用模型的对话模板"], raw: ["Raw answer", "原始回答"],
+  draw: ["Draw", "采样"], majority: ["as most draws", "与多数一致"], drawsEach: ["draws of each", "次采样／题"],
+  deviation: ["Standard deviations:", "标准差："], within: ["between draws of a question", "（同题各次采样之间）"], among: ["between questions", "（各题之间）"], comma: [", ", "，"],
   thought: ["Thought", "思考过程"], unfinished: ["no answer after it", "没有给出答案"],
   readAs: ["How each rule set read it", "各评分规则的判读"], found: ["Found", "识别结果"], worth: ["Score", "得分"], reason: ["Reason", "依据"],
   group: ["The same question in every rotation", "同一题的所有轮换"], groupRows: ["Rows of the same group", "同组的行"],
@@ -54,9 +56,9 @@ const WORDS = {
   byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别做 Holm 校正。"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
-const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"] };
+const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"], draws: ["Several draws", "多次采样"] };
 const FACTS = {
-  model: ["model", "模型"], architecture: ["architecture", "结构"], precision: ["precision", "精度"], "prompt style": ["prompt style", "提示词格式"], decoding: ["decoding", "解码"],
+  model: ["model", "模型"], architecture: ["architecture", "结构"], precision: ["precision", "精度"], "prompt style": ["prompt style", "提示词格式"], decoding: ["decoding", "解码"], draws: ["draws of each question", "每题采样次数"],
   data: ["data", "数据"], md5: ["MD5", "MD5"], limit: ["limit", "题数上限"], seed: ["seed", "随机种子"], judge: ["judge", "裁判模型"], started: ["started", "开始时间"], vlmbench: ["vlmbench", "vlmbench"],
 };
 const NOTES = {
