@@ -105,10 +105,12 @@ def benchmark_of_object(given: object, mapping: Mapping[str, Any] | Path | None 
 
     settings = read_settings("", mapping or {})
     table, key = open_object(given, settings.columns, settings.name)
-    return _benchmark(BareData(table.name, DataFile(name=table.name, dataset=key), table.columns), settings)
+    file, pictures = DataFile(name=table.name, dataset=key), "images" in table.facts["map"]
+    return _benchmark(BareData(table.name, file, table.columns, pictures=pictures), settings)
 
 
 def _benchmark(data: BareData, settings: Settings) -> Benchmark:
+    _refuse_slips(data, settings)
     family = settings.family or family_seen(data, settings)
     card = card_of(data, family, settings)
     prompt, splits = settings.prompt, card.splits
@@ -121,6 +123,28 @@ def _benchmark(data: BareData, settings: Settings) -> Benchmark:
     return BareShort(card, match, suffix=suffix or SHORT, own_words=bool(prompt), splits=splits)
 
 
+def _refuse_slips(data: BareData, settings: Settings) -> None:
+    """A DataError where a column that decides the run is absent and another nearly has its name.
+
+    Without the answer, it would pass for a test set whose answers are withheld.
+    """
+    from vlmbench.data.column_names import DECISIVE, did_you_mean, missing_columns, missing_options
+
+    wanted = [name for name in DECISIVE if name != "image" or not data.pictures]
+    columns, options = missing_columns(data.columns, wanted), missing_options(data.columns)
+    if not columns and not options:
+        return
+    lines = [f"`{'images' if name == 'image' else name}: {column}`" for name, column in columns.items()]
+    if options:
+        letters = {c: c for c in data.columns if len(c) == 1 and "A" <= c <= "Z"} | options
+        lines.append(f"`options: [{', '.join(letters[letter] for letter in sorted(letters))}]`")
+    raise DataError(
+        did_you_mean(columns | options),
+        file=data.file.name,
+        fix=f"Rename it in the file, or write {' and '.join(lines)} into {settings.file.name}.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BareData:
     """What a benchmark without code is read from."""
@@ -130,6 +154,8 @@ class BareData:
     columns: Sequence[str]
     limited: bool = False
     """Whether pictures may be left out."""
+    pictures: bool = False
+    """Whether a column of pictures is known."""
 
     def rows(self) -> Iterable[Row]:
         """Every row."""
@@ -150,7 +176,9 @@ def _tsv(path: Path) -> BareData:
     path = path.expanduser().absolute()
     if not path.is_file():
         raise DataError("there is no such file.", file=path)
-    return BareData(path.stem, DataFile(name=str(path)), read_header(path, ("index", "question")))
+    header = read_header(path, ("index", "question"))
+    pictures = bool({"image", "image_path"} & {*header})
+    return BareData(path.stem, DataFile(name=str(path)), header, pictures=pictures)
 
 
 def _dataset(name: str, settings: Settings, *, limited: bool) -> BareData:
@@ -159,7 +187,7 @@ def _dataset(name: str, settings: Settings, *, limited: bool) -> BareData:
 
     table = open_dataset(name, settings.columns, choose=no_pictures if limited else None)
     file = DataFile(name=name, dataset=name, columns=settings.columns)
-    return BareData(table.name, file, table.columns, limited)
+    return BareData(table.name, file, table.columns, limited, "images" in table.facts["map"])
 
 
 def card_of(data: BareData, family: str, settings: Settings) -> Card:

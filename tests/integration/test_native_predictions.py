@@ -205,6 +205,10 @@ def test_a_file_of_another_benchmark_names_it(score: Score) -> None:
     [
         ('{"index": 0, "prediction": "A"},\n{"index": 1, "prediction": "A"},\n', "sed -i"),
         ('{"index": 0, "predicton": "A"}\n', "Did you mean `predicton`?"),
+        (
+            '{"index": 0, "predictions": "A", "text": "?"}\n',
+            "did you mean `predictions`? `text` is there as well",
+        ),
         ('{"indx": 0, "prediction": "A"}\n', "rename it to `index`"),
         ('{"index": 0, "prediction": {"text": "A"}}\n', "this is an object; a prediction is one text"),
         ('{"index": 0, "prediction": "A"', "cut off"),

@@ -54,10 +54,15 @@ class OpenedData:
     rows: Iterable[Row]
     joined: Joined | None
     """None: no other file was named."""
+    without_code: bool = False
+    """Nothing but the names of the columns says what they are."""
 
     @property
     def note(self) -> str | None:
-        """Where a dataset's rows come from, and what its columns were taken for; None for a TSV."""
+        """Where a dataset's rows come from, what its columns were taken for, and which may be misspelt."""
+        return "; ".join(filter(None, (self._map(), self._misspelt()))) or None
+
+    def _map(self) -> str | None:
         from vlmbench.data.sources.column_map import in_words
 
         columns = self.table.facts.get("map")
@@ -65,6 +70,12 @@ class OpenedData:
             return None
         place = f"rows of {self.table.origin}; " if self.table.lock.get("revision") else ""
         return f"{place}{in_words(columns)}"
+
+    def _misspelt(self) -> str | None:
+        from vlmbench.data.column_names import TEXTS, did_you_mean, missing_columns
+
+        missing = missing_columns(self.table.columns, TEXTS) if self.without_code else {}
+        return did_you_mean(missing) if missing else None
 
 
 def find_benchmarks(
@@ -152,7 +163,9 @@ def open_data(
     whole = limit is None or options.answers is not None
     table = open_benchmark(benchmark, options, None if whole else rows_of_limit(benchmark, limit, seed))
     rows, joined = _answered_rows(benchmark.card, table, options, to_ask=to_ask)
-    return OpenedData(table, rows, joined)
+    card = benchmark.card
+    # A benchmark without code has no source but its file.
+    return OpenedData(table, rows, joined, without_code=card.source == card.file.name)
 
 
 def open_benchmark(benchmark: Benchmark, options: DataOptions, choose: Choose | None = None) -> Table:
@@ -228,7 +241,12 @@ def _find(named: Path, card: Card, data_dir: Path | None) -> Path:
 
 
 def _no_answers(path: Path, card: Card) -> DataError:
-    return DataError("this file has no column `answer` either.", file=path, fix=_how_to_get(path.name, card))
+    from vlmbench.data.column_names import did_you_mean, missing_columns
+    from vlmbench.data.tsv import read_header
+
+    near = missing_columns(read_header(path), ["answer"])
+    what = did_you_mean(near) if near else "this file has no column `answer` either."
+    return DataError(what, file=path, fix=_how_to_get(path.name, card))
 
 
 def _how_to_get(name: str, card: Card) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vlmbench.data.column_names import did_you_mean, missing_columns
 from vlmbench.errors import DataError
 from vlmbench.files.json_files import read_json
 
@@ -29,7 +30,9 @@ def read_key(path: Path) -> dict[str, str]:
         if (cell := _cell(value)) is not None:
             answers[name] = cell
     if not answers:
-        raise DataError("no id has an answer here.", file=path, fix=_FORM)
+        near = missing_columns(_keys(document), _ANSWERS[1:])
+        what = f"no id has an answer here: {did_you_mean(near)}" if near else "no id has an answer here."
+        raise DataError(what, file=path, fix=_FORM)
     return answers
 
 
@@ -45,6 +48,12 @@ def _entries(document: Any, path: Path) -> Iterator[tuple[str, Any]]:
         if name is None:
             raise DataError("this record has no id.", file=path, row=number, key=_IDS[0], fix=_FORM)
         yield str(name), _first(entry, _ANSWERS)
+
+
+def _keys(document: Any) -> list[str]:
+    """The keys of the first record."""
+    records = list(document.values()) if isinstance(document, dict) else document
+    return list(map(str, records[0])) if records and isinstance(records[0], dict) else []
 
 
 def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:

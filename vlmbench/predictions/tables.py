@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlmbench.data.column_names import did_you_mean, missing_columns
 from vlmbench.errors import PredictionsError
 from vlmbench.plain_text import visible
 from vlmbench.predictions.files import Nested, TextRow, TextTable, listed, table_of
@@ -58,9 +59,23 @@ def find_column(table: TextTable, names: Sequence[str]) -> str:
     found = next((by_name[name] for name in wanted if name in by_name), None)
     if found is None:
         raise _no_column(table, names)
+    if found.strip().lower() != names[0]:
+        _refuse_slip(table, names, found)
     if table.columns.count(found) > 1:
         raise PredictionsError("this name stands over several columns.", file=table.path, key=found)
     return found
+
+
+def _refuse_slip(table: TextTable, names: Sequence[str], found: str) -> None:
+    """Raise where the first name is only misspelt, and a column of another accepted name would be taken."""
+    lower = [name.lower() for name in names]
+    spare = [column for column in table.columns if column.strip().lower() not in lower]
+    if near := missing_columns(spare, names[:1]):
+        raise PredictionsError(
+            f"{did_you_mean(near)} `{visible(found, 60)}` is there as well.",
+            file=table.path,
+            fix=f"Rename the one {_PURPOSE[names[0]]} to `{names[0]}`.",
+        )
 
 
 def _no_column(table: TextTable, names: Sequence[str]) -> PredictionsError:

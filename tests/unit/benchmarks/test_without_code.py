@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vlmbench.api.benchmark_data import DataOptions, open_data
 from vlmbench.benchmarks.families.without_code import benchmark_of
 from vlmbench.domain import Benchmark, ImageRef, Response, Row
 from vlmbench.errors import DataError, UnknownName, UserError
@@ -53,6 +54,38 @@ def test_the_columns_show_the_family(tmp_path: Path, table: str, family: str) ->
     card = bare(tmp_path, table).card
     assert (card.name, card.family) == ("mine", family)
     assert card.answers == ("answer" in table.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "index\tquestion\tanser",
+            "no column `answer`; did you mean `anser`.*write `answer: anser` into mine.yaml",
+        ),
+        ("index\tquestion\tImage\tanswer", "no column `image`; did you mean `Image`.*`images: Image`"),
+        (
+            "index\tquestion\ta\tb\tanswer",
+            "no column `A` and `B`; did you mean `a` and `b`.*`options: .a, b.`",
+        ),
+    ],
+)
+def test_a_misspelt_column_that_decides_the_run_is_refused(tmp_path: Path, header: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        bare(tmp_path, f"{header}\n" + "\t".join("1" for _ in header.split("\t")) + "\n")
+
+
+def test_a_misspelt_column_of_a_dataset_is_refused_until_it_is_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "How many?", "anwser": "two"}\n', "utf-8")
+    with pytest.raises(DataError, match="no column `answer`; did you mean `anwser`"):
+        benchmark_of(path)
+    assert benchmark_of(path, {"answer": "anwser"}).card.answers
+
+
+def test_a_misspelt_column_that_only_groups_is_noted(tmp_path: Path) -> None:
+    given = bare(tmp_path, "index\tquestion\tanswer\tcatgory\n1\tHow many?\ttwo\tx\n")
+    assert open_data(given, DataOptions()).note == "there is no column `category`; did you mean `catgory`?"
 
 
 def test_the_yaml_overrules_the_columns(tmp_path: Path) -> None:
