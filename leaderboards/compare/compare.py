@@ -136,9 +136,14 @@ def _must_be_the_same_rows(first: FinishedRun, second: FinishedRun) -> None:
             raise _refused(first, second, f"{run.folder} is incomplete ({_state(run)})", fix)
     one, two = ({score.id for score in run.scores["strict"]} for run in (first, second))
     if one != two:
-        limits = " and ".join(f"--limit {run.results['limit']}, {n} rows" for run, n in _sizes(first, second))
+        limits = " and ".join(f"{_limit(run)}{n} rows" for run, n in _sizes(first, second))
         what = f"they were not asked the same rows ({limits}; {len(one & two)} in both)"
         raise _refused(first, second, what, fix)
+
+
+def _limit(run: FinishedRun) -> str:
+    limit = run.results["limit"]
+    return "" if limit is None else f"--limit {limit}, "
 
 
 def _sizes(*runs: FinishedRun) -> list[tuple[FinishedRun, int]]:
@@ -184,7 +189,7 @@ def _statements(first: FinishedRun, second: FinishedRun, left_out: int, *, commo
 def _side(run: FinishedRun, name: str, rules: RuleSet, value: float) -> ComparedRun:
     headline = run.results["by_rules"][rules]["headline"]
     return ComparedRun(
-        model=run.model,
+        model=run.name,
         folder=str(run.folder),
         name=name,
         value=value,

@@ -128,14 +128,14 @@ class _ResultsTables:
         return plain.encode(self.encoding, "replace").decode(self.encoding)
 
     def headline(self) -> str:
-        """`61.4 % ± 2.8 (95 %: 58.6 – 64.2)`; without `± 2.8` where the interval is not symmetric."""
+        """`61.4 % (95 %: ± 2.8, 58.6 – 64.2)`; without `± 2.8` where the interval is not symmetric."""
         figure = self.document["headline"]
         if figure["value"] is None or figure["ci95"] is None:
             return self.value(figure)
         low, high = figure["ci95"]
         lopsided = _number(abs((low + high) / 2 - figure["value"]), figure["unit"]) != "0.0"
-        half = "" if lopsided else f" {self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}"
-        return f"{self.value(figure)}{half} (95 %: {self.interval(figure)})"
+        half = "" if lopsided else f"{self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}, "
+        return f"{self.value(figure)} (95 %: {half}{self.interval(figure)})"
 
     def value(self, figure: FigureDict) -> str:
         """A figure, or why there is none."""

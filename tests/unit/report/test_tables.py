@@ -45,7 +45,7 @@ def line_of(text: str, word: str) -> str:
 
 
 def test_the_headline_has_its_interval() -> None:
-    assert line_of(printed(WHOLE), "circular") == "circular accuracy  61.4 % ± 2.8 (95 %: 58.6 – 64.2)"
+    assert line_of(printed(WHOLE), "circular") == "circular accuracy  61.4 % (95 %: ± 2.8, 58.6 – 64.2)"
 
 
 def test_an_interval_with_unequal_sides_is_given_by_its_ends_alone() -> None:
@@ -81,7 +81,7 @@ def test_categories_stand_under_their_level_with_interval_and_bar() -> None:
 
 def test_points_are_no_percentages() -> None:
     figures = [metric("score", 1234.5, unit="points", ci95=(1184.5, 1284.5)), *CATEGORIES]
-    assert line_of(printed(figures), "score  ") == "score  1234.5 ± 50.0 (95 %: 1184.5 – 1284.5)"
+    assert line_of(printed(figures), "score  ") == "score  1234.5 (95 %: ± 50.0, 1184.5 – 1284.5)"
 
 
 def test_withheld_answers_are_called_withheld() -> None:
@@ -144,7 +144,7 @@ def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ascii_alone_is_enough() -> None:
     text = printed(WHOLE, encoding="ascii")
-    assert "61.4 % +/- 2.8 (95 %: 58.6 - 64.2)" in text
+    assert "61.4 % (95 %: +/- 2.8, 58.6 - 64.2)" in text
     assert "================[-+]" in text
 
 

@@ -231,7 +231,8 @@ def test_other_decoding_is_told_and_not_refused() -> None:
 
 def test_runs_of_different_size_need_common() -> None:
     small = circular_run(HALF[:20])
-    assert "not asked the same rows" in refused(circular_run(HALF), small)
+    said = refused(circular_run(HALF), small)
+    assert "not asked the same rows (120 rows and 40 rows; 40 in both)" in said
     found = compare(circular_run(HALF), small, common=True)
     assert (found.difference.n, found.left_out) == (20, 80)
     assert "80 rows are left out: only rows with a score in both runs are compared" in found.notes
