@@ -12,7 +12,7 @@ from vlmbench.trainers.recipe.model import Recipe
 MODEL, RUNS, CANDIDATES = "model", "runs", "candidates"
 """In the work folder: the finished model, evaluations by checkpoint and benchmark, checkpoints as models."""
 
-Tracker = Literal["wandb", "mlflow"]
+Tracker = Literal["wandb", "mlflow", "tensorboard"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

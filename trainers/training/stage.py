@@ -89,7 +89,8 @@ def trainer_settings(stage: StageSetup) -> Any:
         logging_steps=steps.log,
         logging_strategy="steps",
         logging_nan_inf_filter=False,
-        report_to=[] if stage.job.tracker is None else [stage.job.tracker],
+        # TensorBoard's files are written with metrics.jsonl.
+        report_to=[] if stage.job.tracker in (None, "tensorboard") else [stage.job.tracker],
         run_name=recipe.name,
         disable_tqdm=True,
         remove_unused_columns=False,

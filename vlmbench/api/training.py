@@ -99,9 +99,9 @@ def train_chain(request: TrainingRequest, chain: Chain, say: Callable[[str], Non
     from vlmbench.trainers.pipeline import Pipeline
 
     if request.tracker is not None:
-        from vlmbench.report.exports.trackers import require_tracker
+        from vlmbench.report.exports.trackers import check_tracker
 
-        require_tracker(request.tracker)
+        check_tracker(request.tracker, say)
     return Pipeline(request=request, harness=_harness(), say=say).run(chain)
 
 

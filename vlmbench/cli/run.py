@@ -69,6 +69,8 @@ class BenchmarkOutcome:
     document: Mapping[str, Any] | None = None
     """results.json; None when it failed."""
     failure: str = ""
+    logged: bool = True
+    """False where the experiment tracker did not get the figures."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,11 +145,11 @@ def execute(args: argparse.Namespace) -> int:
         from vlmbench.prompts import prompt_style
 
         prompt_style(args.prompt)
-    if args.log:
-        from vlmbench.report.exports.trackers import require_tracker
-
-        require_tracker(args.log)
     progress = AnswerProgress()
+    if args.log:
+        from vlmbench.report.exports.trackers import check_tracker
+
+        check_tracker(args.log, progress.say)
     models: dict[str, Model] = {}
     try:
         request = with_jobs_sent(request_of(args), benchmarks, models, progress)
@@ -160,7 +162,7 @@ def execute(args: argparse.Namespace) -> int:
     elif len(outcomes) > 1:
         print()
         print_rows(summary_rows(outcomes))
-    if len(documents) < len(outcomes):
+    if len(documents) < len(outcomes) or not all(outcome.logged for outcome in outcomes):
         return 1
     return 0 if all(document["complete"] for document in documents) else INCOMPLETE
 
@@ -177,9 +179,8 @@ def _run_one(
     try:
         done = run_benchmark(request, benchmark, models, progress)
         complain_of_cut(done)
-        if args.log:
-            log_run(args.log, done.folder)
-        return BenchmarkOutcome(name, present(done.run, done.folder, args, progress))
+        logged = not args.log or log_run(args.log, done.folder)
+        return BenchmarkOutcome(name, present(done.run, done.folder, args, progress), logged=logged)
     except Exception as error:
         unopened = isinstance(error, (ModelError, UnknownName, UsageError)) and not models
         if len(args.bench) == 1 or unopened:
@@ -258,15 +259,20 @@ def say_gain(folder: Path, llm_base: Path | None, progress: RunProgress) -> None
         progress.say(gain_line(gain))
 
 
-def log_run(tracker: str, folder: Path) -> None:
-    """Send results.json to an experiment tracker. A failure is printed and costs no answers."""
+def log_run(tracker: str, folder: Path) -> bool:
+    """Send results.json to an experiment tracker. A failure is printed, costs no answers, and gives False."""
     from vlmbench.report.exports.trackers import log_results
     from vlmbench.report.results import RESULTS
 
     try:
-        log_results(tracker, read_object(folder / RESULTS), (folder / RESULTS,))
+        log_results(tracker, read_object(folder / RESULTS), folder)
     except Exception as error:
-        complain(f"{tracker} did not get the figures: {type(error).__name__}: {error}")
+        complain(
+            f"{tracker} did not get the figures: {type(error).__name__}: {error} The results are written; "
+            "the same command logs them again."
+        )
+        return False
+    return True
 
 
 def summary_rows(outcomes: Sequence[BenchmarkOutcome]) -> list[dict[str, Any]]:

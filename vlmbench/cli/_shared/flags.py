@@ -95,7 +95,9 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
     """The experiment tracker."""
     parser.add_argument(
-        "--log", choices=("mlflow", "wandb"), help="also write the figures to an experiment tracker"
+        "--log",
+        choices=("mlflow", "wandb", "tensorboard"),
+        help="also write the figures to an experiment tracker; without a server, to a local folder",
     )
 
 
