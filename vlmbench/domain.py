@@ -235,11 +235,14 @@ class RunSpec:
     """Every picture is replaced by a grey one of the same size."""
     samples: int = 1
     """How many answers are drawn to each question."""
+    name: str | None = None
+    """What folders, tables and boards call the model; None: `model`."""
 
     def document(self) -> dict[str, Any]:
-        """As run.json has it; the number of draws only where there are several."""
+        """As run.json has it; the number of draws only where there are several, a name where it has one."""
         found = {**asdict(self), "decoding": self.decoding and self.decoding.document()}
-        return found if self.samples > 1 else {name: found[name] for name in found if name != "samples"}
+        usual = {"samples": 1, "name": None}
+        return {key: value for key, value in found.items() if key not in usual or value != usual[key]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,11 @@ class FinishedRun:
         return str(self.results["model"])
 
     @property
+    def name(self) -> str:
+        """What tables and boards call the model."""
+        return str(self.results.get("name") or self.model)
+
+    @property
     def benchmark(self) -> str:
         """The benchmark's name."""
         return str(self.results["benchmark"])

@@ -12,8 +12,9 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from vlmbench.errors import RunFolderError, SpecChanged
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
+from vlmbench.files.set_aside import set_aside
 
 SCHEMA_VERSION = 1
 RUN = "run.json"
@@ -33,13 +35,28 @@ LOCK = "run.lock"
 STATUS = "status.json"
 PICTURE_TOKENS = "picture_tokens.jsonl"
 OF_THOUGHTS = frozenset({"thought", "answer_at", "thought_tokens"})
+_OF_A_FILE = re.compile(r"model\.files\.(.+?) was ")
+_MADE_FROM_ANSWERS = (
+    "results.json",
+    "scores.jsonl",
+    "predictions.xlsx",
+    "mmbench_result.xlsx",
+    "pictures.jsonl",
+    "picture_tokens.jsonl",
+    "judge.jsonl",
+    "gain.json",
+    "report.html",
+    "report-compared.html",
+)
 
 
 class RunFolder:
     """An open run folder; a context manager that holds the folder's lock."""
 
-    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False, say: Callable[[str], None] | None = None) -> None:
+        """`fresh` moves earlier answers aside once the new run begins; `say` receives where they went."""
         self.path = path
+        self._say = say
         self._made = make_folder(path)
         self._lock = _take_lock(path)
         self._log: IO[bytes] | None = None
@@ -73,21 +90,12 @@ class RunFolder:
         `about` (versions, machine, command) is recorded once a sitting and never compared.
         """
         if self._fresh:  # only now: until here a missing file or a broken model could still stop us
-            for name in (RUN, RESPONSES):
-                (self.path / name).unlink(missing_ok=True)
+            self._set_aside()
             self._fresh = False
         before = read_run(self.path) if (self.path / RUN).exists() else None
         facts = json.loads(json.dumps(facts))
         if before is not None:
-            changes = differences(before["facts"], facts)
-            if changes:
-                style = before["facts"].get("style")
-                go_on = f"`--prompt {style}` to go on with them, " if style != facts.get("style") else ""
-                raise SpecChanged(
-                    f"this run folder holds answers to another question: {'; '.join(changes)}.",
-                    file=self.path,
-                    fix=f"Add {go_on}`--fresh` to throw the old answers away, or `--out DIR` to keep both.",
-                )
+            refuse_changes(self.path, before, spec, facts)
         sittings = [*(before["sittings"] if before else []), dict(about)]
         document = {
             "schema_version": SCHEMA_VERSION,
@@ -96,6 +104,15 @@ class RunFolder:
             "sittings": sittings,
         }
         write_json(self.path / RUN, document)
+
+    def _set_aside(self) -> None:
+        # run.json goes last: a process killed before it leaves a run without answers, and never the reverse.
+        try:
+            place = set_aside(self.path, (RESPONSES, *_MADE_FROM_ANSWERS, RUN))
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+        if place is not None and self._say is not None:
+            self._say(f"the earlier answers are now in {place}")
 
     def responses(self) -> dict[str, Response]:
         """Every answer so far by sample id, the last one where there are several."""
@@ -120,6 +137,35 @@ class RunFolder:
         ids = [i for i in order if i in responses] + [i for i in responses if i not in known]
         lines = (json.dumps(response_line(responses[i]), ensure_ascii=False) for i in ids)
         write_text(self.path / RESPONSES, "".join(f"{line}\n" for line in lines))
+
+
+def refuse_changes(path: Path, before: Mapping[str, Any], spec: RunSpec, facts: Mapping[str, Any]) -> None:
+    """Raise SpecChanged where the answers of a run.json are not those to what is asked now."""
+    changes = differences(before["facts"], facts)
+    if not changes:
+        return
+    fresh = "`--fresh` to ask again (the old answers are moved aside)"
+    model = before["spec"].get("model")
+    if model != spec.model and before["facts"].get("model") != facts.get("model"):
+        raise SpecChanged(
+            f"this run folder has the answers of another model, `{model}`.",
+            file=path,
+            fix=f"Add `--name NAME`, or `--out DIR`, to give this model a folder of its own, or {fresh}.",
+        )
+    style = before["facts"].get("style")
+    go_on = f"`--prompt {style}` to go on with them, " if style != facts.get("style") else ""
+    raise SpecChanged(
+        f"this run folder holds answers to another question: {'; '.join(_without_digests(changes))}.",
+        file=path,
+        fix=f"Add {go_on}{fresh}, or `--out DIR` to keep both.",
+    )
+
+
+def _without_digests(changes: Sequence[str]) -> list[str]:
+    """The changes, with those of the model's files as a list of names: their digests help nobody."""
+    files = [found[1] for change in changes if (found := _OF_A_FILE.match(change))]
+    others = [change for change in changes if not _OF_A_FILE.match(change)]
+    return [f"the model's files have changed ({', '.join(files)})", *others] if files else others
 
 
 def make_folder(path: Path) -> list[Path]:
@@ -150,7 +196,7 @@ def read_run(path: Path) -> dict[str, Any]:
         what = (
             "this is not a run folder: it has no run.json." if path.exists() else "there is no such folder."
         )
-        raise RunFolderError(what, file=path, fix="`vlmbench run` writes runs/MODEL/BENCH.")
+        raise RunFolderError(what, file=path, fix="`vlmbench run` writes runs/NAME/BENCH.")
     again = "Use `--fresh` to start this run again."
     document = read_object(file, raises=RunFolderError, fix=again)
     for key in ("schema_version", "facts", "spec", "sittings"):

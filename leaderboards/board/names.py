@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import dropwhile, takewhile
 
 from vlmbench.finished import FinishedRun
+from vlmbench.model_names import names_of
 from vlmbench.plain_text import visible
 
 LONGEST = 80
@@ -37,22 +38,6 @@ _FAMILIES = (
 _SIZE = re.compile(r"(?<![\d.A-Za-z])(\d{1,4}(?:[._]\d{1,3})?)([bBmM])(?![A-Za-z])")
 
 
-_TYPED = re.compile(
-    r"(?P<engine>(?:echo|vllm|openai|anthropic|gemini):)?(?P<at>@?)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
-)
-_SERVER = re.compile(r"@(?:\w+://)(?:[^/@]*@)?(?P<host>[^/]*).*", re.DOTALL)
-_INTERFACES = ("openai:", "anthropic:", "gemini:")
-_LOCAL = re.compile(
-    r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]"  # how a path begins
-    r"|.*\\|[^/<>|*?]+/[^/<>|*?]+/+[^/]|.*/.*\.pth?$",  # what no hub id has
-    re.DOTALL,
-)
-# Names that every training gives its result; the folder above identifies the model (`demo_dusk/model`).
-_NAMELESS = re.compile(
-    r"(?:vllm:)?(?:model|hf|merged|best|last|latest|final|output"
-    r"|(?:checkpoint|iter|epoch|step)[-_]?\d+(?:_hf|_xtuner|_official)?(?:\.pth?)?)",
-    re.IGNORECASE,
-)
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:[A-Za-z]:[/\\]|~/|\.{0,2}/)(?:[^/\\`'\"<>|\s]+[/\\])+(?P<last>[^/\\`'\"<>|\s]+)"
     r"|(?<=[@:])/(?:[^/\\`'\"<>|\s]+/)+(?P<file>[^/\\`'\"<>|\s]+)"
@@ -101,22 +86,21 @@ def languages_of(benchmark: str) -> tuple[str, ...]:
 
 
 def public_names(models: Iterable[str]) -> dict[str, str]:
-    """Each model's name without its folder; with the last one where names would be equal or generic."""
-    models = sorted(set(models))
-    short = {model: _named(model, 1) for model in models}
-    often = Counter(short.values())
-    return {
-        model: name if often[name] == 1 and not _NAMELESS.fullmatch(name) else _named(model, 2)
-        for model, name in short.items()
-    }
+    """Each model's shortest name; one with one more folder, or the server, where names would be equal."""
+    names = {model: names_of(model) for model in sorted(set(models))}
+    often = Counter(found[0] for found in names.values())
+    return {model: found[0] if often[found[0]] == 1 else found[:2][-1] for model, found in names.items()}
 
 
 def with_public_names(runs: Mapping[str, FinishedRun]) -> dict[str, FinishedRun]:
-    """The runs with public names of models and judges."""
+    """The runs with public names of models and judges; a run of this version has its model's name already."""
     judges = {folder: str(run.results["judged"]["model"] or "") for folder, run in runs.items()}
-    names = public_names([run.model for run in runs.values()])
+    names = public_names([run.model for run in runs.values() if "name" not in run.results])
     called = public_names(judges.values())
-    return {folder: _called(run, names[run.model], called[judges[folder]]) for folder, run in runs.items()}
+    return {
+        folder: _called(run, run.results.get("name") or names[run.model], called[judges[folder]])
+        for folder, run in runs.items()
+    }
 
 
 def without_folders(text: str) -> str:
@@ -129,16 +113,3 @@ def _called(run: FinishedRun, model: str, judge: str) -> FinishedRun:
     if (model, judge or None) == (run.model, judged["model"]):
         return run
     return replace(run, results={**run.results, "model": model, "judged": {**judged, "model": judge or None}})
-
-
-def _named(model: str, parts: int) -> str:
-    typed = _TYPED.fullmatch(model)
-    engine, at, rest = typed.group("engine", "at", "rest") if typed else (None, "", model)
-    kind = (engine or "").lower()
-    server = ""
-    if kind in _INTERFACES and (found := _SERVER.search(rest)):
-        rest, server = rest[: found.start()], f"@{found['host']}" if parts > 1 else ""
-    # After `echo:` comes its answer, or @ and a file.
-    if at or (kind != "echo:" and _LOCAL.match(rest)):
-        rest = "/".join([part for part in re.split(r"[/\\]+", rest) if part][-parts:]) or rest
-    return f"{engine or ''}{at}{rest}{server}"

@@ -104,7 +104,7 @@ def test_a_folder_without_a_wording_is_told_its_familys(llava: Path, tmp_path: P
     (llava / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="--template vicuna"):
         load(llava)
-    assert load(llava, template="vicuna").name == "model"
+    assert load(llava, template="vicuna").name == tmp_path.name
     folder = xtuner("llm_lora", tmp_path / "xtuner")
     (folder / "xtuner_config.py").unlink()
     with pytest.raises(ModelError, match=r"`--template vicuna`"):

@@ -13,6 +13,7 @@ from doc_pages import blocks, printed
 from repository import ROOT
 
 from vlmbench.decoding import SETTINGS
+from vlmbench.model_names import folder_of, names_of
 from vlmbench.models.decoding_limits import REFUSED
 from vlmbench.models.servers.openai import MORE
 
@@ -38,6 +39,17 @@ def engines(yes: str, sent: str, refused: str) -> list[list[str]]:
 def test_the_table_of_engines_is_what_they_do() -> None:
     assert table(ENGLISH) == engines("yes", "sent", "refused")
     assert table(CHINESE) == engines("支持", "发送", "拒绝")
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE])
+def test_the_table_of_names_is_what_models_are_called(page: Path) -> None:
+    rows = re.findall(
+        r"^\| `([^`]+)` \| `([^`]+)` \| `runs/([^`]+)` \|$", page.read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 6
+    for typed, name, folder in rows:
+        here = Path(typed) if typed.startswith("work_dirs") else None
+        assert (names_of(typed, here)[0], str(folder_of(name))) == (name, folder)
 
 
 def part(page: Path, folder: Path, start: str, end: str | None = None) -> Path:

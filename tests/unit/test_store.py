@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,13 +97,43 @@ def test_a_changed_spec_is_refused_by_name_with_both_ways_on(
     assert all(word in str(refusal.value) for word in (name, "--fresh", "--out"))
 
 
-def test_fresh_starts_over(tmp_path: Path) -> None:
+def test_another_model_is_refused_in_one_sentence_that_names_its_way_on(tmp_path: Path) -> None:
+    files = {f"model-{n}.safetensors": "a" * 64 for n in range(6)}
     with RunFolder(tmp_path) as folder:
-        folder.lock_to(SPEC, FACTS, {})
-        folder.append(said("1"))
-    with RunFolder(tmp_path, fresh=True) as folder:
-        folder.lock_to(SPEC, FACTS | {"style": "other"}, {})
-        assert folder.responses() == {}
+        folder.lock_to(SPEC, FACTS | {"model": {"files": files}}, {})
+    now = FACTS | {"model": {"files": dict.fromkeys(files, "b" * 64)}}
+    with RunFolder(tmp_path) as folder, pytest.raises(SpecChanged) as refusal:
+        folder.lock_to(replace(SPEC, model="work/b/model"), now, {})
+    assert refusal.value.what == f"this run folder has the answers of another model, `{SPEC.model}`."
+    assert "--name NAME" in refusal.value.fix
+    with (
+        RunFolder(tmp_path) as folder,
+        pytest.raises(SpecChanged, match="the model's files have changed") as it,
+    ):
+        folder.lock_to(SPEC, now, {})
+    assert "bbb" not in str(it.value)
+
+
+def test_fresh_starts_over_and_moves_what_was_there_aside(tmp_path: Path) -> None:
+    run, said_so = tmp_path / "run", list[str]()
+    for text in ("1", "2", "3"):
+        with RunFolder(run, fresh=True, say=said_so.append) as folder:
+            folder.lock_to(SPEC, FACTS | {"style": text}, {})
+            assert folder.responses() == {}
+            folder.append(said(text))
+        (run / "results.json").write_text(text)
+        (run / "mine.txt").write_text("not the run's")
+    for number, text in ((1, "1"), (2, "2")):
+        aside = run.with_name(f"run.old-{number}")
+        assert set(read_responses(aside)) == {text}
+        assert read_run(aside)["facts"]["style"] == (aside / "results.json").read_text() == text
+        assert sorted(file.name for file in aside.iterdir()) == [
+            "responses.jsonl",
+            "results.json",
+            "run.json",
+        ]
+    assert set(read_responses(run)) == {"3"}
+    assert said_so == [f"the earlier answers are now in {run}.old-{number}" for number in (1, 2)]
 
 
 def test_each_sitting_is_recorded(tmp_path: Path) -> None:

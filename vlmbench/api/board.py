@@ -19,6 +19,7 @@ from vlmbench.api import html
 from vlmbench.api.run_result import RunResult
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.files.set_aside import is_set_aside
 from vlmbench.plain_text import visible
 from vlmbench.registry import rule_set
 
@@ -175,7 +176,7 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
             "there is no run folder in it or below it.",
             file=", ".join(map(str, roots)),
             key="--runs",
-            fix="`vlmbench run` writes runs/MODEL/BENCH: try `--runs runs`.",
+            fix="`vlmbench run` writes runs/NAME/BENCH: try `--runs runs`.",
         )
     return found
 
@@ -207,12 +208,16 @@ def drawn_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _run_folders(root: Path) -> Iterable[Path]:
-    """Sorted, top down; links are not followed, and nothing below a run folder is searched."""
+    """Sorted, top down; links are not followed, and nothing below a run folder is searched.
+
+    Answers that `--fresh` set aside are left out, unless the root is theirs.
+    """
     for folder, inside, files in os.walk(root):
         inside.sort()
         if _MARKS & set(files):
             inside.clear()
-            yield Path(folder)
+            if folder == str(root) or not is_set_aside(Path(folder)):
+                yield Path(folder)
 
 
 def _open(folders: Mapping[str, Path], request: BoardRequest) -> tuple[dict[str, FinishedRun], list[Refused]]:

@@ -19,6 +19,7 @@ from vlmbench.api.benchmark_data import (
 from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.judge import JudgeOptions, Price
 from vlmbench.api.model_opening import ModelOptions, close_models
+from vlmbench.api.run_names import checked_name
 from vlmbench.api.run_result import RunResult, result_of
 from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark, with_jobs_sent
 from vlmbench.domain import Benchmark, Model, RuleSet
@@ -121,17 +122,17 @@ def evaluate(
 ) -> RunResult | list[RunResult]:
     """Ask a model a benchmark and score its answers under every rule set.
 
-    Answers are written to runs/MODEL/BENCH (or `out`) as they come. The same call continues where an earlier
-    one stopped, whether that was made here or by `vlmbench run`; `fresh` deletes earlier answers. A list of
-    benchmarks or suites gives a list of results. A benchmark may be a `datasets.Dataset` or a DataFrame with
-    pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
+    Answers are written to runs/NAME/BENCH (or `out`) as they come. The same call continues where an earlier
+    one stopped, whether that was made here or by `vlmbench run`; `fresh` moves earlier answers aside. A list
+    of benchmarks or suites gives a list of results. A benchmark may be a `datasets.Dataset` or a DataFrame
+    with pictures; `mapping` says what its columns are, where they are not recognised. `limit` asks that many
     groups of rows, spread over the categories. `decoding` is "greedy", "published" (as the prompt style's
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
     `samples` draws so many answers to each question, which needs a decoding that samples. `batch` sends a
     server all questions as batch jobs, which the same call takes up again. `thinking` is "on", "off" or
-    "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what tables and folders
-    call a model that is an object. Raises a UserError where the model, the data or the folder do not fit; a
-    row that fails is that row's error.
+    "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what folders, tables and
+    boards call the model; None: the end of its path that identifies it. Raises a UserError where the model,
+    the data or the folder do not fit; a row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
@@ -165,6 +166,7 @@ def evaluate(
             price=None if judge_price is None else Price(*judge_price),
             device=device,
         ),
+        name=name,
         rules=rules,
         limit=limit,
         seed=seed,
@@ -243,6 +245,8 @@ def _check(request: RunRequest) -> None:
     from vlmbench.registry import rule_set
 
     rule_set(request.rules)
+    if request.name is not None:
+        checked_name(request.name)
     request.decoding.checked(request.max_new_tokens)
     if request.prompt is not None:
         prompt_style(request.prompt)

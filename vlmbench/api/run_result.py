@@ -139,7 +139,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         where = "" if self.folder is None else f", {self.folder}"
-        return f"<RunResult {visible(f'{self.benchmark} · {self.model}')}: {self._summary()}{where}>"
+        return f"<RunResult {visible(f'{self.benchmark} · {self.finished.name}')}: {self._summary()}{where}>"
 
     def _repr_html_(self) -> str:
         from vlmbench.report.tables import figure_text, interval_text, warnings
@@ -149,7 +149,7 @@ class RunResult:
         left = len(figures) - len(rows)
         return "".join(
             (
-                html.paragraph(f"{self.benchmark} · {self.model}", bold=True),
+                html.paragraph(f"{self.benchmark} · {self.finished.name}", bold=True),
                 *map(html.paragraph, warnings(self.finished.results, "samples()")),
                 html.paragraph(self._summary()),
                 html.table(("", "n", "score", "95 %"), rows),

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,12 +21,12 @@ from vlmbench.api.decoding import DecodingChoice, chosen_decoding, decoding_note
 from vlmbench.api.judge import JudgeOptions, open_judge
 from vlmbench.api.model_opening import ModelOptions, open_model
 from vlmbench.api.picture_record import write_picture_tokens
+from vlmbench.api.run_names import folder_below_runs, run_name, short_names
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UserError
 from vlmbench.models.decoding_limits import DECODES_ITSELF
-from vlmbench.models.loading import served_name
 from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ class RunRequest:
     """What is asked of a model, apart from the benchmark. The defaults are those of `vlmbench run`."""
 
     model: ModelOptions
+    name: str | None = None
+    """What folders, tables and boards call the model; None: the end of its path that identifies it."""
     data: DataOptions = field(default_factory=DataOptions)
     judge: JudgeOptions = field(default_factory=JudgeOptions)
     rules: RuleSet = "strict"
@@ -85,7 +86,11 @@ def run_benchmark(
 
     check_samples(request, models)
     path = run_folder(request, benchmark.card.name)
-    with RunFolder(path, fresh=request.fresh) as folder, StatusFile(path, progress) as status:
+    request = replace(request, name=name_in(request))
+    with (
+        RunFolder(path, fresh=request.fresh, say=progress.say) as folder,
+        StatusFile(path, progress) as status,
+    ):
         data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
         if data.note:
             progress.say(data.note)
@@ -173,20 +178,18 @@ def with_jobs_sent(
 
 
 def run_folder(request: RunRequest, benchmark: str) -> Path:
-    """`out`, or runs/MODEL/BENCH; a blind run has a folder of its own."""
-    name = f"{benchmark}-blind" if request.blind else benchmark
+    """`out`, or runs/NAME/BENCH; a blind run has a folder of its own."""
+    folder = f"{benchmark}-blind" if request.blind else benchmark
     if request.out is None:
-        return Path("runs") / folder_name(request.model.name) / name
-    return request.out / name if request.several else request.out
+        return folder_below_runs(request.model.name, request.name, folder)
+    return request.out / folder if request.several else request.out
 
 
-def folder_name(model: str) -> str:
-    """A model's name as a folder name: its last path component, without special characters."""
-    engine, path = ("-vllm", model[5:]) if model.lower().startswith("vllm:") else ("", model)
-    last = (served_name(model) or path).rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    # The same weights answered by another engine are another run.
-    last += engine
-    return re.sub(r"[^\w.=+-]+", "_", last).strip("._") or "model"
+def name_in(request: RunRequest) -> str:
+    """What the run calls its model. In a folder that the user chose, no other model can have the name."""
+    if request.name is not None:
+        return request.name
+    return run_name(request.model.name) if request.out is None else short_names(request.model.name)[0]
 
 
 def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
@@ -209,6 +212,7 @@ def spec_of(request: RunRequest, card: Card, model: Model) -> RunSpec:
         limit=request.limit,
         blind=request.blind,
         samples=request.samples,
+        name=request.name or None,
     )
 
 

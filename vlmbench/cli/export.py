@@ -113,13 +113,14 @@ def export_by_id(
     spec: dict[str, str],
 ) -> int:
     """A JSON mapping from each question's id to its answer, as MMMU's server took it."""
-    from vlmbench.api.runs import folder_name
+    from vlmbench.model_names import folder_of
     from vlmbench.store import write_json
 
     submission = getattr(benchmark, "submission", None)
     if submission is None:
         raise UsageError(f"{benchmark.card.name} has no submission in MMMU's format.", key="--format")
-    out = args.out or args.run / f"{folder_name(spec['model'])}_{benchmark.card.name}.json"
+    called = "_".join(folder_of(spec.get("name") or spec["model"]).parts)
+    out = args.out or args.run / f"{called}_{benchmark.card.name}.json"
     rules: RuleSet = spec["rules"]  # type: ignore[assignment]
     answers = dict(zip((s.id for s in samples), texts, strict=True))
     document = submission(samples, answers, rules)
@@ -199,7 +200,7 @@ def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
     if args.format == "hub":
         from vlmbench.report.exports.hub import model_card
 
-        name = args.model_id or Path(run.model).name
+        name = args.model_id or Path(run.name).name
         text = model_card(run, model_name=name, dataset=args.hub_dataset)
         return {args.out or args.run / "model-index.md": text}
     if args.format == "eval-results":
@@ -217,9 +218,9 @@ def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
 
 
 def _in_eval_results(folder: Path, benchmark: str) -> Path:
-    from vlmbench.api.runs import folder_name
+    from vlmbench.model_names import safe_name
 
-    return folder / ".eval_results" / f"{folder_name(benchmark)}.yaml"
+    return folder / ".eval_results" / f"{safe_name(benchmark)}.yaml"
 
 
 def _eval_results(run: FinishedRun, args: argparse.Namespace) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.model_opening import close_models
+from vlmbench.api.run_names import checked_name
 from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark, with_jobs_sent
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
 from vlmbench.cli._shared.console import (
@@ -89,8 +90,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="benchmarks, suites (`vlmbench list`), TSV files, datasets: a file or folder of parquet, arrow "
         "or jsonl, hf:OWNER/NAME/SPLIT",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/MODEL/BENCH)")
-    parser.add_argument("--fresh", action="store_true", help="delete the earlier answers in the run folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME/BENCH)")
+    parser.add_argument(
+        "--name",
+        help="what the run folder, tables and boards call the model (default: the end of its path that "
+        "identifies it, or the hub id)",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="ask every question again; earlier answers are moved to BENCH.old-1, BENCH.old-2, …",
+    )
     parser.add_argument(
         "--limit",
         type=positive,
@@ -140,6 +150,8 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError(
             "one file cannot answer several benchmarks.", key="--answers", fix="Run them one by one."
         )
+    if args.name is not None:
+        checked_name(args.name)
     decoding_choice_of(args)
     if args.prompt is not None:
         from vlmbench.prompts import prompt_style
@@ -195,6 +207,7 @@ def request_of(args: argparse.Namespace) -> RunRequest:
     """The command line as a value."""
     return RunRequest(
         model=model_of(args),
+        name=args.name,
         data=data_of(args),
         judge=judge_of(args),
         rules=args.rules,

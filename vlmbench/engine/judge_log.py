@@ -35,9 +35,8 @@ class JudgeLog:
         self._replies: dict[str, list[Response]] = {}
         if path is not None:
             make_folder(path.parent)
-            if fresh:
-                path.unlink(missing_ok=True)
-            self._read(path)
+            if not fresh:
+                self._read(path)
 
     def key(self, request: Request) -> str:
         """The digest under which replies to this request are kept."""

@@ -38,7 +38,6 @@ ACCEPTED = (
     "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, openai:NAME@URL, responses:NAME, anthropic:NAME "
     "or gemini:NAME."
 )
-_SERVED = re.compile(rf"(?:{'|'.join(SERVED)}):(?P<name>.+?)(?:@https?://.*)?", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -105,12 +104,6 @@ def _served(
     return load_server(
         spec, concurrency=concurrency, requests_per_minute=requests_per_minute, thinking=switch
     )
-
-
-def served_name(spec: str) -> str | None:
-    """The name by which a server knows the model; None where no server has it."""
-    found = _SERVED.fullmatch(spec)
-    return found and found["name"]
 
 
 def _parts(given: Mapping[str, str | None]) -> Parts:

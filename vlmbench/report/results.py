@@ -77,6 +77,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "benchmark": spec.benchmark,
         "model": spec.model,
+        **({} if spec.name is None else {"name": spec.name}),
         "rules": spec.rules,
         "style": spec.style,
         "decoding": finite([setting.document() for setting in decodings_in(run.facts.get("decoding"))]),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import line_object, read_json
+from vlmbench.files.set_aside import is_set_aside
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.questions import read_questions
 from vlmbench.report.results import AGAIN, RESULTS, SCHEMA_VERSION, SCORES, results_schema
@@ -64,15 +65,18 @@ def open_run(folder: Path, *, data_dir: Path | None = None, plugins: Sequence[Pa
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The folder itself if it is a run, else the runs directly inside it (`runs/MODEL`), by name."""
+    """The folder itself if it is a run, else the runs directly inside it (`runs/NAME`), by name.
+
+    Answers that `--fresh` set aside are left out, unless the folder is theirs.
+    """
     if (folder / RUN).exists() or not folder.is_dir():
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{RUN}"))
+    found = sorted(path.parent for path in folder.glob(f"*/{RUN}") if not is_set_aside(path.parent))
     if not found:
         raise RunFolderError(
             "this folder has neither a run.json nor folders with one.",
             file=folder,
-            fix="Name a run folder such as runs/MODEL/BENCH, or runs/MODEL for all of a model's.",
+            fix="Name a run folder such as runs/NAME/BENCH, or runs/NAME for all of a model's.",
         )
     return found
 

@@ -55,7 +55,8 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
     from rich.text import Text
 
     page = _ResultsTables(document, console)
-    console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {document['model']}"), "bold"))
+    called = document.get("name") or document["model"]
+    console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {called}"), "bold"))
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))

@@ -82,8 +82,14 @@ def test_a_models_folder_holds_several_runs(finished: Path) -> None:
     assert run_folders(finished.parent) == [finished]
 
 
+def test_answers_set_aside_are_a_run_only_where_their_folder_is_named(folder: Path) -> None:
+    aside = shutil.copytree(folder, folder.with_name("run.old-1"))
+    assert run_folders(folder.parent) == [folder]
+    assert run_folders(aside) == [aside]
+
+
 def test_a_folder_without_runs_says_what_to_name(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="runs/MODEL"):
+    with pytest.raises(RunFolderError, match="runs/NAME"):
         run_folders(tmp_path)
     with pytest.raises(RunFolderError, match="no such folder"):
         open_run(tmp_path / "absent")

@@ -5,7 +5,7 @@
     vlmbench compare runs/base runs/tuned --fail-if regression --junit compare.xml
     vlmbench compare runs/a/CCBench runs/b/CCBench runs/c/CCBench --rules vlmevalkit-2024
 
-The first run is the baseline. Folders with several runs (`runs/MODEL`) are compared benchmark by benchmark.
+The first run is the baseline. Folders with several runs (`runs/NAME`) are compared benchmark by benchmark.
 Runs on different datasets, prompts or rule sets are not compared; the reason names what differs.
 """
 

@@ -27,6 +27,7 @@ from vlmbench.model_files.loading import choose_device, choose_dtype, load_weigh
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
 from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
+from vlmbench.model_names import names_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
 from vlmbench.models.hf.generate import Completion, Generator, end_answers
@@ -255,8 +256,9 @@ class GenerationCounts:
 
 
 def name_of(path: str, source: Path) -> str:
-    """The last part of a path."""
-    return path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or source.resolve().name
+    """The end of a path that identifies the model, or its hub id."""
+    here = Path(path)
+    return names_of(path, here if path and here.exists() else None)[0] or source.resolve().name
 
 
 def checked_files(folder: Path, *, trust_remote_code: bool) -> list[Path]:

@@ -54,7 +54,7 @@ def page_of_runs(runs: Sequence[FinishedRun], *, difference: Mapping[str, Any] |
     source = next((run.questions.images for run in runs if run.questions.images is not None), None)
     pictures = thumbnails(questions.pop("pictures"), source)
     questions["notes"] = list(dict.fromkeys(p.note for p in prompts if p.note))
-    title = f"{runs[0].benchmark}: {' and '.join(dict.fromkeys(run.model for run in runs))}"
+    title = f"{runs[0].benchmark}: {' and '.join(dict.fromkeys(run.name for run in runs))}"
     return _page(title, figures(runs, difference), questions, pictures)
 
 

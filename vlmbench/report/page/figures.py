@@ -58,7 +58,7 @@ def _by_category(found: Mapping[str, Any]) -> list[list[Any]]:
 def _run(run: FinishedRun) -> dict[str, Any]:
     results, kept = run.results, answers_kept(run)
     return {
-        "model": visible(run.model),
+        "model": visible(run.name),
         "folder": visible(run.folder.name),
         "kept": kept,
         "complete": run.whole,

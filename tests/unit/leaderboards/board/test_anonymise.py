@@ -41,7 +41,7 @@ def test_a_model_is_called_by_the_last_part_of_its_path(typed: str, shown: str) 
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
-        ("/home/me/work_dirs/demo_dusk/model", "demo_dusk/model"),
+        ("/home/me/work_dirs/demo_dusk/model", "demo_dusk"),
         ("/home/me/ckpt/iter_5198_hf", "ckpt/iter_5198_hf"),
         ("vllm:/home/me/ckpt/iter_5198_hf/", "vllm:ckpt/iter_5198_hf"),
         ("work_dirs/llava/iter_5198.pth", "llava/iter_5198.pth"),

@@ -26,6 +26,21 @@ def test_folders_are_named_by_their_root_only_where_there_are_several(tmp_path: 
     assert find_runs([tmp_path / "one", tmp_path / "two"]) == {"one/demo": one, "two/demo": two}
 
 
+def test_answers_set_aside_are_on_no_board_unless_their_folder_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "runs" / "demo" / "Bench", "demo", skilled(30))
+    aside = write_run(tmp_path / "runs" / "demo" / "Bench.old-1", "demo", skilled(20))
+    assert find_runs([tmp_path / "runs"]) == {"demo/Bench": run}
+    assert find_runs([aside]) == {"Bench.old-1": aside}
+
+
+def test_a_model_is_called_what_its_run_calls_it(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a", "work/tuned", skilled(30), name="tuned")
+    write_run(tmp_path / "runs" / "b", "/home/me/work_dirs/demo_dusk/model", skilled(20))
+    write_run(tmp_path / "runs" / "c", "/home/me/x/model", skilled(10), name="dusk, again")
+    names = [entry["name"] for entry in build(tmp_path / "out", tmp_path / "runs")["measured"]]
+    assert names == ["tuned", "demo_dusk", "dusk, again"]
+
+
 def test_roots_of_one_name_lose_no_run(tmp_path: Path) -> None:
     roots = [tmp_path / place / "runs" for place in "abc"]
     runs = [write_run(root / "demo", "demo", skilled(30)) for root in roots]
