@@ -17,7 +17,7 @@ from repository import ROOT
 import vlmbench
 from vlmbench.cli.main import main
 from vlmbench.engine import batches
-from vlmbench.engine.batch_record import read_jobs
+from vlmbench.engine.batch_record import BATCH, check_no_open_jobs, read_jobs
 
 KINDS = ["openai", "responses", "anthropic", "gemini"]
 
@@ -59,6 +59,9 @@ def test_the_command_line_sends_jobs_and_takes_them_up(
     assert len(server.jobs) == 1
     sittings = json.loads((out / "run.json").read_text("utf-8"))["sittings"]
     assert [sitting.get("batch") for sitting in sittings] == [True, True, None]
+    assert (out / BATCH).exists()
+    check_no_open_jobs(out, fresh=True)
+    assert not (out / BATCH).exists()
 
 
 def test_the_jobs_of_several_benchmarks_are_made_before_one_is_waited_for(

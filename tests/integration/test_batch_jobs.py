@@ -326,6 +326,7 @@ def test_a_fresh_run_cancels_the_jobs_of_before(tmp_path: Path, monkeypatch: pyt
             interrupt(monkeypatch, server, tmp_path / kind, kind)
             answers = sit(server, tmp_path / kind, kind, fresh=True)
         assert [job.ending for job in server.jobs] == ["cancelled", "completed"]
+        assert [job.id for job in read_jobs(tmp_path / kind)] == ["job1"]
         assert {r.text for r in answers.values()} == {"B"}
 
 

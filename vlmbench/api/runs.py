@@ -142,7 +142,7 @@ def _in_jobs(model: Model, request: RunRequest, folder: RunFolder, progress: Run
     if not request.model.batch:
         from vlmbench.engine.batch_record import check_no_open_jobs
 
-        check_no_open_jobs(folder.path)
+        check_no_open_jobs(folder.path, fresh=request.fresh)
         return model
     from vlmbench.engine.batches import BatchedModel
 

@@ -69,8 +69,8 @@ def open_jobs_of(folder: Path) -> list[BatchJob]:
     return [job for job in read_jobs(folder) if not job.read]
 
 
-def check_no_open_jobs(folder: Path) -> None:
-    """Refuse to ask what a batch job is being paid for already."""
+def check_no_open_jobs(folder: Path, *, fresh: bool = False) -> None:
+    """Refuse to ask what a batch job is being paid for already. A fresh run forgets jobs that are read."""
     if jobs := open_jobs_of(folder):
         rows = sum(len(job.rows) for job in jobs)
         raise RunFolderError(
@@ -79,6 +79,8 @@ def check_no_open_jobs(folder: Path) -> None:
             fix="Add `--batch` to take them up, and `--fresh` to cancel them; or delete the file to ask, and "
             "pay, once more.",
         )
+    if fresh:
+        (folder / BATCH).unlink(missing_ok=True)
 
 
 def count_of(jobs: Iterable[BatchJob]) -> str:

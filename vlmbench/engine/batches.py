@@ -79,6 +79,8 @@ class BatchedModel:
             self._jobs.check()
             self._record = read_jobs(self._folder.path)
             self._take_up()
+            if self._fresh:
+                self._record = []
             under_way = {row for job in self._open() for row in job.rows}
             try:
                 waiting = [request for i, request in asked.items() if i not in under_way]
