@@ -10,6 +10,7 @@ from hub_server import Repository, serving_hub
 from tiny_models import edit_json
 
 from vlmbench.errors import ModelError, UnknownName
+from vlmbench.model_files.folder import local_folder
 from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
 
@@ -78,6 +79,16 @@ def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch
         load_model("llava-hf/no-such-model", device="cpu")
     message = str(caught.value)
     assert all(word in message for word in ("`llava-hf/no-such-model`", "HF_HUB_OFFLINE", "folder's path"))
+
+
+@pytest.mark.parametrize("named", ["/no/such", "./vicuna", "models/llm/vicuna"])
+def test_a_language_folder_that_is_not_there_is_said_to_be_missing(named: str, tmp_path: Path) -> None:
+    file = tmp_path / "iter_1.pth"
+    file.write_bytes(b"")
+    with pytest.raises(ModelError, match="there is no such folder"):
+        load_model(str(file), llm=named)
+    with pytest.raises(ModelError, match="there is no such folder"):
+        local_folder(named)
 
 
 def test_what_is_no_model_at_all(tmp_path: Path) -> None:

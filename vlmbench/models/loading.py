@@ -141,7 +141,7 @@ def where(spec: str) -> str:
         return str(path)
     if path.exists():
         raise ModelError("a model is a folder or a .pth file, and this is neither.", file=path, fix=ACCEPTED)
-    if path.is_absolute() or spec.startswith((".", "~")):
+    if path.is_absolute() or spec.startswith((".", "~")) or spec.count("/") > 1:
         raise ModelError("there is no such folder.", file=path, fix=ACCEPTED)
     if _HUB_ID.fullmatch(spec):
         return spec

@@ -32,7 +32,7 @@ TYPED = [
         "chat internlm/x --visual-encoder o/clip --llava ./it --prompt-template internlm2_chat --image a.png",
         "chat --model ./it --llm internlm/x --vision o/clip --template internlm2_chat --image a.png",
     ),
-    ("log-dataset mine.yaml", "data tokens mine.yaml"),
+    ("log-dataset mine.yaml", "data tokens FILE.json --template NAME --tokenizer DIR"),
 ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 COMMANDS = {
     "list-cfg": "recipes list[ {-p}]",
     "copy-cfg": "recipes copy {0|RECIPE} {1|DIR}",
-    "log-dataset": "data tokens {0|RECIPE}",
+    "log-dataset": "data tokens FILE.json --template NAME --tokenizer DIR",
     "check-custom-dataset": "data check {0|RECIPE}",
     "mmbench": "run --model {--llava|MODEL}[ --llm {0}][ --vision {--visual-encoder}]"
     "[ --template {--prompt-template}] --bench {--bench|MMBench_DEV_EN}[ --data-dir {--data-dir}]"
