@@ -40,6 +40,39 @@ def test_a_benchmark_that_does_not_exist_is_told_before_anything_is_trained(tmp_
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("decoding: beam", "no decoding named `beam`"),
+        ("set_decoding: [temperature]", "`temperature` sets nothing"),
+        ("thinking: maybe", "`maybe` is no setting of thinking"),
+        ("min_pixels: 9, max_pixels: 4", "contradict each other"),
+        ("resample: best", "`best` is none of nearest"),
+        ("tiles: 0", "tiles"),
+        ("set_decoding: [max_new_tokens=4], max_new_tokens: 5", "at most 5 tokens and at most 4"),
+    ],
+)
+def test_a_way_of_asking_that_cannot_be_is_refused_before_anything_is_trained(
+    keys: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = f"stages: [demo_pretrain, {{evaluate: [Shapes_DEV_EN], {keys}}}]\n"
+    (tmp_path / "chain.yaml").write_text(chain)
+    assert main(["train", "chain.yaml"]) in (1, 2)
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "work_dirs").exists()
+
+
+def test_flags_about_asking_need_a_benchmark_and_are_checked_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "demo_lora", "--tiles", "2", "--work-dir", "w"]) == 2
+    assert "`--tiles`: names no benchmark to ask. Add --eval NAME." in capsys.readouterr().err
+    asked = ["train", "demo_lora", "--eval", "Shapes_DEV_EN", "--work-dir", "w"]
+    assert main([*asked, "--min-pixels", "9", "--max-pixels", "4"]) == 2
+    assert "contradict each other" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
 @pytest.mark.slow
 def test_checkpoints_are_asked_logged_and_the_best_is_chosen_by_a_test(tmp_path: Path) -> None:
     command = ["train", "demo_lora", *SMALL, "--set", "saving.every=2", "--work-dir", "w"]
@@ -65,19 +98,26 @@ def test_checkpoints_are_asked_logged_and_the_best_is_chosen_by_a_test(tmp_path:
 def test_a_chain_goes_from_stage_to_stage_and_skips_what_is_finished(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    chain = "stages: [demo_pretrain, demo_finetune, {evaluate: [Shapes_DEV_EN], limit: 5}]\n"
+    chain = "stages: [demo_pretrain, demo_finetune, {evaluate: [Shapes_DEV_EN], limit: 5, "
+    chain += "set_decoding: [max_new_tokens=4], resample: nearest}]\n"
     (tmp_path / "chain.yaml").write_text(chain)
     command = ["train", "chain.yaml", *SMALL]
     assert main(command) == 0
     last = tmp_path / "work_dirs" / "demo_finetune"
     run = open_run(last / "runs" / "model" / "Shapes_DEV_EN")
     assert run.results["rows"]["asked"] == run.results["rows"]["answered"] > 0
+    assert run.facts["model"]["pictures"] == {"resample": "nearest"}
+    assert run.results["decoding"]["max_new_tokens"] == 4
     capfd.readouterr()
     assert main(command) == 0
     told = capfd.readouterr().err
     assert "demo_pretrain was finished before" in told
     assert "demo_finetune was finished before" in told
     assert "answering" not in told
+    # Asked otherwise, the answers in the run folder are of another run.
+    (tmp_path / "chain.yaml").write_text(chain.replace("nearest", "box"))
+    assert main(command) == 1
+    assert "model.pictures" in capfd.readouterr().err
     assert main([*command, "--set", "finetune.schedule.lr=1e-4"]) != 0
     assert "schedule.lr was 0.0003 and is 0.0001" in capfd.readouterr().err
 

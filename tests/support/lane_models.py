@@ -12,13 +12,18 @@ SAVED, PUBLISHED = "vision_tower.", "vision_tower.vision_model."
 
 def save_published(folder: Path, *, seed: int = 0) -> Path:
     """A tiny LLaVA that vLLM can run, its weights named as published checkpoints name them."""
+    return save_for_lane("llava", folder, seed=seed)
+
+
+def save_for_lane(architecture: str, folder: Path, *, seed: int = 0) -> Path:
+    """A tiny model of this architecture that vLLM can run."""
     import torch
 
     from vlmbench.model_files.silence import quiet
 
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, processor = ARCHITECTURES["llava"]()
+        model, processor = ARCHITECTURES[architecture]()
         _wider(model).save_pretrained(folder)
         processor.save_pretrained(folder)
     publish(folder / "model.safetensors")
@@ -29,6 +34,9 @@ def _wider(model: Any) -> Any:
     """The same architecture with heads of 32 numbers; vLLM's attention on a CPU has no smaller ones."""
     config = model.config
     config.text_config.hidden_size, config.text_config.head_dim = 128, 32
+    if config.model_type == "qwen2_vl":
+        config.vision_config.hidden_size = 128
+        config.text_config.rope_parameters["mrope_section"] = [4, 6, 6]
     return type(model)(config)
 
 

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlmbench.trainers.evaluation.candidates import Candidate
+from vlmbench.trainers.recipe.how_asked import HowAsked
 
 INTERRUPTED = 130
 GRACE = 5.0
@@ -32,6 +33,7 @@ class EvaluationTask:
     limit: int | None = None
     flags: tuple[str, ...] = ()
     """More flags for `vlmbench run`."""
+    how: HowAsked = field(default_factory=HowAsked)
     maker: tuple[str, ...] = ()
     """Arguments for Python that, with a step after them, make that checkpoint a model."""
 
@@ -46,6 +48,7 @@ class EvaluationTask:
         """The `vlmbench run` of one benchmark."""
         command = [sys.executable, "-m", "vlmbench", "run", "--model", str(candidate.model)]
         command += ["--bench", benchmark, "--out", str(candidate.run(benchmark)), *self.flags]
+        command += self.how.flags
         return command if self.limit is None else [*command, "--limit", str(self.limit)]
 
 

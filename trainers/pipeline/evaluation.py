@@ -106,12 +106,15 @@ class CheckpointEvaluator:
         """Whether the answers are complete, and this model's: one trained again is younger than they are."""
         folder = found.run(benchmark)
         try:
-            results = self.harness.open_run(folder).results
+            run = self.harness.open_run(folder)
         except RunFolderError:
             return False
+        results, command = run.results, run.sittings[-1].get("command", ())
+        # A run that was asked otherwise is not this one: `vlmbench run` says what differs and how to go on.
+        alike = self.question.how.is_of([str(word) for word in command])
         config = found.model / "config.json"
         older = not config.exists() or config.stat().st_mtime <= (folder / "results.json").stat().st_mtime
-        return bool(results["complete"] and results["limit"] == self.question.limit and older)
+        return bool(results["complete"] and results["limit"] == self.question.limit and older and alike)
 
     def _ask(self, left: Mapping[Candidate, Sequence[str]]) -> int:
         """Run what is left of each candidate; the highest exit code. Ctrl-C ends all of it."""

@@ -11,6 +11,7 @@ from typing import Final
 from vlmbench.finished import FinishedRun
 from vlmbench.stats import Difference
 from vlmbench.trainers.devices import preset_name, zero_of
+from vlmbench.trainers.recipe.how_asked import HowAsked
 from vlmbench.trainers.recipe.loading import read
 from vlmbench.trainers.recipe.model import Chain
 from vlmbench.trainers.topology import Topology, read_topology
@@ -32,6 +33,7 @@ class EvaluationRequest:
     """Whole groups of questions; None: all."""
     device: str = "auto"
     """Of the processes that evaluate."""
+    how: HowAsked = field(default_factory=HowAsked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class TrainingRequest:
         asked = self.evaluation
         if not asked.benchmarks:
             return []
-        flags = ["--eval", *asked.benchmarks, "--eval-device", asked.device]
+        flags = ["--eval", *asked.benchmarks, "--eval-device", asked.device, *asked.how.flags]
         return flags + _given({"--eval-every": asked.every, "--eval-limit": asked.limit})
 
 
@@ -108,6 +110,8 @@ class Harness:
 
     benchmarks: Callable[[Sequence[str]], list[str]]
     """Suites as their benchmarks, tables and names as they are; raises UnknownName."""
+    check_how: Callable[[HowAsked], None]
+    """Raises a UserError where benchmarks cannot be asked like this."""
     open_run: Callable[[Path], FinishedRun]
     """A run folder; raises RunFolderError where it holds no finished run."""
     difference: Callable[[FinishedRun, FinishedRun], Difference]

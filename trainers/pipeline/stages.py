@@ -22,6 +22,7 @@ from vlmbench.trainers.devices import check_deepspeed_file
 from vlmbench.trainers.evaluation import EvaluationTask, candidate, make
 from vlmbench.trainers.evaluation.asking import INTERRUPTED
 from vlmbench.trainers.plan.missing import missing
+from vlmbench.trainers.recipe.how_asked import HowAsked
 from vlmbench.trainers.recipe.model import Chain, Evaluation, Recipe
 from vlmbench.trainers.topology import check_addresses
 from vlmbench.trainers.training import Saved, train
@@ -80,11 +81,22 @@ class Pipeline:
         asked = self.request.evaluation
         if asked.every is not None and not asked.benchmarks:
             raise UsageError("names no benchmark to ask.", key="--eval-every", fix="Add --eval NAME.")
+        if asked.how.flags and not asked.benchmarks:
+            raise UsageError("names no benchmark to ask.", key=asked.how.flags[0], fix="Add --eval NAME.")
+        self.harness.check_how(asked.how)
         known = replace(asked, benchmarks=tuple(self.harness.benchmarks(asked.benchmarks)))
         for stage in chain.stages:
             if isinstance(stage, Evaluation):
                 self.harness.benchmarks(stage.evaluate)
+                self._check_stage(chain.name, stage)
         return replace(self, request=replace(self.request, evaluation=known))
+
+    def _check_stage(self, chain: str, stage: Evaluation) -> None:
+        try:
+            self.harness.check_how(stage)
+        except UserError as error:
+            place = f"evaluate: {', '.join(stage.evaluate)}"
+            raise UserError(f"{error.what} ({place})", file=chain, key=error.key, fix=error.fix) from None
 
     def _run_stages(self, chain: Chain, stages: Sequence[Placed]) -> int:
         """Every stage in order, then the evaluation that the request asks for."""
@@ -92,8 +104,8 @@ class Pipeline:
         here, record = stages[0], None
         for place, stage in enumerate(chain.stages):
             if isinstance(stage, Evaluation):
-                what: dict[str, Any] = {"benchmarks": list(stage.evaluate), "limit": stage.limit}
-                do = partial(self._evaluate, here, stage.evaluate, stage.limit)
+                what: dict[str, Any] = {"benchmarks": list(stage.evaluate), "limit": stage.limit, **stage.how}
+                do = partial(self._evaluate, here, stage.evaluate, stage.limit, stage)
             else:
                 here = folders[stage.name]
                 record = training(*here, record)
@@ -105,7 +117,9 @@ class Pipeline:
             if code != 0:
                 return code
         asked = self.request.evaluation
-        return self._evaluate(here, asked.benchmarks, asked.limit) if asked.benchmarks else 0
+        if not asked.benchmarks:
+            return 0
+        return self._evaluate(here, asked.benchmarks, asked.limit, asked.how)
 
     def _in_step(self, work_dir: Path, what: Mapping[str, Any], do: Callable[[], int]) -> int:
         """Do it on every process; the others wait until the first, which alone evaluates, is done too."""
@@ -170,21 +184,24 @@ class Pipeline:
         asked = self.request.evaluation
         if not asked.benchmarks or not asked.every or not self.request.is_first_process:
             return contextlib.nullcontext()
-        evaluator = self._evaluator((recipe, work_dir), asked.benchmarks, asked.limit)
+        evaluator = self._evaluator((recipe, work_dir), asked.benchmarks, asked.limit, asked.how)
         return evaluator.during_training(asked.every, resume)
 
-    def _evaluate(self, here: Placed, names: Sequence[str], limit: int | None) -> int:
+    def _evaluate(self, here: Placed, names: Sequence[str], limit: int | None, how: HowAsked) -> int:
         """Ask the finished model and the checkpoints kept on its way; the first process does it."""
         if not self.request.is_first_process:
             return 0
-        return self._evaluator(here, self.harness.benchmarks(names), limit).after_training()
+        return self._evaluator(here, self.harness.benchmarks(names), limit, how).after_training()
 
-    def _evaluator(self, here: Placed, benchmarks: Sequence[str], limit: int | None) -> CheckpointEvaluator:
+    def _evaluator(
+        self, here: Placed, benchmarks: Sequence[str], limit: int | None, how: HowAsked
+    ) -> CheckpointEvaluator:
         recipe, work_dir = here
         question = EvaluationTask(
             benchmarks=tuple(benchmarks),
             limit=limit,
             flags=("--device", self.request.evaluation.device),
+            how=how,
             maker=(*self.request.stage_command(recipe.name), "--candidate"),
         )
         return CheckpointEvaluator(

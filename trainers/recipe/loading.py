@@ -119,7 +119,9 @@ def _stage(
     entry: RecipeEntry, item: Any, key: str, asked: list[tuple[list[str], str]]
 ) -> Recipe | Evaluation:
     if isinstance(item, Mapping) and "evaluate" in item:
-        return made(Evaluation, checked(Evaluation, item, entry.where, key), entry.where, key)
+        # YAML reads `on` and `off` as truth values.
+        words = {"thinking": "on" if item["thinking"] else "off"} if _is_switch(item) else {}
+        return made(Evaluation, checked(Evaluation, {**item, **words}, entry.where, key), entry.where, key)
     if isinstance(item, str):
         inner = find(item)
         if "stages" in inner.values:
@@ -129,6 +131,10 @@ def _stage(
     else:
         raise UserError("must be a recipe's name or a mapping.", file=entry.where, key=key)
     return _recipe(inner, asked)
+
+
+def _is_switch(item: Mapping[str, Any]) -> bool:
+    return isinstance(item.get("thinking"), bool)
 
 
 def _recipe(entry: RecipeEntry, asked: list[tuple[list[str], str]]) -> Recipe:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from vlmbench.templates import TEMPLATES
+from vlmbench.trainers.recipe.how_asked import HowAsked
 from vlmbench.trainers.recipe.typed import Named, Range
 
 Count = Annotated[int, Range(least=1)]
@@ -303,7 +304,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(HowAsked):
     """Benchmarks for the model of the stage before."""
 
     evaluate: tuple[str, ...]

@@ -7,7 +7,8 @@ decoding_choice(Decoding(stop=("</answer>",)))             exactly this
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -93,6 +94,28 @@ def decoding_choice(given: AnyDecoding | None) -> DecodingChoice:
         )
     settings = dict(given)
     return DecodingChoice(base=settings.pop("base", None), settings=settings)
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def typed_settings(items: Iterable[str]) -> dict[str, Any]:
+    """Settings typed as KEY=VALUE; every one once, `stop` as often as wanted."""
+    found: dict[str, Any] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(
+                f"`{item}` sets nothing.", key="--set-decoding", fix="Write KEY=VALUE: temperature=0.6"
+            )
+        if name == "stop":
+            text = re.sub(r"\\(n|t|\\)", lambda escape: _ESCAPES[escape[1]], value)
+            found.setdefault("stop", []).append(text)
+        elif name in found:
+            raise UsageError(f"`{name}` is set twice.", key="--set-decoding", fix="Leave out one of the two.")
+        else:
+            found[name] = value
+    return found
 
 
 def chosen_decoding(

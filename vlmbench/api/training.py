@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
     from vlmbench.stats import Difference
     from vlmbench.trainers.pipeline import Harness, PipelineResult, TrainingRequest
+    from vlmbench.trainers.recipe.how_asked import HowAsked
     from vlmbench.trainers.recipe.model import Chain
 
 
@@ -51,6 +52,7 @@ def train(
     evaluate_every: int | None = None,
     evaluate_limit: int | None = None,
     evaluate_device: str = "auto",
+    evaluate_how: Mapping[str, Any] | None = None,
     deepspeed: str | None = None,
     nproc: int | None = None,
     log: Literal["mlflow", "wandb"] | None = None,
@@ -60,7 +62,8 @@ def train(
 
     `resume=True` continues from the latest checkpoint in the work folder, if there is one; a path, from that
     checkpoint. `evaluate` names benchmarks for the trained model, and with `evaluate_every` for checkpoints
-    on the way. `progress=False` writes nothing: what other processes write is in the work folder. Raises a
+    on the way; `evaluate_how` has flags of `vlmbench run` by name: `{"decoding": "model", "tiles": 4}`.
+    `progress=False` writes nothing: what other processes write is in the work folder. Raises a
     UserError where something is missing or a process of the training failed.
     """
     from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest, read_chain
@@ -75,7 +78,11 @@ def train(
         tracker=log,
         nproc=nproc,
         evaluation=EvaluationRequest(
-            benchmarks=tuple(evaluate), every=evaluate_every, limit=evaluate_limit, device=evaluate_device
+            benchmarks=tuple(evaluate),
+            every=evaluate_every,
+            limit=evaluate_limit,
+            device=evaluate_device,
+            how=_how(evaluate_how or {}),
         ),
         quiet=not progress,
     )
@@ -116,7 +123,28 @@ def check_resume(resume: str | None) -> None:
 def _harness() -> Harness:
     from vlmbench.trainers.pipeline import Harness
 
-    return Harness(benchmarks=_benchmarks, open_run=_open_run, difference=_difference)
+    return Harness(benchmarks=_benchmarks, check_how=_check_how, open_run=_open_run, difference=_difference)
+
+
+def _how(given: Mapping[str, Any]) -> HowAsked:
+    """What Python names, which is written as the `evaluate:` of a chain is."""
+    from vlmbench.trainers.recipe.how_asked import HowAsked
+    from vlmbench.trainers.recipe.typed import checked, made
+
+    return made(HowAsked, checked(HowAsked, given, "evaluate_how"), "evaluate_how")
+
+
+def _check_how(how: HowAsked) -> None:
+    """Refuse what `vlmbench run` would refuse of these flags, before it is started."""
+    from vlmbench.api.decoding import DecodingChoice, typed_settings
+    from vlmbench.model_files.picture_options import PictureOptions
+    from vlmbench.models.thinking_switch import read_switch
+
+    base: Any = how.decoding
+    settings = typed_settings(how.set_decoding)
+    DecodingChoice(base=base, settings=settings).checked(how.max_new_tokens)
+    read_switch(how.thinking)
+    PictureOptions(**{name: getattr(how, name) for name in PictureOptions.__slots__}).checked()
 
 
 def _benchmarks(names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from vlmbench.cli import train
 from vlmbench.trainers.pipeline import EvaluationRequest, TrainingRequest, read_chain
+from vlmbench.trainers.recipe.how_asked import HowAsked
 
 EVERYTHING = TrainingRequest(
     recipe="mine.yaml",
@@ -20,7 +21,20 @@ EVERYTHING = TrainingRequest(
     deepspeed="deepspeed_zero2",
     tracker="wandb",
     evaluation=EvaluationRequest(
-        benchmarks=("Shapes_DEV_EN", "own.tsv"), every=500, limit=30, device="cuda:1"
+        benchmarks=("Shapes_DEV_EN", "own.tsv"),
+        every=500,
+        limit=30,
+        device="cuda:1",
+        how=HowAsked(
+            decoding="model",
+            set_decoding=("temperature=0.6", r"stop=\n"),
+            max_new_tokens=64,
+            thinking="budget=9",
+            min_pixels=4,
+            max_pixels=9,
+            tiles=2,
+            resample="bicubic",
+        ),
     ),
 )
 

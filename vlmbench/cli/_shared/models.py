@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any
 
-from vlmbench.api.decoding import BASES, DecodingChoice
+from vlmbench.api.decoding import BASES, DecodingChoice, typed_settings
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.flags import positive
 from vlmbench.decoding import SETTINGS
-from vlmbench.errors import UsageError
 from vlmbench.model_files.picture_families import RESAMPLE
 from vlmbench.model_files.picture_options import PictureOptions
-
-_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +49,7 @@ def parts_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+def add_decoding_arguments(parser: argparse._ActionsContainer) -> None:
     """The flags of decoding."""
     parser.add_argument(
         "--decoding",
@@ -75,7 +71,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_set_decoding_argument(parser: argparse.ArgumentParser) -> None:
+def add_set_decoding_argument(parser: argparse._ActionsContainer) -> None:
     """Settings of decoding by name."""
     parser.add_argument(
         "--set-decoding",
@@ -90,21 +86,7 @@ def add_set_decoding_argument(parser: argparse.ArgumentParser) -> None:
 
 def set_decoding_of(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that `--set-decoding` names; every one once, `stop` as often as wanted."""
-    found: dict[str, Any] = {}
-    for item in args.set_decoding:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise UsageError(
-                f"`{item}` sets nothing.", key="--set-decoding", fix="Write KEY=VALUE: temperature=0.6"
-            )
-        if name == "stop":
-            text = re.sub(r"\\(n|t|\\)", lambda escape: _ESCAPES[escape[1]], value)
-            found.setdefault("stop", []).append(text)
-        elif name in found:
-            raise UsageError(f"`{name}` is set twice.", key="--set-decoding", fix="Leave out one of the two.")
-        else:
-            found[name] = value
-    return found
+    return typed_settings(args.set_decoding)
 
 
 def decoding_choice_of(args: argparse.Namespace) -> DecodingChoice:
@@ -129,6 +111,11 @@ def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
         help="send all questions to the server as batch jobs: mostly half the price, within a day; the same "
         "command takes the jobs up again (docs/asking.md)",
     )
+    add_thinking_argument(parser)
+
+
+def add_thinking_argument(parser: argparse._ActionsContainer) -> None:
+    """Whether the model thinks before it answers."""
     parser.add_argument(
         "--thinking",
         metavar="on|off|budget=N",
@@ -141,7 +128,7 @@ def _batch_size(text: str) -> int | str:
     return text if text == "auto" else positive(text)
 
 
-def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
+def add_picture_arguments(parser: argparse._ActionsContainer) -> None:
     """How large the model sees a picture."""
     most = {"--min-pixels": "enlarge pictures to", "--max-pixels": "reduce pictures to"}
     for flag, words in most.items():

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,16 @@ from vlmbench.cli._shared.flags import (
     positive,
     seed,
 )
+from vlmbench.cli._shared.models import (
+    add_decoding_arguments,
+    add_picture_arguments,
+    add_thinking_argument,
+)
 
 if TYPE_CHECKING:
     from vlmbench.trainers.pipeline import TrainingRequest
     from vlmbench.trainers.plan.plan import Machine
+    from vlmbench.trainers.recipe.how_asked import HowAsked
     from vlmbench.trainers.recipe.model import Chain
 
 
@@ -102,6 +108,10 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--eval-device", default="auto", help="device for evaluation: auto, cpu, cuda:1, … (default: auto)"
     )
+    how = parser.add_argument_group("how --eval asks, as in `vlmbench run`")
+    add_decoding_arguments(how)
+    add_thinking_argument(how)
+    add_picture_arguments(how)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -132,11 +142,23 @@ def request_of(args: argparse.Namespace) -> TrainingRequest:
         nproc=args.nproc,
         nnodes=args.nnodes,
         evaluation=EvaluationRequest(
-            benchmarks=tuple(args.eval), every=args.eval_every, limit=args.eval_limit, device=args.eval_device
+            benchmarks=tuple(args.eval),
+            every=args.eval_every,
+            limit=args.eval_limit,
+            device=args.eval_device,
+            how=how_asked(args),
         ),
         stage=args.stage,
         candidate=args.candidate,
     )
+
+
+def how_asked(args: argparse.Namespace) -> HowAsked:
+    """The flags about how `--eval` asks, as a value."""
+    from vlmbench.trainers.recipe.how_asked import HowAsked
+
+    given = {field.name: getattr(args, field.name) for field in fields(HowAsked)}
+    return HowAsked(**{**given, "set_decoding": tuple(args.set_decoding)})
 
 
 def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:

@@ -75,6 +75,16 @@ def pillow_for(processor: Any) -> dict[str, Any]:
     return {"use_fast": False} if "video_processor" in attributes else {"backend": "pil"}
 
 
+def _hashable(pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with tuples inside of lists: vLLM keeps a processor by a hash of what it was made with."""
+    return {
+        name: [tuple(item) if isinstance(item, list) else item for item in value]
+        if isinstance(value, list)
+        else value
+        for name, value in pictures.items()
+    }
+
+
 def need_vllm() -> str:
     """vLLM's version, or an error with the command that installs it."""
     for name, value in _UNLESS_SET.items():
@@ -120,7 +130,7 @@ class Engine:
             # As long as the model can read and the memory can hold.
             max_model_len=-1,
             enable_prefix_caching=True,
-            mm_processor_kwargs={**setting.pillow, **setting.pictures},
+            mm_processor_kwargs={**setting.pillow, **_hashable(setting.pictures)},
             # The grids of tiles stand in the model's configuration, too.
             hf_overrides={name: setting.pictures[name] for name in _IN_CONFIG if name in setting.pictures},
             # Nothing of the checkpoint's own sampling settings.

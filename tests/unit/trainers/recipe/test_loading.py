@@ -189,6 +189,24 @@ def test_a_chain_hands_each_stage_what_the_one_before_left() -> None:
     assert chain.stages[-1] == Evaluation(evaluate=("Shapes_DEV_EN",))
 
 
+def test_an_evaluation_says_how_it_asks_with_the_flags_of_run(tmp_path: Path) -> None:
+    text = """
+stages:
+  - llava_v15_7b_pretrain
+  - {evaluate: [POPE], limit: 9, decoding: model, set_decoding: [top_k=9], thinking: off, max_pixels: 64}
+"""
+    chain = read(own(tmp_path, text))
+    stage = chain.stages[-1]
+    assert isinstance(stage, Evaluation)
+    flags = ("--decoding", "model", "--set-decoding", "top_k=9", "--thinking", "off", "--max-pixels", "64")
+    assert stage.flags == flags
+    assert stage.is_of(["vlmbench", "run", "--bench", "POPE", *flags, "--limit", "9"])
+    assert not stage.is_of(["vlmbench", "run", "--bench", "POPE", "--limit", "9"])
+    assert read(own(tmp_path, written(chain))).stages[-1] == stage
+    with pytest.raises(UnknownName, match="max_pixel"):
+        read(own(tmp_path, text.replace("max_pixels", "max_pixel")))
+
+
 def test_a_chain_may_hold_recipes_of_its_own(tmp_path: Path) -> None:
     text = """
 stages:
