@@ -144,7 +144,8 @@ def _check_how(how: HowAsked) -> None:
     settings = typed_settings(how.set_decoding)
     DecodingChoice(base=base, settings=settings).checked(how.max_new_tokens)
     read_switch(how.thinking)
-    PictureOptions(**{name: getattr(how, name) for name in PictureOptions.__slots__}).checked()
+    limits = how.how.keys() & set(PictureOptions.__slots__)
+    PictureOptions(**{name: how.how[name] for name in limits}).checked()
 
 
 def _benchmarks(names: Sequence[str]) -> list[str]:

@@ -47,6 +47,7 @@ from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging,
 from vlmbench.cli._shared.models import (
     add_asking_arguments,
     add_decoding_arguments,
+    add_detail_argument,
     add_devices_arguments,
     add_model_arguments,
     add_picture_arguments,
@@ -132,6 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_asking_arguments(parser)
     add_picture_arguments(parser)
+    add_detail_argument(parser)
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)

@@ -3,6 +3,7 @@
     --min-pixels, --max-pixels    a picture is enlarged or reduced until its pixels lie within
     --tiles                       a large picture is cut into at most so many
     --resample                    the filter that resizes it
+    --detail                      how closely a server's model looks at it
 
 Each family has its own words for these, or none: what it has none for is refused by name. Without a flag the
 folder's own settings hold, which are the published ones.
@@ -17,6 +18,8 @@ from typing import Any
 from vlmbench.errors import ModelError, UsageError
 from vlmbench.model_files.picture_families import RESAMPLE, Settings, flags_of_family
 
+DETAIL = ("low", "high", "auto")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureOptions:
@@ -26,6 +29,8 @@ class PictureOptions:
     max_pixels: int | None = None
     tiles: int | None = None
     resample: str | None = None
+    detail: str | None = None
+    """For servers: low, high or auto."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -36,6 +41,8 @@ class PictureOptions:
         """These options; refused where they contradict each other."""
         if self.resample is not None and self.resample not in RESAMPLE:
             raise UsageError(f"`{self.resample}` is none of {', '.join(RESAMPLE)}.", key="--resample")
+        if self.detail is not None and self.detail not in DETAIL:
+            raise UsageError(f"`{self.detail}` is none of {', '.join(DETAIL)}.", key="--detail")
         for name in ("min_pixels", "max_pixels", "tiles"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UsageError(f"`{value}` is not a whole number from 1.", key=flag_of(name))

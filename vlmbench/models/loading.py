@@ -70,7 +70,7 @@ def load_model(
     if kind == "echo":
         return _echo(spec, switch)
     if kind.lower() in SERVED:
-        return _served(spec, batch_size, requests_per_minute, switch)
+        return _served(spec, batch_size, requests_per_minute, switch, pictures.detail)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
     options |= {"trust_remote_code": trust_remote_code, "parts": _parts(parts), "thinking": switch}
     if kind.lower() == "vllm":
@@ -97,12 +97,17 @@ def _served(
     batch_size: int | Literal["auto"],
     requests_per_minute: float | None,
     switch: ThinkingSwitch | None,
+    detail: str | None,
 ) -> Model:
     from vlmbench.models.servers.model import CONCURRENCY, load_server
 
     concurrency = CONCURRENCY if batch_size == "auto" else batch_size
     return load_server(
-        spec, concurrency=concurrency, requests_per_minute=requests_per_minute, thinking=switch
+        spec,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        thinking=switch,
+        detail=detail,
     )
 
 
@@ -124,11 +129,26 @@ def _check_options(kind: str, parts: Mapping[str, str | None], pictures: Picture
             key=named,
             fix=f"Leave {named} out.",
         )
-    if pictures.given and kind.lower() in (*SERVED, "echo"):
+    if kind.lower() in (*SERVED, "echo"):
+        _check_pictures(kind, pictures)
+
+
+def _check_pictures(kind: str, pictures: PictureOptions) -> None:
+    """Refuse what only the server, or nobody, can set."""
+    from vlmbench.models.servers.picture_detail import WITH_DETAIL
+
+    own = next((name for name in pictures.given if name != "detail"), None)
+    if own is not None:
         raise UsageError(
             f"`{kind}:` models resize and cut pictures themselves.",
-            key=flag_of(next(iter(pictures.given))),
+            key=flag_of(own),
             fix="Load the model's folder without it, or set this where the server is started.",
+        )
+    if pictures.detail is not None and kind.lower() not in WITH_DETAIL:
+        raise UsageError(
+            f"`{kind}:` has no field for how closely a picture is looked at.",
+            key="--detail",
+            fix=f"Leave it out; {', '.join(f'`{name}:`' for name in WITH_DETAIL)} have one.",
         )
 
 

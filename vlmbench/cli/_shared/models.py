@@ -11,7 +11,7 @@ from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.flags import positive
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_files.picture_families import RESAMPLE
-from vlmbench.model_files.picture_options import PictureOptions
+from vlmbench.model_files.picture_options import DETAIL, PictureOptions
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +142,16 @@ def add_picture_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--resample", choices=RESAMPLE, help="filter for resizing (default: the model's)")
 
 
+def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+    """How closely a server's model looks at a picture."""
+    parser.add_argument(
+        "--detail",
+        choices=DETAIL,
+        help="how closely a server's model looks at a picture: openai:, responses:, gemini: (default: the "
+        "server's)",
+    )
+
+
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     parser.add_argument(
@@ -186,7 +196,11 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         hung_after=args.hung_after,
         thinking=args.thinking,
         pictures=PictureOptions(
-            min_pixels=args.min_pixels, max_pixels=args.max_pixels, tiles=args.tiles, resample=args.resample
+            min_pixels=args.min_pixels,
+            max_pixels=args.max_pixels,
+            tiles=args.tiles,
+            resample=args.resample,
+            detail=args.detail,
         ).checked(),
         **parts_of(args),
     )

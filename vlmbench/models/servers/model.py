@@ -33,6 +33,7 @@ from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLi
 from vlmbench.models.servers.family import padding_of_served, style_of_served
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
+from vlmbench.models.servers.picture_detail import with_detail
 from vlmbench.models.servers.responses import RESPONSES
 from vlmbench.models.servers.wire import Reply, Wire, check_askable
 from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
@@ -54,10 +55,13 @@ def load_server(
     requests_per_minute: float | None = None,
     patience: Patience | None = None,
     thinking: ThinkingSwitch | None = None,
+    detail: str | None = None,
 ) -> ServedModel:
     """The model that `openai:NAME@URL`, or one of another interface, names. Nothing is asked yet."""
     wire, name, url = read_spec(spec)
-    return ServedModel(wire, name, url, concurrency, requests_per_minute, patience or Patience(), thinking)
+    return ServedModel(
+        wire, name, url, concurrency, requests_per_minute, patience or Patience(), thinking, detail
+    )
 
 
 def read_spec(spec: str) -> tuple[Wire, str, str]:
@@ -110,9 +114,10 @@ class ServedModel:
         requests_per_minute: float | None,
         patience: Patience,
         thinking: ThinkingSwitch | None = None,
+        detail: str | None = None,
     ) -> None:
         self._wire, self._name, self._url, self._thinking = wire, name, url, thinking
-        self._rpm, self._patience = requests_per_minute, patience
+        self._rpm, self._patience, self._detail = requests_per_minute, patience, detail
         self._say: Callable[[str], None] | None = None
         # More at once than a minute allows would only wait in line, against their own deadlines.
         self._concurrency = min(concurrency, max(1, int(requests_per_minute or concurrency)))
@@ -197,6 +202,7 @@ class ServedModel:
         # `created` is left out: some servers put the time of the question there.
         served = {key: ours[key] for key in ("id", "root") if isinstance(ours.get(key), str)}
         known = {"kind": self._wire.kind, "name": self._name, "url": self._url, "served": served or None}
+        known |= {"pictures": {"detail": self._detail}} if self._detail else {}
         return known | switch_facts(self._thinking)
 
     def render(self, request: Request) -> str:
@@ -257,7 +263,7 @@ class ServedModel:
         check_askable(request, self._wire)
         shown = images if request.image_fit == "native" else SquarePictures(images, self.padding)
         path, body = self._wire.body(self._name, request, shown)
-        return path, with_fields(body, self._switch)
+        return path, with_fields(with_detail(self._wire.kind, body, self._detail), self._switch)
 
     async def _answer(
         self, client: ChatClient, request: Request, images: ImageSource

@@ -62,7 +62,7 @@ class Setting:
     sequences: int | None = None
     """How many are computed at once at most; None leaves it to vLLM."""
     trust_remote_code: bool = False
-    pillow: Mapping[str, Any] = field(default_factory=lambda: pillow_for(None))
+    pillow: dict[str, Any] = field(default_factory=lambda: pillow_for(None))
     """What has Pillow resize pictures, as everywhere in vlmbench; torchvision would give other pixels."""
     pictures: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the image processor that differ from the folder's, by its own names."""
@@ -75,14 +75,15 @@ def pillow_for(processor: Any) -> dict[str, Any]:
     return {"use_fast": False} if "video_processor" in attributes else {"backend": "pil"}
 
 
-def _hashable(pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with tuples inside of lists: vLLM keeps a processor by a hash of what it was made with."""
-    return {
-        name: [tuple(item) if isinstance(item, list) else item for item in value]
-        if isinstance(value, list)
-        else value
-        for name, value in pictures.items()
-    }
+class _HashableList(list[Any]):
+    """vLLM keeps a processor by a hash of what it was made with; a list inside of a list has none."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+
+def _hashable(value: Any) -> Any:
+    return _HashableList(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def need_vllm() -> str:
@@ -130,7 +131,7 @@ class Engine:
             # As long as the model can read and the memory can hold.
             max_model_len=-1,
             enable_prefix_caching=True,
-            mm_processor_kwargs={**setting.pillow, **_hashable(setting.pictures)},
+            mm_processor_kwargs=setting.pillow | {name: _hashable(v) for name, v in setting.pictures.items()},
             # The grids of tiles stand in the model's configuration, too.
             hf_overrides={name: setting.pictures[name] for name in _IN_CONFIG if name in setting.pictures},
             # Nothing of the checkpoint's own sampling settings.
