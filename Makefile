@@ -28,7 +28,7 @@ test: $(READY)
 
 vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
-	$(VENV)-vllm/bin/python -m pytest -W default --no-header tests/vllm_lane
+	$(VENV)-vllm/bin/python -m pytest -n 2 --dist loadfile -W default --no-header tests/vllm_lane
 
 # The environments of both lanes.
 lanes:

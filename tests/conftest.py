@@ -21,6 +21,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Nothing here is compiled; bitsandbytes, which comes with peft, would load torch's compiler in every process.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
 # Tests share a home; a model that is asked in one of them is asked in the next, too.
 os.environ["VLMBENCH_CACHE"] = "off"
 

@@ -21,6 +21,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from small_trainings import settings, small, write_records
+from warm_python import warm_python
 
 import vlmbench
 from vlmbench.checkpoints.read import open_llava
@@ -41,6 +42,8 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore::FutureWarning:torch.distributed.c10d_logger",
 }
 Command = Callable[..., subprocess.CompletedProcess[str]]
+PYTHON = sys.executable
+RANKS_IMPORT = ("vlmbench.__main__", "vlmbench.trainers.training.run", "peft", "deepspeed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,6 +54,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, value)
         patch.setenv("VLMBENCH_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="module")
+def warm(environment: None) -> Iterator[str]:
+    """The Python of ranks that torchrun starts as ever, and that need not import torch each."""
+    with warm_python(*RANKS_IMPORT) as program:
+        yield str(program)
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +96,18 @@ ZERO2 = ("--nproc", "2", "--deepspeed", "deepspeed_zero2")
 
 
 @pytest.fixture(scope="module")
-def zero2(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def zero2(warm: str, model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work folder of a run on two processes with optimizer states and gradients sharded."""
     folder = tmp_path_factory.mktemp("zero2") / "run"
-    assert main([*words(model, data, *TWO), "--work-dir", str(folder), *ZERO2]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm)
+        assert main([*words(model, data, *TWO), "--work-dir", str(folder), *ZERO2]) == 0
     return folder
 
 
 @pytest.fixture
 def command(
+    warm: str,
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -103,6 +116,7 @@ def command(
 ) -> Command:
     """`vlmbench train` of the small recipe."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", warm)
 
     def run(*flags: str, more: Sequence[str] = (), records: Path = data) -> subprocess.CompletedProcess[str]:
         capfd.readouterr()
@@ -117,7 +131,7 @@ def alone(
 ) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own."""
     return subprocess.run(
-        [sys.executable, *arguments], env=os.environ | dict(more or {}), cwd=folder, timeout=400,
+        [PYTHON, *arguments], env=os.environ | dict(more or {}), cwd=folder, timeout=400,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

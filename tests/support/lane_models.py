@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny_models import ARCHITECTURES
 
 SAVED, PUBLISHED = "vision_tower.", "vision_tower.vision_model."
@@ -38,6 +41,20 @@ def _wider(model: Any) -> Any:
         config.vision_config.hidden_size = 128
         config.text_config.rope_parameters["mrope_section"] = [4, 6, 6]
     return type(model)(config)
+
+
+@contextmanager
+def vllm_here(folder: Path) -> Iterator[Any]:
+    """The model in vLLM, the engine in this process: its own processes, as users have them, start slowly."""
+    from vlmbench.models.loading import load_model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        model: Any = load_model(f"vllm:{folder}")
+    try:
+        yield model
+    finally:
+        model.close()
 
 
 def rename_newest(file: Path) -> None:

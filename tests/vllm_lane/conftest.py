@@ -22,6 +22,9 @@ if not HERE:
     collect_ignore_glob = ["test_*.py"]
 # In gibibytes, for the server too; by default vLLM takes nine tenths of the machine.
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+# Tests run side by side: no engine has a core for itself.
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +95,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         os.killpg(server.pid, signal.SIGKILL)
 
 
-def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path, seconds: float = 900) -> None:
     import httpx
 
     end = time.monotonic() + seconds

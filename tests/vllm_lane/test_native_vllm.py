@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from asking import answers, questions
+from lane_models import vllm_here
 from native_models import save_llava
 
 from vlmbench.domain import Decoding
 from vlmbench.models.hf.model import load_hf
-from vlmbench.models.loading import load_model
 
 LONG = Decoding(max_new_tokens=24)
 # vLLM's attention on a CPU has no heads of fewer than 32 numbers, and short limits leave pictures no room.
@@ -32,9 +32,8 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def native_engine(built: Path) -> Iterator[Any]:
-    model: Any = load_model(f"vllm:{built}")
-    yield model
-    model.close()
+    with vllm_here(built) as model:
+        yield model
 
 
 def test_answers_are_those_of_transformers(native_engine: Any, built: Path) -> None:
