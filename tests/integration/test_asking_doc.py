@@ -96,7 +96,7 @@ def test_the_command_on_several_samples_gives_what_the_page_names(tmp_path: Path
 @pytest.mark.slow
 def test_every_command_on_decoding_runs_and_says_how_it_decodes(tmp_path: Path) -> None:
     page = part(ENGLISH, tmp_path, "--set-decoding")
-    text = printed(page, tmp_path)
+    text = printed(page, tmp_path, "vlmbench.models.hf.model", "transformers.models.auto.modeling_auto")
     assert "decoding of the model's generation_config.json: greedy, at most 2048 tokens" in text
     words = "sampling at 0.6 from the top 0.95, top-k 20, min-p 0.05, at most 2048 tokens, seed 0"
     assert f"decoding: {words}" in text

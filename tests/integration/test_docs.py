@@ -61,7 +61,7 @@ def test_every_command_of_the_page_works_with_the_files_it_shows(tmp_path: Path,
 def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_it_makes(
     tmp_path: Path,
 ) -> None:
-    text = printed(DATA, tmp_path)
+    text = printed(DATA, tmp_path, "vlmbench.trainers.training.run", "peft", "deepspeed")
     assert "24 (counted)" in text
     assert "24 records, 0 of text alone" in text
     assert "12 records, 0 of text alone" in text

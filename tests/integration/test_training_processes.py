@@ -59,8 +59,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def warm(environment: None) -> Iterator[str]:
     """The Python of ranks that torchrun starts as ever, and that need not import torch each."""
-    with warm_python(*RANKS_IMPORT) as program:
-        yield str(program)
+    with warm_python(*RANKS_IMPORT) as programs:
+        yield str(programs / "python")
 
 
 @pytest.fixture(scope="module")

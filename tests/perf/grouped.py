@@ -2,6 +2,7 @@
 
     python tests/perf/grouped.py [--groups 100] [--slices 5] [--new-tokens 2] [--threads 2] [--check]
     python tests/perf/grouped.py --shape 7b --slices 3     on one GPU, in bf16
+    python tests/perf/grouped.py --shape few ...           of a few millions: does it run?
 
 Groups of 4 rotations on one picture, and a LLaVA with random weights: of about 50 M parameters in float32 on
 a processor, or of 7B shape. The three ways take turns on slices of the same work, so that a busy machine is
@@ -27,7 +28,7 @@ from typing import Any
 
 import torch
 from circular_work import make_work
-from llava_shapes import MEDIUM, SEVEN_B, Shape
+from llava_shapes import FEW_MILLIONS, MEDIUM, SEVEN_B, Shape
 from machine_rates import matmul_rate, read_rate
 from sized_llava import save_llava
 
@@ -161,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shape", choices=("medium", "7b"), default="medium")
+    parser.add_argument("--shape", choices=("few", "medium", "7b"), default="medium")
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--slices", type=int, default=5, help="each way takes its turn on each slice")
     parser.add_argument("--new-tokens", type=int, default=2, help="a letter and the end")
@@ -169,7 +170,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare the answers of all ways, too")
     args = parser.parse_args()
     large = args.shape == "7b"
-    shape, device, dtype = (SEVEN_B, "cuda", "bfloat16") if large else (MEDIUM, "cpu", "float32")
+    device, dtype = ("cuda", "bfloat16") if large else ("cpu", "float32")
+    shape = {"few": FEW_MILLIONS, "medium": MEDIUM, "7b": SEVEN_B}[args.shape]
     if large and not torch.cuda.is_available():
         parser.error("--shape 7b wants a GPU; --shape medium runs on any machine")
     torch.set_num_threads(args.threads)

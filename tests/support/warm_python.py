@@ -1,8 +1,8 @@
 """A Python for processes that tests start by the dozen: what they import takes seconds, and is imported once.
 
-`warm_python()` gives a program that takes Python's arguments. For who starts it it is the process, with its
-session, signals, output and exit code; the work is done by a fork of a process that has imported everything.
-The environment is that of the start, as far as nothing reads it when it is imported.
+`warm_python()` gives a folder with the programs `python` and `vlmbench`. For who starts one it is the process
+with its session, signals, output and exit code; the work is done by a fork of a process that has imported
+everything. The environment is that of the start, but for what is read on import.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,22 @@ _NUMBER = struct.Struct("!q")
 
 
 @contextlib.contextmanager
-def warm_python(*modules: str) -> Iterator[Path]:
-    """The path of a Python that has these modules already."""
+def warm_python(*modules: str, env: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """A folder of programs that have these modules already, imported in this environment or the test's."""
     # The path of a socket is short, and a test's folder is not.
     with tempfile.TemporaryDirectory(prefix="warm-") as folder:
-        program, door = Path(folder, "python"), Path(folder, "door")
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -ISE "{__file__}" "{door}" "$@"\n', "utf-8")
-        program.chmod(0o755)
-        with subprocess.Popen([sys.executable, __file__, "--serve", str(door), *modules]) as server:
+        door = Path(folder, "door")
+        for name, first in (("python", ""), ("vlmbench", "-m vlmbench")):
+            program = Path(folder, name)
+            call = f'exec "{sys.executable}" -ISE "{__file__}" "{door}" {first} "$@"'
+            program.write_text(f"#!/bin/sh\n{call}\n", "utf-8")
+            program.chmod(0o755)
+        with subprocess.Popen([sys.executable, __file__, "--serve", str(door), *modules], env=env) as server:
             try:
                 while not door.exists():
                     assert server.poll() is None
                     time.sleep(0.05)
-                yield program
+                yield Path(folder)
             finally:
                 server.kill()
 
