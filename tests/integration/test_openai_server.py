@@ -242,7 +242,7 @@ def test_a_wait_longer_than_the_deadline_is_not_waited_for() -> None:
     with chat_server(lambda _b, _n: Fault(status=429, headers={"Retry-After": "3600"})) as server:
         started = time.monotonic()
         assert "3600 s" in str(ask(server)["1"].error)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.slow
@@ -252,7 +252,7 @@ def test_the_deadline_holds_over_all_attempts() -> None:
         started = time.monotonic()
         (answer,) = model_of(server, patience).generate([request()], {})
     assert answer.finish == "error"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # a hundred attempts take twice that
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:

@@ -26,14 +26,14 @@ def stopped_and_continued(model: str, out: Path, *more: str) -> None:
     argv = ["run", "--model", model, "--bench", "Shapes_DEV_EN", "--out", str(out), *more]
     command = [sys.executable, "-m", "vlmbench", *argv]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not lines(out) and run.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         run.send_signal(signal.SIGINT)
         pressed = time.monotonic()
-        said = run.communicate(timeout=30)[1]
+        said = run.communicate(timeout=120)[1]
     assert run.returncode == 130, said
-    assert time.monotonic() - pressed < 5
+    assert time.monotonic() - pressed < 15  # five, and a machine that does other things as well
     assert "Every answer so far is kept" in said
     assert "Traceback" not in said
     kept = {line["id"]: line for line in lines(out)}

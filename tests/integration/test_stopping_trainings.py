@@ -54,7 +54,7 @@ class Commands:
     def finished(self, *words: str) -> str:
         """Run to its end, which is a good one; what it told."""
         process = self.start(*words)
-        assert process.wait(400) == 0, self.told()
+        assert process.wait(900) == 0, self.told()
         return self.told()
 
     def interrupted(self, when: Callable[[], bool], *words: str) -> str:
@@ -63,8 +63,8 @@ class Commands:
         until(lambda: when() or process.poll() is not None)
         assert process.poll() is None, self.told()
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) == 130, self.told()
-        until(lambda: not self.running(), seconds=5)
+        assert process.wait(60) == 130, self.told()
+        until(lambda: not self.running(), seconds=30)
         assert "Traceback" not in self.told()
         assert self.told().count("stopped. Every") == 1
         return self.told()
@@ -84,7 +84,7 @@ class Commands:
         return found
 
 
-def until(there: Callable[[], bool], seconds: float = 300) -> None:
+def until(there: Callable[[], bool], seconds: float = 900) -> None:
     deadline = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < deadline, "it did not come to that"

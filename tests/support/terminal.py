@@ -47,14 +47,14 @@ class Terminal:
         time.sleep(0.3)
         os.write(self._screen, b"\x03")
 
-    def end(self, seconds: float = 30) -> int:
+    def end(self, seconds: float = 120) -> int:
         """Wait until the program has ended; its exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < deadline:
             self._more()
         while self._more():
             pass
-        return self.process.wait(timeout=1)
+        return self.process.wait(timeout=10)
 
     def _more(self) -> bool:
         ready, _, _ = select.select([self._screen], [], [], 0.2)

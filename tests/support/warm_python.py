@@ -54,6 +54,8 @@ def serve(door: str, modules: Sequence[str]) -> dict[str, Any]:
     for module in modules:
         __import__(module)
     assert threading.active_count() == 1, "a fork would have one of these threads"
+    # Else each fork writes it again.
+    sys.stdout.flush()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{door}.new")
     listener.listen()

@@ -83,7 +83,7 @@ def port(exported: Path) -> Iterator[str]:
     with log.open("w") as out:
         server = subprocess.Popen(serve, stdout=out, stderr=out, start_new_session=True, cwd=exported.parent)
     try:
-        end = time.monotonic() + 240
+        end = time.monotonic() + 900
         while not _healthy(number):
             assert server.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < end, log.read_text()[-3000:]

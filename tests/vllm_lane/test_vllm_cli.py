@@ -44,14 +44,14 @@ def test_ctrl_c_leaves_in_seconds_and_the_same_command_continues(tmp_path: Path)
         "1",
     ]
     stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    end = time.monotonic() + 240
+    end = time.monotonic() + 900
     while not lines(out) and stopped.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     os.killpg(stopped.pid, signal.SIGINT)  # as a terminal does: to every process of the group
     pressed = time.monotonic()
     said = stopped.communicate(timeout=60)[1]
     assert stopped.returncode == 130, said
-    assert time.monotonic() - pressed < 5
+    assert time.monotonic() - pressed < 20
     assert "Every answer so far is kept" in said
     assert "Traceback" not in said
     kept = {line["id"]: line["text"] for line in lines(out)}
@@ -103,12 +103,12 @@ def engines_of(process: int) -> list[int]:
 def test_a_killed_engine_ends_the_run_and_keeps_its_answers(tmp_path: Path) -> None:
     command = [VLMBENCH, "run", "--model", "vllm:demo", "--bench", BENCH, "--out", str(tmp_path)]
     killed = subprocess.Popen([*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 240
+    end = time.monotonic() + 900
     while not lines(tmp_path) and killed.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     for engine in engines_of(killed.pid):
         os.kill(engine, signal.SIGKILL)
-    said = killed.communicate(timeout=30)[1]
+    said = killed.communicate(timeout=120)[1]
     assert killed.returncode == 1, said
     assert "vLLM's engine has died" in said
     assert "the same command continues" in said

@@ -177,6 +177,6 @@ def test_watching_through_a_pipe_tells_each_second_and_may_be_stopped(tmp_path: 
         assert watching.stdout is not None
         lines = [watching.stdout.readline() for _ in range(2)]
         watching.send_signal(signal.SIGINT)
-        said = watching.communicate(timeout=10)[1]
+        said = watching.communicate(timeout=60)[1]
     assert all("answered 4 of 10 (40%)" in line for line in lines)
     assert (watching.returncode, said) == (130, "")
