@@ -26,7 +26,7 @@ _LOCAL = re.compile(
 )
 # Names that trainings and converters give every result; the folder above identifies it.
 _NAMELESS = re.compile(
-    r"model|hf|merged|best|last|latest|final|output|out|trained|adapter|weights"
+    r"model|hf|merged|best|last|latest|final|output|out|adapter|weights"
     r"|(?:checkpoint|iter|epoch|step|global_step)[-_]?\d+(?:_hf|_xtuner|_official)?(?:\.pth?)?",
     re.IGNORECASE,
 )

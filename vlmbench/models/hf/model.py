@@ -113,7 +113,7 @@ class HfModel:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The end of its path that identifies it, or its hub id."""
         return self._name
 
     @property

@@ -135,7 +135,7 @@ class VllmModel:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The end of its path that identifies it, or its hub id."""
         return self._name
 
     @property
