@@ -82,17 +82,6 @@ def test_the_style_on_the_chinese_page_works(tmp_path: Path) -> None:
     assert list(tmp_path.glob("runs/*/*/results.json"))
 
 
-def test_the_command_on_several_samples_gives_what_the_page_names(tmp_path: Path) -> None:
-    page = part(ENGLISH, tmp_path, "## Several samples", "\n## ")
-    text = printed(page, tmp_path)
-    assert "4 draws of each" in text
-    named = re.findall(r"^\| `(\w+@)", page.read_text("utf-8"), re.MULTILINE)
-    assert named == ["avg@", "pass@", "maj@"]
-    assert all(
-        name in text for name in ("avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "standard deviations")
-    )
-
-
 @pytest.mark.slow
 def test_every_command_on_decoding_runs_and_says_how_it_decodes(tmp_path: Path) -> None:
     page = part(ENGLISH, tmp_path, "--set-decoding")
@@ -102,6 +91,11 @@ def test_every_command_on_decoding_runs_and_says_how_it_decodes(tmp_path: Path) 
     assert f"decoding: {words}" in text
     assert words.removesuffix(", seed 0") in re.sub(r"\s+", " ", ENGLISH.read_text("utf-8"))
     assert "2 beams" in text
+    assert "4 draws of each" in text
+    assert re.findall(r"^\| `(\w+@)", ENGLISH.read_text("utf-8"), re.MULTILINE) == ["avg@", "pass@", "maj@"]
+    assert all(
+        name in text for name in ("avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "standard deviations")
+    )
     (script,) = (text for language, _, text in blocks(page) if language == "python")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
     locked = {

@@ -12,11 +12,16 @@ from open_rows import row
 
 from vlmbench.domain import Benchmark, Metric, Response, Row, RunSpec, Sample
 from vlmbench.draws import draw_ids
-from vlmbench.engine.asking import RunPlan
+from vlmbench.engine.asking import RunPlan, make_plan
 from vlmbench.engine.draw_figures import averaged
+from vlmbench.engine.judge_log import JudgeLog
+from vlmbench.engine.judging import Judge
 from vlmbench.engine.run_scores import RunScores, scores_of_run
+from vlmbench.errors import DataError
 from vlmbench.evaluation import scored_run
+from vlmbench.models.echo import load_echo
 from vlmbench.registry import load_benchmark
+from vlmbench.report.results import results_document
 from vlmbench.stats import mean_over
 
 SPLITS = ("adversarial", "popular", "random")
@@ -191,3 +196,33 @@ def test_draws_that_failed_make_the_run_incomplete_and_name_the_question() -> No
     assert run.unscored["strict"] == {"3": "the server is gone"}
     assert run.bounds is not None
     assert list(itertools.islice(responses, 2)) == ["0", "0#1"]
+
+
+def test_a_judge_reads_every_draw_and_is_asked_once_about_equal_answers() -> None:
+    benchmark = load_benchmark("MMBench_DEV_EN")
+    samples = tuple(benchmark.samples(circular(2)))
+    ids = [own for sample in samples for own in draw_ids(sample.id, 3)]
+    responses = {i: Response(id=i, text="the furry one", finish="stop") for i in ids}
+    echo = load_echo("echo:A")
+    judge = Judge(echo, JudgeLog(None, "echo", echo.facts), name="echo")
+    plan = RunPlan(samples=samples, requests=(), partial=False, prompts="", draws=3)
+    spec = RunSpec(model="m", benchmark="MMBench_DEV_EN", style="s", samples=3)
+    run = scored_run(spec, benchmark, (), plan, responses, facts={}, judge=judge)
+    assert run.judging is not None
+    assert (run.judging.asked, run.judging.rows["strict"]) == (len(samples), 3 * len(samples))
+    assert results_document(run)["judged"]["count"] == 3 * len(samples)
+    assert run.complete
+
+
+def test_draws_are_asked_beside_each_other_and_a_clash_of_ids_is_refused() -> None:
+    benchmark = load_benchmark("MMBench_DEV_EN")
+    spec = RunSpec(model="m", benchmark="MMBench_DEV_EN", style="vlmevalkit", samples=2)
+    plan = make_plan(spec, benchmark, tuple(benchmark.samples(circular(2))))
+    assert [r.id for r in plan.requests] == plan.ids[:2] + plan.ids[4:6] + plan.ids[2:4] + plan.ids[6:]
+    assert [r.group for r in plan.requests] == ["0"] * 4 + ["1"] * 4
+    one = make_plan(replace(spec, samples=1), benchmark, plan.samples)
+    assert one.prompts == plan.prompts
+    odd = tuple(benchmark.samples([row("7#1", A="cat", B="dog", answer="A")]))
+    assert make_plan(replace(spec, samples=1), benchmark, odd).ids == ["7#1"]
+    with pytest.raises(DataError, match=r"row `?7#1"):
+        make_plan(spec, benchmark, odd)
