@@ -47,7 +47,7 @@ def figures_of_draws(
     rows = sum(len(unit.rows) for unit in units[0] if unit.key in values)
     known = [values[unit.key] for unit in units[0] if unit.key in values]
     more = [replace(table[0], name=f"avg@{draws}", level=LEVEL)]
-    more += [replace(figure, rows=rows) for figure in passing(known, clusters)]
+    more += [replace(figure, rows=rows, split=table[0].split) for figure in passing(known, clusters)]
     voted = {score.id: score for score in majority_scores(passes)}
     seen = [sample for sample in samples_as_read(samples, rules) if sample.id in voted]
     most = figures_under(benchmark, seen, [voted[sample.id] for sample in seen], rules)[0]

@@ -110,6 +110,7 @@ def test_of_right_and_wrong_questions_one_pass_is_the_mean() -> None:
     figures = {m.name: m for m in found.metrics["strict"]}
     names = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4"]
     assert [m.name for m in found.metrics["strict"] if m.level == "draws"] == names
+    assert len({m.split for m in found.metrics["strict"] if m.level == "draws"}) == 1
     for name in ("avg@4", "pass@1"):
         assert figures[name].value == pytest.approx(figures["circular accuracy"].value)
         assert figures[name].ci95 == pytest.approx(figures["circular accuracy"].ci95)
