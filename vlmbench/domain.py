@@ -112,6 +112,8 @@ class Response:
     """Where `text` was cut out of `thought`; None where a server sent the thought in a field of its own."""
     thought_tokens: int | None = None
     """Those of `new_tokens` that are not the answer's."""
+    cached_tokens: int | None = None
+    """Those of `prompt_tokens` that a server had from before, where it states them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ class Judging:
     """Of all replies read, whenever they came."""
     new_tokens: int = 0
     cost: float | None = None
-    """What those tokens cost; None where no prices were given."""
+    """What those tokens cost; None where no prices were given, or no reply came with its tokens."""
 
     @property
     def finished(self) -> bool:
@@ -266,6 +268,8 @@ class Run:
     partial: bool = False
     """Only some of the benchmark's questions were asked."""
     timing: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """Tokens of all answers and what they cost; empty where nobody counted."""
     judging: Judging | None = None
     """None: no judge was named."""
     judgments: StoredJudging | None = None

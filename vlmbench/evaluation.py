@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.answers.responses import settled
+from vlmbench.answers.usage import Price, usage_of
 from vlmbench.data.table import Table
 from vlmbench.domain import Benchmark, Joined, Model, Response, Row, Run, RunSpec, Sample
 from vlmbench.draws import drawn_ids
@@ -65,11 +66,13 @@ def evaluate(
     cache: AnswerCache | None = None,
     command: Sequence[str] | None = None,
     about: Mapping[str, Any] | None = None,
+    price: Price | None = None,
 ) -> Run:
     """Ask what has not been asked, write it down, score everything under all rule sets.
 
     `rows` are the table's rows with the answers of another file; `joined` counts what was joined. `cache`
     has answers of earlier runs. `command` is recorded (None: this process's command line), and so is `about`.
+    `price` is that of the answers' tokens.
     """
     samples = read_samples(benchmark, table, rows)
     plan = make_plan(spec, benchmark, samples, table.lock)
@@ -93,6 +96,7 @@ def evaluate(
         responses,
         facts=facts,
         timing=timing,
+        price=price,
         judge=judge,
         joined=joined,
     )
@@ -107,6 +111,7 @@ def scored_run(
     *,
     facts: Mapping[str, Any],
     timing: Mapping[str, Any] | None = None,
+    price: Price | None = None,
     judge: Judge | None = None,
     joined: Joined | None = None,
     judgments: Judgments | None = None,
@@ -124,6 +129,7 @@ def scored_run(
         metrics=found.metrics,
         partial=plan.partial,
         timing=timing or {},
+        usage=usage_of(responses.values(), price),
         judging=judge.tally() if judge is not None else None,
         judgments=judgments.tally() if judgments is not None else None,
         unscored=found.unscored,

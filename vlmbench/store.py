@@ -247,8 +247,10 @@ def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
 
 
 def response_line(response: Response) -> dict[str, Any]:
-    """A response as its line; without the keys of a thought where there is none."""
+    """A response as its line; without the keys of a thought, and of a server's cache, where there is none."""
     line = asdict(response)
+    if response.cached_tokens is None:
+        del line["cached_tokens"]
     return line if response.thought is not None else {k: line[k] for k in line if k not in OF_THOUGHTS}
 
 

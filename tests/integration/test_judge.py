@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from chat_server import QUICK, Behaviour, ChatServer, Fault, chat_server, first
+from chat_server import QUICK, Behaviour, ChatServer, Fault, chat_server, completion, first
 from tiny_models import picture
 
 from vlmbench.api import judge as judge_module
@@ -162,6 +162,15 @@ def test_a_price_shows_the_cost(bench: list[str], tmp_path: Path, capsys: pytest
     with chat_server("B") as server:
         _, document = score_with(capsys, bench, server, tmp_path / "r.jsonl", "--judge-price", "10/100")
     assert document["judged"]["cost"] == pytest.approx((44 * 10 + 12 * 100) / 1e6)
+
+
+def test_replies_without_their_tokens_have_no_cost(
+    bench: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uncounted = completion("B").replace(b'"usage"', b'"other"')
+    with chat_server(lambda _b, _n: Fault(body=uncounted)) as server:
+        _, document = score_with(capsys, bench, server, tmp_path / "r.jsonl", "--judge-price", "10/100")
+    assert (document["judged"]["count"], document["judged"]["cost"]) == (4, None)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,11 @@ from tiny_models import picture
 from vlmbench.domain import Decoding, ImageRef, Request, Response
 from vlmbench.errors import ModelError
 from vlmbench.images import CLIP_MEAN, open_picture, pad_to_square
-from vlmbench.models.servers.client import ChatClient, Patience, RateLimit, retry_after
+from vlmbench.models.servers.client import ChatClient, Patience
 from vlmbench.models.servers.model import ServedModel, load_server
 from vlmbench.models.servers.openai import OPENAI
+from vlmbench.models.servers.pace import Pace
+from vlmbench.models.servers.rate_headers import retry_after
 
 PNG = b"\x89PNG\r\n\x1a\n and pixels"
 JPEG = b"\xff\xd8\xff and pixels"
@@ -215,7 +217,7 @@ def test_requests_that_wait_their_turn_keep_quiet_too_and_come_back_one_by_one()
 
 def test_what_was_held_back_starts_at_different_moments() -> None:
     async def starts() -> list[float]:
-        pace, loop = RateLimit(), asyncio.get_running_loop()
+        pace, loop = Pace(), asyncio.get_running_loop()
         pace.hold(0.05, 0.2)
 
         async def one() -> float:
@@ -230,7 +232,7 @@ def test_what_was_held_back_starts_at_different_moments() -> None:
 
 def test_a_turn_after_the_deadline_is_not_waited_for() -> None:
     async def late() -> bool:
-        pace = RateLimit()
+        pace = Pace()
         pace.hold(60)
         return await pace.turn(asyncio.get_running_loop().time() + 1)
 
@@ -318,7 +320,7 @@ def test_no_part_of_a_key_is_shown_where_words_are_cut(monkeypatch: pytest.Monke
 def test_no_key_is_shown_in_the_name_of_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     response = httpx.Response(400, extensions={"reason_phrase": f"No {KEY}".encode()})
-    client = ChatClient("http://127.0.0.1/v1", OPENAI, patience=QUICK, pace=RateLimit())
+    client = ChatClient("http://127.0.0.1/v1", OPENAI, patience=QUICK, pace=Pace())
     assert KEY not in str(client._refusal(response, "chat/completions", 400))
 
 
@@ -341,7 +343,7 @@ def test_an_address_with_a_key_in_it_is_refused_without_showing_it(url: str) -> 
 def test_hosts_reached_without_a_proxy_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "localhost,::1,.inside,10.0.0.0/8")
-    ChatClient("http://host/v1", OPENAI, patience=QUICK, pace=RateLimit())
+    ChatClient("http://host/v1", OPENAI, patience=QUICK, pace=Pace())
 
 
 def test_facts_name_the_model_the_address_and_what_is_served() -> None:

@@ -293,3 +293,20 @@ def test_the_address_is_the_vendors_unless_another_is_named() -> None:
     assert read_spec("gemini:models/g@http://host/v1beta")[1:] == ("models/g", "http://host/v1beta")
     with pytest.raises(ModelError, match="an address"):
         read_spec("openai:gpt")
+
+
+def test_what_comes_from_a_servers_cache_is_a_part_of_the_prompt() -> None:
+    told, gemini = message("A"), content("A")
+    told[1]["usage"] |= {"cache_read_input_tokens": 100, "cache_creation_input_tokens": 20}
+    gemini[1]["usageMetadata"] |= {"promptTokenCount": 131, "cachedContentTokenCount": 100}
+    for kind, turn in (("anthropic", told), ("gemini", gemini)):
+        with serving(lambda _, turn=turn: turn) as server:
+            response = ask(kind, server)
+        assert (response.prompt_tokens, response.cached_tokens) == (131, 100)
+
+
+def test_gemini_names_in_its_body_how_long_to_wait() -> None:
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3600s"}
+    refused = 429, {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [info]}}
+    with serving(lambda _: refused) as server:
+        assert "asked to wait 3601 s (1 attempts)" in str(ask("gemini", server).error)

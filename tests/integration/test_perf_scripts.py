@@ -27,6 +27,7 @@ LEAST = {
     "report": "--questions 60",
     "score_families": "",
     "score_rules": "",
+    "server_rates": "--slots 3 --questions 30 --seconds 0.05 --fixed 2 4",
     "startup": "",
     "tokenise": "--records 50 100",
     "training": "--rows 16",

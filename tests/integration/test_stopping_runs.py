@@ -51,7 +51,7 @@ def test_a_run_of_a_server_is_stopped_and_continues(tmp_path: Path) -> None:
         return "A"
 
     with chat_server(slowly) as server:
-        stopped_and_continued(server.spec, tmp_path / "run", "--limit", "30", "--batch-size", "4")
+        stopped_and_continued(server.spec, tmp_path / "run", "--limit", "30", "--concurrency", "4")
 
 
 @pytest.mark.slow

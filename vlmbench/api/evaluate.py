@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
+from vlmbench.answers.usage import Price
 from vlmbench.api.benchmark_data import (
     AnyBenchmark,
     AnyMap,
@@ -17,7 +18,7 @@ from vlmbench.api.benchmark_data import (
     optional_path,
 )
 from vlmbench.api.decoding import AnyDecoding, decoding_choice
-from vlmbench.api.judge import JudgeOptions, Price
+from vlmbench.api.judge import JudgeOptions
 from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_names import checked_name
 from vlmbench.api.run_result import RunResult, result_of
@@ -60,6 +61,8 @@ class EvaluateOptions(TypedDict, total=False):
     pictures: Mapping[str, Any] | None
     rpm: int | None
     batch: bool
+    concurrency: int | None
+    price: tuple[float, float] | None
     judge: str | None
     judge_rpm: int | None
     judge_limit: int | None
@@ -109,6 +112,8 @@ def evaluate(
     pictures: Mapping[str, Any] | None = None,
     rpm: int | None = None,
     batch: bool = False,
+    concurrency: int | None = None,
+    price: tuple[float, float] | None = None,
     judge: str | None = None,
     judge_rpm: int | None = None,
     judge_limit: int | None = None,
@@ -153,6 +158,7 @@ def evaluate(
             pictures=_pictures(pictures, opened),
             rpm=rpm,
             batch=batch,
+            concurrency=concurrency,
         ),
         data=DataOptions(
             data_dir=optional_path(data_dir),
@@ -177,6 +183,7 @@ def evaluate(
         samples=samples,
         out=optional_path(out),
         fresh=fresh,
+        price=None if price is None else Price(*price),
     )
     _check(request)
     with silence(not progress):

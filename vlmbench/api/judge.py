@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.answers.usage import Price
 from vlmbench.domain import Model
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UsageError
@@ -15,19 +16,8 @@ from vlmbench.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from vlmbench.engine.judging import Judge
 
-MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Prices of a million tokens, sent and received."""
-
-    sent: float
-    received: float
-
-    def __call__(self, prompt_tokens: int, new_tokens: int) -> float:
-        """What so many tokens cost."""
-        return (prompt_tokens * self.sent + new_tokens * self.received) / MILLION
+KEY = "VLMBENCH_JUDGE_KEY"
+"""Of the judge's account, where that is another one than the model's; else the interface's own is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +55,7 @@ def open_judge(
     if log is not None and log.is_dir():
         log = log / JUDGE
     replies = JudgeLog(log, options.model, facts, fresh=fresh)
-    return Judge(
-        model, replies, name=options.model, limit=options.limit, prices=options.price, progress=watch
-    )
+    return Judge(model, replies, name=options.model, limit=options.limit, price=options.price, progress=watch)
 
 
 def _refuse_lonely(options: JudgeOptions) -> None:
@@ -83,4 +71,4 @@ def _load(spec: str, requests_per_minute: int | None, device: str) -> Model:
     """One judge serves every benchmark of a command."""
     from vlmbench.models.loading import load_model
 
-    return load_model(spec, device=device, requests_per_minute=requests_per_minute)
+    return load_model(spec, device=device, requests_per_minute=requests_per_minute, key=KEY)

@@ -34,6 +34,8 @@ class ModelOptions:
     """Requests a minute, for a server."""
     batch: bool = False
     """Whether a server is sent all questions as batch jobs."""
+    concurrency: int | None = None
+    """Requests at a time, for a server; None: found out."""
     llm: str | None = None
     vision: str | None = None
     template: str | None = None
@@ -49,9 +51,9 @@ class ModelOptions:
 
     def for_loading(self) -> dict[str, Any]:
         """The options of `load_model`."""
-        parts = {"llm": self.llm, "vision": self.vision, "template": self.template}
+        parts: dict[str, Any] = {"llm": self.llm, "vision": self.vision, "template": self.template}
         parts["recipe"] = None if self.recipe is None else str(recipe_file(self.recipe))
-        parts["thinking"] = self.thinking
+        parts |= {"thinking": self.thinking, "concurrency": self.concurrency}
         return {
             "device": self.device,
             "dtype": self.dtype,
@@ -77,7 +79,7 @@ def requested_devices(options: ModelOptions) -> Devices:
         raise UsageError(
             "vlmbench cannot choose the devices of a server.",
             key="--devices",
-            fix="`--batch-size N` sends it N requests at a time.",
+            fix="`--concurrency N` sends it N requests at a time.",
         )
     if devices.several and ":" in options.device:
         raise UsageError(
@@ -97,7 +99,8 @@ def check_batch(options: ModelOptions) -> None:
             key="--batch",
             fix="Leave --batch out.",
         )
-    for key, given in (("--batch-size", options.batch_size != "auto"), ("--rpm", options.rpm is not None)):
+    paces = {"--batch-size": options.batch_size != "auto", "--rpm": options.rpm is not None}
+    for key, given in {**paces, "--concurrency": options.concurrency is not None}.items():
         if given:
             raise UsageError(
                 "has no effect on batch jobs: the server decides how fast it answers.",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.answers.usage import Price
 from vlmbench.api.benchmark_data import DataOptions, open_data
 from vlmbench.api.decoding import DecodingChoice, chosen_decoding, decoding_note
 from vlmbench.api.judge import JudgeOptions, open_judge
@@ -56,6 +57,8 @@ class RunRequest:
     """How many answers are drawn to each question."""
     out: Path | None = None
     fresh: bool = False
+    price: Price | None = None
+    """Of the answers' tokens."""
     several: bool = False
     """Several benchmarks share `out`, so each has a folder of its own in it."""
     wait: bool = True
@@ -120,6 +123,7 @@ def run_benchmark(
                 cache=cache,
                 command=request.command,
                 about=_about(model, note, request.model.batch),
+                price=request.price,
             )
         from vlmbench.report.results import write_run_files
 
@@ -222,6 +226,11 @@ class AnswerProgress:
     def __init__(self) -> None:
         self._progress = Progress("answering", "rows")
         self._done = self._errors = 0
+        self._model: object = None
+
+    def of(self, model: object) -> None:
+        """The model whose requests in flight are shown, if it has any."""
+        self._model = model
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -236,8 +245,17 @@ class AnswerProgress:
         """Count one more answer."""
         self._done += 1
         self._errors += response.finish == "error"
-        self._progress.update(self._done, f"{self._errors} errors" if self._errors else "")
+        in_flight = getattr(self._model, "in_flight", 0)
+        self._update(f"{in_flight} in flight" if in_flight else "")
+
+    def _update(self, in_flight: str) -> None:
+        errors = f"{self._errors} errors" if self._errors else ""
+        self._progress.update(self._done, ", ".join(filter(None, (in_flight, errors))))
 
     def end(self) -> None:
         """Print the last line."""
+        found = getattr(self._model, "timing", {}).get("concurrency")
+        if found and found["highest"]:
+            held = f", held back for {found['held_seconds']:.0f} s" if found["held_seconds"] >= 1 else ""
+            self._update(f"{found['settled']} at a time{held}")
         self._progress.end()

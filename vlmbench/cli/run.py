@@ -222,6 +222,7 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         samples=args.samples,
         out=args.out,
         fresh=args.fresh,
+        price=args.price,
         several=len(args.bench) > 1,
     )
 

@@ -8,12 +8,13 @@ undecided, in order, up to the first wrong row. Rule sets share replies, so a pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from vlmbench.answers.circular import score_groups
 from vlmbench.answers.responses import apart, is_unfinished
+from vlmbench.answers.usage import Price, cost_of, total
 from vlmbench.domain import (
     RULE_SETS,
     Benchmark,
@@ -34,10 +35,6 @@ TRIES: dict[RuleSet, int] = {"strict": 1, "vlmevalkit": 3, "vlmevalkit-2025-08":
 """Rule sets that a judge helps, and how many replies each may read for a row. `xtuner` had no judge."""
 
 _WORTH_A_BAR = 10
-
-
-Prices = Callable[[int, int], float]
-"""What tokens cost, sent and received."""
 
 
 @dataclass(slots=True)
@@ -69,11 +66,11 @@ class Judge:
         *,
         name: str,
         limit: int | None = None,
-        prices: Prices | None = None,
+        price: Price | None = None,
         progress: RunProgress | None = None,
     ) -> None:
         self._model, self._log, self._name = model, log, name
-        self._limit, self._prices, self._progress = limit, prices, progress or SilentProgress()
+        self._limit, self._price, self._progress = limit, price, progress or SilentProgress()
         self._rows: dict[RuleSet, int] = {}
         self._replies: dict[RuleSet, int] = {}
         self._asked = 0
@@ -108,8 +105,7 @@ class Judge:
 
     def tally(self) -> Judging:
         """What was asked and what became of it, so far."""
-        prompt = sum(r.prompt_tokens or 0 for r in self._read.values())
-        new = sum(r.new_tokens or 0 for r in self._read.values())
+        replies = self._read.values()
         return Judging(
             model=self._name,
             rows={rules: self._rows.get(rules, 0) for rules in RULE_SETS},
@@ -118,9 +114,9 @@ class Judge:
             reused=len({key for key, _ in self._read} - self._new),
             failed=len(self._failed),
             not_asked=len(self._not_asked),
-            prompt_tokens=prompt,
-            new_tokens=new,
-            cost=None if self._prices is None else self._prices(prompt, new),
+            prompt_tokens=total(replies, "prompt_tokens") or 0,
+            new_tokens=total(replies, "new_tokens") or 0,
+            cost=cost_of(replies, self._price),
         )
 
     def _open_rows(

@@ -81,6 +81,8 @@ class StatusFile:
     def of(self, model: object) -> None:
         """The model whose workers the file lists, if it has any."""
         self._workers = getattr(model, "workers", None)
+        if pass_on := getattr(self._progress, "of", None):
+            pass_on(model)
 
     def say(self, text: str) -> None:
         """A line for the user, passed on unchanged."""

@@ -56,8 +56,13 @@ def load_model(
     recipe: str | None = None,
     thinking: str | None = None,
     pictures: PictureOptions = AS_PUBLISHED,
+    concurrency: int | None = None,
+    key: str | None = None,
 ) -> Model:
-    """The model of that name, ready to answer. A server gets `batch_size` requests at a time.
+    """The model of that name, ready to answer.
+
+    A server gets `concurrency` requests at a time, None: as many as it has room for; `key` names an
+    environment variable whose key it gets instead of the interface's own.
 
     `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
     `vision` are the models that a checkpoint was trained from, `recipe` is what it was trained with, and
@@ -67,10 +72,20 @@ def load_model(
     kind, switch = spec.partition(":")[0], read_switch(thinking)
     parts = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
     _check_options(kind, parts, pictures)
+    _check_at_a_time(kind, batch_size, concurrency)
     if kind == "echo":
         return _echo(spec, switch)
     if kind.lower() in SERVED:
-        return _served(spec, batch_size, requests_per_minute, switch, pictures.detail)
+        from vlmbench.models.servers.model import load_server
+
+        return load_server(
+            spec,
+            concurrency=concurrency,
+            requests_per_minute=requests_per_minute,
+            thinking=switch,
+            detail=pictures.detail,
+            key=key,
+        )
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
     options |= {"trust_remote_code": trust_remote_code, "parts": _parts(parts), "thinking": switch}
     if kind.lower() == "vllm":
@@ -90,25 +105,6 @@ def _echo(spec: str, switch: ThinkingSwitch | None) -> Model:
 
     no_thinking(spec, switch)
     return load_echo(spec)
-
-
-def _served(
-    spec: str,
-    batch_size: int | Literal["auto"],
-    requests_per_minute: float | None,
-    switch: ThinkingSwitch | None,
-    detail: str | None,
-) -> Model:
-    from vlmbench.models.servers.model import CONCURRENCY, load_server
-
-    concurrency = CONCURRENCY if batch_size == "auto" else batch_size
-    return load_server(
-        spec,
-        concurrency=concurrency,
-        requests_per_minute=requests_per_minute,
-        thinking=switch,
-        detail=detail,
-    )
 
 
 def _parts(given: Mapping[str, str | None]) -> Parts:
@@ -149,6 +145,23 @@ def _check_pictures(kind: str, pictures: PictureOptions) -> None:
             f"`{kind}:` has no field for how closely a picture is looked at.",
             key="--detail",
             fix=f"Leave it out; {', '.join(f'`{name}:`' for name in WITH_DETAIL)} have one.",
+        )
+
+
+def _check_at_a_time(kind: str, batch_size: int | Literal["auto"], concurrency: int | None) -> None:
+    """A server gets requests, a model in this process batches: each has a flag of its own."""
+    served = kind.lower() in SERVED
+    if served and batch_size != "auto":
+        raise UsageError(
+            "a server makes its batches itself.",
+            key="--batch-size",
+            fix="`--concurrency N` sends it N requests at a time; without it vlmbench finds out how many.",
+        )
+    if not served and concurrency is not None:
+        raise UsageError(
+            "only a server gets several requests at a time.",
+            key="--concurrency",
+            fix="`--batch-size N` is for models in this process.",
         )
 
 

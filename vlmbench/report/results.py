@@ -101,6 +101,7 @@ def results_document(run: Run) -> dict[str, Any]:
         "joined": _joined(run),
         "timing": finite(run.timing),
         **_draws(run),
+        **({"usage": finite(run.usage)} if run.usage else {}),
         **_thinking(run),
         **_predictions(run),
     }

@@ -60,7 +60,7 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
     console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
-    for line in (page.counts(), *page.spread(), *page.joined(), *page.judge()):
+    for line in (page.counts(), *page.spread(), *page.usage(), *page.joined(), *page.judge()):
         console.print(Text(line, "dim"))
     console.print()
     console.print(page.rule_sets())
@@ -173,6 +173,24 @@ class _ResultsTables:
         if found is not None:
             within, between = (f"{found[part] * 100:.1f}" for part in ("within", "between"))
             yield f"standard deviations: {within} between draws of a question, {between} between questions"
+
+    def usage(self) -> Iterator[str]:
+        """Tokens of all answers and what they cost."""
+        usage = self.document.get("usage")
+        if usage is None:
+            return
+        if not usage["counted"]:
+            yield "tokens: not counted, so there is no cost"
+            return
+        cached = f" ({usage['cached_tokens']:,} cached)" if usage["cached_tokens"] else ""
+        thoughts = f" ({usage['thought_tokens']:,} in thoughts)" if usage["thought_tokens"] else ""
+        parts = [
+            f"{usage['prompt_tokens'] or 0:,} sent{cached}",
+            f"{usage['new_tokens'] or 0:,} received{thoughts}",
+        ]
+        parts += [f"{_count(usage['not_counted'], 'answer')} not counted"] if usage["not_counted"] else []
+        parts += [] if usage["cost"] is None else [f"cost {usage['cost']:.4f}"]
+        yield f"tokens: {', '.join(parts)}"
 
     def joined(self) -> Iterator[str]:
         """How many reference answers came from another file, and why the others did not."""

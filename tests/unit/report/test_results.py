@@ -46,7 +46,7 @@ def test_every_rule_set_is_there_in_the_same_order() -> None:
 
 
 def test_keys_stand_in_the_order_of_the_schema() -> None:
-    optional = ["draws", "thinking", "predictions", "published"]
+    optional = ["draws", "usage", "thinking", "predictions", "published"]
     made = run(SAMPLES, FIGURES)
     named = replace(made, spec=replace(made.spec, name="mine"))
     assert [*document(named), *optional] == list(results_schema()["properties"])

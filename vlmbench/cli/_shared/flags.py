@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from vlmbench.answers.usage import Price
 from vlmbench.domain import RULE_SETS
 
 N = TypeVar("N", int, float)
@@ -99,6 +100,17 @@ def add_log_argument(parser: argparse.ArgumentParser) -> None:
         choices=("mlflow", "wandb", "tensorboard"),
         help="also write the figures to an experiment tracker; without a server, to a local folder",
     )
+
+
+def price(text: str) -> Price:
+    """An argparse type: two prices with a slash between them."""
+    try:
+        sent, received = (float(part) for part in text.split("/"))
+    except ValueError:
+        sent = received = -1.0
+    if not (0 <= sent < float("inf") and 0 <= received < float("inf")):
+        raise argparse.ArgumentTypeError(f"`{text}` is not two prices such as 0.15/0.60")
+    return Price(sent, received)
 
 
 def _number(kind: Callable[[str], N], allowed: Callable[[N], bool], words: str) -> Callable[[str], N]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.api.judge import JudgeOptions, Price
+from vlmbench.api.judge import KEY, JudgeOptions
 from vlmbench.cli._shared.console import complain
-from vlmbench.cli._shared.flags import positive
+from vlmbench.cli._shared.flags import positive, price
 from vlmbench.domain import Run
 
 
@@ -17,7 +17,8 @@ def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -
     group.add_argument(
         "--judge",
         metavar="MODEL",
-        help="openai:NAME@URL (its key is OPENAI_API_KEY) or any model that --model takes (default: none)",
+        help=f"openai:NAME@URL (its key is {KEY}, else OPENAI_API_KEY) or any model that --model takes "
+        "(default: none)",
     )
     group.add_argument("--judge-rpm", type=positive, metavar="N", help="at most N requests a minute")
     group.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests by this command")
@@ -40,17 +41,6 @@ def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -
             metavar="FILE",
             help="verdicts that a judge gave before, as the benchmark's authors or VLMEvalKit store them",
         )
-
-
-def price(text: str) -> Price:
-    """An argparse type: two prices with a slash between them."""
-    try:
-        sent, received = (float(part) for part in text.split("/"))
-    except ValueError:
-        sent = received = -1.0
-    if not (0 <= sent < float("inf") and 0 <= received < float("inf")):
-        raise argparse.ArgumentTypeError(f"`{text}` is not two prices such as 0.15/0.60")
-    return Price(sent, received)
 
 
 def judge_of(args: argparse.Namespace) -> JudgeOptions:

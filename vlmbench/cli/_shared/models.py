@@ -8,7 +8,7 @@ from typing import Any
 from vlmbench.api.decoding import BASES, DecodingChoice, typed_settings
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.api.recipe_files import recipe_file
-from vlmbench.cli._shared.flags import positive
+from vlmbench.cli._shared.flags import positive, price
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_files.picture_families import RESAMPLE
 from vlmbench.model_files.picture_options import DETAIL, PictureOptions
@@ -102,7 +102,13 @@ def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
         type=_batch_size,
         default="auto",
         metavar="N",
-        help="questions at a time (default: auto)",
+        help="questions at a time (default: auto; servers have --concurrency)",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=positive,
+        metavar="N",
+        help="requests at a time (servers; default: as many as the server has room for)",
     )
     parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
     parser.add_argument(
@@ -116,6 +122,12 @@ def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_thinking_argument(parser: argparse._ActionsContainer) -> None:
     """Whether the model thinks before it answers."""
+    parser.add_argument(
+        "--price",
+        type=price,
+        metavar="IN/OUT",
+        help="prices of a million tokens sent and received, to show the cost",
+    )
     parser.add_argument(
         "--thinking",
         metavar="on|off|budget=N",
@@ -190,6 +202,7 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         trust_remote_code=args.trust_remote_code,
         rpm=args.rpm,
         batch=args.batch,
+        concurrency=args.concurrency,
         devices=args.devices,
         nodes=args.nodes,
         tensor_parallel=args.tensor_parallel,

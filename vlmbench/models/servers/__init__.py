@@ -1,7 +1,9 @@
 """Models behind a server.
 
 model                        the model as the engine asks it, many requests at once
-client                       one server, with retries and a rate limit
+client                       one server, with retries
+concurrency, stream          how many requests at a time, and their results as they come
+pace, rate_headers           when the next one may start, by what the server states about its limits
 wire                         what an interface is; pictures, and what a server's errors mean
 openai, responses,           the interfaces: request to body, reply to answer
 anthropic, gemini

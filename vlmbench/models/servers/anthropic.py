@@ -63,10 +63,18 @@ def read_message(document: Any) -> Reply:
     return Reply(
         text="".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text").strip(),
         finish="length" if reason in _CUT else "stop",
-        prompt_tokens=count(usage.get("input_tokens")),
+        prompt_tokens=_sent(usage),
+        cached_tokens=count(usage.get("cache_read_input_tokens")),
         new_tokens=count(usage.get("output_tokens")),
         thought="".join(str(block.get("thinking", "")) for block in blocks) or None,
     )
+
+
+def _sent(usage: dict[str, Any]) -> int | None:
+    """All of the prompt: what its cache holds or takes in is counted apart there."""
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    counts = [number for name in names if (number := count(usage.get(name))) is not None]
+    return sum(counts) if counts else None
 
 
 def _entries(document: Any) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ class BatchClient(ChatClient):
         A file is the body itself, or goes by a name into a form.
         """
 
-        async def attempt() -> dict[str, Any]:
+        async def attempt(_number: int) -> dict[str, Any]:
             async with self._opened(method, path, _content(document, file, form, name)) as response:
                 return _object(await self._bounded(response))
 
@@ -51,7 +51,7 @@ class BatchClient(ChatClient):
     async def download(self, path: str, file: IO[bytes]) -> None:
         """What is at a path into a file, which every attempt begins again."""
 
-        async def attempt() -> None:
+        async def attempt(_number: int) -> None:
             file.seek(0)
             file.truncate()
             async with self._opened("GET", path, {}) as response:

@@ -15,20 +15,32 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Self, TypeVar
 from urllib.request import getproxies
 
 import httpx
 
 from vlmbench.errors import ModelError
-from vlmbench.models.servers.wire import NoText, Reply, Wire, error_in, meant, refused_setting, words_of
+from vlmbench.models.servers.concurrency import Concurrency
+from vlmbench.models.servers.pace import Pace
+from vlmbench.models.servers.rate_headers import asked_wait
+from vlmbench.models.servers.wire import (
+    NoText,
+    Reply,
+    Wire,
+    error_in,
+    json_of,
+    meant,
+    refused_setting,
+    words_of,
+)
 
 LONGEST_WORDS = 300
 KNOCKS = 3
 """So many attempts are made to reach a server that has not answered yet. One that has may come back."""
 _PASSING = frozenset({408, 409, 425, 429})
+_CROWDED = frozenset({429, 503, 529})
+"""There was no room for this request among the others."""
 Read = TypeVar("Read")
 _PROXIES = ("all_proxy", "https_proxy", "http_proxy")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -46,9 +58,18 @@ class NoReply(Exception):
 class _Passing(Exception):
     """A failure after which the same request may succeed."""
 
-    def __init__(self, reason: str, asked_wait: float | None = None, *, unreached: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        asked_wait: float | None = None,
+        *,
+        unreached: bool = False,
+        crowded: bool = False,
+        late: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.asked_wait, self.unreached = asked_wait, unreached
+        self.crowded, self.late = crowded, late
 
 
 def key_from_environment(variable: str) -> str | None:
@@ -98,12 +119,17 @@ class ChatClient:
         wire: Wire,
         *,
         patience: Patience,
-        pace: RateLimit,
-        connections: int = 1,
+        pace: Pace | None = None,
+        concurrency: Concurrency | None = None,
+        key: str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._url, self._patience, self._pace, self._say = url, patience, pace, say
-        self._wire, self._key = wire, key_from_environment(wire.key)
+        """`key` names an environment variable that is read before the interface's own."""
+        self._url, self._patience, self._say = url, patience, say
+        self._pace, self._concurrency = pace or Pace(), concurrency or Concurrency(1)
+        self._wire, connections = wire, self._concurrency.most
+        self._variable = key if key and os.environ.get(key, "").strip() else wire.key
+        self._key = key_from_environment(self._variable)
         # A proxy of the environment cannot reach this machine's own loopback.
         trust = httpx.URL(url).host not in _LOOPBACK
         try:
@@ -126,7 +152,9 @@ class ChatClient:
     async def chat(self, path: str, body: dict[str, Any]) -> Reply:
         """The server's answer to a body."""
         try:
-            return await self._patiently(lambda: self._once("POST", path, body, self._wire.read))
+            return await self._patiently(
+                lambda number: self._once(number, "POST", path, body, self._wire.read)
+            )
         except NoText as error:
             raise NoReply(self.shown(str(error))) from None
 
@@ -134,7 +162,9 @@ class ChatClient:
         """The models that the server lists; empty where it has no list."""
         try:
             listing = self._wire.entries
-            return await self._patiently(lambda: self._once("GET", "models", None, listing), knocks=KNOCKS)
+            return await self._patiently(
+                lambda number: self._once(number, "GET", "models", None, listing), knocks=KNOCKS
+            )
         except NoReply as error:
             if error.server_down:
                 raise ModelError(
@@ -142,8 +172,10 @@ class ChatClient:
                 ) from None
             return []
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[Read]], *, knocks: int | None = None) -> Read:
-        """Attempts with growing waits, until one succeeds or the deadline comes.
+    async def _patiently(
+        self, attempt: Callable[[int], Awaitable[Read]], *, knocks: int | None = None
+    ) -> Read:
+        """Attempts with growing waits, until one succeeds or the deadline comes. Each is given its number.
 
         After `knocks` attempts without a connection the server is taken for down.
         """
@@ -154,9 +186,7 @@ class ChatClient:
         while True:
             left = min(patience.attempt_timeout, max(end - loop.time(), 0.0))
             try:
-                return await asyncio.wait_for(attempt(), left)
-            except TimeoutError:
-                trouble = _Passing(f"no answer within {left:.3g} s")
+                return await self._counted(attempt(self._pace.number), left)
             except _Passing as error:
                 trouble = error
             failures += 1
@@ -174,15 +204,36 @@ class ChatClient:
             if not await self._pace.turn(end):
                 raise given_up
 
+    async def _counted(self, attempt: Awaitable[Read], left: float) -> Read:
+        """One attempt of at most so many seconds; how it ends decides how many there may be at a time."""
+        counted = self._concurrency.begin()
+        answered, trouble = False, None
+        try:
+            found = await asyncio.wait_for(attempt, left)
+            answered = True
+            return found
+        except TimeoutError:
+            trouble = _Passing(f"no answer within {left:.3g} s", late=True)
+            raise trouble from None
+        except _Passing as error:
+            trouble = error
+            raise
+        finally:
+            self._concurrency.end(answered=answered)
+            if trouble is not None and (trouble.crowded or trouble.late):
+                self._concurrency.crowded(counted, late=trouble.late, asked_wait=trouble.asked_wait)
+
     async def _once(
-        self, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
+        self, number: int, method: str, path: str, body: dict[str, Any] | None, read: Callable[[Any], Read]
     ) -> Read:
+        begun = asyncio.get_running_loop().time()
         try:
             response = await self._http.request(
                 method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
             )
         except httpx.HTTPError as error:
             raise self._broken(error) from None
+        self._pace.learn(response.headers, number, begun)
         if response.status_code != 200:
             raise self._refusal(response, path, response.status_code, body)
         try:
@@ -200,7 +251,7 @@ class ChatClient:
         """The failure of a connection, which another attempt may not meet."""
         reason = self.shown(f"{type(error).__name__}: {error}".rstrip(": "))
         unreached = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
-        return _Passing(reason, unreached=unreached)
+        return _Passing(reason, unreached=unreached, late=isinstance(error, httpx.TimeoutException))
 
     def _refusal(
         self, response: httpx.Response, path: str, status: int, body: dict[str, Any] | None = None
@@ -210,15 +261,14 @@ class ChatClient:
         if status in (401, 403):
             state = "is not accepted" if self._key else "is not set"
             return ModelError(
-                f"{self._url} answers {answers}: {words}. {self._wire.key} {state} there.",
-                fix=f"Set {self._wire.key} in the environment to a key of that server.",
+                f"{self._url} answers {answers}: {words}. {self._variable} {state} there.",
+                fix=f"Set {self._variable} in the environment to a key of that server.",
             )
         if status == 429 and "insufficient_quota" in words:
             return ModelError(f"{self._url}: this key's account is used up ({words}).")
         if status in _PASSING or status >= 500:
-            return _Passing(
-                f"the server answers {answers}: {words}", retry_after(response.headers.get("Retry-After"))
-            )
+            wait = asked_wait(response.headers, json_of(response))
+            return _Passing(f"the server answers {answers}: {words}", wait, crowded=status in _CROWDED)
         if status in (307, 308) or (300 <= status < 400 and path != "models"):
             return self._moved(response, path)
         if status == 404 and path != "models":
@@ -278,57 +328,3 @@ class Patience:
         if asked_wait is not None:
             return asked_wait + self.base * (jitter - 0.5)
         return jitter * min(self.base * 2.0 ** (failures - 1), self.longest)
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds that a `Retry-After` header asks for, given in seconds or as a date."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        return _until(header)
-    return max(seconds, 0.0) if seconds < float("inf") else None
-
-
-def _until(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-class RateLimit:
-    """Spaces requests: at most so many a minute, and none while the server wants quiet."""
-
-    def __init__(self, requests_per_minute: float | None = None) -> None:
-        self._gap = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._next = 0.0
-        self._quiet = self._spread = 0.0
-
-    async def turn(self, end: float = float("inf")) -> bool:
-        """Wait until it is this request's turn; False at once where that would be after `end`."""
-        loop = asyncio.get_running_loop()
-        while True:
-            start = max(self._next, loop.time(), self._quiet_for_one(loop.time()))
-            if start > end:
-                return False
-            if self._gap:
-                self._next = start + self._gap
-            await asyncio.sleep(max(start - loop.time(), 0.0))
-            # Somebody may have been asked for quiet while this one slept.
-            if start >= self._quiet:
-                return True
-
-    def _quiet_for_one(self, now: float) -> float:
-        """When the quiet ends for one request: not for all at the same instant."""
-        spread: float = random.uniform(0.0, self._spread)  # noqa: S311 - spreads load, keeps no secret
-        return self._quiet + spread if self._quiet > now else 0.0
-
-    def hold(self, seconds: float, spread: float = 0.0) -> None:
-        """No request starts before that many seconds have passed; then they come spread over some more."""
-        self._quiet = max(self._quiet, asyncio.get_running_loop().time() + seconds)
-        self._spread = spread

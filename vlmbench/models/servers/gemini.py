@@ -70,6 +70,7 @@ def read_content(document: Any) -> Reply:
         new_tokens=None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0),
         thought="".join(str(part.get("text", "")) for part in parts if part.get("thought")) or None,
         thought_tokens=thoughts,
+        cached_tokens=count(usage.get("cachedContentTokenCount")),
     )
 
 

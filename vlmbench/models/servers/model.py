@@ -5,43 +5,42 @@
     anthropic:NAME[@URL]
     gemini:NAME[@URL]
 
-The key comes from OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY and nowhere else, and is in no error,
-file or repr.
+The key comes from OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY and nowhere else (a judge's from
+VLMBENCH_JUDGE_KEY first), and is in no error, file or repr.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import queue
 import re
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from vlmbench.answers.responses import apart
+from vlmbench.answers.usage import is_counted
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
 from vlmbench.images import square_png
 from vlmbench.models.servers.anthropic import ANTHROPIC
 from vlmbench.models.servers.batch_client import BatchClient
-from vlmbench.models.servers.client import ChatClient, NoReply, Patience, RateLimit
+from vlmbench.models.servers.client import ChatClient, NoReply, Patience
+from vlmbench.models.servers.concurrency import MOST, Concurrency
 from vlmbench.models.servers.family import padding_of_served, style_of_served
 from vlmbench.models.servers.gemini import GEMINI
 from vlmbench.models.servers.openai import OPENAI
+from vlmbench.models.servers.pace import Pace
 from vlmbench.models.servers.picture_detail import with_detail
 from vlmbench.models.servers.responses import RESPONSES
+from vlmbench.models.servers.stream import Ask, as_they_come
 from vlmbench.models.servers.wire import Reply, Wire, check_askable
 from vlmbench.models.thinking_switch import ThinkingSwitch, server_fields, switch_facts, with_fields
 from vlmbench.prompts import ChosenStyle
 
 WIRES = {wire.kind: wire for wire in (OPENAI, RESPONSES, ANTHROPIC, GEMINI)}
 _SPEC = re.compile(r"(?P<kind>\w+):(?P<name>.+?)(?:@(?P<url>https?://.+))?", re.IGNORECASE)
-CONCURRENCY = 16
 UPLOAD = 1800.0
 """Seconds for one attempt to send or fetch a file of a batch job."""
 _SERVER_IS_GONE = 2
@@ -51,17 +50,25 @@ _SERVER_IS_GONE = 2
 def load_server(
     spec: str,
     *,
-    concurrency: int = CONCURRENCY,
+    concurrency: int | None = None,
     requests_per_minute: float | None = None,
     patience: Patience | None = None,
     thinking: ThinkingSwitch | None = None,
     detail: str | None = None,
+    key: str | None = None,
 ) -> ServedModel:
-    """The model that `openai:NAME@URL`, or one of another interface, names. Nothing is asked yet."""
+    """The model that `openai:NAME@URL`, or one of another interface, names. Nothing is asked yet.
+
+    `concurrency` requests are sent at a time; None: as many as the server turns out to have room for. `key`
+    names an environment variable that is read before the interface's own.
+    """
     wire, name, url = read_spec(spec)
-    return ServedModel(
-        wire, name, url, concurrency, requests_per_minute, patience or Patience(), thinking, detail
-    )
+    # More at once than a minute allows would only wait in line.
+    most = max(1, int(requests_per_minute or MOST))
+    fixed = None if concurrency is None else min(concurrency, most)
+    at_a_time = Concurrency(fixed, min(most, MOST))
+    patience = patience or Patience()
+    return ServedModel(wire, name, url, at_a_time, requests_per_minute, patience, thinking, detail, key)
 
 
 def read_spec(spec: str) -> tuple[Wire, str, str]:
@@ -110,17 +117,18 @@ class ServedModel:
         wire: Wire,
         name: str,
         url: str,
-        concurrency: int,
+        concurrency: Concurrency,
         requests_per_minute: float | None,
         patience: Patience,
         thinking: ThinkingSwitch | None = None,
         detail: str | None = None,
+        key: str | None = None,
     ) -> None:
         self._wire, self._name, self._url, self._thinking = wire, name, url, thinking
-        self._rpm, self._patience, self._detail = requests_per_minute, patience, detail
+        self._rpm, self._patience, self._detail, self._key = requests_per_minute, patience, detail, key
+        self._concurrency, self._held = concurrency, 0.0
         self._say: Callable[[str], None] | None = None
-        # More at once than a minute allows would only wait in line, against their own deadlines.
-        self._concurrency = min(concurrency, max(1, int(requests_per_minute or concurrency)))
+        self._counts_tokens: bool | None = None
 
     def __repr__(self) -> str:
         return f"ServedModel('{self._wire.kind}:{self._name}@{self._url}')"
@@ -149,7 +157,7 @@ class ServedModel:
         """A client for files and jobs: an upload of hundreds of megabytes may take longer than an answer."""
         longest = {"attempt_timeout": UPLOAD, "deadline": 2 * UPLOAD}
         patience = replace(self._patience, **longest, attempts=attempts or self._patience.attempts)
-        return BatchClient(self._url, self._wire, patience=patience, pace=RateLimit(), connections=1)
+        return BatchClient(self._url, self._wire, patience=patience)
 
     def reach(self, say: Callable[[str], None]) -> None:
         """Ask the server what it serves now, before anything else waits for it, and report each wait."""
@@ -159,7 +167,7 @@ class ServedModel:
 
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
-        return [entry for entries in as_they_come(self._listing, [None], 1) for entry in entries]
+        return [entry for entries in as_they_come(self._listing, [None], lambda: 1) for entry in entries]
 
     @cached_property
     def _entry(self) -> dict[str, Any]:
@@ -225,21 +233,60 @@ class ServedModel:
     def generate(self, requests: Iterable[Request], images: ImageSource) -> Iterator[Response]:
         """Answers as they come."""
         self._switch  # noqa: B018 - before the first request, and outside the loop that asks
-        row = _FailuresInARow(self._url, _SERVER_IS_GONE * self._concurrency)
-        for response, server_down in as_they_come(self._asking(images), requests, self._concurrency):
+        at_a_time = self._concurrency
+        at_a_time.count_anew()
+        row = _FailuresInARow(self._url)
+        for response, server_down in as_they_come(self._asking(images), requests, lambda: at_a_time.limit):
             yield response
-            row.note(response, server_down=server_down)
+            self._note_tokens(response)
+            most = _SERVER_IS_GONE * max(at_a_time.limit, at_a_time.start)
+            row.note(response, most, server_down=server_down)
 
-    def _client(self, connections: int, say: Callable[[str], None] | None = None) -> ChatClient:
-        pace = RateLimit(self._rpm)
-        patience = self._patience
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for the server now."""
+        return self._concurrency.under_way
+
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """How many requests at a time the latest `generate` came to."""
+        found = self._concurrency
+        return {
+            "concurrency": {
+                "settled": min(found.settled, found.highest),
+                "highest": found.highest,
+                "refused": found.refused,
+                "held_seconds": round(self._held, 1),
+            }
+        }
+
+    def _note_tokens(self, response: Response) -> None:
+        """State it once, at the first answer, where the server does not count tokens."""
+        if self._counts_tokens is not None or response.finish == "error":
+            return
+        self._counts_tokens = is_counted(response)
+        if not self._counts_tokens and self._say is not None:
+            self._say(f"{self._url} does not state how many tokens it used: there is no total and no cost")
+
+    def _client(
+        self,
+        pace: Pace | None = None,
+        concurrency: Concurrency | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> ChatClient:
         return ChatClient(
-            self._url, self._wire, patience=patience, pace=pace, connections=connections, say=say
+            self._url,
+            self._wire,
+            patience=self._patience,
+            pace=pace,
+            concurrency=concurrency,
+            key=self._key,
+            say=say,
         )
 
     @asynccontextmanager
     async def _listing(self) -> AsyncIterator[Ask[None, list[dict[str, Any]]]]:
-        async with self._client(1, self._say) as client:
+        async with self._client(say=self._say) as client:
 
             async def listing(_: None) -> list[dict[str, Any]]:
                 return await client.models()
@@ -249,10 +296,13 @@ class ServedModel:
     def _asking(self, images: ImageSource) -> Callable[[], Any]:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Ask[Request, tuple[Response, bool]]]:
-            async with self._client(self._concurrency) as client:
+            pace = Pace(self._rpm)
+            async with self._client(pace, self._concurrency) as client:
 
                 async def ask(request: Request) -> tuple[Response, bool]:
-                    return await self._answer(client, request, images)
+                    answer = await self._answer(client, request, images)
+                    self._held = pace.held
+                    return answer
 
                 yield ask
 
@@ -287,6 +337,7 @@ def response_of(request_id: str, reply: Reply, seconds: float | None = None) -> 
         new_tokens=reply.new_tokens,
         seconds=seconds,
         thought=reply.thought,
+        cached_tokens=reply.cached_tokens,
     )
     divided = apart(response)
     return replace(divided, thought_tokens=reply.thought_tokens) if divided.thought else divided
@@ -305,80 +356,14 @@ class SquarePictures:
 class _FailuresInARow:
     """Ends a run whose server has gone, rather than letting thousands of rows fail slowly one by one."""
 
-    def __init__(self, url: str, most: int) -> None:
-        self._url, self._most, self._count = url, most, 0
+    def __init__(self, url: str) -> None:
+        self._url, self._count = url, 0
 
-    def note(self, response: Response, *, server_down: bool) -> None:
+    def note(self, response: Response, most: int, *, server_down: bool) -> None:
         """Count, and raise when it has been too many."""
         self._count = self._count + 1 if server_down else 0
-        if self._count >= self._most:
+        if self._count >= most:
             raise ModelError(
                 f"{self._url} has failed {self._count} requests in a row; the last one: {response.error}.",
                 fix="When the server is back, the same command continues.",
             )
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Ask = Callable[[Item], Awaitable[Result]]
-Opening = Callable[[], contextlib.AbstractAsyncContextManager[Ask[Item, Result]]]
-"""Opens what is needed inside the event loop, gives the question, and closes it again."""
-
-
-class _Stream(Generic[Item, Result]):
-    """An event loop in a thread of its own, so that callers may have one themselves (a notebook has)."""
-
-    def __init__(self, opening: Opening[Item, Result], items: Iterable[Item], workers: int) -> None:
-        self._opening, self._items, self._workers = opening, iter(items), workers
-        self._out: queue.Queue[Result | BaseException | None] = queue.Queue()
-        self._loop = asyncio.new_event_loop()
-        self._main: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
-
-    def results(self) -> Iterator[Result]:
-        """Every result; the first exception ends all."""
-        self._thread.start()
-        try:
-            while (result := self._out.get()) is not None:
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
-        finally:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                self._loop.call_soon_threadsafe(self._cancel)
-            self._thread.join(timeout=5)
-
-    def _cancel(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
-
-    def _run(self) -> None:
-        try:
-            self._main = self._loop.create_task(self._all())
-            self._loop.run_until_complete(self._main)
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:
-            self._out.put(error)
-        finally:
-            self._out.put(None)
-            self._loop.close()
-
-    async def _all(self) -> None:
-        async with self._opening() as ask:
-            tasks = [asyncio.create_task(self._work(ask)) for _ in range(self._workers)]
-            try:
-                await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _work(self, ask: Ask[Item, Result]) -> None:
-        for item in self._items:
-            self._out.put(await ask(item))
-
-
-def as_they_come(opening: Opening[Item, Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Ask for every item, at most `workers` at a time. Closing the iterator stops what is under way."""
-    yield from _Stream(opening, items, workers).results()

@@ -69,6 +69,7 @@ def read_reply(document: Any) -> Reply:
         new_tokens=count(usage.get("completion_tokens")),
         thought=thought,
         thought_tokens=_thought_tokens(usage),
+        cached_tokens=count(object_in(usage, "prompt_tokens_details").get("cached_tokens")),
     )
 
 

@@ -69,6 +69,7 @@ def read_response(document: Any) -> Reply:
         new_tokens=count(usage.get("output_tokens")),
         thought=_thought(document),
         thought_tokens=count(object_in(usage, "output_tokens_details").get("reasoning_tokens")),
+        cached_tokens=count(object_in(usage, "input_tokens_details").get("cached_tokens")),
     )
 
 

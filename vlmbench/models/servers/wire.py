@@ -49,6 +49,8 @@ class Reply:
     thought: str | None = None
     """What the server sends beside the answer."""
     thought_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Those of the prompt that the server had from before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +147,17 @@ def members(document: Any, name: str) -> list[dict[str, Any]]:
     return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
 
 
+def json_of(response: httpx.Response) -> Any:
+    """The body as JSON, None where it is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
 def words_of(response: httpx.Response) -> str:
     """The server's own words on one line, whole: the key is removed before they are shortened."""
-    try:
-        error = error_in(response.json())
-    except ValueError:
-        error = None
+    error = error_in(json_of(response))
     if isinstance(error, dict):
         words = f"{error.get('message') or ''} {error.get('code') or ''}"
     else:
