@@ -19,6 +19,7 @@ LEAST = {
     "big_dataset": "--rows 200 --kilobytes 5 --rounds 1 --format json",
     "big_table": "--gigabytes 0.01",
     "false_alarms": "",
+    "finished_runs": "--benchmarks 2",
     "grouped": "--shape few --groups 2 --slices 1 --check",
     "limited_hub": "--rows 300 --kilobytes 5 --limit 5",
     "leaderboard": "--models 4 --benchmarks 2",

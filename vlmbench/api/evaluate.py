@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
@@ -18,11 +19,13 @@ from vlmbench.api.benchmark_data import (
     optional_path,
 )
 from vlmbench.api.decoding import AnyDecoding, decoding_choice
+from vlmbench.api.finished_before import finished_before
 from vlmbench.api.judge import JudgeOptions
 from vlmbench.api.model_opening import ModelOptions, close_models
 from vlmbench.api.run_names import checked_name
-from vlmbench.api.run_result import RunResult, result_of
-from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark, with_jobs_sent
+from vlmbench.api.run_result import RunResult, kept_result, result_of
+from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark, run_folder, with_jobs_sent
+from vlmbench.api.runs import opened as model_of_run
 from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.model_files.picture_options import PictureOptions
@@ -214,6 +217,12 @@ def _run_all(
     try:
         request = with_jobs_sent(request, benchmarks, opened, progress)
         for benchmark in benchmarks:
+            folder = run_folder(request, benchmark.card.name)
+            model = partial(model_of_run, request, opened, progress)
+            if finished_before(request, benchmark, folder, model) is not None:
+                progress.say(f"{benchmark.card.name}: already finished")
+                results.append(kept_result(request, benchmark, folder))
+                continue
             done = run_benchmark(request, benchmark, opened, progress)
             results.append(result_of(done.run, benchmark, done.table.images, done.folder))
     finally:

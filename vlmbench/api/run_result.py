@@ -10,7 +10,7 @@ run.pictures("17")[0]
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from vlmbench.plain_text import visible
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
+
+    from vlmbench.api.runs import RunRequest
 
 PAGE = "report.html"
 _MOST_FIGURES = 30
@@ -238,6 +240,22 @@ def result_of(run: Run, benchmark: Benchmark, images: ImageSource, folder: Path 
         read_responses=lambda: run.responses,
         read_questions=lambda: questions,
     )
+    return RunResult(finished=finished, folder=folder)
+
+
+def kept_result(request: RunRequest, benchmark: Benchmark, folder: Path) -> RunResult:
+    """The result of a run that is finished in its folder; questions and pictures come from the data."""
+    from vlmbench.api.benchmark_data import open_data
+    from vlmbench.engine.asking import choose_groups
+    from vlmbench.evaluation import read_samples
+    from vlmbench.report.runs import open_run
+
+    def questions() -> Questions:
+        table = open_data(benchmark, request.data, limit=request.limit, seed=request.seed).table
+        samples = choose_groups(read_samples(benchmark, table), request.limit, request.seed)
+        return Questions(samples=samples, benchmark=benchmark, images=table.images)
+
+    finished = replace(open_run(folder), read_questions=questions)
     return RunResult(finished=finished, folder=folder)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,12 +83,14 @@ def run_benchmark(
     request: RunRequest, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
 ) -> CompletedRun:
     """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
+    from vlmbench.api.finished_before import remember
     from vlmbench.engine.answer_cache import open_answer_cache
     from vlmbench.engine.status import StatusFile
     from vlmbench.evaluation import evaluate
     from vlmbench.store import RunFolder
 
     check_samples(request, models)
+    started = time.time()
     path = run_folder(request, benchmark.card.name)
     request = replace(request, name=name_in(request))
     with (
@@ -97,16 +100,11 @@ def run_benchmark(
         data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
         if data.note:
             progress.say(data.note)
-        name = request.model.name
-        known = name in models
-        model = models.get(name) or open_model(request.model, status)
-        models[name] = model
+        model = opened(request, models, status)
         status.of(model)
         asked = _in_jobs(model, request, folder, progress)
         judge = open_judge(request.judge, folder.path, progress, fresh=request.fresh)
         spec = spec_of(request, benchmark.card, model)
-        if request.prompt is None and not known and (chosen := getattr(model, "chosen_style", None)):
-            progress.say(str(chosen))
         if note := decoding_note(request.decoding, spec.style, spec.decoding):
             progress.say(note)
         with open_answer_cache(model, blind=request.blind, fresh=request.fresh, say=progress.say) as cache:
@@ -129,7 +127,18 @@ def run_benchmark(
 
         cut = write_run_files(run, folder.path)
         write_picture_tokens(run, benchmark, folder.path, data.table.images, model)
+        remember(request, benchmark, model, run, path, started)
     return CompletedRun(run=run, folder=folder.path, table=data.table, cut=cut)
+
+
+def opened(request: RunRequest, models: dict[str, Model], progress: RunProgress) -> Model:
+    """The model, opened once and then kept in `models` for the next benchmark; says how it is asked."""
+    name = request.model.name
+    if name not in models:
+        models[name] = model = open_model(request.model, progress)
+        if request.prompt is None and (chosen := getattr(model, "chosen_style", None)):
+            progress.say(str(chosen))
+    return models[name]
 
 
 def check_samples(request: RunRequest, models: Mapping[str, Model]) -> None:

@@ -20,9 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.api.benchmark_data import where_answers_are
+from vlmbench.api.finished_before import finished_before
 from vlmbench.api.model_opening import close_models
 from vlmbench.api.run_names import checked_name
-from vlmbench.api.runs import AnswerProgress, CompletedRun, RunRequest, run_benchmark, with_jobs_sent
+from vlmbench.api.runs import (
+    AnswerProgress,
+    CompletedRun,
+    RunRequest,
+    opened,
+    run_benchmark,
+    run_folder,
+    with_jobs_sent,
+)
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmarks
 from vlmbench.cli._shared.console import (
     INCOMPLETE,
@@ -54,7 +63,7 @@ from vlmbench.cli._shared.models import (
     decoding_choice_of,
     model_of,
 )
-from vlmbench.domain import Benchmark, Model, Run
+from vlmbench.domain import Benchmark, Card, Model
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
@@ -189,12 +198,25 @@ def _run_one(
     progress: RunProgress,
 ) -> BenchmarkOutcome:
     """Run one benchmark and print it. A failure ends only this one, unless no model could be loaded."""
+    from vlmbench.report.results import results_document
+
     name = benchmark.card.name
     try:
-        done = run_benchmark(request, benchmark, models, progress)
-        complain_of_cut(done)
-        logged = not args.log or log_run(args.log, done.folder)
-        return BenchmarkOutcome(name, present(done.run, done.folder, args, progress), logged=logged)
+        folder = run_folder(request, name)
+        document = finished_before(request, benchmark, folder, lambda: opened(request, models, progress))
+        if document is not None:
+            rows = document["rows"]
+            progress.say(f"{name}: already finished ({rows['answered']:,}/{rows['asked']:,})")
+            if not request.several:
+                present(document, benchmark.card, folder, args, progress)
+        else:
+            done = run_benchmark(request, benchmark, models, progress)
+            complain_of_cut(done)
+            document = results_document(done.run)
+            present(document, benchmark.card, folder, args, progress)
+            complain_of_missing(done)
+        logged = not args.log or log_run(args.log, folder)
+        return BenchmarkOutcome(name, document, logged=logged)
     except Exception as error:
         unopened = isinstance(error, (ModelError, UnknownName, UsageError)) and not models
         if len(args.bench) == 1 or unopened:
@@ -236,32 +258,37 @@ def complain_of_cut(done: CompletedRun) -> None:
         )
 
 
-def present(run: Run, folder: Path, args: argparse.Namespace, progress: RunProgress) -> dict[str, Any]:
-    """Print the table of a run and the paths of its files; returns the results document."""
-    from vlmbench.report.results import results_document
+def present(
+    document: Mapping[str, Any], card: Card, folder: Path, args: argparse.Namespace, progress: RunProgress
+) -> None:
+    """Print the table of a run and the paths of its files."""
     from vlmbench.report.tables import results_table
 
-    document, rows = results_document(run), str(folder / "scores.jsonl")
+    rows = str(folder / "scores.jsonl")
     if args.format == "table":
         results_table(document, console=stdout(), rows=rows)
     else:
         complain_of_unscored(document, rows)
-    if document["withheld"] and run.card.answers:
+    if document["withheld"] and card.answers:
         progress.say(
             "the benchmark's file has no answers, so nothing is scored: the result is predictions.xlsx"
         )
-    if document["withheld"] and (where := where_answers_are(run.card)):
+    if document["withheld"] and (where := where_answers_are(card)):
         progress.say(where)
     say_gain(folder, args.llm_base, progress)
     progress.say(f"files in {folder}")
+
+
+def complain_of_missing(done: CompletedRun) -> None:
+    """Name what the run still lacks: answers, or a judge's reading of them."""
+    run = done.run
     left = len(run.samples) - len(run.answered) - run.errors
     if run.errors or left:
         complain(
             f"incomplete: {run.errors} rows with errors, {left} not answered; "
-            f"see {folder / 'responses.jsonl'}. The same command asks them again."
+            f"see {done.folder / 'responses.jsonl'}. The same command asks them again."
         )
     complain_of_judging(run)
-    return document
 
 
 def say_gain(folder: Path, llm_base: Path | None, progress: RunProgress) -> None:

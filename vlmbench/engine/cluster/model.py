@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import ImageSource, Request, Response
@@ -103,6 +104,11 @@ class ClusterModel:
     def chosen_style(self) -> ChosenStyle | None:
         """As with one replica."""
         return self._hello.chosen_style
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Of the first replica; on another machine they may lie elsewhere."""
+        return self._hello.files
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import ImageSource, Model, Request, Response
@@ -54,6 +55,8 @@ class Ready:
     chosen_style: ChosenStyle | None = None
     """What decided the style; None of a model that has one of its own."""
     facts: Mapping[str, Any]
+    files: Mapping[str, Path]
+    """The files whose digests are among the facts."""
     version: str
     generation_settings: Mapping[str, Any] | None = None
     """The checkpoint's own; None where it has none."""
@@ -118,6 +121,7 @@ class Worker:
             style=self._model.style,
             chosen_style=getattr(self._model, "chosen_style", None),
             facts=facts,
+            files=getattr(self._model, "files", {}),
             version=__version__,
             generation_settings=getattr(self._model, "generation_settings", None),
             picture_settings=getattr(self._model, "picture_settings", None),

@@ -132,6 +132,11 @@ class HfModel:
         return self._generator.own
 
     @property
+    def files(self) -> Mapping[str, Path]:
+        """The files whose digests are among its facts."""
+        return self._files
+
+    @property
     def token_budget(self) -> int:
         """How many tokens a batch may have now; fewer than at first if a batch did not fit."""
         return self._batcher.tokens

@@ -148,6 +148,11 @@ class VllmModel:
         """Its name."""
         return self.chosen_style.name
 
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files whose digests are among its facts."""
+        return self._files
+
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """As for `hf`, and which vLLM: another backend may not continue a run, since its rounding differs."""
