@@ -39,6 +39,8 @@ def facts(
     given: RunInputs,
 ) -> dict[str, Any]:
     """What the card says, as a JSON document."""
+    from torch import get_num_threads
+
     last = metrics[-1] if metrics else {}
     return {
         "recipe": recipe.name,
@@ -47,6 +49,7 @@ def facts(
         "sources": contents(recipe.data.sources),
         "data": [_set(spec, home) for spec in specs],
         "processes": how.world,
+        **({"threads": get_num_threads()} if how.cpu else {}),
         "precision": how.precision,
         "deepspeed": recipe.parallelism.deepspeed,
         "global_batch": recipe.schedule.batch * recipe.schedule.accumulation * how.world,

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.files.atomic import new_folder
+from vlmbench.model_files.threads import choose_threads
 from vlmbench.trainers.devices import check_deepspeed_file, rank_settings
 from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.steps import recipe_notes
@@ -77,6 +78,8 @@ def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ..
     corrected = recipe_notes(stage.recipe, stage.how.world, micro_batches)
     for note in (*corrected, *stage.feed.notes, *notes):
         observers.progress.say(note)
+    if threads := choose_threads("cpu" if stage.how.cpu else "", built.model.config):
+        observers.progress.say(str(threads))
     try:
         loop = Loop(built.model, settings, stage, observers)
         loop.train(resume_from_checkpoint=None if resume is None else str(resume))

@@ -99,12 +99,16 @@ def finished_before(
 
 def _asked(request: RunRequest, benchmark: Benchmark) -> str | None:
     """One digest of all that is known before any file is opened; None where somebody else's code decides."""
+    from vlmbench.api.runs import name_in
+
     judge = request.judge.model
     kind = type(benchmark)
     if not kind.__module__.startswith("vlmbench.") or (judge and judge.partition(":")[0] not in SERVED):
         return None
     # Where the run lies and how it was typed decide nothing.
-    plain = replace(request, out=None, fresh=False, several=False, command=None, wait=True)
+    plain = replace(
+        request, name=name_in(request), out=None, fresh=False, several=False, command=None, wait=True
+    )
     # Of values all through. What has an address in it is never equal, and takes the long way.
     text = repr((plain, kind.__module__, benchmark, _code(), _versions()))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

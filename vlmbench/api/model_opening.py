@@ -118,6 +118,8 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
         reach(progress.say)
     progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
+    if threads := getattr(model, "threads", None):
+        progress.say(str(threads))
     if settings := getattr(model, "picture_settings", None):
         progress.say(f"pictures: {picture_line(settings)}")
     return model

@@ -167,6 +167,8 @@ def _in_jobs(model: Model, request: RunRequest, folder: RunFolder, progress: Run
 def _about(model: Model, decoding: str | None, batch: bool) -> dict[str, Any]:
     """What run.json records of a sitting and compares with no other."""
     found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None), "batch": batch}
+    if threads := getattr(model, "threads", None):
+        found["threads"] = threads.count
     return {name: value for name, value in found.items() if value}
 
 

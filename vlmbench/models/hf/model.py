@@ -27,6 +27,7 @@ from vlmbench.model_files.loading import choose_device, choose_dtype, load_weigh
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
 from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
+from vlmbench.model_files.threads import ThreadChoice, choose_threads
 from vlmbench.model_names import names_of
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
@@ -82,11 +83,16 @@ def load_hf(
         renderer = Renderer(processor, source, thinking, name_of(path, source))
     set_pictures(processor, weights.config, pictures)
     rows = None if batch_size == "auto" else batch_size
-    return HfModel(name_of(path, source), files, weights, processor, renderer, rows, pictures=pictures)
+    model = HfModel(name_of(path, source), files, weights, processor, renderer, rows, pictures=pictures)
+    model.threads = choose_threads(place, weights.config)
+    return model
 
 
 class HfModel:
     """A loaded model. Make one with `load_hf`."""
+
+    threads: ThreadChoice | None = None
+    """How many processor threads were chosen for it; None where nothing was."""
 
     def __init__(
         self,
