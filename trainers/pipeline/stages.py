@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.model_files.foreign_output import foreign_output
 from vlmbench.trainers.chain import StageRecord, placed, training
 from vlmbench.trainers.devices import check_deepspeed_file
 from vlmbench.trainers.evaluation import EvaluationTask, candidate, make
@@ -33,6 +34,8 @@ from vlmbench.trainers.training.launch import adopt, launch, launched, needed
 from .evaluation import CheckpointEvaluator
 from .request import LATEST, Harness, TrainingRequest
 
+LIBRARIES = "libraries.log"
+"""In the work folder: what other packages print and warn about."""
 Placed = tuple[Recipe, Path]
 """A recipe with its work folder."""
 
@@ -162,7 +165,10 @@ class Pipeline:
         """Train in this process."""
         resume = _resume_in(self.request.resume, work_dir)
         try:
-            with self._evaluated_meanwhile(recipe, work_dir, resume) as on_checkpoint:
+            with (
+                foreign_output(work_dir / LIBRARIES),
+                self._evaluated_meanwhile(recipe, work_dir, resume) as on_checkpoint,
+            ):
                 train(
                     recipe,
                     work_dir=work_dir,
