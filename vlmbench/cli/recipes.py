@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import print_json
 from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart
@@ -118,11 +119,11 @@ def import_xtuner(args: argparse.Namespace) -> int:
     file = Path(name).expanduser()
     found = import_configuration(file)
     for note in found.notes:
-        print(f"vlmbench: {note}", file=sys.stderr)
+        print(f"vlmbench: {visible(note, 400)}", file=sys.stderr)
     if found.published is not None:
         print(f"vlmbench: compared with the recipe {found.published}:", file=sys.stderr)
         for line in found.changed() or ("nothing is changed, so its name will do",):
-            print(f"    {line}", file=sys.stderr)
+            print(f"    {visible(line, 400)}", file=sys.stderr)
     _write(file.with_suffix(".yaml"), written(chain_of(found)))
     return 0
 
