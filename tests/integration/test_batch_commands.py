@@ -84,6 +84,7 @@ def test_the_jobs_of_several_benchmarks_are_made_before_one_is_waited_for(
         ("echo", (), "for models of a server"),
         ("gemini:m", ("--rpm", "5"), "--rpm"),
         ("gemini:m", ("--batch-size", "5"), "--batch-size"),
+        ("gemini:m", ("--concurrency", "5"), "--concurrency"),
     ],
 )
 def test_flags_that_contradict_batch_jobs_are_refused(
@@ -129,10 +130,15 @@ def test_the_commands_of_the_page_send_jobs(
         assert len(server.jobs) == 1
 
 
-def test_python_sends_jobs_too(tmp_path: Path) -> None:
+def test_python_sends_jobs_too_and_counts_their_tokens(tmp_path: Path) -> None:
+    out = tmp_path / "run"
     with batch_server() as server:
+        model = server.model("openai")
         found = vlmbench.evaluate(
-            server.model("openai"), "Shapes_DEV_EN", limit=2, out=tmp_path / "run", batch=True, progress=False
+            model, "Shapes_DEV_EN", limit=2, out=out, batch=True, price=(1.0, 2.0), progress=False
         )
     assert found.complete
-    assert len(server.jobs) == 1
+    (job,) = server.jobs
+    usage = json.loads((out / "results.json").read_text("utf-8"))["usage"]
+    assert usage["counted"] == len(job.rows)
+    assert usage["cost"] == pytest.approx(len(job.rows) * (11 * 1.0 + 3 * 2.0) / 1e6)
