@@ -33,7 +33,7 @@ LEAST = {
     "tokenise": "--records 50 100",
     "training": "--rows 16",
     "training_7b": "--tiny --rows 16 --rounds 1",
-    "two_workers": "--groups 1 --rounds 1",
+    "two_workers": "--shape few --groups 1 --rounds 1",
     "zero3_memory": "--layers 1 --presets zero3",
 }
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from circular_work import make_work
-from llava_shapes import FEW_MILLIONS, MEDIUM, SEVEN_B, Shape
+from llava_shapes import SHAPES, Shape
 from machine_rates import matmul_rate, read_rate
 from sized_llava import save_llava
 
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shape", choices=("few", "medium", "7b"), default="medium")
+    parser.add_argument("--shape", choices=SHAPES, default="medium")
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--slices", type=int, default=5, help="each way takes its turn on each slice")
     parser.add_argument("--new-tokens", type=int, default=2, help="a letter and the end")
@@ -171,7 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     large = args.shape == "7b"
     device, dtype = ("cuda", "bfloat16") if large else ("cpu", "float32")
-    shape = {"few": FEW_MILLIONS, "medium": MEDIUM, "7b": SEVEN_B}[args.shape]
+    shape = SHAPES[args.shape]
     if large and not torch.cuda.is_available():
         parser.error("--shape 7b wants a GPU; --shape medium runs on any machine")
     torch.set_num_threads(args.threads)

@@ -54,3 +54,6 @@ SEVEN_B = Shape(
     },
 )  # fmt: skip
 """LLaVA-1.5-7B: CLIP-L/14-336 and 32 layers of 4096; 576 tokens a picture."""
+
+SHAPES = {"few": FEW_MILLIONS, "medium": MEDIUM, "7b": SEVEN_B}
+"""By what `--shape` calls them."""

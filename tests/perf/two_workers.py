@@ -4,7 +4,7 @@ A LLaVA of about 50 M parameters with random weights answers the same rows each 
 Rows a second are those of answering alone; seconds are those of the whole command, starting Ray and loading
 included. `one process` may use both cores, as a run without `--devices` does.
 
-python tests/perf/two_workers.py [--groups 116] [--rounds 3]
+python tests/perf/two_workers.py [--groups 116] [--rounds 3] [--shape medium]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from llava_shapes import MEDIUM
+from llava_shapes import SHAPES
 from sized_llava import save_llava
 
 os.environ["VLMBENCH_CACHE"] = "off"  # every run asks
@@ -56,11 +56,12 @@ def main() -> None:
     )
     parser.add_argument("--groups", type=int, default=116, help="of Shapes_DEV_EN; 116 are about 400 rows")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shape", choices=("few", "medium"), default="medium")
     args = parser.parse_args()
     found: dict[str, list[tuple[int, float, float]]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        save_llava(model, MEDIUM)
+        save_llava(model, SHAPES[args.shape])
         outs = {way: Path(folder) / way for way in WAYS}
         for turn in range(args.rounds):
             print(f"round {turn + 1}, load {os.getloadavg()[0]:.1f}", flush=True)
