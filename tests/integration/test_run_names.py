@@ -43,6 +43,12 @@ def test_a_name_that_another_model_has_is_made_longer_for_every_benchmark() -> N
     assert folder_below_runs("y/seed1/model", None, "CCBench") == Path("runs/y/seed1/CCBench")
 
 
+def test_answers_set_aside_keep_no_name() -> None:
+    trained("x/seed1/model", "y/seed1/model")
+    answered("seed1", "x/seed1/model", f"{BENCH}.old-1")
+    assert run_name("y/seed1/model") == "seed1"
+
+
 def test_a_model_that_was_moved_keeps_its_name() -> None:
     trained("archive/old/seed1/model")
     answered("seed1", "work/old/seed1/model")

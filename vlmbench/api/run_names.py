@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vlmbench.errors import UsageError
 from vlmbench.files.json_files import object_or_none
+from vlmbench.files.set_aside import is_set_aside
 from vlmbench.model_names import folder_before, folder_of, is_path, names_of
 from vlmbench.store import RUN
 
@@ -69,7 +70,7 @@ def _is_anothers(folder: Path, model: str) -> bool:
 
 def _models_in(folder: Path) -> Iterator[str]:
     for file in sorted(folder.glob(f"*/{RUN}")):
-        if found := _model_in(file):
+        if not is_set_aside(file.parent) and (found := _model_in(file)):
             yield found
 
 
