@@ -134,7 +134,7 @@ def test_the_demo_goes_from_nothing_to_a_leaderboard_row(
     assert "by McNemar exact" in told
     board = json.loads((out / "leaderboard" / "leaderboard.json").read_text())
     named = [entry["model"] for entry in board["apart"]]  # five questions are no place on the board
-    assert named == ["demo", "demo", "demo", "trained/model"]
+    assert named == ["demo", "demo", "demo", "trained"]
     weights = times(out, "model.safetensors", "results.json")
     assert main(command) == 0
     assert {file for file, when in times(out, "model.safetensors").items() if weights[file] != when} == set()
