@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlmbench.model_files.picture_options import PictureOptions, set_pictures
+from vlmbench.model_files.picture_options import (
+    PictureOptions,
+    picture_facts,
+    picture_line,
+    set_pictures,
+)
 from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 
 SIZES = [(40, 300), (300, 40), (64, 64), (333, 251), (1000, 700), (700, 1100)]
@@ -139,3 +144,27 @@ def test_several_pictures_of_one_prompt_are_not_cut_by_llava_onevision() -> None
     beside, alone = seen_pictures(processor, pair)
     assert (shape(beside), beside.tokens) == ((384, 384, 1), 730)
     assert (alone.tiles or 0) > 1
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "line"),
+    [
+        ("clip", "CLIPImageProcessorPil", "resample bicubic, size shortest edge 224, crop size 224x224"),
+        ("qwen2_vl", "Qwen2VLImageProcessorPil", "min pixels 3136, max pixels 1003520, resample bicubic"),
+        ("glm4v", "Glm4vImageProcessorPil", "min pixels 12544, max pixels 11760000, resample bicubic"),
+        ("llava_onevision", "LlavaOnevisionImageProcessorPil", "tiles 36, resample bicubic, size 384x384"),
+        (
+            "idefics3",
+            "Idefics3ImageProcessorPil",
+            "tiles 16, resample lanczos, size longest edge 1456, max image size longest edge 364",
+        ),
+        ("pixtral", "PixtralImageProcessorPil", "max pixels 1048576, resample bicubic"),
+        ("mllama", "MllamaImageProcessorPil", "tiles 4, resample bilinear, size 224x224"),
+        ("gemma3", "Gemma3ImageProcessorPil", "tiles 1, resample bilinear, size 224x224"),
+        ("minicpmv4_6", "MiniCPMV4_6ImageProcessorPil", "tiles 9, resample bicubic"),
+    ],
+)
+def test_the_line_that_a_run_prints_has_the_familys_published_settings(
+    module: str, name: str, line: str
+) -> None:
+    assert picture_line(picture_facts(processor_of(module, name))) == line
