@@ -20,10 +20,10 @@ from vlmbench.engine.batches import BatchedModel
 from vlmbench.engine.status import SilentProgress
 from vlmbench.errors import ModelError, RunFolderError
 from vlmbench.models.servers.anthropic import ANTHROPIC
-from vlmbench.models.servers.batch_client import BatchClient
+from vlmbench.models.servers.batch.client import BatchClient
+from vlmbench.models.servers.batch.openai import OPENAI_BATCH
 from vlmbench.models.servers.client import Patience
 from vlmbench.models.servers.model import WIRES, load_server
-from vlmbench.models.servers.openai_batch import OPENAI_BATCH
 from vlmbench.store import RunFolder
 
 KINDS = ("openai", "responses", "anthropic", "gemini")
@@ -282,7 +282,7 @@ def spoiled(lines: list[Line]) -> list[Line | bytes]:
 
 
 def test_results_in_any_order_and_condition_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlmbench.models.servers.batch_interface.LONGEST_LINE", 2000)
+    monkeypatch.setattr("vlmbench.models.servers.batch.interface.LONGEST_LINE", 2000)
     said = Said()
     with batch_server() as server:
         server.results = spoiled

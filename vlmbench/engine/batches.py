@@ -19,8 +19,8 @@ from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.engine.batch_record import BATCH, BatchJob, count_of, read_jobs, write_jobs
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError
-from vlmbench.models.servers.batch_interface import JobState, JobTicket
-from vlmbench.models.servers.jobs import JobRefused, Package, open_jobs
+from vlmbench.models.servers.batch.interface import JobState, JobTicket
+from vlmbench.models.servers.batch.jobs import JobRefused, Package, open_jobs
 from vlmbench.store import RunFolder, disk_error
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0

@@ -7,7 +7,5 @@ pace, rate_headers           when the next one may start, by what the server sta
 wire                         what an interface is; pictures, and what a server's errors mean
 openai, responses,           the interfaces: request to body, reply to answer
 anthropic, gemini
-jobs                         many requests as batch jobs, which outlive the process that makes them
-batch_interface              what a batch interface is; openai_batch, anthropic_batch, gemini_batch: the three
-batch_client                 uploads, downloads, replies of a bounded size
+batch                        many requests as jobs, answered later and for less
 """

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Part, Request
-from vlmbench.models.servers.anthropic_batch import ANTHROPIC_BATCH
+from vlmbench.models.servers.batch.anthropic import ANTHROPIC_BATCH
 from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type, object_in
 
 VERSION = "2023-06-01"

@@ -12,7 +12,7 @@ from typing import Any
 
 from vlmbench.decoding import seed_of
 from vlmbench.domain import ImageRef, ImageSource, Part, Request
-from vlmbench.models.servers.gemini_batch import GEMINI_BATCH
+from vlmbench.models.servers.batch.gemini import GEMINI_BATCH
 from vlmbench.models.servers.wire import NoText, Reply, Wire, count, in_base64, members, mime_type, object_in
 
 

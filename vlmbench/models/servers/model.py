@@ -25,7 +25,7 @@ from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import DataError, ModelError
 from vlmbench.images import square_png
 from vlmbench.models.servers.anthropic import ANTHROPIC
-from vlmbench.models.servers.batch_client import BatchClient
+from vlmbench.models.servers.batch.client import BatchClient
 from vlmbench.models.servers.client import ChatClient, NoReply, Patience
 from vlmbench.models.servers.concurrency import MOST, Concurrency
 from vlmbench.models.servers.family import padding_of_served, style_of_served

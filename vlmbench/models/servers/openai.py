@@ -7,7 +7,7 @@ from typing import Any
 from vlmbench.decoding import seed_of
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Request
 from vlmbench.models.decoding_limits import used
-from vlmbench.models.servers.openai_batch import OPENAI_BATCH
+from vlmbench.models.servers.batch.openai import OPENAI_BATCH
 from vlmbench.models.servers.wire import NoText, Reply, Wire, bearer, count, data_url, members, object_in
 
 MORE = ("presence_penalty", "top_k", "min_p", "repetition_penalty")

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vlmbench.domain import Decoding, ImageRef, ImageSource, Part, Request
-from vlmbench.models.servers.openai_batch import OPENAI_BATCH
+from vlmbench.models.servers.batch.openai import OPENAI_BATCH
 from vlmbench.models.servers.wire import NoText, Reply, Wire, bearer, count, data_url, members, object_in
 
 _CUT = "max_output_tokens"

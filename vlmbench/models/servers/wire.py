@@ -15,7 +15,7 @@ from vlmbench.errors import DataError, ModelError
 from vlmbench.models.decoding_limits import check_decoding
 
 if TYPE_CHECKING:
-    from vlmbench.models.servers.batch_interface import BatchInterface
+    from vlmbench.models.servers.batch.interface import BatchInterface
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import httpx
 
-from vlmbench.models.servers.batch_interface import MEGABYTE
+from vlmbench.models.servers.batch.interface import MEGABYTE
 from vlmbench.models.servers.client import ChatClient, NoReply
 
 MOST_OF_REPLY = 256 * MEGABYTE

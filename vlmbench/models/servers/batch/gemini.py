@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from vlmbench.models.servers.batch_interface import (
+from vlmbench.models.servers.batch.interface import (
     MEGABYTE,
     BatchInterface,
     JobState,
@@ -24,7 +24,7 @@ from vlmbench.models.servers.batch_interface import (
 from vlmbench.models.servers.wire import members, object_in
 
 if TYPE_CHECKING:
-    from vlmbench.models.servers.batch_client import BatchClient
+    from vlmbench.models.servers.batch.client import BatchClient
 
 _ENDED = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 

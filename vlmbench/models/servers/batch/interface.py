@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from vlmbench.files.json_files import line_object
 
 if TYPE_CHECKING:
-    from vlmbench.models.servers.batch_client import BatchClient
+    from vlmbench.models.servers.batch.client import BatchClient
 
 MEGABYTE = 1_000_000
 LONGEST_LINE = 16 * MEGABYTE

@@ -23,8 +23,8 @@ from typing import IO, Any, TypeVar
 
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.models.servers.batch_client import BatchClient
-from vlmbench.models.servers.batch_interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
+from vlmbench.models.servers.batch.client import BatchClient
+from vlmbench.models.servers.batch.interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
 from vlmbench.models.servers.client import LONGEST_WORDS, NoReply, key_from_environment
 from vlmbench.models.servers.model import ServedModel, response_of
 from vlmbench.models.servers.wire import NoText, error_in, members

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from vlmbench.models.servers.batch_interface import (
+from vlmbench.models.servers.batch.interface import (
     MEGABYTE,
     BatchInterface,
     JobState,
@@ -21,7 +21,7 @@ from vlmbench.models.servers.batch_interface import (
 from vlmbench.models.servers.wire import members, object_in
 
 if TYPE_CHECKING:
-    from vlmbench.models.servers.batch_client import BatchClient
+    from vlmbench.models.servers.batch.client import BatchClient
 
 _ENDED = ("completed", "failed", "expired", "cancelled")
 _MARK = "vlmbench"
