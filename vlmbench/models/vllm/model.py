@@ -48,6 +48,8 @@ from vlmbench.models.vllm.engine import (
 )
 from vlmbench.prompts import ChosenStyle, style_of_type
 
+_RENAMED = ("clip_vision_model", "siglip_vision_model")
+"""Towers whose weights transformers 5 saves under other names than it published them."""
 _UNPUBLISHED = ("vision_tower.embeddings.", "vision_tower.encoder.", "vision_tower.post_layernorm.")
 """How transformers 5 saves a CLIP tower. Published checkpoints have `vision_model.` in between."""
 
@@ -263,6 +265,9 @@ def is_unpublished(folder: Path) -> bool:
 
 def check_names(folder: Path) -> None:
     """Refuse weights whose names vLLM does not know, before an engine is started for them."""
+    tower = (config_of(folder).get("vision_config") or {}).get("model_type", _RENAMED[0])
+    if tower not in _RENAMED:
+        return  # InternVL's tower is called so where it is published
     for file in weight_files(folder):
         for name in _names(file):
             if name.startswith(_UNPUBLISHED):
