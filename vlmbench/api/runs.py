@@ -265,7 +265,8 @@ class AnswerProgress:
 
     def end(self) -> None:
         """Print the last line."""
-        found = getattr(self._model, "timing", {}).get("concurrency")
+        counts = getattr(self._model, "timing", {}) if hasattr(self._model, "in_flight") else {}
+        found = counts.get("concurrency")
         if found and found["highest"]:
             held = f", held back for {found['held_seconds']:.0f} s" if found["held_seconds"] >= 1 else ""
             self._update(f"{found['settled']} at a time{held}")
