@@ -30,7 +30,9 @@ def asked_with(**settings: Any) -> list[Request]:
 
 def one_by_one(folder: Path, requests: list[Request]) -> dict[str, Response]:
     model = load_hf(str(folder), device="cpu", batch_size=1)
-    model._sharer = None
+    # A tree draws with other random numbers than `generate`: what is sampled stays in trees.
+    if not requests[0].decoding.do_sample:
+        model._sharer = None
     return answers(model, requests)
 
 
