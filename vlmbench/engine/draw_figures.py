@@ -23,7 +23,7 @@ from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.answers.units import scored_units, values_by_unit
 from vlmbench.domain import Benchmark, Metric, RuleSet, Sample
 from vlmbench.draws import Spread
-from vlmbench.stats import Estimate, budgets, clustered_mean, mean_over, pass_at, t95, variances
+from vlmbench.stats import Estimate, budgets, clustered_mean, mean_chance, mean_over, pass_at, t95, variances
 
 LEVEL = "draws"
 """Of the figures that only a run with several draws has."""
@@ -71,8 +71,10 @@ def passing(questions: Sequence[Sequence[float]], clusters: Sequence[Hashable]) 
     return [
         _by_terms(first, list(zip(*questions, strict=True)), clusters, 1.0),
         *(
-            _metric(replace(first, name=f"pass@{k}"), [pass_at(k, draws, count) for count in right], clusters)
-            for k in budgets(draws)[1:]
+            _as_figure(
+                replace(first, name=f"pass@{k}"), mean_chance(chances, clusters, len(right) * draws / k), 1.0
+            )
+            for k, chances in ((k, [pass_at(k, draws, count) for count in right]) for k in budgets(draws)[1:])
         ),
     ]
 

@@ -2,7 +2,7 @@
 
 from vlmbench.stats.distributions import Z95, t95
 from vlmbench.stats.draws import budgets, pass_at, variances
-from vlmbench.stats.means import Estimate, clustered_mean, mean_of, mean_over, wilson
+from vlmbench.stats.means import Estimate, clustered_mean, mean_chance, mean_of, mean_over, wilson
 from vlmbench.stats.paired import (
     Difference,
     clustered_difference,
@@ -23,6 +23,7 @@ __all__ = [
     "clustered_mean",
     "holm",
     "mcnemar",
+    "mean_chance",
     "mean_of",
     "mean_over",
     "paired_difference",

@@ -7,6 +7,7 @@ are counted one by one although they belong together (`row accuracy`), `clustere
     fractions        Student's t around the mean, clipped to [0, 1] when every value lies there
     clustered 0/1    as 0/1 values, with the number of independent values the clusters amount to
     clustered        Student's t with G - 1 degrees of freedom
+    chances          as clustered 0/1 values: what pass@k gives of each question
 
 The normal interval has width 0 at 0 % and 100 % and reaches past them nearby; Wilson's does neither.
 """
@@ -45,6 +46,17 @@ def mean_over(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate
     if len(set(clusters)) == len(clusters):
         return replace(mean_of(values), terms=(values, clusters))
     return clustered_mean(values, clusters)
+
+
+def mean_chance(chances: Sequence[float], clusters: Sequence[Hashable], trials: float) -> Estimate:
+    """The mean of chances, each estimated from draws that amount to so many independent trials together.
+
+    Chances near 0 or 1 lie close together, and Student's t of few of them would be too sure.
+    """
+    found = mean_over(chances, clusters)
+    if found.stderr is None or _binary(chances):
+        return found
+    return replace(found, ci95=_clustered_interval(found.value, found.stderr, trials, found.n))
 
 
 def mean_of(values: Sequence[float]) -> Estimate:
@@ -109,7 +121,7 @@ def _proportion_interval(p: float, n: int) -> tuple[float, float]:
     return p - half, p + half
 
 
-def _clustered_interval(p: float, stderr: float, n: int, groups: int) -> tuple[float, float]:
+def _clustered_interval(p: float, stderr: float, n: float, groups: int) -> tuple[float, float]:
     """As for independent units, after Korn and Graubard: with the number of them that has this error.
 
     Where no spread is seen (all right, all wrong) each cluster counts once, which is the least it can

@@ -14,7 +14,7 @@ from scipy import stats as reference
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import proportion_confint
 
-from vlmbench.stats import Estimate, clustered_mean, mean_of, t95, wilson
+from vlmbench.stats import Estimate, clustered_mean, mean_chance, mean_of, pass_at, t95, wilson
 
 TRIALS = 4000
 TOO_FEW = 0.85
@@ -192,3 +192,15 @@ def test_the_standard_error_is_the_spread_of_repeated_scores() -> None:
     scores = [mean_of([float(draw.random() < 0.3) for _ in range(200)]) for _ in range(500)]
     spread = np.std([s.value for s in scores])
     assert np.mean([s.stderr for s in scores if s.stderr]) == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize(("questions", "draws", "k"), [(12, 6, 4), (50, 8, 2)])
+def test_intervals_of_pass_at_k_hold_the_truth_near_1(questions: int, draws: int, k: int) -> None:
+    """Of questions right by chances of Beta(2, 1); Student's t holds it 80 times of 100."""
+    random, held, truth = default_rng(7), 0, 1 - 2 / ((k + 1) * (k + 2))
+    for _ in range(600):
+        right = random.binomial(draws, random.beta(2, 1, questions))
+        chances = [pass_at(k, draws, int(count)) for count in right]
+        low, high = interval(mean_chance(chances, range(questions), questions * draws / k))
+        held += low <= truth <= high
+    assert held / 600 > 0.93
