@@ -22,7 +22,8 @@ def options(*verbs: object) -> set[str]:
 
 
 def test_every_option_of_the_page_exists() -> None:
-    assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) <= options(compare, export, run)
+    of_ours = PAGE.replace("tensorboard --logdir", "")
+    assert set(re.findall(r"--[a-z][a-z-]+", of_ours)) <= options(compare, export, run)
 
 
 def test_every_format_is_on_the_page() -> None:
