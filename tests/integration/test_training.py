@@ -278,7 +278,18 @@ def test_a_checkpoint_on_the_way_is_converted_run_and_begun_with(
         made, wanted = files_of(Path(f"of-{number}")), files_of(whole_model)
         assert {name: wanted[name] for name in made} == made
     shutil.rmtree("exported")
-    asked = ["run", "--bench", "Shapes_DEV_EN", "--limit", "1", "--device", "cpu", "--model"]
+    asked = [
+        "run",
+        "--bench",
+        "Shapes_DEV_EN",
+        "--limit",
+        "1",
+        "--max-new-tokens",
+        "2",
+        "--device",
+        "cpu",
+        "--model",
+    ]
     assert main([*asked, "run/checkpoint-1", "--out", "answers"]) == 0
     facts = json.loads(Path("answers/run.json").read_text("utf-8"))["facts"]["model"]
     assert facts["files"].keys() >= {"trained.safetensors", "facts.json", "chat_template.jinja"}
