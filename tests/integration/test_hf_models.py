@@ -179,7 +179,7 @@ def test_name_and_default_style(tiny_model: TinyModel) -> None:
     }
     assert {name: (m.name, m.style) for name, m in styles.items()} == {
         "llava": ("llava", "llava"),
-        "llava_next": ("llava_next", "llava"),
+        "llava_next": ("llava_next", "llava-next"),
         "qwen2_vl": ("qwen2_vl", "qwen2-vl"),
     }
 

@@ -169,7 +169,7 @@ def test_a_family_is_the_default_for_its_model_type_and_llava_stays_as_it_was() 
         "llama4": "llama-4",
         "minicpmv4_6": "minicpm-v-4.6",
         "llava": "llava",
-        "llava_next": "llava",
+        "llava_next": "llava-next",
         "llava_onevision": "llava-onevision",
         "vipllava": "llava",
         "idefics3": "vlmevalkit",
