@@ -83,7 +83,7 @@ def first_draws(by_id: Mapping[str, T], draws: int) -> dict[str, T]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class ScoreSpread:
     """How far scores lie apart, as standard deviations in the unit of a question's score."""
 
     within: float
@@ -99,7 +99,7 @@ class Draws:
 
     scores: tuple[Mapping[RuleSet, tuple[Score, ...]], ...]
     """By draw and rule set, under the questions' own ids."""
-    spread: Mapping[RuleSet, Spread]
+    spread: Mapping[RuleSet, ScoreSpread]
     """Where questions have scores."""
 
     def of_all(self, rules: RuleSet) -> tuple[Score, ...]:

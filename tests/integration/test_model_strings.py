@@ -106,7 +106,7 @@ def test_a_model_string_is_a_folder_wherever_it_lies(
     llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_model(str(llava), device="cpu").name == "model"
-    assert load_model("model", device="cpu").name == "model"
-    assert load_model("./model/", device="cpu").name == "model"
+    # `model` says nothing of a model: the folder above it does.
+    for string in (str(llava), "model", "./model/"):
+        assert load_model(string, device="cpu").name == tmp_path.name
     assert load_model("echo:B").name == "echo"

@@ -243,9 +243,8 @@ def test_a_failing_question_is_its_own_error(tiny_model: TinyModel) -> None:
 def test_a_run_is_not_continued_after_the_weights_have_changed(tiny_model: TinyModel, tmp_path: Path) -> None:
     model, processor = loaded(tiny_model("llava"))
     options: Any = {"limit": 2, "out": tmp_path, "max_new_tokens": 4, "progress": False}
-    vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)
-    again = vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)
-    assert again.results["timing"]["asked"] == 0
+    first = vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options)
+    assert vlmbench.evaluate((model, processor), "Shapes_DEV_EN", **options).results == first.results
     with torch.no_grad():
         model.lm_head.weight[0, 0] += 1
     with pytest.raises(SpecChanged, match=r"model\.weights was"):

@@ -61,7 +61,7 @@ class ImportedRecipe:
 def import_configuration(file: Path) -> ImportedRecipe:
     """The recipe of a configuration; raises UserError where it is none of a LLaVA."""
     values = _values_of(file)
-    reader = _Reader(values, file)
+    reader = _ConfigurationReader(values, file)
     name = file.stem.removesuffix("_copy")
     made = {"name": file.stem, **reader.recipe(name)}
     (recipe,) = read_values(made, file).recipes
@@ -95,7 +95,7 @@ def _values_of(file: Path) -> dict[str, Any]:
     return values
 
 
-class _Reader:
+class _ConfigurationReader:
     """Takes values by dotted key, notes what was code, and knows what nobody asked for."""
 
     def __init__(self, values: Mapping[str, Any], file: Path) -> None:

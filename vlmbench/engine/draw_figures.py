@@ -22,7 +22,7 @@ from vlmbench.answers.original import figures_under
 from vlmbench.answers.toolkits import samples_as_read
 from vlmbench.answers.units import scored_units, values_by_unit
 from vlmbench.domain import Benchmark, Metric, RuleSet, Sample
-from vlmbench.draws import Spread
+from vlmbench.draws import ScoreSpread
 from vlmbench.stats import Estimate, budgets, clustered_mean, mean_chance, mean_over, pass_at, t95, variances
 
 LEVEL = "draws"
@@ -35,7 +35,7 @@ def figures_of_draws(
     passes: Passes,
     figures: Sequence[Sequence[Metric]],
     rules: RuleSet,
-) -> tuple[list[Metric], Spread | None]:
+) -> tuple[list[Metric], ScoreSpread | None]:
     """Every figure over all draws, those of draws at the end, and the spread; `figures` are by pass."""
     table = averaged(figures)
     if table[0].value is None:
@@ -54,12 +54,14 @@ def figures_of_draws(
     return [*table, *more, replace(most, name=f"maj@{draws}", level=LEVEL)], spread_of(known)
 
 
-def spread_of(questions: Sequence[Sequence[float]]) -> Spread | None:
+def spread_of(questions: Sequence[Sequence[float]]) -> ScoreSpread | None:
     """How far draws and questions lie apart; None of a single question."""
     if len(questions) < 2:
         return None
     within, between = variances(questions)
-    return Spread(within=math.sqrt(within), between=math.sqrt(max(0.0, between)), questions=len(questions))
+    return ScoreSpread(
+        within=math.sqrt(within), between=math.sqrt(max(0.0, between)), questions=len(questions)
+    )
 
 
 def passing(questions: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> list[Metric]:

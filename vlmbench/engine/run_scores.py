@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vlmbench.answers.majority import combined
 from vlmbench.domain import Benchmark, Response, RuleSet, Sample
-from vlmbench.draws import Draws, Spread, passes
+from vlmbench.draws import Draws, ScoreSpread, passes
 from vlmbench.engine.asking import RunPlan
 from vlmbench.engine.bounds import bounds_of, unscored_of
 from vlmbench.engine.draw_figures import figures_of_draws
@@ -68,7 +68,7 @@ def _together(
     scores: Scores = {}
     metrics: Metrics = {}
     unscored: dict[RuleSet, Mapping[str, str]] = {}
-    spread: dict[RuleSet, Spread] = {}
+    spread: dict[RuleSet, ScoreSpread] = {}
     for rules in each[0].scores:
         of_draws = [one.scores[rules] for one in each]
         tables = [one.metrics[rules] for one in each]
