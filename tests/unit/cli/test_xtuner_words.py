@@ -15,6 +15,7 @@ TYPED = [
     ("list-cfg -p llava_internlm2_chat_1_8b", "recipes list llava_internlm2_chat_1_8b"),
     ("list-cfg", "recipes list"),
     ("copy-cfg llava_v15_7b_pretrain .", "recipes copy llava_v15_7b_pretrain ."),
+    ("pth_to_hf mine.py iter_1.pth out", "convert iter_1.pth out --to xtuner --recipe mine.py"),
     ("convert pth_to_hf mine.py iter_1.pth out", "convert iter_1.pth out --to xtuner --recipe mine.py"),
     (
         "convert pth_to_hf NAME iter_1.pth out --save-format official",

@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_OF_PTH = "convert {1|PTH} {2|DST} --to {--save-format|xtuner} --recipe {0|RECIPE}"
+
 COMMANDS = {
     "list-cfg": "recipes list[ {-p}]",
     "copy-cfg": "recipes copy {0|RECIPE} {1|DIR}",
@@ -20,7 +22,8 @@ COMMANDS = {
     "mmbench": "run --model {--llava|MODEL}[ --llm {0}][ --vision {--visual-encoder}]"
     "[ --template {--prompt-template}] --bench {--bench|MMBench_DEV_EN}[ --data-dir {--data-dir}]"
     "[ --out {--work-dir}]",
-    "convert pth_to_hf": "convert {1|PTH} {2|DST} --to {--save-format|xtuner} --recipe {0|RECIPE}",
+    "convert pth_to_hf": _OF_PTH,
+    "pth_to_hf": _OF_PTH,
     "convert merge": "merge {0|BASE} {1|ADAPTER} {2|DST}",
     "convert split": "convert {0|SRC} {1|DST} --to huggingface --max-shard-size 2GB",
     "chat": "chat --model {--llava|MODEL}[ --llm {0}][ --vision {--visual-encoder}]"
