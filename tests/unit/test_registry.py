@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -119,6 +120,27 @@ def test_list_shows_family_languages_rows_file_and_aliases(capsys: pytest.Captur
     assert table["AI2D_TEST"]["rows"] == "3088"
     assert table["Shapes_DEV_EN"]["file"] == "here"
     assert "mmbench_en_dev" in table["MMBench_DEV_EN"]["also"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["mmbench", "ZH", "dev"], {"MMBench_DEV_CN", "MMBench_DEV_CN_V11"}),
+        (["*_MINI"], {"AI2D_MINI", "MathVista_MINI"}),
+        (["benchmarks", "shapes", "en"], {"Shapes_DEV_EN", "Shapes_TEST_EN"}),
+        (["rules", "xtuner's"], {"vlmevalkit-2024"}),
+    ],
+)
+def test_list_finds_rows_by_words(
+    words: list[str], found: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", *words, "--format", "json"]) == 0
+    assert {row["name"] for row in json.loads(capsys.readouterr().out)} >= found
+
+
+def test_words_that_stand_nowhere_are_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "suitess"]) == 2
+    assert "Did you mean suites" in capsys.readouterr().err
 
 
 def test_a_plugin_file_offers_a_benchmark(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """List benchmarks, suites, plugins, prompt styles or rule sets.
 
     vlmbench list
+    vlmbench list mmbench zh          # benchmarks in whose row both words stand: name, family, language, …
     vlmbench list suites
     vlmbench list plugins --plugin mine.py
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.console import print_json, print_rows
+from vlmbench.cli._shared.console import fitting_rows, print_json, print_rows
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS
+from vlmbench.errors import UnknownName
 
 if TYPE_CHECKING:
     from vlmbench.registry import BenchmarkSource
@@ -25,7 +27,11 @@ KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `list`."""
     parser.add_argument(
-        "kind", nargs="?", choices=KINDS, default="benchmarks", help="what to list (default: benchmarks)"
+        "words",
+        nargs="*",
+        metavar="WHAT",
+        help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]} (default: benchmarks), and words that stand in the "
+        "rows wanted, or patterns such as '*_CN'",
     )
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
@@ -35,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the table."""
     tables = (listed_benchmarks, suite_rows, plugin_rows, style_rows, rule_rows)
-    rows = dict(zip(KINDS, tables, strict=True))[args.kind](args)
+    named = bool(args.words) and args.words[0] in KINDS
+    kind, words = args.words[0] if named else KINDS[0], args.words[named:]
+    every = dict(zip(KINDS, tables, strict=True))[kind](args)
+    rows = fitting_rows(every, words)
+    if words and not rows:
+        known = [*(str(next(iter(row.values()))) for row in every), *KINDS]
+        raise UnknownName(kind.removesuffix("s"), " ".join(words), known)
     if args.format == "json":
         print_json(rows)
     else:

@@ -13,7 +13,6 @@ NAME is a shipped recipe or a YAML file of your own; see docs/recipes.md.
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from vlmbench.plain_text import visible
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart
 
-ACTIONS = {"list": "[PATTERN]", "show": "NAME", "copy": "NAME DIR", "import": "FILE.py"}
+ACTIONS = {"list": "[WORD …]", "show": "NAME", "copy": "NAME DIR", "import": "FILE.py"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,15 +46,12 @@ def execute(args: argparse.Namespace) -> int:
 
 def list_recipes(args: argparse.Namespace) -> int:
     """Print the recipes whose name, language model or description matches the pattern."""
-    from vlmbench.cli._shared.console import print_rows
+    from vlmbench.cli._shared.console import fitting_rows, print_rows
     from vlmbench.trainers.recipe.library import recipe_names
 
-    if len(args.words) > 1:
-        raise UsageError("`recipes list` takes at most one pattern.", fix="See `vlmbench recipes --help`.")
-    pattern = args.words[0] if args.words else "*"
-    rows = [row for row in map(_row, recipe_names()) if _matches(row, pattern)]
+    rows = fitting_rows(map(_row, recipe_names()), args.words, ("name", "language model", "about"))
     if not rows:
-        raise UnknownName("recipe", pattern, recipe_names())
+        raise UnknownName("recipe", args.words[0], recipe_names())
     if args.plan:
         rows = [row for found in rows for row in _plan_rows(found["name"])]
     if args.format == "json":
@@ -174,10 +170,3 @@ def _trained(model: ModelParts) -> str:
         if part.train != "frozen"
     ]
     return ", ".join(parts_trained + ["projector"] * model.projector.train)
-
-
-def _matches(row: dict[str, Any], pattern: str) -> bool:
-    wanted = pattern.lower() if any(c in pattern for c in "*?[") else f"*{pattern.lower()}*"
-    return any(
-        fnmatch.fnmatchcase(str(row[key]).lower(), wanted) for key in ("name", "language model", "about")
-    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 INCOMPLETE = 4
 """The exit code where rows have no answer, or an error, or files are missing."""
+_SHORT = 3
+"""A word with fewer letters, a language for one, stands in too many others."""
 
 
 def complain(text: str) -> None:
@@ -41,6 +45,23 @@ def print_json(document: Any) -> None:
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def fitting_rows(
+    rows: Iterable[dict[str, Any]], words: Iterable[str], keys: Container[str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows that have each word: within a cell, alone if it is short (`zh`), or as a pattern (`*_CN`)."""
+
+    def stands(word: str, row: dict[str, Any]) -> bool:
+        cells = [str(cell).lower() for key, cell in row.items() if keys is None or key in keys]
+        if any(mark in word for mark in "*?["):
+            return any(fnmatchcase(cell, word) for cell in cells)
+        if len(word) < _SHORT:
+            return any(word in re.split(r"[\W_]+", cell) for cell in cells)
+        return any(word in cell for cell in cells)
+
+    wanted = [word.lower() for word in words]
+    return [row for row in rows if all(stands(word, row) for word in wanted)]
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
