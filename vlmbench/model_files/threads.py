@@ -47,11 +47,17 @@ def choose_threads(device: str, config: Any) -> ThreadChoice | None:
     import torch
 
     text = config.get_text_config(decoder=True)
-    sizes = [getattr(text, name, None) or _WIDEST for name in ("hidden_size", "intermediate_size")]
-    hidden, inner = (min(int(size), _WIDEST) for size in sizes)
+    sizes = [widest(text, name) or _WIDEST for name in ("hidden_size", "intermediate_size")]
+    hidden, inner = (min(size, _WIDEST) for size in sizes)
     choice = _measured(hidden, inner)
     torch.set_num_threads(choice.count)
     return choice
+
+
+def widest(config: Any, name: str) -> int | None:
+    """A size of a model, of its widest layer where each has its own (Gemma 3n); None where none is given."""
+    size = getattr(config, name, None)
+    return max(map(int, size), default=None) if isinstance(size, (list, tuple)) else size and int(size)
 
 
 @cache

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import Gemma3nTextConfig
 
 from vlmbench.cores import cores
-from vlmbench.model_files.threads import VARIABLES, choose_threads, fastest
+from vlmbench.model_files.threads import VARIABLES, choose_threads, fastest, widest
 
 
 def config(hidden: int = 64) -> Any:
@@ -45,6 +46,11 @@ def test_a_number_that_the_user_set_stays(name: str, monkeypatch: pytest.MonkeyP
     torch.set_num_threads(3)
     assert choose_threads("cpu", config()) is None
     assert torch.get_num_threads() == 3
+
+
+def test_of_layers_with_widths_of_their_own_the_widest_counts() -> None:
+    text = Gemma3nTextConfig(num_hidden_layers=2, intermediate_size=[64, 128])
+    assert (widest(text, "intermediate_size"), widest(text, "none such")) == (128, None)
 
 
 def test_an_accelerator_needs_no_choice() -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.domain import ImageRef, Request, Response
 from vlmbench.errors import UserError
 from vlmbench.model_files.silence import first_line
+from vlmbench.model_files.threads import widest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -300,6 +301,6 @@ def bytes_per_token(config: Any, itemsize: int) -> int:
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
     cache = 2 * config.num_hidden_layers * key_heads * head
-    width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    width = widest(config, "intermediate_size") or 4 * config.hidden_size
     work = 4 * (config.hidden_size + width)
     return int((cache + work) * itemsize)

@@ -177,3 +177,5 @@ def test_a_seven_billion_llama_takes_about_two_thirds_of_a_megabyte_a_token() ->
         num_attention_heads=32, hidden_size=4096, num_hidden_layers=32, intermediate_size=11008
     )
     assert 500_000 < bytes_per_token(llama, itemsize=2) < 700_000
+    llama.intermediate_size = [11_008] * 32  # one a layer, as in Gemma 3n
+    assert 500_000 < bytes_per_token(llama, itemsize=2) < 700_000
