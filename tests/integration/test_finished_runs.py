@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,10 +85,11 @@ def test_other_words_another_headline_and_lost_files_take_the_long_way(tmp_path:
     assert main(argv) == 0
     assert main([*argv, "--rules", "xtuner"]) == 0
     assert main([*argv, "--fresh"]) == 0
-    (tmp_path / "run" / "predictions.xlsx").unlink()
-    assert main(argv) == 0
-    assert "already finished" not in said()
-    assert (tmp_path / "run" / "predictions.xlsx").is_file()
+    for name in ("predictions.xlsx", "mmbench_result.xlsx"):
+        (tmp_path / "run" / name).unlink()
+        assert main(argv) == 0
+        assert "already finished" not in said()
+        assert (tmp_path / "run" / name).is_file()
     assert main([*argv, "--prompt", "xtuner"]) == 1
     assert main(argv) == 0
     assert "already finished" in said()
@@ -130,3 +132,71 @@ def test_python_gets_the_same_result_again(tmp_path: Path, said: Said) -> None:
     assert again.samples().equals(first.samples())
     digest = first.samples()["pictures"][0][0]
     assert again.picture(digest).tobytes() == first.picture(digest).tobytes()
+
+
+STYLE = """title: Mine
+extends: vlmevalkit
+multiple-choice:
+  text: "{hint}{question}\\n{options}\\nThe letter."
+"""
+
+
+@pytest.mark.parametrize("typed", ["mine.yml", "~/mine.yaml", "mine.yaml:bare"])
+def test_edited_words_of_the_users_do_not_pass_as_finished(
+    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / typed.removeprefix("~/").partition(":")[0]
+    file.write_text(STYLE + "variants:\n  bare:\n    title: Bare\n", "utf-8")
+    argv = command(tmp_path / "run", "echo:B", "--prompt", typed)
+    time.sleep(0.01)  # a file that is as young as the run may have changed in it
+    assert main(argv) == 0
+    assert main(argv) == 0
+    assert said().count("already finished") == 1
+    file.write_text(file.read_text("utf-8").replace("The letter", "A letter"), "utf-8")
+    assert main(argv) == 1
+    assert "prompts was" in said()
+
+
+def test_a_file_of_the_same_name_elsewhere_does_not_pass_as_finished(
+    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = command(tmp_path / "run", "echo:B", "--prompt", "mine.yaml")
+    for place, style in (("here", STYLE), ("there", STYLE.replace("The", "A"))):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mine.yaml").write_text(style, "utf-8")
+    time.sleep(0.01)
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(argv) == 0
+    monkeypatch.chdir(tmp_path / "there")
+    assert main(argv) == 1
+    assert "prompts was" in said()
+
+
+PLUGIN = """
+from dataclasses import dataclass, replace
+from vlmbench.benchmarks.families.choice import MultipleChoice
+from vlmbench.registry import load_benchmark
+
+FILE = {file!r}
+
+@dataclass(frozen=True, slots=True)
+class Mine(MultipleChoice):
+    def score(self, sample, response, rules):
+        return replace(MultipleChoice.score(self, sample, response, rules), value={value})
+
+benchmark = Mine(replace(load_benchmark(FILE).card, name="Mine"))
+"""
+
+
+def test_a_plugins_benchmark_in_rotations_takes_the_long_way(tmp_path: Path, said: Said) -> None:
+    plugin, file = tmp_path / "mine.py", tmp_path / "two.tsv"
+    file.write_text("index\tquestion\tA\tB\tanswer\n1\tUp?\tyes\tno\tA\n", "utf-8")
+    argv = command(tmp_path / "run", "echo:B", "--plugin", str(plugin), "--circular", bench=("Mine",))
+    for value in (1.0, 0.0):
+        plugin.write_text(PLUGIN.format(file=str(file), value=value), "utf-8")
+        assert main(argv) == 0
+        results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+        assert results["headline"]["value"] == value
+    assert "already finished" not in said()

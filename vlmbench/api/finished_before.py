@@ -30,14 +30,24 @@ from vlmbench.errors import UserError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
 from vlmbench.models.loading import SERVED, where
-from vlmbench.store import RESPONSES, RUN, is_locked
+from vlmbench.store import PICTURE_TOKENS, RESPONSES, RUN, is_locked
 
 if TYPE_CHECKING:
     from vlmbench.api.runs import RunRequest
 
 VERSIONS = ("torch", "transformers", "tokenizers", "pillow", "numpy", "pyarrow", "vllm")
 """Packages that decide an answer or how it is scored."""
-_OUTPUTS = (RUN, RESPONSES, "results.json", "scores.jsonl", "pictures.jsonl", "predictions.xlsx")
+_OUTPUTS = (
+    RUN,
+    RESPONSES,
+    PICTURE_TOKENS,
+    "results.json",
+    "scores.jsonl",
+    "pictures.jsonl",
+    "predictions.xlsx",
+    "mmbench_result.xlsx",
+    "judge.jsonl",
+)
 _DECIDING = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".py", ".safetensors", ".bin", ".pt", ".pth")
 """Endings of the files of a model's folder; a new one of them may decide an answer, too."""
 _CODE = (".py", ".yaml")
@@ -80,6 +90,8 @@ def finished_before(
         return None
     if note.get("asked") != _asked(request, benchmark) or not _untouched(note, folder):
         return None
+    if any(str(file) not in note["files"] for file in _named_files(request) or ()):  # seen from elsewhere
+        return None
     facts = (object_or_none(folder / RUN) or {}).get("facts", {})
     try:
         table = open_data(benchmark, request.data, limit=request.limit, seed=request.seed).table
@@ -102,8 +114,9 @@ def _asked(request: RunRequest, benchmark: Benchmark) -> str | None:
     from vlmbench.api.runs import name_in
 
     judge = request.judge.model
-    kind = type(benchmark)
-    if not kind.__module__.startswith("vlmbench.") or (judge and judge.partition(":")[0] not in SERVED):
+    kind, rotated = type(benchmark), type(getattr(benchmark, "plain", benchmark))
+    ours = all(one.__module__.startswith("vlmbench.") for one in (kind, rotated))
+    if not ours or (judge and judge.partition(":")[0] not in SERVED):
         return None
     # Where the run lies and how it was typed decide nothing.
     plain = replace(
@@ -145,9 +158,11 @@ def _named_files(request: RunRequest) -> list[Path] | None:
     """The files that the request names beside the model; None where one of them is not known by its path."""
     if request.data.answers is not None:
         return None
-    model, style = request.model, str(request.prompt or "").rpartition(".yaml")
-    named = [model.template, model.recipe, request.data.file, f"{style[0]}{style[1]}" if style[1] else None]
-    paths = [Path(one) for one in named if one]
+    from vlmbench.prompts import split_name
+
+    model, style = request.model, split_name(request.prompt)[0] if request.prompt else None
+    named = [model.template, model.recipe, request.data.file, style]
+    paths = [Path(one).expanduser() for one in named if one]
     return [path.absolute() for path in paths if path.is_file()]
 
 

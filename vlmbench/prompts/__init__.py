@@ -19,7 +19,7 @@ is the template's here: a style never writes it.
 from __future__ import annotations
 
 from vlmbench.prompts.families import ChosenStyle, default_style, style_of_names, style_of_type
-from vlmbench.prompts.files import prompt_style, style_names
+from vlmbench.prompts.files import prompt_style, split_name, style_names
 from vlmbench.prompts.placing import in_place
 from vlmbench.prompts.style import SHORT, PromptStyle, QuestionWording
 
@@ -31,6 +31,7 @@ __all__ = [
     "default_style",
     "in_place",
     "prompt_style",
+    "split_name",
     "style_names",
     "style_of_names",
     "style_of_type",

@@ -54,7 +54,7 @@ def style_names() -> tuple[str, ...]:
 
 def prompt_style(name: str) -> PromptStyle:
     """The style of a name, `NAME:VARIANT`, or in a file of the user's."""
-    path, variant = _split(name)
+    path, variant = split_name(name)
     if path.suffix not in _SUFFIXES:
         return _shipped(name)
     try:
@@ -83,8 +83,8 @@ def _from_file(path: Path, variant: str, name: str, _state: tuple[int, int]) -> 
     return read_style(read_lined_yaml(path), name, variant)
 
 
-def _split(name: str) -> tuple[Path, str]:
-    """Path and variant; `mine.yaml:cot` has both."""
+def split_name(name: str) -> tuple[Path, str]:
+    """Path and variant; `mine.yaml:cot` has both. A shipped style's name is a path to no file."""
     stem, colon, variant = name.rpartition(":")
     if colon and stem.endswith(_SUFFIXES):
         return Path(stem).expanduser(), variant
