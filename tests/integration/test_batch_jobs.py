@@ -165,6 +165,22 @@ def test_a_job_that_was_refused_for_a_moment_is_made_again(tmp_path: Path) -> No
     assert len(server.jobs) == 1
 
 
+def test_a_job_that_comes_with_status_201_is_a_job(tmp_path: Path) -> None:
+    with batch_server() as server:
+        server.turns.append(Turn("POST", "/v1/batches", 201, b'{"id": "job0"}', after=True))
+        assert sit(server, tmp_path)["1"].text == "B"
+    assert len(server.jobs) == 1
+
+
+def test_a_job_without_a_name_is_not_made_again(tmp_path: Path) -> None:
+    with batch_server() as server:
+        unlisted = [Turn("GET", "/v1/batches", 200, b'{"data": []}')] * 2
+        server.turns += [*unlisted, Turn("POST", "/v1/batches", 200, b'{"job": {"id": "job0"}}', after=True)]
+        with pytest.raises(ModelError, match="may have made and charge"):
+            sit(server, tmp_path)
+    assert len(server.jobs) == 1
+
+
 def test_trouble_while_a_job_is_under_way_costs_nothing(tmp_path: Path) -> None:
     with batch_server() as server:
         server.turns += [
@@ -274,6 +290,27 @@ def test_questions_whose_results_the_server_has_deleted_are_asked_again(tmp_path
     assert len(server.jobs) == 2
 
 
+def test_results_that_the_server_refuses_are_not_paid_once_more(tmp_path: Path) -> None:
+    with batch_server() as server:
+        server.turns.append(Turn("GET", "/v1/files/job0-out/content", 400))
+        with pytest.raises(ModelError, match="does not give the results"):
+            sit(server, tmp_path)
+        assert sit(server, tmp_path)["1"].text == "B"
+    assert len(server.jobs) == 1
+
+
+def test_what_a_server_says_of_a_job_is_kept_short_without_the_key(tmp_path: Path) -> None:
+    reason = {"message": f"\x1b[31m{KEY}{'x' * 5000}"}
+    job = {"id": "job0", "status": "failed", "errors": {"data": [reason]}}
+    with batch_server() as server:
+        server.turns.append(Turn("GET", "/v1/batches/job0", 200, json.dumps(job).encode()))
+        error = str(sit(server, tmp_path)["1"].error)
+    assert "(failed: " in error
+    assert KEY not in error
+    assert "\x1b" not in error
+    assert len(error) < 500
+
+
 def spoiled(lines: list[Line]) -> list[Line | bytes]:
     """Another order, a row twice, one missing, one unknown, one torn, one too long."""
     one, two, three, _ = lines
@@ -343,8 +380,8 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> No
         server.job_name = name
         server.add([], "")
         server.jobs[0].id = name
-        server.turns += [Turn("POST", "/v1/batches", 200, json.dumps({"id": name}).encode())] * 5
-        with pytest.raises(ModelError, match="names no job or file"):
+        server.turns += [Turn("POST", "/v1/batches", 200, json.dumps({"id": name}).encode())]
+        with pytest.raises(ModelError, match="does not name the batch job"):
             sit(server, tmp_path)
 
 

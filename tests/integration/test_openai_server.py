@@ -122,10 +122,21 @@ def test_a_rate_limit_spaces_the_requests() -> None:
         Fault(status=429, headers={"Retry-After": "0.05"}),
         Fault(close=True, body=b'{"choi'),
         Fault(body=b"this is no JSON"),
+        Fault(body=b"[" * 100_000),
         Fault(body=b'{"choices": []}'),
         Fault(sleep=0.7, body=completion("too late")),
     ],
-    ids=["500", "503", "429", "429 and when", "closed midway", "no JSON", "no choices", "timeout"],
+    ids=[
+        "500",
+        "503",
+        "429",
+        "429 and when",
+        "closed midway",
+        "no JSON",
+        "too deep",
+        "no choices",
+        "timeout",
+    ],
 )
 def test_trouble_that_passes_costs_no_answer(fault: Fault) -> None:
     with chat_server(first(2, fault)) as server:
@@ -140,6 +151,21 @@ def test_trouble_that_stays_is_an_error_of_that_row(fault: Fault) -> None:
         answers = ask(server, request("1"), request("2", "bad"), request("3"))
     assert [answers[i].finish for i in "123"] == ["stop", "error", "stop"]
     assert "4 attempts" in str(answers["2"].error)
+
+
+@pytest.mark.parametrize("number", [b"-5", b"9" * 400, b"true"], ids=["negative", "huge", "no number"])
+def test_a_number_of_tokens_that_cannot_be_is_none(number: bytes) -> None:
+    body = completion("A").replace(b'"prompt_tokens": 11', b'"prompt_tokens": ' + number)
+    with chat_server(lambda _b, _n: Fault(body=body)) as server:
+        answer = ask(server)["1"]
+    assert (answer.text, answer.prompt_tokens, answer.new_tokens) == ("A", None, 3)
+
+
+def test_a_reply_without_end_is_an_error_of_that_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlmbench.models.servers.client.LONGEST_REPLY", 1000)
+    with chat_server(lambda body, _: "A" * 2000 if question_of(body) == "bad" else "A") as server:
+        answers = ask(server, request("1", "bad"), request("2"))
+    assert (answers["1"].error, answers["2"].text) == ("the reply is longer than 1,000 bytes", "A")
 
 
 def test_a_request_of_its_own_fault_is_not_repeated() -> None:

@@ -34,8 +34,11 @@ from vlmbench.models.servers.wire import (
     refused_setting,
     words_of,
 )
+from vlmbench.plain_text import visible
 
 LONGEST_WORDS = 300
+LONGEST_REPLY = 64_000_000
+"""Bytes of an answer or a listing."""
 KNOCKS = 3
 """So many attempts are made to reach a server that has not answered yet. One that has may come back."""
 _PASSING = frozenset({408, 409, 425, 429})
@@ -228,9 +231,10 @@ class ChatClient:
     ) -> Read:
         begun = asyncio.get_running_loop().time()
         try:
-            response = await self._http.request(
+            async with self._http.stream(
                 method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
-            )
+            ) as stream:
+                response = await self._whole(stream, LONGEST_REPLY)
         except httpx.HTTPError as error:
             raise self._broken(error) from None
         self._pace.learn(response.headers, number, begun)
@@ -238,7 +242,7 @@ class ChatClient:
             raise self._refusal(response, path, response.status_code, body)
         try:
             document = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Passing("the reply is not JSON") from None
         if (error_sent := error_in(document)) is not None:
             raise self._refusal(response, path, meant(error_sent), body)
@@ -246,6 +250,19 @@ class ChatClient:
             return read(document)
         except ValueError as error:
             raise _Passing(str(error)) from None
+
+    async def _whole(self, stream: httpx.Response, most: int) -> httpx.Response:
+        """A reply that is read to its end; NoReply where that is too far away."""
+        content = bytearray()
+        async for chunk in stream.aiter_bytes():
+            content += chunk
+            if len(content) > most:
+                raise NoReply(f"the reply is longer than {most:,} bytes")
+        headers = stream.headers.copy()
+        headers.pop("Content-Encoding", None)  # it is undone
+        return httpx.Response(
+            stream.status_code, headers=headers, content=bytes(content), request=stream.request
+        )
 
     def _broken(self, error: httpx.HTTPError) -> _Passing:
         """The failure of a connection, which another attempt may not meet."""
@@ -299,8 +316,8 @@ class ChatClient:
         )
 
     def shown(self, words: str) -> str:
-        """Without our key, and only then short: half a key would not be known for one."""
-        return self._safe(words)[:LONGEST_WORDS]
+        """Harmless for a terminal, without our key, and only then short: half a key is not known for one."""
+        return visible(self._safe(words), LONGEST_WORDS)
 
     def _safe(self, text: str) -> str:
         return text.replace(self._key, "…") if self._key else text

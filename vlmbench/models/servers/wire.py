@@ -132,7 +132,7 @@ def data_url(picture: bytes) -> str:
 
 def count(value: Any) -> int | None:
     """A number of tokens, None where it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def object_in(document: Any, name: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def json_of(response: httpx.Response) -> Any:
     """The body as JSON, None where it is none."""
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

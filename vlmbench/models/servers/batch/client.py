@@ -14,14 +14,16 @@ from typing import IO, Any
 
 import httpx
 
-from vlmbench.models.servers.batch.interface import MEGABYTE
+from vlmbench.models.servers.batch.interface import MEGABYTE, MOST_OF_REPLY
 from vlmbench.models.servers.client import ChatClient, NoReply
 
-MOST_OF_REPLY = 256 * MEGABYTE
-"""Gemini's jobs hold their results."""
 MOST_OF_RESULTS = 8000 * MEGABYTE
 _CHUNK = 1 << 20
 _MISSING = (404, 405, 410, 501)
+
+
+class Missing(NoReply):
+    """There is nothing at this path, or nothing any more."""
 
 
 class BatchClient(ChatClient):
@@ -44,7 +46,7 @@ class BatchClient(ChatClient):
 
         async def attempt(_number: int) -> dict[str, Any]:
             async with self._opened(method, path, _content(document, file, form, name)) as response:
-                return _object(await self._bounded(response))
+                return _object((await self._whole(response, MOST_OF_REPLY)).content)
 
         return await self._patiently(attempt)
 
@@ -71,30 +73,16 @@ class BatchClient(ChatClient):
             async with self._http.stream(
                 method, f"{self._url}/{path}", timeout=self._patience.attempt_timeout, **content
             ) as response:
-                if response.status_code != 200:
-                    raise self._refused(response, await self._bounded(response), path)
+                if not response.is_success:  # some vendors answer 201 to what makes a job
+                    raise self._refused(await self._whole(response, MOST_OF_REPLY), path)
                 yield response
         except httpx.HTTPError as error:
             raise self._broken(error) from None
 
-    async def _bounded(self, response: httpx.Response) -> bytes:
-        found = bytearray()
-        async for chunk in response.aiter_bytes(_CHUNK):
-            found += chunk
-            if len(found) > MOST_OF_REPLY:
-                raise NoReply(f"the reply is longer than {MOST_OF_REPLY:,} bytes")
-        return bytes(found)
-
-    def _refused(self, response: httpx.Response, content: bytes, path: str) -> Exception:
-        headers = {
-            name: response.headers[name] for name in ("Retry-After", "Location") if name in response.headers
-        }
-        whole = httpx.Response(
-            response.status_code, headers=headers, content=content, request=response.request
-        )
+    def _refused(self, response: httpx.Response, path: str) -> Exception:
         if response.status_code in _MISSING:
-            return NoReply(f"the server answers {response.status_code}: {self.shown(whole.text)}")
-        return self._refusal(whole, path, response.status_code)
+            return Missing(f"the server answers {response.status_code}: {self.shown(response.text)}")
+        return self._refusal(response, path, response.status_code)
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from vlmbench.models.servers.batch.interface import (
     MEGABYTE,
+    MOST_OF_REPLY,
     BatchInterface,
     JobState,
     JobTicket,
@@ -71,7 +72,7 @@ class GeminiBatch(BatchInterface):
     def lines(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         """The responses inside the job."""
         try:
-            job = json.load(file)
+            job = json.loads(file.read(MOST_OF_REPLY))
         except (ValueError, RecursionError):
             return
         for place in (object_in(object_in(job, "metadata"), "output"), object_in(job, "response")):

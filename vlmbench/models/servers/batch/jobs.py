@@ -23,9 +23,9 @@ from typing import IO, Any, TypeVar
 
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.errors import DataError, ModelError
-from vlmbench.models.servers.batch.client import BatchClient
+from vlmbench.models.servers.batch.client import BatchClient, Missing
 from vlmbench.models.servers.batch.interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
-from vlmbench.models.servers.client import LONGEST_WORDS, NoReply, key_from_environment
+from vlmbench.models.servers.client import NoReply
 from vlmbench.models.servers.model import ServedModel, response_of
 from vlmbench.models.servers.wire import NoText, error_in, members
 
@@ -78,7 +78,6 @@ class BatchJobs:
 
     def __init__(self, model: ServedModel, interface: BatchInterface) -> None:
         self._model, self._interface = model, interface
-        self._key = key_from_environment(model.wire.key)
 
     def __enter__(self) -> BatchJobs:
         self._client, self._once = self._model.batch_client(), self._model.batch_client(attempts=1)
@@ -162,9 +161,17 @@ class BatchJobs:
                         ) from None
                     if failures >= _CREATING:
                         raise
+                    trouble: Exception = error
                     await asyncio.sleep(self._model.patience.wait(failures))
                 if found := await self._find(client, ticket):
                     return found
+                if isinstance(trouble, ValueError):
+                    raise ModelError(
+                        f"{self._model.url} does not name the batch job that it was asked for; it may have "
+                        "made and charge for it.",
+                        key="--batch",
+                        fix="Look for it there, and leave --batch out.",
+                    )
 
         return self._now_or_never(create, "makes no batch job of these questions")
 
@@ -180,7 +187,8 @@ class BatchJobs:
 
         async def state(client: BatchClient) -> JobState:
             try:
-                return self._interface.state(await client.call("GET", f"{self._interface.jobs}/{job}"))
+                found = self._interface.state(await client.call("GET", f"{self._interface.jobs}/{job}"))
+                return replace(found, words=client.shown(found.words), reason=client.shown(found.reason))
             except NoReply as error:
                 if error.server_down:
                     raise
@@ -210,7 +218,8 @@ class BatchJobs:
     def results(self, state: JobState, folder: Path) -> Iterator[RowOutcome]:
         """Every row in a job's files, as they come; a row may be there twice, or not at all.
 
-        A file that is no longer there, for they are kept for some weeks, is as good as an empty one.
+        A file that is no longer there, for they are kept for some weeks, is as good as an empty one. One that
+        the server does not give for another reason ends the run: it is paid for.
         """
         for path in state.results:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -218,9 +227,7 @@ class BatchJobs:
                 async def fetch(client: BatchClient, path: str = path, file: IO[bytes] = file) -> bool:
                     try:
                         await client.download(path, file)
-                    except NoReply as error:
-                        if error.server_down:
-                            raise
+                    except Missing:
                         file.truncate(0)
                     return True
 
@@ -237,8 +244,7 @@ class BatchJobs:
                 return response_of(request_id, self._model.wire.read(outcome.reply))
             except (NoText, ValueError) as found:
                 error = str(found)
-        shown = " ".join((error.replace(self._key, "…") if self._key else error).split())
-        return Response(id=request_id, text="", finish="error", error=shown[:LONGEST_WORDS])
+        return Response(id=request_id, text="", finish="error", error=self._client.shown(error))
 
     async def _find(self, client: BatchClient, ticket: JobTicket) -> str:
         query = self._page_of(100)
