@@ -12,6 +12,7 @@ from typing import Any
 
 from vlmbench.errors import UserError
 from vlmbench.files.python_values import Code, Symbol, python_values
+from vlmbench.plain_text import visible
 from vlmbench.templates import TEMPLATES
 from vlmbench.trainers.fingerprints import changes
 from vlmbench.trainers.recipe.library import recipe_names
@@ -86,6 +87,13 @@ def _values_of(file: Path) -> dict[str, Any]:
             fix="Print it whole with mmengine: Config.fromfile(FILE).dump('whole.py'), and import that.",
         )
     model = values.get("model")
+    if isinstance(model, Code):
+        raise UserError(
+            f"the value of `model` is not known: code in line {model.line} makes or changes it.",
+            file=file,
+            key="model",
+            fix="Print it whole with mmengine: Config.fromfile(FILE).dump('whole.py'), and import that.",
+        )
     if not isinstance(model, dict) or "visual_encoder" not in model:
         raise UserError(
             "this is no configuration of a LLaVA: it has no `model` with a `visual_encoder`.",
@@ -113,6 +121,17 @@ class _ConfigurationReader:
             self.notes.append(f"`{key}` is code (line {found.line}: {found.text}), so its value is not known")
             return default
         return default if found is None else found
+
+    def number(self, key: str, default: Any = None, *, least: float | None = None) -> Any:
+        """A number, or the default; refused where it is something else, or less than it may be."""
+        found = self.get(key, default)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise UserError(f"must be a number, not `{visible(str(found))}`.", file=self._file, key=key)
+        if least is not None and not found >= least:
+            raise UserError(f"must be a number from {least:g}, not {found:g}.", file=self._file, key=key)
+        return found
 
     def text(self, key: str) -> str | None:
         """A text that the file states; a name from elsewhere is none."""
@@ -206,7 +225,9 @@ class _ConfigurationReader:
 
     def _data(self) -> dict[str, Any]:
         places = list(self._datasets("train_dataloader.dataset"))
-        lengths = [self.get(f"{place}.max_length") for place in places]
+        if not places:
+            raise UserError("names no dataset.", file=self._file, key="train_dataloader.dataset")
+        lengths = [self.number(f"{place}.max_length") for place in places]
         squares = [bool(self.get(f"{place}.pad_image_to_square", False)) for place in places]
         for what, found in (("max_length", lengths), ("pad_image_to_square", squares)):
             if len(set(found)) > 1:
@@ -270,11 +291,11 @@ class _ConfigurationReader:
         return name
 
     def _schedule(self) -> dict[str, Any]:
-        accumulation = self.get("optim_wrapper.accumulative_counts", 1)
+        accumulation = self.number("optim_wrapper.accumulative_counts", 1, least=1)
         optimizer = str(self.get("optim_wrapper.optimizer.type", "AdamW")).rpartition(".")[2]
         if optimizer != "AdamW":
             self.notes.append(f"the optimizer {optimizer} becomes AdamW")
-        longest = self.get("train_cfg.max_iters")
+        longest = self.number("train_cfg.max_iters")
         return {
             "batch": self.get("train_dataloader.batch_size", 1),
             "accumulation": accumulation,
@@ -291,7 +312,7 @@ class _ConfigurationReader:
         """A warm-up by its share of the epochs, and what the rate does then."""
         steps = self.get("param_scheduler", [])
         found: dict[str, Any] = {"curve": "constant", "warmup": 0.0}
-        epochs = self.get("train_cfg.max_epochs", 1)
+        epochs = self.number("train_cfg.max_epochs", 1, least=1)
         for step in steps if isinstance(steps, list) else [steps]:
             kind = str(step.get("type", "")).rpartition(".")[2] if isinstance(step, Mapping) else str(step)
             if kind == "LinearLR" and isinstance(step.get("end"), (int, float)):
@@ -314,14 +335,16 @@ class _ConfigurationReader:
 
     def _saving(self) -> dict[str, Any]:
         every = self.get("default_hooks.checkpoint.interval", 500)
-        keep = self.get("default_hooks.checkpoint.max_keep_ckpts", 2)
+        keep = self.number("default_hooks.checkpoint.max_keep_ckpts", 2)
         by_epoch = self.get("default_hooks.checkpoint.by_epoch", False)
         hooks = self.get("custom_hooks", [])
         asking = [
-            h for h in hooks if isinstance(h, Mapping) and str(h.get("type")).endswith("EvaluateChatHook")
+            h
+            for h in (hooks if isinstance(hooks, list) else [hooks])
+            if isinstance(h, Mapping) and str(h.get("type")).endswith("EvaluateChatHook")
         ]
         often = asking[0].get("every_n_iters") if asking else None
-        accumulation = self.get("optim_wrapper.accumulative_counts", 1)
+        accumulation = self.number("optim_wrapper.accumulative_counts", 1, least=1)
         if asking:
             self.notes.append("samples on the way are about a bundled picture, not the hook's own")
         return {
@@ -329,7 +352,9 @@ class _ConfigurationReader:
             "unit": "epoch" if by_epoch else "micro-batch",
             "keep": keep if keep > 0 else _UNLIMITED,
             "sample": bool(asking),
-            "sample_every": None if often in (None, every) else max(often // accumulation, 1),
+            "sample_every": None
+            if often == every or not isinstance(often, int)
+            else max(often // accumulation, 1),
             "log_every": self.get("default_hooks.logger.interval", 10),
         }
 

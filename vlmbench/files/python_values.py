@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _MOST = 100_000
-"""Characters of a text, items of a list; a file could double them in every line."""
+"""Characters of a text, and of all that a name stands for; a file could double them in every line."""
 _LARGEST = 1e15
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -58,17 +58,48 @@ def python_values(text: str) -> dict[str, Any]:
 def _assign(node: ast.stmt, values: dict[str, Any]) -> None:
     if isinstance(node, ast.Assign):
         found = _value(node.value, values)
+        _weigh(found, 0)
         for target in node.targets:
             if isinstance(target, ast.Name):
                 values[target.id] = found
+            else:
+                _forget(target, node, values)
         return
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-        values[node.target.id] = _value(node.value, values)
+        values[node.target.id] = found = _value(node.value, values)
+        _weigh(found, 0)
         return
-    # What a loop, a condition or a call changes is not known afterwards.
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-            values[inner.id] = _code(node)
+    _forget(node, node, values)
+
+
+def _forget(part: ast.AST, node: ast.stmt, values: dict[str, Any]) -> None:
+    """What a loop, a condition, a call or an item that is set changes is not known afterwards."""
+    code = _code(node)
+    for inner in ast.walk(part):
+        if isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript)):
+            changed = None if isinstance(inner.ctx, ast.Load) else _owner(inner)
+        else:
+            changed = _owner(inner.func) if isinstance(inner, ast.Call) else None
+        if changed is not None and (changed in values or isinstance(inner, ast.Name)):
+            values[changed] = code
+
+
+def _owner(node: ast.expr) -> str | None:
+    """The name before the first dot or bracket."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _weigh(value: Any, before: int) -> int:
+    """Characters of a value, counted on from `before`; ValueError where they are too many."""
+    weight = before + (len(value) if isinstance(value, str) else 1)
+    if isinstance(value, (list, dict)):
+        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
+            weight = _weigh(inner, weight)
+    if weight > _MOST:
+        raise ValueError("its values are too large")
+    return weight
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -114,7 +145,7 @@ def _call(node: ast.Call, values: Mapping[str, Any]) -> Any:
         return found
     if node.keywords or any(isinstance(one, Code) for one in given):
         raise TypeError
-    if called in _JOINED:
+    if called in _JOINED and sum(map(len, given)) < _MOST:
         return "/".join(part.rstrip("/") for part in given[:-1]) + f"/{given[-1]}"
     (only,) = given
     return _MADE[called](only)

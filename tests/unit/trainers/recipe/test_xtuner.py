@@ -94,6 +94,7 @@ def test_a_copied_configuration_is_imported_trained_from_and_told_apart(
         ("_base_ = './other.py'", "takes its values from other files"),
         ("model = (", "not a Python configuration"),
         ("model = dict(visual_encoder=dict())", "names no dataset"),
+        ("model = dict(visual_encoder=dict())\nmodel['x'] = 1", "code in line 2 makes or changes it"),
     ],
 )
 def test_another_file_is_refused_in_a_sentence(text: str, part: str, tmp_path: Path) -> None:
@@ -120,6 +121,41 @@ def test_values_are_computed_where_that_is_harmless_and_code_elsewhere() -> None
     found = python_values(text)
     assert (found["path"], found["size"], found["name"]) == ("./data/a.json", 1472, "torch.float16")
     assert all(isinstance(found[name], Code) for name in ("huge", "doubled", "root", "made"))
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("train_dataloader = dict(dataset=dict(datasets=[]))", "names no dataset"),
+        ("train_cfg = dict(max_epochs=0)", "max_epochs`: must be a number from 1, not 0"),
+        ("train_cfg = dict(max_epochs=EPOCHS)", "max_epochs`: must be a number, not `EPOCHS`"),
+        ("optim_wrapper = dict(accumulative_counts=0)", "counts`: must be a number from 1"),
+        ("default_hooks = dict(checkpoint=dict(max_keep_ckpts='2'))", "keep_ckpts`: must be a number"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_key(line: str, part: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=part):
+        import_configuration(written(tmp_path, configuration(read_recipe(QLORA), line)))
+
+
+def test_a_value_that_is_changed_in_place_is_not_known() -> None:
+    made = "a, b, c, d = 0, 0, 0, 0\na = b = c = d = dict(x=1)\n"
+    found = python_values(
+        f"{made}a['x'] = 2\nb.x = 2\nc.update(x=2)\nd['x'], e = 2, 3\nf = dict(x=1)\nprint(f)\n"
+    )
+    assert all(isinstance(found[name], Code) for name in "abcde")
+    assert found["f"] == {"x": 1}
+
+
+@pytest.mark.parametrize("line", ["a = [a, a]", "a = dict(x=a, y=a)"])
+def test_values_that_double_in_every_line_are_refused(line: str) -> None:
+    with pytest.raises(SyntaxError, match="too large"):
+        python_values("a = ['x']\n" + f"{line}\n" * 60)
+
+
+def test_paths_that_double_in_every_line_become_code() -> None:
+    text = "a = 'xxxxxxxxxx'\n" + "a = os.path.join(a, a)\n" * 60
+    assert isinstance(python_values(text)["a"], Code)
 
 
 @given(st.text(max_size=60))
