@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vlmbench.plain_text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichBar
@@ -63,13 +65,14 @@ class Progress:
         self.end()
 
     def say(self, text: str) -> None:
-        """Print one line, above the bar if there is one. Markup in it is shown as it is."""
+        """Print one line, above the bar if there is one. Markup and controls in it are shown."""
         if self._quiet:
             return
+        line = printable(text)
         if self._bar is None:
-            _print_line(text)
+            _print_line(line)
         else:
-            self._bar.say(text)
+            self._bar.say(line)
 
     def begin(self, total: float | None, done: float = 0, *, what: str | None = None) -> None:
         """Start the clock. `done` was done before: it counts towards the total, not into the rate."""

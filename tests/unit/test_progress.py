@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from vlmbench.cli._shared.console import complain
 from vlmbench.progress import Progress, TerminalBar, silence
 
 
-def test_within_silence_nothing_is_written(capfd: pytest.CaptureFixture[str]) -> None:
+def test_within_silence_nothing_is_written_and_else_no_control(capfd: pytest.CaptureFixture[str]) -> None:
     with silence(), Progress("reading", "rows", total=2) as progress:
         progress.say("a line")
         progress.update(1)
@@ -21,8 +22,9 @@ def test_within_silence_nothing_is_written(capfd: pytest.CaptureFixture[str]) ->
         Progress().say("still silent")
     assert capfd.readouterr().err == ""
     with silence(False):
-        Progress().say("a line")
-    assert capfd.readouterr().err == "a line\n"
+        Progress().say("a \x1b[31mline")
+        complain("a \x1b[31mline")
+    assert capfd.readouterr().err == "a \\x1b[31mline\nvlmbench: a \\x1b[31mline\n"
 
 
 def test_a_bar_on_a_terminal_ends_with_its_last_figures() -> None:

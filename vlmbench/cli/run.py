@@ -304,15 +304,15 @@ def say_gain(folder: Path, llm_base: Path | None, progress: RunProgress) -> None
 
 def log_run(tracker: str, folder: Path) -> bool:
     """Send results.json to an experiment tracker. A failure is printed, costs no answers, and gives False."""
-    from vlmbench.report.exports.trackers import log_results
+    from vlmbench.report.exports.trackers import log_results, without_users
     from vlmbench.report.results import RESULTS
 
     try:
         log_results(tracker, read_object(folder / RESULTS), folder)
     except Exception as error:
         complain(
-            f"{tracker} did not get the figures: {type(error).__name__}: {error} The results are written; "
-            "the same command logs them again."
+            f"{tracker} did not get the figures: {type(error).__name__}: {without_users(str(error))} "
+            "The results are written; the same command logs them again."
         )
         return False
     return True

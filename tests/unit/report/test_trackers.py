@@ -134,9 +134,10 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_asked(
 def test_a_store_that_cannot_be_reached_is_named_before_the_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://me:secret@nowhere")
     assert main([*ECHO, "--out", str(tmp_path / "run"), "--log", "mlflow"]) == 2
-    assert "mlflow cannot write to nonsense://nowhere" in capsys.readouterr().err
+    assert "mlflow cannot write to nonsense://…@nowhere" in (shown := capsys.readouterr().err)
+    assert "secret" not in shown
     assert not (tmp_path / "run").exists()
 
 

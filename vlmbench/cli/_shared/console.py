@@ -9,6 +9,8 @@ from collections.abc import Container, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.plain_text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,7 +25,7 @@ def complain(text: str) -> None:
     """One paragraph on stderr, its head red on a terminal that takes colours."""
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
-    print(f"{head} {text}", file=sys.stderr)
+    print(f"{head} {printable(text)}", file=sys.stderr)
 
 
 def stdout() -> Console:

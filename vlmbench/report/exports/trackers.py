@@ -36,6 +36,7 @@ PROJECT = "vlmbench"
 BOARD = "tensorboard"
 """TensorBoard's folder in a run folder."""
 _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
+_USER = re.compile(r"://[^/\s]*@")
 _LONGEST_KEY = 200
 _LONGEST_VALUE = 400
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -73,11 +74,16 @@ def _check_mlflow(mlflow: Any, say: Callable[[str], None]) -> None:
             _choose_experiment(mlflow)
     except Exception as error:
         raise UsageError(
-            f"mlflow cannot write to {mlflow.get_tracking_uri()}: {visible(str(error), 300)}",
+            f"mlflow cannot write to {without_users(mlflow.get_tracking_uri())}: {without_users(str(error))}",
             key="--log",
             fix="Set MLFLOW_TRACKING_URI to a server or a folder (file:///…), or unset it; a database needs "
             "`pip install mlflow`.",
         ) from None
+
+
+def without_users(text: str, most: int = 300) -> str:
+    """A tracker's words on one line, without the user and the password of addresses in it."""
+    return visible(_USER.sub("://…@", text), most)
 
 
 @contextlib.contextmanager
