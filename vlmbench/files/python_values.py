@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _MOST = 100_000
-"""Characters of a text, and of all that a name stands for; a file could double them in every line."""
+"""Characters of a text, items of a list; a file could double them in every line."""
+_MOST_IN_ALL = 500_000
+"""Characters of all that a name stands for: a mixture of a hundred sets has fewer."""
 _LARGEST = 1e15
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -97,7 +99,7 @@ def _weigh(value: Any, before: int) -> int:
     if isinstance(value, (list, dict)):
         for inner in [*value, *value.values()] if isinstance(value, dict) else value:
             weight = _weigh(inner, weight)
-    if weight > _MOST:
+    if weight > _MOST_IN_ALL:
         raise ValueError("its values are too large")
     return weight
 

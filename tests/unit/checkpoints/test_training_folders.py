@@ -171,6 +171,21 @@ def test_a_recipe_is_read_and_never_run(tmp_path: Path) -> None:
         open_recipe(tmp_path / "nowhere.py")
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        '{"values": {"data": {}}}',
+        '{"values": {"data": {}, "model": {"language": 3}}}',
+        '{"values": {"data": {}, "model": {}}, "start": {"sources": {"": 5}}}',
+    ],
+)
+def test_a_checkpoint_on_the_way_with_damaged_facts_is_refused_by_name(facts: str, tmp_path: Path) -> None:
+    (tmp_path / "trained.safetensors").touch()
+    (tmp_path / "facts.json").write_text(facts)
+    with pytest.raises(ModelError, match=r"facts\.json"):
+        open_llava(tmp_path)
+
+
 @given(st.text() | st.text("model=dict(l_a)[]{}.:'\n 0", max_size=60))
 def test_any_text_is_a_recipe_or_a_syntax_error(text: str) -> None:
     with contextlib.suppress(SyntaxError):

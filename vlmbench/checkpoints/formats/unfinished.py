@@ -83,8 +83,12 @@ def _facts_of(folder: Path) -> dict[str, Any]:
             fix="Copy the whole folder, or take the checkpoint before it.",
         )
     held = read_object(folder / FACTS, raises=ModelError, fix="Copy the folder again.")
-    if not isinstance(held.get("values"), dict) or not isinstance(held["values"].get("data"), dict):
+    values, start = held.get("values"), held.get("start") or {}
+    if not isinstance(values, dict) or not all(isinstance(values.get(n), dict) for n in ("data", "model")):
         raise ModelError("the values of the recipe are missing.", file=folder / FACTS, key="values")
+    sources = (start.get("sources") or {}) if isinstance(start, dict) else None
+    if not isinstance(sources, dict) or not all(isinstance(place, str) for place in sources.values()):
+        raise ModelError("this is no list of what training began with.", file=folder / FACTS, key="start")
     return held
 
 
@@ -92,6 +96,10 @@ def _refuse_drawn(model: Mapping[str, Any], folder: Path) -> None:
     """A part that was drawn from the seed and not trained whole is in no file."""
     for part in ("language", "vision"):
         about = model.get(part) or {}
+        if not isinstance(about, dict):
+            raise ModelError(
+                f"the {part} part of the recipe has no values.", file=folder / FACTS, key="values"
+            )
         if about.get("fresh") and about.get("train") != "full":
             raise ModelError(
                 f"the {part} part was drawn anew for this training and is in no file.",
