@@ -51,10 +51,10 @@ class NextTokens:
         for step in self._steps:
             scores = step(None, scores)
         # In single precision the sum over a large vocabulary would lose unlikely tokens.
-        sums = scores.softmax(dim=-1).to(torch.float64).cumsum(dim=-1)
+        sums = scores.softmax(dim=-1).to(_exact(logits)).to(torch.float64).cumsum(dim=-1)
         wanted = self._random_numbers(logits).flatten()[:, None] * sums[:, -1:]
         places = torch.searchsorted(sums, wanted, right=True)[:, 0]
-        return places.clamp_(max=scores.shape[-1] - 1).view(logits.shape[:2])
+        return places.clamp_(max=scores.shape[-1] - 1).view(logits.shape[:2]).to(logits.device)
 
     def _random_numbers(self, logits: Any) -> Any:
         """One from 0 below 1 for each answer. Made on the CPU, so that they are the same on every device."""
@@ -69,7 +69,7 @@ class NextTokens:
             for unit, generators in enumerate(self._generators):
                 for place, own in enumerate(generators):
                     numbers[:, unit, place] = torch.rand(_AT_ONCE, generator=own, dtype=torch.float64)
-            self._ahead = [*numbers.to(logits.device)][::-1]
+            self._ahead = [*numbers.to(_exact(logits))][::-1]
         return self._ahead.pop()
 
     def _tokens_of_prompts(self, logits: Any) -> Any:
@@ -81,6 +81,11 @@ class NextTokens:
             for place, ids in enumerate(unit):
                 found[row, place, [token for token in set(ids) if token < logits.shape[-1]]] = True
         return found.to(logits.device)
+
+
+def _exact(logits: Any) -> Any:
+    """The device that draws: that of the logits, unless it has no double precision."""
+    return "cpu" if logits.device.type == "mps" else logits.device
 
 
 def _sampling_steps(decoding: Decoding) -> list[Any]:
