@@ -16,6 +16,7 @@ from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.package import get_installed_package_name
 from inspect_ai.dataset import MemoryDataset
 from inspect_ai.dataset import Sample as InspectSample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ContentText, GenerateConfig
@@ -150,9 +151,11 @@ def _response(found: SampleScore) -> tuple[str, Response] | None:
     return sample_id, Response(id=sample_id, text=str(about["completion"]), finish=finish)
 
 
-show_pictures = solver(name="show_pictures")(_show_pictures)
-extraction = scorer(metrics=[], name="extraction")(_extraction)
-figures = metric(name="figures")(_figures)
+# inspect_ai puts the package before each name; of a checkout that pip calls otherwise it finds none.
+_PACKAGE = "" if get_installed_package_name(_response) else "vlmbench/"
+show_pictures = solver(name=f"{_PACKAGE}show_pictures")(_show_pictures)
+extraction = scorer(metrics=[], name=f"{_PACKAGE}extraction")(_extraction)
+figures = metric(name=f"{_PACKAGE}figures")(_figures)
 
 
 def _register(name: str) -> None:
@@ -161,9 +164,9 @@ def _register(name: str) -> None:
     ) -> Task:
         return benchmark_task(name, rules, prompt, limit, data_dir)
 
-    task(name=name)(one_benchmark)
+    task(name=_PACKAGE + name)(one_benchmark)
 
 
-task(name="benchmark")(benchmark_task)
+task(name=f"{_PACKAGE}benchmark")(benchmark_task)
 for _name in Registry().benchmarks:
     _register(_name)
