@@ -18,6 +18,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -206,8 +207,16 @@ def _offered_by(path: Path) -> Benchmark | Iterable[Benchmark]:
     return _offered(_import_file(path))
 
 
+class _AsItIsNow(SourceFileLoader):
+    """Compiles the file each time: Python's own cache is blind to a change of equal size within a second."""
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError(path)
+
+
 def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"vlmbench_plugin_{path.stem}", path)
+    name = f"vlmbench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIsNow(name, str(path)))
     if not path.is_file() or spec is None or spec.loader is None:
         raise UserError("there is no such Python file.", file=path)
     module = importlib.util.module_from_spec(spec)
