@@ -23,7 +23,7 @@ from vlmbench.model_names import folder_before, folder_of, names_of
         ("/model", "model", "model"),
         ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-7b-hf"),
         (
-            "/root/.cache/huggingface/hub/models--llava-hf--llava-1.5-7b-hf/snapshots/0123456789abcdef",
+            "/home/me/.cache/huggingface/hub/models--llava-hf--llava-1.5-7b-hf/snapshots/0123456789abcdef",
             "llava-hf/llava-1.5-7b-hf",
             "llava-hf/llava-1.5-7b-hf",
         ),
@@ -45,8 +45,8 @@ def test_each_longer_name_has_one_more_folder_or_the_server() -> None:
 
 
 def test_where_it_lies_decides_what_looks_like_a_hub_id() -> None:
-    assert names_of("work/tuned") == ["work/tuned"]
-    assert names_of("work/tuned", Path("/w/work/tuned"))[:2] == ["tuned", "work/tuned"]
+    assert names_of("mine/tuned") == ["mine/tuned"]
+    assert names_of("mine/tuned", Path("/w/mine/tuned"))[:2] == ["tuned", "mine/tuned"]
     assert names_of("model", Path("/w/demo_dusk/model"))[0] == "demo_dusk"
 
 

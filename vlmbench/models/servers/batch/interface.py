@@ -7,6 +7,7 @@ What it says of a job is read with bounds.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ class RowOutcome:
     error: str = ""
 
 
-class BatchInterface:
+class BatchInterface(ABC):
     """One server's batch interface. A job is at `jobs/ID`, and its list is at `jobs`."""
 
     most_rows: int
@@ -79,37 +80,37 @@ class BatchInterface:
     cancelling: str = "/cancel"
     """What follows a job's path to cancel it."""
 
+    @abstractmethod
     def frame(self, ticket: JobTicket) -> tuple[bytes, bytes, bytes]:
         """What stands before the rows of a file, between two and after the last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """A request as a row of the file."""
-        raise NotImplementedError
 
     async def upload(self, client: BatchClient, file: IO[bytes], ticket: JobTicket) -> str:
         """Send the file ahead and return its name there; empty where it goes with the job."""
         return ""
 
+    @abstractmethod
     async def create(self, client: BatchClient, file: IO[bytes], uploaded: str, ticket: JobTicket) -> Any:
         """Make the job and return what the server says of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, job: dict[str, Any]) -> JobState:
         """The state in what the server says of a job."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outcome(self, line: dict[str, Any]) -> RowOutcome:
         """One line of a file of results."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_of(self, job: dict[str, Any], ticket: JobTicket) -> bool:
         """Whether a job in the list is the ticket's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next_page(self, page: dict[str, Any]) -> str:
         """The query of the list's next page, empty after the last one."""
-        raise NotImplementedError
 
     def id_of(self, job: dict[str, Any]) -> str:
         """The job's name; ValueError where that could be no part of a path."""
