@@ -86,6 +86,27 @@ class BenchmarkOutcome:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `run`."""
+    _add_names(parser)
+    _add_questions(parser)
+    add_decoding_arguments(parser)
+    add_answers_argument(parser)
+    add_circular_argument(parser)
+    add_plugin_argument(parser)
+    add_map_argument(parser)
+    add_rules_argument(parser)
+    add_data_arguments(parser)
+    add_model_arguments(parser)
+    add_asking_arguments(parser)
+    add_picture_arguments(parser)
+    add_detail_argument(parser)
+    add_devices_arguments(parser)
+    add_judge_arguments(parser)
+    add_log_argument(parser)
+    add_format_argument(parser)
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    """Which model is asked which benchmarks, and where its answers go."""
     parser.add_argument(
         "--model",
         required=True,
@@ -111,6 +132,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask every question again; earlier answers are moved to BENCH.old-1, BENCH.old-2, …",
     )
+
+
+def _add_questions(parser: argparse.ArgumentParser) -> None:
+    """Which questions are asked, and in what words."""
     parser.add_argument(
         "--limit",
         type=positive,
@@ -126,27 +151,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STYLE",
         help="prompt style (`vlmbench list styles`), or a YAML file with one (default: the model family's)",
     )
-    add_decoding_arguments(parser)
-    add_answers_argument(parser)
-    add_circular_argument(parser)
-    add_plugin_argument(parser)
-    add_map_argument(parser)
     parser.add_argument(
         "--llm-base",
         type=Path,
         metavar="RUN",
         help="a run of the language model alone, to show how much it has memorised",
     )
-    add_rules_argument(parser)
-    add_data_arguments(parser)
-    add_model_arguments(parser)
-    add_asking_arguments(parser)
-    add_picture_arguments(parser)
-    add_detail_argument(parser)
-    add_devices_arguments(parser)
-    add_judge_arguments(parser)
-    add_log_argument(parser)
-    add_format_argument(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
