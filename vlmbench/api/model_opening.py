@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vlmbench.api.recipe_files import recipe_file
+from vlmbench.api.conversion import recipe_file
 from vlmbench.domain import Model
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress

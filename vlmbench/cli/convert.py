@@ -14,8 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.api.conversion import checkpoint
-from vlmbench.api.recipe_files import recipe_file
+from vlmbench.api.conversion import checkpoint, recipe_file
 from vlmbench.cli._shared.checkpoints import (
     add_template_argument,
     add_writing_arguments,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from vlmbench.api.conversion import recipe_file
 from vlmbench.api.decoding import BASES, DecodingChoice, typed_settings
 from vlmbench.api.model_opening import ModelOptions
-from vlmbench.api.recipe_files import recipe_file
 from vlmbench.cli._shared.flags import positive, price
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_files.picture_families import RESAMPLE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xtuner_configurations import configuration
 
-from vlmbench.api.recipe_files import recipe_file
+from vlmbench.api.conversion import recipe_file
 from vlmbench.checkpoints.formats.recipe import open_recipe
 from vlmbench.cli.main import main
 from vlmbench.errors import UnknownName, UserError
