@@ -58,6 +58,12 @@ def test_a_link_to_nothing_is_found(tmp_path: Path) -> None:
     assert broken(page) == ["#b", "gone.md"]
 
 
-def test_the_index_names_every_page() -> None:
+def test_the_index_names_every_page_and_each_chinese_page_hangs_on_its_english_one() -> None:
     index = {path for path, _ in links((DOCS / "README.md").read_text("utf-8"))}
-    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= index
+    pages = {page.name for page in DOCS.glob("*.md")} - {"README.md"}
+    chinese = {name for name in pages if name.endswith(".zh-CN.md")}
+    assert pages - chinese <= index
+    for name in chinese:
+        english = name.replace(".zh-CN", "")
+        assert name in {path for path, _ in links((DOCS / english).read_text("utf-8"))}
+        assert english in {path for path, _ in links((DOCS / name).read_text("utf-8"))}
