@@ -38,6 +38,17 @@ def silence(wanted: bool = True) -> Iterator[None]:
         _silent.reset(before)
 
 
+def is_silent() -> bool:
+    """Whether only errors and figures are wanted."""
+    return _silent.get()
+
+
+def note(text: str) -> None:
+    """One line on stderr, for the eyes of who waits; nothing inside `silence`."""
+    if not _silent.get():
+        _print_line(printable(text))
+
+
 class Progress:
     """How far one task is. In a pipe: a line at the start, one every ten seconds, and the last one."""
 

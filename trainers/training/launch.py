@@ -23,6 +23,7 @@ from typing import Any
 
 from vlmbench.cores import cores
 from vlmbench.errors import UserError
+from vlmbench.progress import note
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.topology import Topology, slurm_process
 
@@ -163,10 +164,10 @@ def rendezvous(world: Topology, port: int, patience: float = PATIENCE) -> None:
     until = time.monotonic() + patience
     if world.node_rank == 0:
         others = f"{world.nnodes - 1} other machine{'s' * (world.nnodes > 2)}"
-        _say(f"waiting for {others} at {world.addr}:{port}")
+        note(f"waiting for {others} at {world.addr}:{port}")
         _gather(world, port, until)
     else:
-        _say(f"waiting for {world.addr}:{port}, the first machine")
+        note(f"waiting for {world.addr}:{port}, the first machine")
         _report(world, port, until)
 
 
@@ -266,8 +267,3 @@ def _late(world: Topology, port: int, ranks: Collection[int]) -> UserError:
         fix="Start the same command on each, with its own NODE_RANK, the first's ADDR and one PORT; "
         "look at its output there.",
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.errors import UserError
-from vlmbench.progress import silence
+from vlmbench.progress import note, silence
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -91,7 +90,7 @@ def train(
     # Packages under the training warn on stderr.
     other = contextlib.nullcontext() if progress else contextlib.redirect_stderr(io.StringIO())
     with silence(not progress), other:
-        result = train_chain(request, chain, _say)
+        result = train_chain(request, chain, note)
     if result.code:
         place = "stderr" if progress else "evaluation.log or ranks/ of the work folder"
         raise UserError(
@@ -180,8 +179,3 @@ def _resume(given: bool | str | Path) -> str | None:
     if isinstance(given, bool):
         return "latest" if given else None
     return str(given)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +21,7 @@ from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argumen
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import SERVED
+from vlmbench.progress import note
 
 if TYPE_CHECKING:
     from vlmbench.doctor.checks import Check
@@ -75,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     from vlmbench.doctor.compare import compare
 
     ours, theirs = sides(args)
-    print(f"{ours.described(theirs)}  against  {theirs.described(ours)}", file=sys.stderr)
+    note(f"{ours.described(theirs)}  against  {theirs.described(ours)}")
     asked = _askable(ours, theirs)
     seen, half = zip(*(_look(side, args, asked) for side in (ours, theirs)), strict=True)
     comparison = compare(*seen, half=any(half))

@@ -6,7 +6,7 @@ vlmbench export runs/demo/Shapes_DEV_EN --format hub
 vlmbench export runs/demo/Shapes_DEV_EN --format eval-results --hub-dataset OWNER/NAME
 vlmbench export runs/demo/Shapes_DEV_EN --format every-eval-ever --model-id OWNER/MODEL
 vlmbench export runs/demo/Shapes_DEV_EN --format inspect
-vlmbench export runs/demo/Shapes_DEV_EN --to hub --model-id OWNER/MODEL      what a push would change
+vlmbench export runs/demo/Shapes_DEV_EN --to hub --model-id OWNER/MODEL
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("mmbench", "mmmu", "predictions", *FORMATS),
-        help="what to write (default: what the benchmark's server took)",
+        metavar="FORMAT",
+        help=f"mmbench, mmmu, predictions, {', '.join(FORMATS)} (default: what the benchmark's server took)",
     )
     parser.add_argument("--to", choices=("hub",), help="show what a push to --model-id would change there")
     parser.add_argument("--push", action="store_true", help="with --to hub: push it")

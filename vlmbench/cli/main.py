@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import itertools
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, Protocol, cast
 
 from vlmbench.cli._shared.console import complain
-from vlmbench.cli._shared.xtuner_words import flag_here, line_here
+from vlmbench.cli._shared.parser import VerbParser, check_options
+from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.files.json_files import read_yaml
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
+from vlmbench.progress import silence
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",
@@ -95,37 +96,33 @@ def _dispatch(argv: list[str]) -> int:
     if verb not in VERBS:
         raise UnknownName("command", verb, VERBS, fix="See `vlmbench --help`.")
     module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
-    parser = _Parser(prog=f"vlmbench {verb}", description=module.__doc__, formatter_class=_Formatter)
+    args = parse(parser_of(verb, module), argv[1:])
+    _stop_on_terminate()
+    with silence(args.quiet):
+        return module.execute(args)
+
+
+def parser_of(verb: str, module: Verb) -> VerbParser:
+    """The parser of a verb, with what every verb has."""
+    parser = VerbParser(verb, module.__doc__)
     module.add_arguments(parser)
-    parser.add_argument(
+    general = parser.add_general()
+    general.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
+    general.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with these options; flags override it"
     )
-    args = parse(parser, argv[1:])
-    _stop_on_terminate()
-    return module.execute(args)
+    return parser
 
 
-def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+def parse(parser: VerbParser, argv: list[str]) -> argparse.Namespace:
     """Parse flags over the YAML file that `--config` names, if any."""
+    check_options(parser, argv)
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--config", type=Path)
     config = early.parse_known_args(argv)[0].config
     if config is not None:
         _apply_config(parser, config)
-    if parser._subparsers is None:
-        _check_options(parser, argv)
     return parser.parse_args(argv)
-
-
-def _check_options(parser: argparse.ArgumentParser, argv: list[str]) -> None:
-    """Refuse a misspelt option first: argparse would complain of the option that it was meant to be."""
-    known = [o for action in parser._actions for o in action.option_strings if o.startswith("--")]
-    for word in itertools.takewhile(lambda word: word != "--", argv):
-        name = word.partition("=")[0]
-        if name.startswith("--") and not any(option.startswith(name) for option in known):
-            if (fix := flag_here(name)) is not None:
-                raise UsageError(f"`{name}` is a flag of xtuner's.", fix=fix)
-            raise UnknownName("option", name, known, fix=f"See `{parser.prog} --help`.")
 
 
 def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
@@ -175,17 +172,6 @@ def _overview() -> str:
         f"vlmbench {__version__}: evaluate and train vision-language models\n\n"
         f"usage: vlmbench VERB [options]     vlmbench VERB --help\n\n{verbs}\n\n{_EXITS}"
     )
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the paragraphs of a verb's description as they are written."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse whose errors are UsageErrors."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}.", fix=f"See `{self.prog} --help`.")
 
 
 def _stop_on_terminate() -> None:

@@ -21,6 +21,7 @@ from vlmbench.cli._shared.console import print_json
 from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.plain_text import visible
+from vlmbench.progress import note
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart
@@ -114,12 +115,12 @@ def import_xtuner(args: argparse.Namespace) -> int:
     (name,) = _words(args, 1)
     file = Path(name).expanduser()
     found = import_configuration(file)
-    for note in found.notes:
-        print(f"vlmbench: {visible(note, 400)}", file=sys.stderr)
+    for remark in found.notes:
+        note(f"vlmbench: {visible(remark, 400)}")
     if found.published is not None:
-        print(f"vlmbench: compared with the recipe {found.published}:", file=sys.stderr)
+        note(f"vlmbench: compared with the recipe {found.published}:")
         for line in found.changed() or ("nothing is changed, so its name will do",):
-            print(f"    {visible(line, 400)}", file=sys.stderr)
+            note(f"    {visible(line, 400)}")
     _write(file.with_suffix(".yaml"), written(chain_of(found)))
     return 0
 
@@ -133,7 +134,7 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror}).", file=path) from None
     print(path)
-    print(f"vlmbench: change it, then `vlmbench train {path} --plan`", file=sys.stderr)
+    note(f"vlmbench: change it, then `vlmbench train {path} --plan`")
 
 
 def _words(args: argparse.Namespace, count: int) -> list[str]:

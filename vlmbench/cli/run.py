@@ -63,6 +63,7 @@ from vlmbench.cli._shared.models import (
     decoding_choice_of,
     model_of,
 )
+from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark, Card, Model
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
@@ -107,51 +108,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
     """Which model is asked which benchmarks, and where its answers go."""
-    parser.add_argument(
+    common = options(parser, "model and benchmarks")
+    common.add_argument(
         "--model",
         required=True,
-        help="a model folder in any layout, a .pth file, a hub id, `demo`, `echo`, vllm:PATH (vLLM answers), "
-        "openai:NAME@URL, responses:NAME, anthropic:NAME or gemini:NAME (a server)",
+        help="a model folder in any layout, .pth file, hub id, `demo`, `echo`, vllm:PATH (vLLM answers), or "
+        "a server: openai:NAME@URL, responses:NAME, anthropic:NAME, gemini:NAME",
     )
-    parser.add_argument(
+    common.add_argument(
         "--bench",
         required=True,
         nargs="+",
         metavar="NAME",
-        help="benchmarks, suites (`vlmbench list`), TSV files, datasets: a file or folder of parquet, arrow "
-        "or jsonl, hf:OWNER/NAME/SPLIT",
+        help="benchmarks, suites (`vlmbench list`), TSV files, datasets (parquet, arrow, jsonl, "
+        "hf:OWNER/NAME/SPLIT)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME/BENCH)")
-    parser.add_argument(
+    common.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME/BENCH)")
+    common.add_argument(
         "--name",
-        help="what the run folder, tables and boards call the model (default: the end of its path that "
-        "identifies it, or the hub id)",
+        help="what folder, tables and boards call the model (default: the end of its path, or its hub id)",
     )
-    parser.add_argument(
+    common.add_argument(
         "--fresh",
         action="store_true",
-        help="ask every question again; earlier answers are moved to BENCH.old-1, BENCH.old-2, …",
+        help="ask all again; earlier answers are moved to BENCH.old-1, BENCH.old-2, …",
     )
 
 
 def _add_questions(parser: argparse.ArgumentParser) -> None:
     """Which questions are asked, and in what words."""
-    parser.add_argument(
+    common, more = options(parser, "questions"), options(parser, "questions", rare=True)
+    common.add_argument(
         "--limit",
         type=positive,
         metavar="N",
         help="ask only N groups of rows (most are one row), spread over the categories",
     )
-    parser.add_argument("--seed", type=seed, default=0, help="for --limit and for sampling (default: 0)")
-    parser.add_argument(
-        "--blind", action="store_true", help="replace every picture by a grey one: how much can be guessed?"
-    )
-    parser.add_argument(
+    more.add_argument("--seed", type=seed, default=0, help="for --limit and for sampling (default: 0)")
+    common.add_argument("--blind", action="store_true", help="grey pictures: how much can be guessed?")
+    common.add_argument(
         "--prompt",
         metavar="STYLE",
         help="prompt style (`vlmbench list styles`), or a YAML file with one (default: the model family's)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--llm-base",
         type=Path,
         metavar="RUN",

@@ -55,7 +55,72 @@ def test_every_verb_has_a_help_page_with_an_example(verb: str, capsys: pytest.Ca
     with pytest.raises(SystemExit) as leaving:
         main([verb, "--help"])
     assert leaving.value.code == 0
-    assert f"vlmbench {verb}" in capsys.readouterr().out.split("options:")[0]
+    assert capsys.readouterr().out.count(f"vlmbench {verb}") > 2
+
+
+def unfolded(page: str, width: int) -> int:
+    """Lines of a page on a terminal of that width."""
+    return sum(max(-(-len(line) // width), 1) for line in page.splitlines())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_fits_sixty_lines_and_names_where_the_rest_is(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    page = capsys.readouterr().out
+    assert unfolded(page, 80) <= 60
+    assert f"vlmbench {verb} --help-all" in page.splitlines()[-1] + page.splitlines()[-2]
+    assert page.splitlines()[0].endswith("[options]")
+
+
+def test_help_all_shows_what_help_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    common = capsys.readouterr().out
+    assert common.startswith("usage: vlmbench run --model MODEL --bench NAME … [options]\n")
+    with pytest.raises(SystemExit):
+        main(["run", "--help-all"])
+    every = capsys.readouterr().out
+    assert "--judge-rpm" in every
+    assert "--judge-rpm" not in common
+    assert every.count("\nquestions:") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("typed", ["--formta", "-format", "--hlep", "-config=x", "--no-such-thing=3"])
+def test_a_misspelt_option_suggests_the_nearest(
+    verb: str, typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, typed]) == 2
+    error = capsys.readouterr().err
+    name = typed.partition("=")[0]
+    assert f"there is no option named `{name}`" in error
+    nearest = {"-config": "--config", "--hlep": "--help"}.get(name)
+    assert nearest is None or f"Did you mean {nearest}" in error
+    assert f"vlmbench {verb} --help-all" in error
+
+
+def test_an_abbreviation_of_several_options_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--model", "echo", "--bench", "Shapes_DEV_EN", "--con=3"]) == 2
+    assert "`--con` may be --concurrency or --config" in capsys.readouterr().err
+
+
+def test_a_value_that_is_not_offered_names_the_ones_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--model", "echo", "--bench", "Shapes_DEV_EN", "--rules", "stict"]) == 2
+    assert "no value for `--rules` named `stict`. Did you mean strict?" in capsys.readouterr().err
+
+
+def test_a_quiet_run_prints_its_figures_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["run", "--model", "echo", "--bench", "Shapes_DEV_EN", "--limit", "2", "--out", str(tmp_path)]
+    assert main([*line, "-q"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "accuracy" in printed.out
 
 
 def test_an_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

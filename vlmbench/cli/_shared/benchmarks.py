@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.api import benchmark_data
 from vlmbench.api.benchmark_data import DataOptions
+from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def data_of(args: argparse.Namespace) -> DataOptions:
 
 def add_answers_argument(parser: argparse.ArgumentParser) -> None:
     """For benchmarks whose own file has no answers."""
-    parser.add_argument(
+    options(parser, "data", rare=True).add_argument(
         "--answers",
         type=Path,
         metavar="FILE",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from vlmbench.cli._shared.parser import options
+from vlmbench.progress import note
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.convert import WriteOptions
@@ -16,25 +18,26 @@ _UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1
 
 def add_writing_arguments(parser: argparse.ArgumentParser) -> None:
     """How the weights are stored, and how the result is verified."""
-    parser.add_argument(
+    common, more = options(parser, "writing"), options(parser, "writing", rare=True)
+    common.add_argument(
         "--dtype",
         choices=("float32", "bfloat16", "float16"),
         help="store every weight in this type (default: each keeps its own)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--max-shard-size",
         type=size,
         default=size("2GB"),
         metavar="SIZE",
         help="largest size of one file of weights (default: 2GB)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--no-verify",
         dest="verify",
         action="store_false",
         help="skip the check that the written model gives the same answer",
     )
-    parser.add_argument("--device", default="cpu", help="device for that check (default: cpu)")
+    more.add_argument("--device", default="cpu", help="device for that check (default: cpu)")
 
 
 def add_template_argument(parser: argparse.ArgumentParser, default: str) -> None:
@@ -60,7 +63,7 @@ def options_of(args: argparse.Namespace, gguf_kind: Literal["f16", "q8_0"] = "f1
 def print_result(dst: Path, proof: str | None) -> int:
     """The folder on stdout, what the check found on stderr; returns the exit code."""
     if proof:
-        print(proof, file=sys.stderr, flush=True)
+        note(proof)
     print(dst)
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlmbench.answers.usage import Price
+from vlmbench.cli._shared.parser import options
 from vlmbench.domain import RULE_SETS
 
 N = TypeVar("N", int, float)
@@ -15,7 +16,7 @@ N = TypeVar("N", int, float)
 
 def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
     """The user's own folder of benchmark files."""
-    parser.add_argument(
+    options(parser, "machine and files").add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
@@ -26,7 +27,7 @@ def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the benchmark's file is and whether to accept it with another checksum."""
     add_data_dir_argument(parser)
-    parser.add_argument(
+    options(parser, "data", rare=True).add_argument(
         "--accept-local-data",
         action="store_true",
         help="use a local file although its checksum is not the published one",
@@ -35,7 +36,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
     """Benchmarks in a file of the user's own."""
-    parser.add_argument(
+    options(parser, "data", rare=True).add_argument(
         "--plugin",
         action="append",
         type=Path,
@@ -47,7 +48,7 @@ def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_map_argument(parser: argparse.ArgumentParser) -> None:
     """What the columns of a dataset are."""
-    parser.add_argument(
+    options(parser, "data", rare=True).add_argument(
         "--map",
         type=Path,
         metavar="FILE.yaml",
@@ -57,7 +58,7 @@ def add_map_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_circular_argument(parser: argparse.ArgumentParser) -> None:
     """Multiple choice in every rotation."""
-    parser.add_argument(
+    options(parser, "questions").add_argument(
         "--circular",
         action="store_true",
         help="ask multiple choice in every rotation of its options, scored like MMBench, as NAME_circular",
@@ -66,22 +67,28 @@ def add_circular_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_rules_argument(parser: argparse.ArgumentParser) -> None:
     """The rule set of the headline."""
-    parser.add_argument(
+    options(parser, "output").add_argument(
         "--rules",
         choices=RULE_SETS,
         default="strict",
-        help="rule set of the headline; every rule set is computed (default: strict)",
+        metavar="NAME",
+        help="rule set of the headline: see `vlmbench list rules`",
     )
 
 
 def add_format_argument(parser: argparse.ArgumentParser, *more: str) -> None:
     """Table, JSON, or what else the verb can print."""
-    parser.add_argument(
-        "--format", choices=("table", "json", *more), default="table", help="what to print (default: table)"
+    formats = ("table", "json", *more)
+    options(parser, "output").add_argument(
+        "--format",
+        choices=formats,
+        default="table",
+        metavar="FORMAT",
+        help=f"what to print: {', '.join(formats[:-1])} or {formats[-1]} (default: table)",
     )
 
 
-def add_set_argument(parser: argparse.ArgumentParser) -> None:
+def add_set_argument(parser: argparse._ActionsContainer) -> None:
     """Values of a recipe changed."""
     parser.add_argument(
         "--set",
@@ -95,7 +102,7 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
     """The experiment tracker."""
-    parser.add_argument(
+    options(parser, "output", rare=True).add_argument(
         "--log",
         choices=("mlflow", "wandb", "tensorboard"),
         help="also write the figures to an experiment tracker; without a server, to a local folder",

@@ -8,34 +8,35 @@ from pathlib import Path
 from vlmbench.api.judge import KEY, JudgeOptions
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.flags import positive, price
+from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Run
 
 
 def add_judge_arguments(parser: argparse.ArgumentParser, *, log: bool = False) -> None:
     """Which model reads the answers that no rule can read, and how often it may be asked."""
-    group = parser.add_argument_group("judge", "a model that reads the answers in which no rule finds one")
-    group.add_argument(
+    more = options(parser, "judge", rare=True)
+    options(parser, "output").add_argument(
         "--judge",
         metavar="MODEL",
-        help=f"openai:NAME@URL (its key is {KEY}, else OPENAI_API_KEY) or any model that --model takes "
-        "(default: none)",
+        help="a model that reads answers in which no rule finds one: openai:NAME@URL (key in "
+        f"{KEY} or OPENAI_API_KEY) or any that --model takes",
     )
-    group.add_argument("--judge-rpm", type=positive, metavar="N", help="at most N requests a minute")
-    group.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests by this command")
-    group.add_argument(
+    more.add_argument("--judge-rpm", type=positive, metavar="N", help="at most N requests a minute")
+    more.add_argument("--judge-limit", type=positive, metavar="N", help="at most N requests by this command")
+    more.add_argument(
         "--judge-price",
         type=price,
         metavar="IN/OUT",
         help="prices of a million tokens sent and received, to show the cost",
     )
     if log:
-        group.add_argument(
+        more.add_argument(
             "--judge-log",
             type=Path,
             metavar="FILE",
             help="keep prompts and replies in this file; replies that it holds are used again",
         )
-        group.add_argument(
+        more.add_argument(
             "--judgments",
             type=Path,
             metavar="FILE",

@@ -9,6 +9,7 @@ from vlmbench.api.conversion import recipe_file
 from vlmbench.api.decoding import BASES, DecodingChoice, typed_settings
 from vlmbench.api.model_opening import ModelOptions
 from vlmbench.cli._shared.flags import positive, price
+from vlmbench.cli._shared.parser import options
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_files.picture_families import RESAMPLE
 from vlmbench.model_files.picture_options import DETAIL, PictureOptions
@@ -17,25 +18,25 @@ from vlmbench.model_files.picture_options import DETAIL, PictureOptions
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """How a model is loaded."""
     add_parts_arguments(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
-    parser.add_argument(
-        "--trust-remote-code", action="store_true", help="run code that the model folder ships"
-    )
+    common, more = options(parser, "machine and files"), options(parser, "loading the model", rare=True)
+    common.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
+    common.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16 (default: auto)")
+    more.add_argument("--trust-remote-code", action="store_true", help="run code that the model folder ships")
 
 
 def add_parts_arguments(parser: argparse.ArgumentParser) -> None:
     """What a checkpoint may lack: the models it was trained from, its wording, its training configuration."""
-    parser.add_argument(
+    more = options(parser, "loading the model", rare=True)
+    more.add_argument(
         "--llm", metavar="DIR", help="the language model that training began with, or an adapter's base"
     )
-    parser.add_argument("--vision", metavar="DIR", help="the vision tower that training began with")
-    parser.add_argument(
+    more.add_argument("--vision", metavar="DIR", help="the vision tower that training began with")
+    more.add_argument(
         "--template",
         metavar="NAME",
         help="chat template: vicuna, llama3_chat, … (default: the model folder's own)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--recipe",
         metavar="NAME|FILE",
         help="the recipe, or xtuner's configuration, that a .pth file was trained with",
@@ -51,17 +52,18 @@ def parts_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def add_decoding_arguments(parser: argparse._ActionsContainer) -> None:
     """The flags of decoding."""
-    parser.add_argument(
+    common, more = options(parser, "questions"), options(parser, "decoding", rare=True)
+    more.add_argument(
         "--decoding",
         choices=BASES,
         help="greedy (default); published: as the tool decodes that the prompt style comes from; model: as "
         "the checkpoint's generation_config.json says",
     )
     add_set_decoding_argument(parser)
-    parser.add_argument(
+    common.add_argument(
         "--max-new-tokens", type=positive, metavar="N", help="longest answer (default: the prompt style's)"
     )
-    parser.add_argument(
+    more.add_argument(
         "--samples",
         type=positive,
         default=1,
@@ -73,7 +75,7 @@ def add_decoding_arguments(parser: argparse._ActionsContainer) -> None:
 
 def add_set_decoding_argument(parser: argparse._ActionsContainer) -> None:
     """Settings of decoding by name."""
-    parser.add_argument(
+    options(parser, "decoding", rare=True).add_argument(
         "--set-decoding",
         action="extend",
         nargs="+",
@@ -97,21 +99,22 @@ def decoding_choice_of(args: argparse.Namespace) -> DecodingChoice:
 
 def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
     """How many questions a model has at a time, and whether it thinks before it answers."""
-    parser.add_argument(
+    common, more = options(parser, "machine and files"), options(parser, "servers", rare=True)
+    common.add_argument(
         "--batch-size",
         type=_batch_size,
         default="auto",
         metavar="N",
-        help="questions at a time (default: auto; servers have --concurrency)",
+        help="questions at a time (default: auto)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--concurrency",
         type=positive,
         metavar="N",
         help="requests at a time (servers; default: as many as the server has room for)",
     )
-    parser.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
-    parser.add_argument(
+    more.add_argument("--rpm", type=positive, metavar="N", help="at most N requests a minute (servers)")
+    more.add_argument(
         "--batch",
         action="store_true",
         help="send all questions to the server as batch jobs: mostly half the price, within a day; the same "
@@ -122,13 +125,13 @@ def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_thinking_argument(parser: argparse._ActionsContainer) -> None:
     """Whether the model thinks before it answers."""
-    parser.add_argument(
+    options(parser, "servers", rare=True).add_argument(
         "--price",
         type=price,
         metavar="IN/OUT",
         help="prices of a million tokens sent and received, to show the cost",
     )
-    parser.add_argument(
+    options(parser, "decoding", rare=True).add_argument(
         "--thinking",
         metavar="on|off|budget=N",
         help="whether the model thinks before it answers, and for how many tokens; refused where its family "
@@ -142,21 +145,22 @@ def _batch_size(text: str) -> int | str:
 
 def add_picture_arguments(parser: argparse._ActionsContainer) -> None:
     """How large the model sees a picture."""
+    more = options(parser, "pictures", rare=True)
     most = {"--min-pixels": "enlarge pictures to", "--max-pixels": "reduce pictures to"}
     for flag, words in most.items():
-        parser.add_argument(flag, type=positive, metavar="N", help=f"{words} N pixels (default: the model's)")
-    parser.add_argument(
+        more.add_argument(flag, type=positive, metavar="N", help=f"{words} N pixels (default: the model's)")
+    more.add_argument(
         "--tiles",
         type=positive,
         metavar="N",
         help="at most N tiles of a picture (default: the model's)",
     )
-    parser.add_argument("--resample", choices=RESAMPLE, help="filter for resizing (default: the model's)")
+    more.add_argument("--resample", choices=RESAMPLE, help="filter for resizing (default: the model's)")
 
 
 def add_detail_argument(parser: argparse.ArgumentParser) -> None:
     """How closely a server's model looks at a picture."""
-    parser.add_argument(
+    options(parser, "pictures", rare=True).add_argument(
         "--detail",
         choices=DETAIL,
         help="how closely a server's model looks at a picture: openai:, responses:, gemini: (default: the "
@@ -166,24 +170,25 @@ def add_detail_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
-    parser.add_argument(
+    more = options(parser, "several devices", rare=True)
+    options(parser, "machine and files").add_argument(
         "--devices",
         metavar="N",
         help="one replica of the model on each device: how many (4) or which (0,2,3); needs ray",
     )
-    parser.add_argument(
+    more.add_argument(
         "--nodes",
         choices=("auto",),
         help="use every machine of the Ray cluster that is running (RAY_ADDRESS)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--tensor-parallel",
         type=positive,
         default=1,
         metavar="N",
         help="accelerators for each replica (vllm: models; default: 1)",
     )
-    parser.add_argument(
+    more.add_argument(
         "--hung-after",
         type=positive,
         default=900,

@@ -17,6 +17,7 @@ from vlmbench.chat.pictures import read_picture
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
 from vlmbench.plain_text import json_line, printable
+from vlmbench.progress import is_silent
 
 if TYPE_CHECKING:
     from vlmbench.chat import Exchange, PartialAnswer, Picture
@@ -223,6 +224,8 @@ class Screen:
 
     def note(self, text: str) -> None:
         """One quiet line beside the conversation."""
+        if is_silent():
+            return
         self._notes.print(printable(text), style="dim", markup=False)
 
     def complain(self, error: UserError) -> None:

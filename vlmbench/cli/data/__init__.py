@@ -2,10 +2,10 @@
 
 vlmbench data get MMBench_DEV_EN
 vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
-vlmbench data check llava_v15_7b_finetune            every file and picture that a recipe needs
+vlmbench data check llava_v15_7b_finetune    every file that a recipe needs
 vlmbench data check own.json --images pictures
 vlmbench data tokens own.json --template vicuna --tokenizer MODEL_DIR
-vlmbench data repeat own.json 200                    a file with every record 200 times
+vlmbench data repeat own.json 200            every record 200 times
 """
 
 from __future__ import annotations

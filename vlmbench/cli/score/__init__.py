@@ -32,6 +32,7 @@ from vlmbench.cli._shared.flags import (
     add_rules_argument,
 )
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
+from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark, Run
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
@@ -39,34 +40,35 @@ from vlmbench.plain_text import visible
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `score`."""
-    parser.add_argument(
+    common, more = options(parser, "what is scored"), options(parser, "output", rare=True)
+    common.add_argument(
         "--bench",
         required=True,
         metavar="NAME",
         help="a benchmark (`vlmbench list`), a TSV file or a dataset",
     )
-    parser.add_argument(
+    common.add_argument(
         "--predictions", required=True, type=Path, metavar="PATH", help="file or folder of predictions"
     )
-    parser.add_argument(
+    common.add_argument(
         "--data", type=Path, metavar="TSV", help="use this file as the benchmark's, whatever its checksum"
     )
-    parser.add_argument(
+    common.add_argument(
         "--allow-missing",
         action="store_true",
         help="accept rows without a prediction or a judgment: they are not scored",
     )
-    parser.add_argument(
+    more.add_argument(
         "--rows", type=Path, metavar="OUT.jsonl", help="write one line for each row and rule set"
     )
-    parser.add_argument(
+    more.add_argument(
         "--groups",
         type=Path,
         metavar="OUT.jsonl",
         help="write one line for each group and rule set (circular benchmarks)",
     )
     add_answers_argument(parser)
-    parser.add_argument(
+    options(parser, "output").add_argument(
         "--published",
         metavar="67.7",
         help="a figure from a paper: name the rule sets that round to it, and the rows that decide between "
@@ -110,7 +112,7 @@ def request_of(args: argparse.Namespace) -> ScoreRequest:
 
 def _note(args: argparse.Namespace) -> Callable[[str], None]:
     """One line on stderr names the format that was recognised, where tables are printed."""
-    if args.format == "json":
+    if args.format == "json" or args.quiet:
         return lambda _line: None
     return lambda line: complain(f"{visible(line, 2000)}.")
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.cli._shared.console import print_json
+from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import (
     above_zero,
     add_format_argument,
@@ -33,6 +33,8 @@ from vlmbench.cli._shared.models import (
     add_picture_arguments,
     add_thinking_argument,
 )
+from vlmbench.cli._shared.parser import options
+from vlmbench.progress import note
 
 if TYPE_CHECKING:
     from vlmbench.trainers.pipeline import TrainingRequest
@@ -44,40 +46,42 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
     parser.add_argument("recipe", help="a recipe (`vlmbench recipes list`) or a YAML file")
-    parser.add_argument(
+    common = options(parser, "training")
+    common.add_argument(
         "--plan", action="store_true", help="print the plan and train nothing; no model is loaded"
     )
-    add_set_argument(parser)
-    parser.add_argument(
+    add_set_argument(common)
+    common.add_argument(
         "--nproc", type=positive, metavar="N", help="processes on each machine (default: the recipe's)"
     )
-    parser.add_argument("--nnodes", type=positive, metavar="M", help="number of machines (default: 1)")
-    parser.add_argument(
+    common.add_argument("--nnodes", type=positive, metavar="M", help="number of machines (default: 1)")
+    common.add_argument(
         "--work-dir",
         type=Path,
         metavar="DIR",
         help="folder for checkpoints and models (default: work_dirs/RECIPE)",
     )
-    parser.add_argument("--seed", type=seed, metavar="N", help="random seed (default: the recipe's)")
-    parser.add_argument(
+    common.add_argument("--seed", type=seed, metavar="N", help="random seed (default: the recipe's)")
+    common.add_argument(
         "--resume",
         nargs="?",
         const="latest",
         metavar="CHECKPOINT",
         help="resume from a checkpoint; without a name, from the latest in the work folder, if there is one",
     )
-    parser.add_argument(
+    common.add_argument(
         "--deepspeed",
         metavar="NAME|FILE",
         help="deepspeed_zero1, zero2, zero2_offload, zero3, zero3_offload, or a JSON file",
     )
-    parser.add_argument(
+    planning = options(parser, "planning")
+    planning.add_argument(
         "--gpu-memory",
         type=above_zero,
         metavar="GIB",
         help="for --plan: memory of one GPU, to know whether it fits and what to change",
     )
-    parser.add_argument(
+    planning.add_argument(
         "--rate", type=above_zero, metavar="TOKENS/S", help="for --plan: speed of one GPU, to know the hours"
     )
     add_eval_arguments(parser)
@@ -91,24 +95,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that have the model and its checkpoints evaluated."""
-    parser.add_argument(
+    common = options(parser, "evaluation")
+    common.add_argument(
         "--eval",
         nargs="+",
         default=[],
         metavar="NAME",
         help="evaluate the trained model on these benchmarks or suites",
     )
-    parser.add_argument(
+    common.add_argument(
         "--eval-every",
         type=positive,
         metavar="STEPS",
         help="also evaluate checkpoints during training, at least STEPS optimizer steps apart",
     )
-    parser.add_argument("--eval-limit", type=positive, metavar="N", help="evaluate on only N groups of rows")
-    parser.add_argument(
+    common.add_argument("--eval-limit", type=positive, metavar="N", help="evaluate on only N groups of rows")
+    common.add_argument(
         "--eval-device", default="auto", help="device for evaluation: auto, cpu, cuda:1, … (default: auto)"
     )
-    how = parser.add_argument_group("how --eval asks, as in `vlmbench run`")
+    how = options(parser, "how --eval asks, as in `vlmbench run`", rare=True)
     add_decoding_arguments(how)
     add_thinking_argument(how)
     add_picture_arguments(how)
@@ -122,7 +127,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.work_dir is not None:
         args.work_dir = args.work_dir.expanduser()
     check_resume(args.resume)
-    request = request_of(args)
+    request = replace(request_of(args), quiet=args.quiet)
     chain = read_chain(request)
     return plan(args, request, chain) if args.plan else train(args, request, chain)
 
@@ -166,6 +171,8 @@ def train(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> i
     from vlmbench.api.training import train_chain
 
     result = train_chain(request, chain, _say)
+    if result.code and request.quiet:
+        complain(f"exit code {result.code}; why stands in evaluation.log or ranks/ of the work folder.")
     if result.models:
         _print_models(args, chain.name, result.models)
     return result.code
@@ -178,10 +185,11 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
         return
     last = list(models.values())[-1]
     print(last)
-    print(f"vlmbench: evaluate it with `vlmbench run --model {last} --bench …`", file=sys.stderr)
+    note(f"vlmbench: evaluate it with `vlmbench run --model {last} --bench …`")
 
 
 def _say(line: str) -> None:
+    """Print the figures of evaluations, with `--quiet` too."""
     print(line, file=sys.stderr, flush=True)
 
 
