@@ -74,6 +74,7 @@ def _remarks(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
     for name in ("decoding", "sampling seed", "left out"):
         if first.facts.get(name) != second.facts.get(name):
             yield f"the {name} differs: {_changes(first.facts.get(name), second.facts.get(name))}"
+    yield from _engines(first, second)
     draws = [run.draws for run in (first, second)]
     if draws[0] != draws[1]:
         yield f"draws of each question: {draws[0]} and {draws[1]}; the mean over them is compared"
@@ -84,6 +85,17 @@ def _remarks(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
         yield f"scored by different versions of vlmbench: {versions[0]} and {versions[1]}"
     if first.facts.get("model") == second.facts.get("model") and first.facts.get("model"):
         yield "both runs are of the same model files"
+
+
+def _engines(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
+    """The engine's settings that may change answers, where the user set them differently."""
+    one, two = (dict((run.facts.get("model") or {}).get("engine") or {}) for run in (first, second))
+    names = [name for name in sorted({**one, **two}) if one.get(name) != two.get(name)]
+    if names:
+        sides = (
+            ", ".join(f"{name} {_brief(of.get(name, 'not set'))}" for name in names) for of in (one, two)
+        )
+        yield f"the engine's settings differ: {' and '.join(sides)}"
 
 
 def _dataset(facts: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from repository import ROOT
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_names import folder_of, names_of
 from vlmbench.models.decoding_limits import REFUSED
+from vlmbench.models.engine_args import MEMORY_AND_TIME, OF_TRANSFORMERS, check_engine_args, typed_engine_args
 from vlmbench.models.servers.openai import MORE
 
 ENGLISH, CHINESE = ROOT / "docs" / "asking.md", ROOT / "docs" / "asking.zh-CN.md"
@@ -50,6 +52,17 @@ def test_the_table_of_names_is_what_models_are_called(page: Path) -> None:
     for typed, name, folder in rows:
         here = Path(typed) if typed.startswith("work_dirs") else None
         assert (names_of(typed, here)[0], str(folder_of(name))) == (name, folder)
+
+
+def test_the_lists_of_engine_settings_are_those_taken_and_not_locked() -> None:
+    text = ENGLISH.read_text("utf-8").partition("## Settings of the engine")[2].partition("\n## ")[0]
+    taken = text.partition("keywords of `from_pretrained`:")[2].partition(". With")[0]
+    assert tuple(re.findall(r"`(\w+)`", taken)) == OF_TRANSFORMERS
+    free = text.partition("only move memory and time:")[2].partition(". A question")[0]
+    assert re.findall(r"`(\w+)`", free) == sorted(MEMORY_AND_TIME)
+    for kind, line in (("vllm", "gpu_memory"), ("demo", "attn_implementation=")):
+        (typed,) = re.findall(rf"--engine-arg ({line}.*)", text)
+        check_engine_args(typed_engine_args(shlex.split(typed)), kind)
 
 
 def part(page: Path, folder: Path, start: str, end: str | None = None) -> Path:

@@ -15,7 +15,7 @@ from tiny_models import save_model
 from vlmbench.decoding import changed
 from vlmbench.doctor.compare import compare, items, views
 from vlmbench.domain import Decoding, ImageRef, Request
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, UnknownName
 from vlmbench.models.hf.logits import penalised, tokens_in
 from vlmbench.models.hf.model import load_hf
 from vlmbench.models.loading import load_model
@@ -171,3 +171,19 @@ def test_another_device_than_vllm_was_built_for_is_refused(tmp_path: Path) -> No
     folder = save_model("llava", tmp_path / "saved")
     with pytest.raises(ModelError, match="built for"):
         load_model(f"vllm:{folder}", device="cuda")
+
+
+def test_settings_of_the_engine_arrive_and_a_misspelt_one_names_the_nearest(tiny: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean max_model_len"):
+        load_model(f"vllm:{tiny}", engine_args={"max_modl_len": 512})
+    with pytest.raises(ModelError, match=r"max_model_len: .*Correct --engine-arg"):
+        load_model(f"vllm:{tiny}", engine_args={"max_model_len": "long"})
+    given = {"max_model_len": 512, "limit_mm_per_prompt": {"image": 2}, "enable_prefix_caching": False}
+    model: Any = load_model(f"vllm:{tiny}", engine_args=given)
+    try:
+        config = model._engine._engine.vllm_config
+        assert config.model_config.max_model_len == 512
+        assert config.model_config.multimodal_config.get_limit_per_prompt("image") == 2
+        assert model.facts["engine"] == {"enable_prefix_caching": False}
+    finally:
+        model.close()

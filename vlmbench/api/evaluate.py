@@ -65,6 +65,7 @@ class EvaluateOptions(TypedDict, total=False):
     rpm: int | None
     batch: bool
     concurrency: int | None
+    engine_args: Mapping[str, Any] | None
     price: tuple[float, float] | None
     judge: str | None
     judge_rpm: int | None
@@ -116,6 +117,7 @@ def evaluate(
     rpm: int | None = None,
     batch: bool = False,
     concurrency: int | None = None,
+    engine_args: Mapping[str, Any] | None = None,
     price: tuple[float, float] | None = None,
     judge: str | None = None,
     judge_rpm: int | None = None,
@@ -138,7 +140,8 @@ def evaluate(
     tool decodes), "model" (the checkpoint's generation_config.json), a mapping of settings, or a Decoding.
     `samples` draws so many answers to each question, which needs a decoding that samples. `batch` sends a
     server all questions as batch jobs, which the same call takes up again. `thinking` is "on", "off" or
-    "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample. `name` is what folders, tables and
+    "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample; `engine_args` are settings by the
+    names of vLLM's EngineArgs or transformers' from_pretrained. `name` is what folders, tables and
     boards call the model; None: the end of its path that identifies it. Raises a UserError where the model,
     the data or the folder do not fit; a row that fails is that row's error.
     """
@@ -162,6 +165,7 @@ def evaluate(
             rpm=rpm,
             batch=batch,
             concurrency=concurrency,
+            engine_args=_engine_args(engine_args, opened),
         ),
         data=DataOptions(
             data_dir=optional_path(data_dir),
@@ -253,6 +257,14 @@ def _pictures(given: Mapping[str, Any] | None, opened: Mapping[str, Model]) -> P
     if unknown := sorted(set(given or ()) - set(PictureOptions.__slots__)):
         raise UnknownName("setting of pictures", unknown[0], PictureOptions.__slots__)
     return PictureOptions(**(given or {})).checked()
+
+
+def _engine_args(given: Mapping[str, Any] | None, opened: Mapping[str, Model]) -> Mapping[str, Any]:
+    if given and opened:
+        raise UsageError(
+            "this model is loaded already.", key="engine_args", fix="Set them where it is loaded."
+        )
+    return dict(given or {})
 
 
 def _check(request: RunRequest) -> None:

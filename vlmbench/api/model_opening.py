@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vlmbench.api.conversion import recipe_file
@@ -14,6 +14,7 @@ from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_line
+from vlmbench.models.engine_args import check_engine_args
 from vlmbench.models.loading import SERVED
 
 SHARDED = ("vllm",)
@@ -46,6 +47,8 @@ class ModelOptions:
     devices: str | None = None
     nodes: str | None = None
     tensor_parallel: int = 1
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    """Settings by the names of the engine that loads the model."""
     hung_after: float = 900.0
     """Seconds without an answer after which a worker is replaced."""
 
@@ -62,6 +65,7 @@ class ModelOptions:
             "requests_per_minute": self.rpm,
             **{name: value for name, value in parts.items() if value is not None},
             **({"pictures": self.pictures} if self.pictures.given else {}),
+            **({"engine_args": dict(self.engine_args)} if self.engine_args else {}),
         }
 
 
@@ -112,6 +116,7 @@ def check_batch(options: ModelOptions) -> None:
 def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     """The model, reached and ready; `progress` shows how long it took and learns of its workers."""
     check_batch(options)
+    _check_engine_args(options)
     started = time.perf_counter()
     model = _open(options, progress)
     reach = getattr(model, "reach", None)
@@ -123,6 +128,22 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     if settings := getattr(model, "picture_settings", None):
         progress.say(f"pictures: {picture_line(settings)}")
     return model
+
+
+def _check_engine_args(options: ModelOptions) -> None:
+    """Refuse settings of an engine before a worker is started for them."""
+    kind = options.name.partition(":")[0].lower()
+    check_engine_args(options.engine_args, kind, trust_remote_code=options.trust_remote_code)
+    for key, given in {
+        "--device": options.device != "auto",
+        "--devices": options.devices is not None,
+    }.items():
+        if given and "device_map" in options.engine_args:
+            raise UsageError(
+                f"`device_map` and {key} both say where the model goes.",
+                key=key,
+                fix="Leave out one of them.",
+            )
 
 
 def _open(options: ModelOptions, progress: RunProgress) -> Model:

@@ -120,7 +120,7 @@ def run_benchmark(
                 joined=data.joined,
                 cache=cache,
                 command=request.command,
-                about=_about(model, note, request.model.batch),
+                about=_about(model, note, request.model),
                 price=request.price,
             )
         from vlmbench.report.results import write_run_files
@@ -164,9 +164,14 @@ def _in_jobs(model: Model, request: RunRequest, folder: RunFolder, progress: Run
     return BatchedModel(model, folder, progress, fresh=request.fresh, wait=request.wait, again=again)
 
 
-def _about(model: Model, decoding: str | None, batch: bool) -> dict[str, Any]:
+def _about(model: Model, decoding: str | None, options: ModelOptions) -> dict[str, Any]:
     """What run.json records of a sitting and compares with no other."""
-    found = {"decoding": decoding, "pictures": getattr(model, "picture_settings", None), "batch": batch}
+    found = {
+        "decoding": decoding,
+        "pictures": getattr(model, "picture_settings", None),
+        "batch": options.batch,
+    }
+    found["engine args"] = dict(options.engine_args)
     if threads := getattr(model, "threads", None):
         found["threads"] = threads.count
     return {name: value for name, value in found.items() if value}

@@ -58,6 +58,7 @@ from vlmbench.cli._shared.models import (
     add_decoding_arguments,
     add_detail_argument,
     add_devices_arguments,
+    add_engine_argument,
     add_model_arguments,
     add_picture_arguments,
     decoding_choice_of,
@@ -100,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_asking_arguments(parser)
     add_picture_arguments(parser)
     add_detail_argument(parser)
+    add_engine_argument(parser)
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)

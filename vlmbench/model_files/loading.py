@@ -59,8 +59,18 @@ def choose_dtype(wanted: str, device: str) -> str:
     return DTYPES[wanted]
 
 
-def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bool = False) -> Any:
-    """The model in evaluation mode, or an error that lists the weights that do not fit."""
+def load_weights(
+    folder: Path,
+    *,
+    device: str,
+    dtype: str,
+    trust_remote_code: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Any:
+    """The model in evaluation mode, or an error that lists the weights that do not fit.
+
+    `settings` are further keywords of from_pretrained; a `device_map` among them says where the model goes.
+    """
     from transformers import AutoModelForImageTextToText
 
     auto: Any = AutoModelForImageTextToText
@@ -69,11 +79,11 @@ def load_weights(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
             model, report = auto.from_pretrained(
                 folder,
                 dtype=dtype,
-                device_map=None if device == "cpu" else {"": device},
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
                 # Refused all the same, by check_report, which lists them.
                 ignore_mismatched_sizes=True,
+                **{"device_map": None if device == "cpu" else {"": device}, **(settings or {})},
             )
     # Any error of transformers here means that configuration and weights do not fit together.
     except Exception as error:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlmbench.domain import Model
 from vlmbench.errors import ModelError, UnknownName, UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
+from vlmbench.models.engine_args import EngineArgs, check_engine_args
 from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_switch
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def load_model(
     pictures: PictureOptions = AS_PUBLISHED,
     concurrency: int | None = None,
     key: str | None = None,
+    engine_args: EngineArgs | None = None,
 ) -> Model:
     """The model of that name, ready to answer.
 
@@ -67,12 +69,14 @@ def load_model(
     `tensor_parallel` devices hold one replica together, where the backend can do that (vLLM). `llm` and
     `vision` are the models that a checkpoint was trained from, `recipe` is what it was trained with, and
     `template` the wording to ask in. `thinking` is "on", "off" or "budget=N". `pictures` are limits and tiles
-    of pictures, for models in this process.
+    of pictures, for models in this process. `engine_args` are settings by the names of the engine that
+    loads it.
     """
     kind, switch = spec.partition(":")[0], read_switch(thinking)
     parts = {"--llm": llm, "--vision": vision, "--template": template, "--recipe": recipe}
     _check_options(kind, parts, pictures)
     _check_at_a_time(kind, batch_size, concurrency)
+    check_engine_args(engine_args or {}, kind.lower(), trust_remote_code=trust_remote_code)
     if kind == "echo":
         return _echo(spec, switch)
     if kind.lower() in SERVED:
@@ -88,6 +92,7 @@ def load_model(
         )
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
     options |= {"trust_remote_code": trust_remote_code, "parts": _parts(parts), "thinking": switch}
+    options |= {"engine_args": engine_args or {}}
     if kind.lower() == "vllm":
         from vlmbench.models.vllm.model import load_vllm
 

@@ -13,6 +13,7 @@ from vlmbench.cli._shared.parser import options
 from vlmbench.decoding import SETTINGS
 from vlmbench.model_files.picture_families import RESAMPLE
 from vlmbench.model_files.picture_options import DETAIL, PictureOptions
+from vlmbench.models.engine_args import typed_engine_args
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,6 +169,19 @@ def add_detail_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine_argument(parser: argparse.ArgumentParser) -> None:
+    """Settings of the engine that loads the model."""
+    parser.add_argument(
+        "--engine-arg",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings by the engine's own names: vLLM's (max_model_len=4096, limit_mm_per_prompt=…), or "
+        "from_pretrained's of transformers (attn_implementation=eager); see docs/asking.md",
+    )
+
+
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     more = options(parser, "several devices", rare=True)
@@ -212,6 +226,7 @@ def model_of(args: argparse.Namespace) -> ModelOptions:
         nodes=args.nodes,
         tensor_parallel=args.tensor_parallel,
         hung_after=args.hung_after,
+        engine_args=typed_engine_args(args.engine_arg),
         thinking=args.thinking,
         pictures=PictureOptions(
             min_pixels=args.min_pixels,

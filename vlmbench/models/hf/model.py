@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from vlmbench.decoding import seed_of
@@ -29,6 +30,7 @@ from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_p
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.threads import ThreadChoice, choose_threads
 from vlmbench.model_names import names_of
+from vlmbench.models.engine_args import EngineArgs, engine_facts, of_transformers, refuse_put_together
 from vlmbench.models.hf.any_layout import Parts, assembled, digests, read_here, source_of
 from vlmbench.models.hf.batching import Batcher, DeviceJob, starting_budget
 from vlmbench.models.hf.generate import Completion, Generator, end_answers
@@ -45,6 +47,7 @@ WINDOW = 512
 AHEAD = 512
 """Prompts, and megabytes of their pictures, made ready before the device wants them."""
 NO_PARTS = Parts()
+NO_ARGS: EngineArgs = MappingProxyType({})
 TREES = "shared prefix"
 PICTURES = "shared pictures"
 PLAIN = "plain"
@@ -60,6 +63,7 @@ def load_hf(
     parts: Parts = NO_PARTS,
     thinking: ThinkingSwitch | None = None,
     pictures: PictureOptions = AS_PUBLISHED,
+    engine_args: EngineArgs = NO_ARGS,
 ) -> HfModel:
     """The model of a folder, file or hub id, on a device, or an error that names the file that is wrong."""
     place = choose_device(device)
@@ -73,17 +77,33 @@ def load_hf(
             source, config, trust_remote_code=trust_remote_code, template=parts.template
         )
         renderer = Renderer(processor, source, thinking, name_of(path, source))
-        weights = load_weights(source, device=place, dtype=kind, trust_remote_code=trust_remote_code)
+        weights = load_weights(
+            source,
+            device=place,
+            dtype=kind,
+            trust_remote_code=trust_remote_code,
+            settings=of_transformers(engine_args),
+        )
         end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
     else:
         from vlmbench.checkpoints.read import files_of
 
+        refuse_put_together(engine_args, source)
         files = files_of(reading)
         weights, processor = assembled(reading, device=place, dtype=kind)
         renderer = Renderer(processor, source, thinking, name_of(path, source))
     set_pictures(processor, weights.config, pictures)
     rows = None if batch_size == "auto" else batch_size
-    model = HfModel(name_of(path, source), files, weights, processor, renderer, rows, pictures=pictures)
+    model = HfModel(
+        name_of(path, source),
+        files,
+        weights,
+        processor,
+        renderer,
+        rows,
+        pictures=pictures,
+        engine_args=engine_args,
+    )
     model.threads = choose_threads(place, weights.config)
     return model
 
@@ -105,8 +125,9 @@ class HfModel:
         *,
         keeps_training: bool = False,
         pictures: PictureOptions = AS_PUBLISHED,
+        engine_args: EngineArgs = NO_ARGS,
     ) -> None:
-        self._pictures = pictures
+        self._pictures, self._engine_args = pictures, engine_args
         self._name, self._files = name, files
         self._weights, self._processor, self._renderer = weights, processor, renderer
         self._generator = Generator(weights, processor, trainable=keeps_training)
@@ -164,7 +185,7 @@ class HfModel:
             self._generator.settings,
         )
         facts |= {"pictures": self._pictures.given} if self._pictures.given else {}
-        return facts | switch_facts(self._renderer.thinking)
+        return facts | engine_facts(self._engine_args) | switch_facts(self._renderer.thinking)
 
     @property
     def picture_settings(self) -> Mapping[str, Any]:

@@ -53,6 +53,8 @@ def takes_trees(model: Any) -> bool:
         and rope.get("rope_type", "default") in ROTATIONS
         and all(type(layer) is DynamicLayer for layer in cache.layers)
         and text._attn_implementation in ("sdpa", "eager")
+        # A tree's keys and masks are made on one device.
+        and len(set((getattr(model, "hf_device_map", None) or {}).values())) <= 1
     )
 
 

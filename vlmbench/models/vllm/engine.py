@@ -66,6 +66,15 @@ class Setting:
     """What has Pillow resize pictures, as everywhere in vlmbench; torchvision would give other pixels."""
     pictures: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the image processor that differ from the folder's, by its own names."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the user's, by the names of EngineArgs, over those above."""
+
+
+def _why(error: Exception) -> str:
+    """The reason in a line; pydantic has it below a line that counts the mistakes."""
+    found = error.errors() if hasattr(error, "errors") else ()
+    named = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+    return first_line(ValueError(", ".join(named))) if named else first_line(error)
 
 
 def pillow_for(processor: Any) -> dict[str, Any]:
@@ -122,34 +131,36 @@ class Engine:
         from vllm import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        arguments = EngineArgs(
-            model=str(folder),
-            dtype=setting.dtype,
-            tensor_parallel_size=setting.tensor_parallel,
-            trust_remote_code=setting.trust_remote_code,
-            max_num_seqs=setting.sequences,
+        settings: dict[str, Any] = {
+            "model": str(folder),
+            "dtype": setting.dtype,
+            "tensor_parallel_size": setting.tensor_parallel,
+            "trust_remote_code": setting.trust_remote_code,
+            "max_num_seqs": setting.sequences,
             # As long as the model can read and the memory can hold.
-            max_model_len=-1,
-            enable_prefix_caching=True,
-            mm_processor_kwargs=setting.pillow | {name: _hashable(v) for name, v in setting.pictures.items()},
+            "max_model_len": -1,
+            "enable_prefix_caching": True,
+            "mm_processor_kwargs": setting.pillow
+            | {name: _hashable(v) for name, v in setting.pictures.items()},
             # The grids of tiles stand in the model's configuration, too.
-            hf_overrides={name: setting.pictures[name] for name in _IN_CONFIG if name in setting.pictures},
+            "hf_overrides": {name: setting.pictures[name] for name in _IN_CONFIG if name in setting.pictures},
             # Nothing of the checkpoint's own sampling settings.
-            generation_config="vllm",
+            "generation_config": "vllm",
             # Compiling takes minutes on a CPU and wins little there.
-            enforce_eager=device == "cpu",
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-        )
+            "enforce_eager": device == "cpu",
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+        }
         try:
             with quiet():
-                self._engine = LLMEngine.from_engine_args(arguments)
+                self._engine = LLMEngine.from_engine_args(EngineArgs(**(settings | dict(setting.more))))
         # vLLM raises whatever its parts raise, and of its own processes only that they died.
         except Exception as error:
             raise ModelError(
-                f"vLLM cannot load this model ({first_line(error)}).",
+                f"vLLM cannot load this model ({_why(error)}).",
                 file=folder,
-                fix="Its own messages stand above, if there are any. Without `vllm:` the same folder runs in "
+                fix=f"Correct --engine-arg ({', '.join(setting.more)}), if it is that." * bool(setting.more)
+                or "Its own messages stand above, if there are any. Without `vllm:` the same folder runs in "
                 "transformers.",
             ) from error
         self._closed = threading.Event()

@@ -25,11 +25,12 @@ from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_p
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
 from vlmbench.model_files.silence import quiet
 from vlmbench.models.decoding_limits import check_decoding
+from vlmbench.models.engine_args import EngineArgs, check_vllm_args, engine_facts
 from vlmbench.models.generation_config import settings_in
 from vlmbench.models.hf.any_layout import Parts, converted, in_parts, read_here, source_of
 from vlmbench.models.hf.batching import failure
 from vlmbench.models.hf.generate import Completion
-from vlmbench.models.hf.model import NO_PARTS, checked_files, facts_of, load_config, name_of
+from vlmbench.models.hf.model import NO_ARGS, NO_PARTS, checked_files, facts_of, load_config, name_of
 from vlmbench.models.hf.prefetch import DecodedPictures
 from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.stop_texts import StopTexts
@@ -65,9 +66,11 @@ def load_vllm(
     parts: Parts = NO_PARTS,
     thinking: ThinkingSwitch | None = None,
     pictures: PictureOptions = AS_PUBLISHED,
+    engine_args: EngineArgs = NO_ARGS,
 ) -> VllmModel:
     """The model of a folder or hub id in a vLLM engine, or an error that names the file that is wrong."""
     need_vllm()
+    check_vllm_args(engine_args)
     place = vllm_device(device)
     kind = choose_dtype(dtype, place)
     source = source_of(path, trust_remote_code=trust_remote_code)
@@ -91,6 +94,7 @@ def load_vllm(
         trust_remote_code=trust_remote_code,
         pillow=pillow_for(processor),
         pictures=changed,
+        more=engine_args,
     )
     renderer = Renderer(processor, folder, thinking, name_of(path, source))
     settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
@@ -107,6 +111,7 @@ def load_vllm(
         setting.dtype,
         own,
         pictures=pictures,
+        engine_args=engine_args,
     )
 
 
@@ -126,12 +131,13 @@ class VllmModel:
         own: Mapping[str, Any] | None,
         *,
         pictures: PictureOptions = AS_PUBLISHED,
+        engine_args: EngineArgs = NO_ARGS,
     ) -> None:
         self.generation_settings = own
         """What the checkpoint's own generation settings say; None where it has none."""
         self._name, self._files, self._config, self._dtype = name, files, config, dtype
         self._processor, self._renderer, self._settings = processor, renderer, settings
-        self._engine, self._pictures = engine, pictures
+        self._engine, self._pictures, self._engine_args = engine, pictures, engine_args
         self._decoder = AnswerDecoder(processor.tokenizer)
         self._asked = 0
 
@@ -161,7 +167,8 @@ class VllmModel:
         architecture = next(iter(self._config.architectures or ()), self._config.model_type)
         facts = facts_of("vllm", architecture, self._dtype, self._files, self._processor, self._settings)
         facts |= {"pictures": self._pictures.given} if self._pictures.given else {}
-        return {**facts, **switch_facts(self._renderer.thinking), "vllm": need_vllm()}
+        facts |= engine_facts(self._engine_args) | switch_facts(self._renderer.thinking)
+        return {**facts, "vllm": need_vllm()}
 
     @property
     def picture_settings(self) -> Mapping[str, Any]:
