@@ -96,6 +96,10 @@ class HubServer(ThreadingHTTPServer):
         repository = self.datasets.setdefault(name, Repository(**facts))
         return repository.commit(files, "main", "master")
 
+    def add_model(self, name: str, files: Mapping[str, bytes], **facts: Any) -> str:
+        """A model with these files; its commit."""
+        return self.models.setdefault(name, Repository(**facts)).commit(files, "main", "master")
+
     def add_folder(self, name: str, folder: Path, **facts: Any) -> str:
         """The same with the files of a folder."""
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -196,8 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, path: str, asked: Asked) -> None:
         parts = path.strip("/").split("/")
-        if parts[:3] == ["api", "v1", "datasets"]:
-            self._modelscope([unquote(part) for part in parts[3:]], asked.query)
+        if parts[:2] == ["api", "v1"] and parts[2] in ("datasets", "models"):
+            self._modelscope(parts[2], [unquote(part) for part in parts[3:]], asked.query)
         elif asked.method == "POST":
             self._write(parts[1:], asked)
         elif parts[0] == "api" and parts[1:2] in (["datasets"], ["models"]) and len(parts) >= 4:
@@ -303,8 +307,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     # ModelScope
 
-    def _modelscope(self, parts: list[str], query: dict[str, str]) -> None:
-        repository, what = self.server.datasets.get("/".join(parts[:2])), "/".join(parts[2:])
+    def _modelscope(self, kind: str, parts: list[str], query: dict[str, str]) -> None:
+        known = self.server.datasets if kind == "datasets" else self.server.models
+        repository, what = known.get("/".join(parts[:2])), "/".join(parts[2:])
         if repository is None or repository.private:
             raise _Refused(404, "", "")
         revision = query.get("Ref") or query["Revision"]
@@ -314,8 +319,9 @@ class _Handler(BaseHTTPRequestHandler):
         files = repository.commits[commit]
         if what == "commits":
             self._json({"Code": 200, "Data": {"Commit": [{"Id": commit}], "TotalCount": 1}})
-        elif what == "repo/tree":
-            size, page = int(query["PageSize"]), int(query["PageNumber"])
+        elif what == ("repo/tree" if kind == "datasets" else "repo/files"):
+            # The listing of a model has no pages.
+            size, page = int(query.get("PageSize", len(files))), int(query.get("PageNumber", 1))
             listed = [
                 {
                     "Path": path,
@@ -328,6 +334,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"Code": 200, "Data": {"Files": listed[(page - 1) * size : page * size]}})
         else:
             path = query["FilePath"]
+            if path not in files:
+                raise _Refused(404, "", "")
             content = self.server.altered.get(path, files[path])
             self._content(content, {"ETag": f'"{hashlib.sha256(files[path]).hexdigest()}"'})
 

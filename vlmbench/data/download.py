@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vlmbench.data.disk import hash_file, home_folder, writing
+from vlmbench.data.disk import hash_file, home_folder, stamp, writing
 from vlmbench.data.locate import checksum_state, get_command
+from vlmbench.data.mirrors import VARIABLE, authorization, hub_page, is_of_hub, mirrored
+from vlmbench.data.partial import Partial
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
-from vlmbench.files.json_files import object_or_none
 from vlmbench.files.locks import exclusive
+from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
     import httpx
 
-Progress = Callable[[int, int | None], None]
+Received = Callable[[int, int | None], None]
+"""Takes the bytes that are here by now and those of the whole file, None where the server does not say."""
 
 _ATTEMPTS = 5
 """Failures in a row, without a single new byte, before giving up."""
 _LONGEST_PAUSE = 30.0
-_HUB = ("huggingface.co", "www.huggingface.co", "hf.co")
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -47,7 +47,7 @@ def download(
     file: DataFile,
     into: Path,
     *,
-    progress: Progress | None = None,
+    progress: Received | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Path:
     """Fetch a file into a folder and return its path; what came before an interruption is kept.
@@ -55,8 +55,15 @@ def download(
     A file of that name with another checksum is not lost: it is renamed to NAME.<its MD5>.
     """
     target = into / file.name
-    with exclusive(_lock_of(target)), writing(into, file.name, None, _kept(file)):
-        if target.is_file() and checksum_state(file, target) == "current":
+    before = stamp(target)
+    waiting = f"another process downloads {file.name}; waiting for it"
+    with (
+        exclusive(_lock_of(target), lambda: Progress().say(waiting)),
+        writing(into, file.name, None, _kept(file)),
+    ):
+        state = checksum_state(file, target) if target.is_file() else "different"
+        # Of a file that was never published with a checksum, all that is known is who wrote it just now.
+        if state == "current" or (state == "unknown" and stamp(target) != before):
             return target
         url = _address(file, into)
         into.mkdir(parents=True, exist_ok=True)
@@ -83,7 +90,7 @@ def _kept(file: DataFile) -> str:
 
 
 def _fetch_verified(
-    file: DataFile, part: Partial, progress: Progress, pause: Callable[[float], None]
+    file: DataFile, part: Partial, progress: Received, pause: Callable[[float], None]
 ) -> None:
     """Fetch, and compare checksums; a wrong one may be due to an earlier piece, so try whole once."""
     _fetch(file, part, progress, pause)
@@ -104,7 +111,7 @@ def _fetch_verified(
         )
 
 
-def _fetch(file: DataFile, part: Partial, progress: Progress, pause: Callable[[float], None]) -> None:
+def _fetch(file: DataFile, part: Partial, progress: Received, pause: Callable[[float], None]) -> None:
     """Attempt after attempt until the file is whole."""
     import httpx
 
@@ -124,9 +131,10 @@ def _fetch(file: DataFile, part: Partial, progress: Progress, pause: Callable[[f
                 pause(min(_LONGEST_PAUSE, requested if requested is not None else 0.5 * 2**failures))
 
 
-def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Progress) -> None:
+def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Received) -> None:
     """One request, from where the last one ended."""
-    with client.stream("GET", part.url, headers=part.request_headers()) as response:
+    headers = part.request_headers() | authorization(part.url)
+    with client.stream("GET", part.url, headers=headers) as response:
         if response.status_code == 416 and part.is_whole(response.headers):
             return
         total = _begin(file, part, response)
@@ -167,10 +175,7 @@ def _address(file: DataFile, into: Path) -> str:
     if is_offline():
         why = f"HF_HUB_OFFLINE is set, so nothing is downloaded. It comes from {file.url}."
         raise DataError(why, file=file.name, fix=f"Unset it, or put the file into {into} yourself.")
-    url, endpoint = file.url, os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    parts = urlsplit(url)
-    if endpoint and parts.hostname in _HUB:
-        url = endpoint + url.partition(parts.netloc)[2]
+    url = mirrored(file.url)
     if urlsplit(url).scheme not in ("http", "https"):
         raise DataError(
             f"{url} is not an http address.", file=file.name, fix=f"Put the file into {into} yourself."
@@ -179,10 +184,21 @@ def _address(file: DataFile, into: Path) -> str:
 
 
 def _refused(file: DataFile, part: Partial, status: int) -> DataError:
+    folder = part.path.parent
+    if status in (401, 403) and file.url is not None and is_of_hub(file.url):
+        page, again = hub_page(file.url), f"repeat `{get_command(file)}`"
+        fix = f"Accept them on {page}, set HF_TOKEN to a token of that account and {again}"
+        if part.url != file.url and not authorization(part.url):
+            fix += f", without {VARIABLE}, whose hosts get no token"
+        return DataError(
+            f"{part.url} answers {status}: it is only for those who accepted its terms.",
+            file=file.name,
+            fix=f"{fix}; or get the file there and put it into {folder}.",
+        )
     return DataError(
         f"{part.url} answers {status}.",
         file=file.name,
-        fix=f"Get it another way and put it into {part.path.parent}.",
+        fix=f"Get it another way and put it into {folder}, or let {VARIABLE} name another source.",
     )
 
 
@@ -191,78 +207,6 @@ def _unreachable(file: DataFile, part: Partial, error: Exception) -> ServerUnrea
     return ServerUnreachable(
         f"{part.url} cannot be reached or keeps failing ({error or type(error).__name__}).{kept}",
         file=file.name,
-        fix=f"Repeat `{get_command(file)}` when online, or put the file into {part.path.parent} yourself.",
+        fix=f"Repeat `{get_command(file)}` when online, let {VARIABLE} name a mirror of that host, or put "
+        f"the file into {part.path.parent} yourself.",
     )
-
-
-class Partial:
-    """What came so far: `NAME.part`, and beside it a note of which version of the server's file it is."""
-
-    def __init__(self, path: Path, url: str, *, checked_later: bool) -> None:
-        self.path, self.url = path, url
-        self.continued = False
-        """Whether it came in more than one piece."""
-        self._checked_later = checked_later
-        self._note = path.with_name(f"{path.name}.json")
-
-    def size(self) -> int:
-        """Bytes that came so far."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def request_headers(self) -> dict[str, str]:
-        """What to ask for: the rest, when a mixture of two versions is ruled out or would be noticed."""
-        headers = {"Accept-Encoding": "identity"}
-        note = self._read_note()
-        if self.size() and note is not None and (note["version"] or self._checked_later):
-            headers["Range"] = f"bytes={self.size()}-"
-            self.continued = True
-            if note["version"]:
-                headers["If-Range"] = note["version"]
-        else:
-            self.discard()
-        return headers
-
-    def continues(self, headers: Mapping[str, str]) -> bool:
-        """Whether the piece that the server sends begins where ours ends."""
-        return _content_range(headers)[0] == self.size()
-
-    def is_whole(self, headers: Mapping[str, str]) -> bool:
-        """Whether the server, asked for more, has no more."""
-        return self.size() > 0 and _content_range(headers) == (None, self.size())
-
-    def append_to(self, headers: Mapping[str, str]) -> int | None:
-        """The length of the whole file, None if the server does not send it with the rest."""
-        return _content_range(headers)[1]
-
-    def start_over(self, headers: Mapping[str, str]) -> int | None:
-        """Make ready for the file from its first byte; returns its length, None if it is not sent."""
-        self.discard()
-        etag = headers.get("etag", "")
-        # A weak tag may stand for other bytes; HTTP does not allow it here.
-        version = etag if etag and not etag.startswith("W/") else headers.get("last-modified")
-        self._note.write_text(json.dumps({"url": self.url, "version": version}), "utf-8")
-        length = headers.get("content-length", "")
-        return int(length) if length.isdigit() and not headers.get("content-encoding") else None
-
-    def finish(self, target: Path) -> None:
-        """Put the whole file in its place."""
-        self.path.replace(target)
-        self._note.unlink(missing_ok=True)
-
-    def discard(self) -> None:
-        """Delete what came so far."""
-        self.continued = False
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    def _read_note(self) -> dict[str, str | None] | None:
-        note = object_or_none(self._note) or {}
-        return {"version": note["version"]} if note.get("url") == self.url and "version" in note else None
-
-
-def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """First byte of the piece and length of the whole file; None where the header does not hold it."""
-    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", ""))
-    if match is None:
-        return None, None
-    return (int(match[1]) if match[1] else None), (int(match[2]) if match[2] != "*" else None)

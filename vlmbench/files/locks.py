@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
@@ -30,13 +30,15 @@ def unlock_file(opened: IO[bytes] | IO[str] | int) -> None:
         fcntl.flock(opened, fcntl.LOCK_UN)
 
 
-def exclusive(file: Path) -> AbstractContextManager[bool]:
+def exclusive(file: Path, waiting: Callable[[], None] | None = None) -> AbstractContextManager[bool]:
     """Wait for the lock on this file and hold it; gives False where the system has no locks.
+
+    `waiting` is called once where another process holds it.
 
     Callers stay correct without the lock, since results are renamed into place; only the work is done
     twice.
     """
-    return _held(file, together=False)
+    return _held(file, together=False, waiting=waiting)
 
 
 def shared(file: Path) -> AbstractContextManager[bool]:
@@ -45,7 +47,7 @@ def shared(file: Path) -> AbstractContextManager[bool]:
 
 
 @contextmanager
-def _held(file: Path, *, together: bool) -> Iterator[bool]:
+def _held(file: Path, *, together: bool, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle = file.open("ab")
@@ -54,7 +56,7 @@ def _held(file: Path, *, together: bool) -> Iterator[bool]:
         return
     with handle:
         try:
-            lock_file(handle, shared=together, wait=True)
+            _wait(handle, together, waiting)
         except OSError:  # network file systems without locks
             yield False
         else:
@@ -62,3 +64,12 @@ def _held(file: Path, *, together: bool) -> Iterator[bool]:
                 yield True
             finally:
                 unlock_file(handle)
+
+
+def _wait(handle: IO[bytes], together: bool, waiting: Callable[[], None] | None) -> None:
+    if waiting is not None:
+        try:
+            return lock_file(handle, shared=together)
+        except (BlockingIOError, PermissionError):  # on Windows the latter
+            waiting()
+    return lock_file(handle, shared=together, wait=True)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vlmbench.data.hub.modelscope_models import model_snapshot
+from vlmbench.data.mirrors import client_options, mirrors
 from vlmbench.errors import ModelError
 from vlmbench.files.json_files import read_object
 from vlmbench.model_files.silence import first_line
@@ -34,8 +36,8 @@ _WEIGHTS = (
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 _DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-"""OWNER/NAME; a few old models have no owner."""
+_HUB_ID = re.compile(r"ms:[\w.-]+/[\w.-]+|[\w.-]+(/[\w.-]+)?")
+"""OWNER/NAME; a few old models have no owner. `ms:`: on ModelScope."""
 _DUPLICATES = ("consolidated*", "original/*", "onnx/*", "*.gguf", "openvino/*")
 
 
@@ -243,11 +245,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _snapshot(name: str, wanted: list[str]) -> Path:
+    if name.startswith("ms:") or mirrors().modelscope:
+        return model_snapshot(name.removeprefix("ms:"), wanted, _DUPLICATES)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=list(_DUPLICATES)))
+        found = snapshot_download(
+            name, allow_patterns=wanted, ignore_patterns=list(_DUPLICATES), **client_options()
+        )
+        return Path(found)
     except GatedRepoError:
         raise ModelError(
             f"the hub gives out `{name}` only to those who accepted its terms.",
@@ -257,6 +264,7 @@ def _snapshot(name: str, wanted: list[str]) -> Path:
     except Exception as error:
         raise ModelError(
             f"`{name}` is not a folder here, and as a hub id it cannot be fetched ({first_line(error)}).",
-            fix="Check the name and the network (HF_ENDPOINT names a mirror; with HF_HUB_OFFLINE=1 only "
-            "the cache is searched), or download the model elsewhere and give the folder's path.",
+            fix="Check the name and the network (VLMBENCH_MIRROR or HF_ENDPOINT names a mirror; with "
+            "HF_HUB_OFFLINE=1 only the cache is searched), or download the model elsewhere and give the "
+            "folder's path.",
         ) from error

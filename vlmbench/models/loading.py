@@ -36,10 +36,10 @@ FILES = (".pth", ".pt")
 """What training tools leave in one file."""
 ACCEPTED = (
     "A model is `demo`, `echo`, a folder (Hugging Face, LLaVA, xtuner, an adapter), a .pth file, "
-    "a hub id such as llava-hf/llava-1.5-7b-hf, vllm:PATH, openai:NAME@URL, responses:NAME, anthropic:NAME "
-    "or gemini:NAME."
+    "a hub id such as llava-hf/llava-1.5-7b-hf, ms:OWNER/NAME on ModelScope, vllm:PATH, openai:NAME@URL, "
+    "responses:NAME, anthropic:NAME or gemini:NAME."
 )
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"(?:ms:)?[\w.-]+/[\w.-]+")
 
 
 def load_model(

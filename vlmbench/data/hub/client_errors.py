@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from vlmbench.data.download import is_offline
 from vlmbench.data.hub.files import HubMissing, HubUnreachable, offline
+from vlmbench.data.mirrors import VARIABLE, client_options, mirrors
 from vlmbench.errors import DataError, UnknownName, UserError
 from vlmbench.plain_text import visible
 
@@ -15,10 +16,10 @@ Kind = Literal["dataset", "model"]
 
 
 def endpoint() -> str:
-    """The hub, or the mirror that `HF_ENDPOINT` names."""
+    """The hub, or the mirror that `VLMBENCH_MIRROR` or `HF_ENDPOINT` names."""
     from huggingface_hub import constants
 
-    return constants.ENDPOINT
+    return mirrors().hub or constants.ENDPOINT
 
 
 @contextmanager
@@ -75,9 +76,10 @@ def _translated(
 
 def _gated(kind: Kind, repository: str) -> DataError:
     page = f"{endpoint()}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+    untold = f", without {VARIABLE}, whose hosts get no token" if mirrors().hub else ""
     return DataError(
         f"the hub gives {repository} only to those who accepted its terms.",
-        fix=f"Accept them on {page}, then run `hf auth login`, or set HF_TOKEN.",
+        fix=f"Accept them on {page}, then run `hf auth login`, or set HF_TOKEN{untold}.",
     )
 
 
@@ -101,7 +103,7 @@ def _unknown_revision(kind: Kind, repository: str, revision: str) -> UnknownName
     from huggingface_hub import HfApi
 
     with plain_errors(kind, repository):
-        refs = HfApi().list_repo_refs(repository, repo_type=kind)
+        refs = HfApi(**client_options()).list_repo_refs(repository, repo_type=kind)
     known = [ref.name for ref in (*refs.branches, *refs.tags)] + [ref.ref for ref in refs.converts]
     return UnknownName(f"revision of {repository}", revision, known)
 
@@ -121,5 +123,6 @@ def _unreachable(shown: str, error: Exception, otherwise: str) -> HubUnreachable
     return HubUnreachable(
         f"{endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
         file=shown,
-        fix=f"Check the network, or let HF_ENDPOINT name a mirror{otherwise and '; '}{otherwise or '.'}",
+        fix=f"Check the network, or let {VARIABLE} or HF_ENDPOINT name a mirror"
+        f"{otherwise and '; '}{otherwise or '.'}",
     )

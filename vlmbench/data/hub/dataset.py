@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from vlmbench.data.hub.files import Hub, HubFile, HubUnreachable, Report, is_who
 from vlmbench.data.hub.layout import CARDS, find_split, read_card, rows_of
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.data.hub.remote_file import RemoteFile
+from vlmbench.data.mirrors import VARIABLE, mirrors
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
@@ -113,6 +114,8 @@ def open_hub_dataset(reference: HubReference, *, quiet: bool = False) -> HubData
     known = _recall(reference)
     if known is not None and reference.names_a_commit:
         return known
+    if reference.hub == "hf" and mirrors().modelscope:
+        return _from_modelscope(reference, known, quiet=quiet)
     hub = _hub(reference)
     try:
         commit = hub.commit(reference)
@@ -134,13 +137,28 @@ def is_kept(reference: HubReference) -> bool:
     """Whether all of it was downloaded to this machine, as far as names and sizes show."""
     known = _recall(reference)
     if known is None:
-        return False
+        return reference.hub == "hf" and mirrors().modelscope and is_kept(_there(reference))
     hub = _hub(reference)
     places = [hub.here(reference, known.commit, file) for file in known.files]
     return all(
         path is not None and path.stat().st_size == file.size
         for path, file in zip(places, known.files, strict=True)
     )
+
+
+def _from_modelscope(reference: HubReference, known: HubDataset | None, *, quiet: bool) -> HubDataset:
+    """The dataset of the same name there, whose commits are others; what came from the hub before is good."""
+    if known is not None and is_kept(reference):
+        return known
+    there = _there(reference)
+    Progress(quiet=quiet).say(f"{reference} is read from {there}, because {VARIABLE} names ModelScope")
+    return open_hub_dataset(there, quiet=quiet)
+
+
+def _there(reference: HubReference) -> HubReference:
+    """The same split on ModelScope; no commit of the hub is one there, and its `main` is `master`."""
+    own = reference.names_a_commit or reference.revision == "main"
+    return replace(reference, hub="ms", revision=None if own else reference.revision)
 
 
 def _look(hub: Hub, reference: HubReference, commit: str) -> HubDataset:

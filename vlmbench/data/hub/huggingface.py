@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, or a mirror that `HF_ENDPOINT` names, through `huggingface_hub`.
+"""The Hugging Face Hub, or a mirror that `VLMBENCH_MIRROR` or `HF_ENDPOINT` names, through `huggingface_hub`.
 
 The client takes its token from its own place, resumes a download after an interruption and keeps files in its
 cache, where `datasets` and `hf cache` find them too.
@@ -15,6 +15,7 @@ from vlmbench.data.disk import writing
 from vlmbench.data.hub.client_errors import endpoint, plain_errors
 from vlmbench.data.hub.files import HubFile, Report, part_of
 from vlmbench.data.hub.reference import HubReference
+from vlmbench.data.mirrors import client_options
 from vlmbench.errors import DataError
 
 
@@ -33,7 +34,7 @@ class HuggingFace:
         from huggingface_hub import HfApi
 
         with _plain_errors(reference):
-            info = HfApi().dataset_info(reference.repository, revision=reference.revision)
+            info = HfApi(**client_options()).dataset_info(reference.repository, revision=reference.revision)
         if info.sha is None:
             raise DataError(f"{endpoint()} names no commit of {reference.repository}.")
         return info.sha
@@ -44,7 +45,7 @@ class HuggingFace:
         from huggingface_hub.hf_api import RepoFile
 
         with _plain_errors(reference):
-            entries = HfApi().list_repo_tree(
+            entries = HfApi(**client_options()).list_repo_tree(
                 reference.repository, recursive=True, revision=commit, repo_type="dataset"
             )
             return [_file(entry) for entry in entries if isinstance(entry, RepoFile)]
@@ -73,6 +74,7 @@ class HuggingFace:
                     force_download=again,
                     local_dir=into,
                     tqdm_class=_bar(report),
+                    **client_options(),
                 )
             )
 
@@ -95,14 +97,21 @@ class HuggingFace:
             http_stream_backoff,
         )
 
-        address = hf_hub_url(reference.repository, file.path, repo_type="dataset", revision=commit)
+        options = client_options()
+        address = hf_hub_url(
+            reference.repository,
+            file.path,
+            repo_type="dataset",
+            revision=commit,
+            endpoint=options.get("endpoint"),
+        )
         headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
         with (
             _plain_errors(reference),
             http_stream_backoff(
                 "GET",
                 address,
-                headers=build_hf_headers() | headers,
+                headers=build_hf_headers(token=options.get("token")) | headers,
                 timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
                 follow_redirects=True,
                 retry_on_exceptions=(),

@@ -1,14 +1,14 @@
 """ModelScope, for places that the Hugging Face Hub does not reach. `MODELSCOPE_ENDPOINT` names a mirror.
 
-It is asked by name (`ms:`), never in place of the other hub: an owner of the same name may be somebody else
-there. Public datasets only: no token is sent.
+It is asked by name (`ms:`), and in place of the other hub only where the user says so (`VLMBENCH_MIRROR`): an
+owner of the same name may be somebody else there. Public datasets and models only: no token is sent.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +17,7 @@ from vlmbench.data.disk import home_folder
 from vlmbench.data.download import download, is_offline
 from vlmbench.data.hub.files import HubFile, HubUnreachable, Report, offline, part_of
 from vlmbench.data.hub.reference import HubReference
+from vlmbench.data.mirrors import Kind, modelscope_endpoint, modelscope_file
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 from vlmbench.plain_text import visible
@@ -24,38 +25,43 @@ from vlmbench.plain_text import visible
 _PAGE = 200
 
 
+@dataclass(frozen=True, slots=True)
 class ModelScope:
     """The hub through its HTTP interface."""
+
+    kind: Kind = "dataset"
 
     @property
     def folder(self) -> Path:
         """In vlmbench's home folder."""
-        return home_folder() / "modelscope"
+        return home_folder() / "modelscope" / ("models" if self.kind == "model" else "")
 
     def commit(self, reference: HubReference) -> str:
         """The newest commit of the revision; `master` where the reference has none."""
         branch = reference.revision or "master"
         if reference.names_a_commit:
             return branch
-        found = _ask(reference, "commits", Ref=branch, PageNumber=1, PageSize=1).get("Commit")
+        found = self._ask(reference, "commits", Ref=branch, PageNumber=1, PageSize=1).get("Commit")
         commit = found[0].get("Id") if isinstance(found, list) and found else None
         if not isinstance(commit, str):
             raise DataError(
-                f"there is no revision `{branch}` of {reference.repository} on {_endpoint()}.",
+                f"there is no revision `{branch}` of {reference.repository} on {modelscope_endpoint()}.",
                 fix="Its page lists the revisions; `master` is the usual one.",
             )
         return commit
 
     def files(self, reference: HubReference, commit: str) -> Sequence[HubFile]:
         """Every file at a commit, all by their SHA-256."""
+        if self.kind == "model":  # whose listing has no pages
+            listed = self._ask(reference, "repo/files", Revision=commit, Recursive="True").get("Files")
+            return _files(reference, listed)
         found: list[HubFile] = []
         for page in range(1, 1_000_000):
-            entries = _ask(
+            entries = self._ask(
                 reference, "repo/tree", Revision=commit, Recursive="True", PageNumber=page, PageSize=_PAGE
             ).get("Files")
-            entries = entries if isinstance(entries, list) else []
-            found += [_file(reference, entry) for entry in entries if entry.get("Type") != "tree"]
-            if len(entries) < _PAGE:
+            found += _files(reference, entries)
+            if not isinstance(entries, list) or len(entries) < _PAGE:
                 break
         return found
 
@@ -74,8 +80,12 @@ class ModelScope:
         if path.is_file() and not again:
             return path
         path.unlink(missing_ok=True)
-        address = _content(reference, commit, file)
-        source = DataFile(name=path.name, url=address, command=f"vlmbench show {reference}")
+        address = modelscope_file(self.kind, reference.repository, commit, file.path)
+        source = DataFile(
+            name=path.name,
+            url=address,
+            command=f"vlmbench show {reference}" if self.kind == "dataset" else "the same command",
+        )
         came = 0
 
         def show(done: int, _: int | None) -> None:
@@ -90,6 +100,29 @@ class ModelScope:
         path = self._place(reference, commit, file)
         return path if path.is_file() else None
 
+    def _ask(self, reference: HubReference, what: str, **query: object) -> Mapping[str, Any]:
+        """The `Data` of an answer."""
+        import httpx
+
+        if is_offline():
+            raise offline(str(reference))
+        try:
+            answer = httpx.get(
+                f"{modelscope_endpoint()}/api/v1/{self.kind}s/{reference.repository}/{what}",
+                params=urlencode(query),
+                timeout=30.0,
+            )
+        except httpx.HTTPError as error:
+            raise _unreachable(reference, error) from error
+        if answer.status_code in (401, 403, 404):
+            raise _unknown(self.kind, reference)
+        data = _data(answer)
+        if answer.status_code != 200 or data is None:
+            raise HubUnreachable(
+                f"{modelscope_endpoint()} answers {answer.status_code}.", file=str(reference)
+            )
+        return data
+
     def _place(self, reference: HubReference, commit: str, file: HubFile) -> Path:
         return self.folder / reference.repository.replace("/", "--") / commit / file.path
 
@@ -103,61 +136,44 @@ class ModelScope:
         if is_offline():
             raise offline(str(reference))
         headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
-        address = _content(reference, commit, file)
+        address = modelscope_file(self.kind, reference.repository, commit, file.path)
         try:
             with httpx.stream("GET", address, headers=headers, timeout=30.0, follow_redirects=True) as answer:
                 if answer.status_code not in (200, 206):
-                    raise HubUnreachable(f"{_endpoint()} answers {answer.status_code}.", file=str(reference))
+                    raise HubUnreachable(
+                        f"{modelscope_endpoint()} answers {answer.status_code}.", file=str(reference)
+                    )
                 yield part_of(answer, file, first)
         except httpx.HTTPError as error:
             raise _unreachable(reference, error) from error
 
 
-def _content(reference: HubReference, commit: str, file: HubFile) -> str:
-    query = urlencode({"Source": "SDK", "Revision": commit, "FilePath": file.path, "View": "False"})
-    return f"{_address(reference)}/repo?{query}"
+def _files(reference: HubReference, entries: object) -> list[HubFile]:
+    """What a listing holds besides folders."""
+    listed = entries if isinstance(entries, list) else []
+    return [_file(reference, entry) for entry in listed if entry.get("Type") != "tree"]
 
 
 def _file(reference: HubReference, entry: Mapping[str, Any]) -> HubFile:
     path, size, digest = entry.get("Path"), entry.get("Size"), entry.get("Sha256") or ""
     if not isinstance(path, str) or not isinstance(size, int) or ".." in path.split("/") or path[:1] == "/":
-        raise DataError(f"{_endpoint()} lists a file that has no usable name and size.", file=str(reference))
+        raise DataError(
+            f"{modelscope_endpoint()} lists a file that has no usable name and size.", file=str(reference)
+        )
     return HubFile(path, size, f"sha256:{digest}" if digest else "")
 
 
-def _endpoint() -> str:
-    return os.environ.get("MODELSCOPE_ENDPOINT", "https://www.modelscope.cn").rstrip("/")
-
-
-def _address(reference: HubReference) -> str:
-    return f"{_endpoint()}/api/v1/datasets/{reference.repository}"
-
-
-def _ask(reference: HubReference, what: str, **query: object) -> Mapping[str, Any]:
-    """The `Data` of an answer."""
-    import httpx
-
-    if is_offline():
-        raise offline(str(reference))
-    try:
-        answer = httpx.get(f"{_address(reference)}/{what}", params=urlencode(query), timeout=30.0)
-    except httpx.HTTPError as error:
-        raise _unreachable(reference, error) from error
-    if answer.status_code in (401, 403, 404):
-        raise DataError(
-            f"there is no public dataset {reference.repository} on {_endpoint()}, or no such revision of it.",
-            fix="Check OWNER/NAME and the revision on its page: an owner may have another name there than on "
-            "the Hugging Face Hub.",
-        )
-    data = _data(answer)
-    if answer.status_code != 200 or data is None:
-        raise HubUnreachable(f"{_endpoint()} answers {answer.status_code}.", file=str(reference))
-    return data
+def _unknown(kind: Kind, reference: HubReference) -> DataError:
+    return DataError(
+        f"there is no public {kind} {reference.repository} on {modelscope_endpoint()}, or no such revision.",
+        fix="Check OWNER/NAME and the revision on its page: an owner may have another name there than on the "
+        "Hugging Face Hub.",
+    )
 
 
 def _unreachable(reference: HubReference, error: Exception) -> HubUnreachable:
     return HubUnreachable(
-        f"{_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
+        f"{modelscope_endpoint()} cannot be reached ({visible(str(error)) or type(error).__name__}).",
         file=str(reference),
         fix="Check the network; MODELSCOPE_ENDPOINT names a mirror.",
     )

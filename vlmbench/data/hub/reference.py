@@ -28,6 +28,7 @@ class HubReference:
     repository: str
     """OWNER/NAME."""
     split: str
+    """Empty for a model."""
     config: str | None = None
     revision: str | None = None
     """A branch, a tag or a commit."""
@@ -35,7 +36,8 @@ class HubReference:
     def __str__(self) -> str:
         config = f":{self.config}" if self.config else ""
         revision = f"@{self.revision}" if self.revision else ""
-        return f"{self.hub}:{self.repository}{config}{revision}/{self.split}"
+        split = f"/{self.split}" if self.split else ""
+        return f"{self.hub}:{self.repository}{config}{revision}{split}"
 
     @property
     def names_a_commit(self) -> bool:
