@@ -74,6 +74,7 @@ def test_the_page_on_training_data_counts_checks_and_trains_on_the_shards_that_i
 def test_the_page_shows_a_command_for_every_door() -> None:
     commands = "".join(text for language, name, text in blocks(DOC) if language == "sh" and not name)
     assert all(word in commands for word in ("show", "run", "score", "--plugin", "mine.yaml", "--circular"))
+    assert list(blocks(DOC.with_name("add-a-benchmark.zh-CN.md"))) == list(blocks(DOC))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from repository import ROOT
@@ -14,14 +15,14 @@ from vlmbench.domain import RULE_SETS, Sample
 CHOICE = [rules for rules in RULE_SETS if rules != "original"]
 """What its authors' evaluator reads differs from benchmark to benchmark."""
 
-PAGE = ROOT / "docs" / "rules.md"
+PAGE, CHINESE = ROOT / "docs" / "rules.md", ROOT / "docs" / "rules.zh-CN.md"
 
 
-def cases() -> Iterator[tuple[str, str, list[str]]]:
+def cases(page: Path = PAGE) -> Iterator[tuple[str, str, list[str]]]:
     """Answer, options, and the letter under each rule set, of every row that has them."""
-    for line in PAGE.read_text("utf-8").splitlines():
+    for line in page.read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-        if line.startswith("| ") and len(cells) == 3 + len(CHOICE) and cells[0] != "answer":
+        if line.startswith("| ") and len(cells) == 3 + len(CHOICE) and cells[0] not in ("answer", "回答"):
             yield cells[0], cells[1], cells[2 : 2 + len(CHOICE)]
 
 
@@ -43,3 +44,4 @@ def test_the_page_says_what_the_code_does(answer: str, options: str, expected: l
 
 def test_the_page_has_its_cases() -> None:
     assert len(list(cases())) > 50
+    assert list(cases(CHINESE)) == list(cases())

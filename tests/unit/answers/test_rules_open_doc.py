@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 from repository import ROOT
@@ -14,7 +15,7 @@ from vlmbench.answers.short import match_anls, match_contained, match_exact, mat
 from vlmbench.answers.vqa import match_consensus
 from vlmbench.answers.yes_no import yes_or_no
 
-DOCUMENT = ROOT / "docs" / "rules-open.md"
+DOCUMENT, CHINESE = ROOT / "docs" / "rules-open.md", ROOT / "docs" / "rules-open.zh-CN.md"
 SIGNS = {"∅": "", "⏎": "\n", "␣": " "}
 MATCHES: dict[str, Match] = {
     "exact": match_exact,
@@ -26,9 +27,9 @@ MATCHES: dict[str, Match] = {
 }
 
 
-def lines(columns: int) -> list[list[str]]:
+def lines(columns: int, page: Path = DOCUMENT) -> list[list[str]]:
     """The lines of the table with so many columns, without its head."""
-    text = DOCUMENT.read_text("utf-8")
+    text = page.read_text("utf-8")
     rows = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
         for line in text.splitlines()
@@ -70,3 +71,9 @@ def test_the_tables_are_found() -> None:
     assert len(lines(4)) > 20
     assert len(lines(5)) > 5
     assert len(lines(6)) > 35
+
+
+@pytest.mark.parametrize("columns", [4, 5, 6])
+def test_the_chinese_page_has_the_same_cases(columns: int) -> None:
+    cases = [line[:-1] for line in lines(columns)]
+    assert [line[:-1] for line in lines(columns, CHINESE)] == cases
