@@ -21,6 +21,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Wordings are asserted on in English, wherever the tests run.
+os.environ["VLMBENCH_LANG"] = "en"
+
 # Nothing here is compiled; bitsandbytes, which comes with peft, would load torch's compiler in every process.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 

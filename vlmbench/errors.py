@@ -41,12 +41,15 @@ class UserError(VlmbenchError):
         self.what, self.file, self.row, self.key, self.fix = what, file, row, key, fix
         super().__init__(self.text())
 
-    def where(self) -> str:
-        """The place, as `file, row, column`, with only the parts that are known."""
+    def places(self) -> list[str]:
+        """File, row and column, those that are known."""
         parts = [str(self.file)] if self.file is not None else []
         parts += [f"row {self.row}"] if self.row is not None else []
-        parts += [f"`{self.key}`"] if self.key is not None else []
-        return ", ".join(parts)
+        return [*parts, f"`{self.key}`"] if self.key is not None else parts
+
+    def where(self) -> str:
+        """The place, as `file, row, column`, with only the parts that are known."""
+        return ", ".join(self.places())
 
     def text(self) -> str:
         """The whole message as one paragraph."""

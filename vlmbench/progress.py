@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vlmbench.chinese import translated
 from vlmbench.plain_text import printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Progress:
         self, what: str = "", unit: str = "", *, total: float | None = None, quiet: bool = False
     ) -> None:
         """`unit` is a plural, such as rows; `total` may be unknown; a quiet one never writes."""
-        self._what, self._unit, self._total = what, unit, total
+        self._what, self._unit, self._total = translated(what), translated(unit), total
         self._quiet = quiet or _silent.get()
         self._begun = self._ended = False
         self._before = self._done = 0.0
@@ -77,6 +78,9 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print one line, above the bar if there is one. Markup and controls in it are shown."""
+        self._write(translated(text))
+
+    def _write(self, text: str) -> None:
         if self._quiet:
             return
         line = printable(text)
@@ -87,15 +91,15 @@ class Progress:
 
     def begin(self, total: float | None, done: float = 0, *, what: str | None = None) -> None:
         """Start the clock. `done` was done before: it counts towards the total, not into the rate."""
-        self._what = self._what if what is None else what
+        self._what = self._what if what is None else translated(what)
         self._total, self._before, self._done = total, done, done
         self._started = self._printed = time.monotonic()
         self._begun, self._ended, self._figures = True, False, ""
         if self._bar is not None:
             self._draw(self._bar)
         elif total:
-            before = f", {_count(done)} of them done before" if done else ""
-            self.say(f"{self._what}: {_count(total)} {self._unit}{before}")
+            before = translated(f", {_count(done)} of them done before") if done else ""
+            self._write(f"{self._what}: {_count(total)} {self._unit}{before}")
 
     def update(self, done: float, figures: str = "", *, total: float | None = None) -> None:
         """So much is done by now; `figures` follow the rate, `total` replaces an earlier estimate."""
@@ -124,7 +128,7 @@ class Progress:
 
     def _print(self, *, ended: bool = False) -> None:
         self._printed, self._pending = time.monotonic(), False
-        self.say(f"{self._what}: {self._text(ended=ended)}")
+        self._write(f"{self._what}: {self._text(ended=ended)}")
 
     def _text(self, *, ended: bool = False) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)
@@ -135,10 +139,10 @@ class Progress:
             digits = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
             parts.append(f"{digits} {self._unit}/s")
         if ended:
-            parts.append(f"in {clock(seconds)}")
+            parts.append(translated(f"in {clock(seconds)}"))
         elif rate > 0 and self._total:
-            parts.append(f"{clock((self._total - self._done) / rate)} left")
-        return ", ".join([*parts, self._figures] if self._figures else parts)
+            parts.append(translated(f"{clock((self._total - self._done) / rate)} left"))
+        return ", ".join([*parts, translated(self._figures)] if self._figures else parts)
 
 
 class _Bar(Protocol):

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from vlmbench.chinese import explained, spoken_by, translated
 from vlmbench.cli._shared.console import complain
+from vlmbench.cli._shared.language import add_lang_argument, split_language
 from vlmbench.cli._shared.parser import VerbParser, check_options
 from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
@@ -64,9 +66,19 @@ class Verb(Protocol):
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
-        return _dispatch(list(argv))
+        words, language = split_language(argv)
     except UserError as error:
-        complain(str(error))
+        complain(explained(error))
+        return error.exit_code
+    with spoken_by(language):
+        return _run(words)
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        return _dispatch(argv)
+    except UserError as error:
+        complain(explained(error))
         return error.exit_code
     except KeyboardInterrupt:
         if argv[:1] == ["train"]:
@@ -98,7 +110,7 @@ def _dispatch(argv: list[str]) -> int:
     module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
     args = parse(parser_of(verb, module), argv[1:])
     _stop_on_terminate()
-    with silence(args.quiet):
+    with silence(args.quiet), spoken_by(args.lang):  # the language of a configuration file
         return module.execute(args)
 
 
@@ -111,6 +123,7 @@ def parser_of(verb: str, module: Verb) -> VerbParser:
     general.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with these options; flags override it"
     )
+    add_lang_argument(general)
     return parser
 
 
@@ -167,11 +180,10 @@ def _config_scalar(path: Path, action: Any, name: str, value: Any) -> Any:
 
 def _overview() -> str:
     width = max(map(len, VERBS)) + 2
-    verbs = "\n".join(f"  {verb:<{width}}{what}" for verb, what in VERBS.items())
-    return (
-        f"vlmbench {__version__}: evaluate and train vision-language models\n\n"
-        f"usage: vlmbench VERB [options]     vlmbench VERB --help\n\n{verbs}\n\n{_EXITS}"
-    )
+    verbs = "\n".join(f"  {verb:<{width}}{translated(what)}" for verb, what in VERBS.items())
+    head = translated(f"vlmbench {__version__}: evaluate and train vision-language models")
+    usage = translated("usage: vlmbench VERB [options]     vlmbench VERB --help")
+    return f"{head}\n\n{usage}\n\n{verbs}\n\n{translated(_EXITS)}"
 
 
 def _stop_on_terminate() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
 
 if TYPE_CHECKING:
@@ -25,14 +26,23 @@ def complain(text: str) -> None:
     """One paragraph on stderr, its head red on a terminal that takes colours."""
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
-    print(f"{head} {printable(text)}", file=sys.stderr)
+    print(f"{head} {printable(translated(text))}", file=sys.stderr)
 
 
 def stdout() -> Console:
-    """The console of tables: colours on a terminal, plain text in a pipe."""
+    """The console of tables: colours on a terminal, plain text in a pipe; English or Chinese."""
+    if in_chinese():
+        from vlmbench.cli._shared.chinese_console import ChineseConsole
+
+        return ChineseConsole(highlight=False, soft_wrap=False)
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=False)
+
+
+def note(text: str) -> None:
+    """One plain line on stderr."""
+    print(translated(text), file=sys.stderr, flush=True)
 
 
 def print_line(text: str) -> None:
@@ -72,7 +82,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
     console = stdout()
     if not rows:
-        print("none", file=sys.stderr)
+        note("none")
         return
     if not console.is_terminal:
         print("\t".join(rows[0]))
@@ -81,7 +91,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+        table.add_column(translated(name), justify="right" if name == "rows" else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if v is None else str(v) for v in row.values()))
     console.print(table)

@@ -6,10 +6,11 @@ import argparse
 import difflib
 import itertools
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from vlmbench.chinese import translated
+from vlmbench.chinese.width import filled, lines_of
 from vlmbench.cli._shared.xtuner_words import flag_here
 from vlmbench.errors import UnknownName, UsageError
 
@@ -64,7 +65,8 @@ class VerbParser(argparse.ArgumentParser):
         """What is required, and `[options]`."""
         flags = [action for action in self._actions if action.required and action.option_strings]
         words = [action for action in self._actions if not action.option_strings]
-        return f"usage: {' '.join([self.prog, *map(_in_usage, [*flags, *words]), '[options]'])}\n"
+        head = translated("usage: ")
+        return f"{head}{' '.join([self.prog, *map(_in_usage, [*flags, *words]), '[options]'])}\n"
 
     def format_help(self, *, every: bool = False) -> str:
         """The help page; without `every`, only of the common options."""
@@ -75,8 +77,8 @@ class VerbParser(argparse.ArgumentParser):
             if every or not getattr(one, "rare", False):
                 sections.setdefault(str(one.title), []).append(one)
         for title in sorted(sections, key=GENERAL.__eq__):
-            formatter.start_section(title)
-            formatter.add_text(sections[title][0].description)
+            formatter.start_section(translated(title))
+            formatter.add_text(translated(sections[title][0].description or ""))
             for one in sections[title]:
                 formatter.add_arguments(one._group_actions)
             formatter.end_section()
@@ -88,9 +90,11 @@ class VerbParser(argparse.ArgumentParser):
         count = sum(action.help != argparse.SUPPRESS for one in rare for action in one._group_actions)
         titles = dict.fromkeys(str(one.title) for one in rare if one.title != GENERAL)
         if count == 1:  # --help-all itself
-            return f"\nThese are all options; `{self.prog} --help-all` shows the same.\n"
-        line = f"{count} more options with `{self.prog} --help-all`: {', '.join(titles)}."
-        return f"\n{textwrap.fill(line, self._get_formatter()._width, break_on_hyphens=False)}\n"
+            line = f"These are all options; `{self.prog} --help-all` shows the same."
+        else:
+            named = translated(", ").join(map(translated, titles))
+            line = f"{count} more options with `{self.prog} --help-all`: {named}."
+        return f"\n{filled(translated(line), self._get_formatter()._width)}\n"
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing."""
@@ -158,23 +162,38 @@ class _Help(argparse.Action):
         parser.exit()
 
 
+_REMARK = re.compile(r"(?P<command>.*\S\s{3,})(?P<remark>\S.*)")
+"""A command with a remark beside it."""
+
+
 def _reflowed(text: str, width: int) -> str:
-    """The paragraphs at this width; what is indented stays as it is."""
+    """The paragraphs at this width; commands stay as they are, and the remarks beside them are translated."""
 
-    def filled(block: str) -> str:
-        if all(line.startswith("vlmbench ") for line in block.split("\n")):
-            return textwrap.indent(block, "    ")
-        indented = re.search(r"^\s", block, re.MULTILINE)
-        return block if indented else textwrap.fill(block, width, break_on_hyphens=False)
+    def shown(block: str) -> str:
+        lines = block.split("\n")
+        if not any(line.startswith((" ", "vlmbench ")) for line in lines):
+            return filled(translated(" ".join(block.split())), width)
+        indent = "    " if all(line.startswith("vlmbench ") for line in lines) else ""
+        return "\n".join(indent + _REMARK.sub(_remarked, line) for line in lines)
 
-    return "\n\n".join(map(filled, text.strip().split("\n\n")))
+    return "\n\n".join(map(shown, text.strip().split("\n\n")))
+
+
+def _remarked(line: re.Match[str]) -> str:
+    return line["command"] + translated(line["remark"])
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of a description, and shortens `NAME [NAME ...]`."""
+    """Keeps the lines of a description, shortens `NAME [NAME ...]`, and breaks Chinese by its width."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=22)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return translated(super()._get_help_string(action) or "")
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return super()._split_lines(text, width) if text.isascii() else lines_of(text, width)
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         if action.nargs in ("+", "*"):

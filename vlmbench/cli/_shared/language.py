@@ -1,0 +1,35 @@
+"""--lang: before a verb or after it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from vlmbench.chinese import LANGUAGES
+from vlmbench.errors import UsageError
+
+FLAG = "--lang"
+
+
+def add_lang_argument(parser: argparse._ActionsContainer) -> None:
+    """The language of what is printed."""
+    parser.add_argument(
+        FLAG, choices=LANGUAGES, help="language of what is printed (default: the locale's, LANG or LC_ALL)"
+    )
+
+
+def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
+    """The command line without --lang, which may stand before the verb too, and the language it names."""
+    left, language = list[str](), None
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*left, word, *words], language
+        if name != FLAG:
+            left.append(word)
+            continue
+        language = value if equals else next(words, "")
+        if language not in LANGUAGES:
+            raise UsageError(f"`{language}` is not a language here.", fix="Write `--lang en` or `--lang zh`.")
+    return left, language
