@@ -78,7 +78,8 @@ class VerbParser(argparse.ArgumentParser):
                 sections.setdefault(str(one.title), []).append(one)
         for title in sorted(sections, key=GENERAL.__eq__):
             formatter.start_section(translated(title))
-            formatter.add_text(translated(sections[title][0].description or ""))
+            about = sections[title][0].description
+            formatter.add_text(about and translated(about))
             for one in sections[title]:
                 formatter.add_arguments(one._group_actions)
             formatter.end_section()
@@ -92,7 +93,7 @@ class VerbParser(argparse.ArgumentParser):
         if count == 1:  # --help-all itself
             line = f"These are all options; `{self.prog} --help-all` shows the same."
         else:
-            named = translated(", ").join(map(translated, titles))
+            named = ", ".join(map(translated, titles))
             line = f"{count} more options with `{self.prog} --help-all`: {named}."
         return f"\n{filled(translated(line), self._get_formatter()._width)}\n"
 
