@@ -69,6 +69,9 @@ grid.addEventListener("focusin", (event) => showTip(event.target));
 grid.addEventListener("focusout", hideTip);
 grid.addEventListener("scroll", hideTip);
 addEventListener("scroll", hideTip, { passive: true });
+// A table that is wider than its place says that it can be moved.
+const wider = new ResizeObserver((entries) => entries.forEach(({ target }) => target.classList.toggle("wider", target.scrollWidth > target.clientWidth)));
+wider.observe(grid);
 // Paper cannot be clicked: what is folded is opened for it.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((node) => (node.open = true)));
 if (themes.includes(kept("theme"))) state.theme = kept("theme");

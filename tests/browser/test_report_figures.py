@@ -277,4 +277,4 @@ def test_a_running_mean_does_not_end_in_the_last_point(watched: Callable[..., Wa
 
 def test_axes_say_where_they_begin_and_end(watched: Callable[..., Watched], noisy: str) -> None:
     words = watched(noisy).page.locator(".chart").first.locator("text").all_text_contents()
-    assert words == ["0", "0.5", "1", "1", "200", "400", "600", "799"]
+    assert words == ["0", "0.5", "1", "1", "200", "400", "600", "799", "optimizer step"]

@@ -115,7 +115,7 @@ def test_keys_step_through_and_links_lead_back(
     assert seen.page.inner_text(title) != last
     chosen = seen.page.get_attribute("#list", "aria-activedescendant")
     assert seen.page.get_attribute(f"#{chosen}", "aria-selected") == "true"
-    assert seen.page.url.endswith(f"#row-{seen.page.inner_text(title)}")
+    assert seen.page.url.endswith(f"#row={seen.page.inner_text(title)}")
     seen.page.keyboard.press("/")
     assert seen.page.evaluate("document.activeElement.id") == "search"
     seen.page.keyboard.type("wj?")  # letters while typing are letters
@@ -181,7 +181,7 @@ def test_both_themes_are_accessible(
     watched: Callable[..., Watched], pages: dict[str, Any], scheme: str, name: str
 ) -> None:
     seen = opened(watched, pages[name], color_scheme=scheme)
-    no_violations(seen)  # nothing chosen yet
+    no_violations(seen)
     seen.page.keyboard.press("j")
     no_violations(seen)
     seen.see(f"report-{name}-{scheme}")
@@ -263,7 +263,7 @@ def test_two_runs_side_by_side_and_what_flipped(
 def test_curves_of_a_training(watched: Callable[..., Watched], pages: dict[str, Any]) -> None:
     seen = watched(pages["training"])
     assert seen.page.locator(".chart").count() == 2
-    assert seen.page.locator("h2").first.inner_text() == "loss"
+    assert seen.page.locator("h2").all_inner_texts() == ["Loss", "Learning rate: projector"]
     no_violations(seen)
     seen.see("report-training")
     nothing_else_happened(seen)
@@ -279,7 +279,8 @@ def test_a_narrow_screen_and_paper(watched: Callable[..., Watched], pages: dict[
     seen.page.emulate_media(media="print", color_scheme="dark")
     assert seen.page.is_visible(".headline")
     assert seen.page.is_visible("#categories table")
-    assert not seen.page.is_visible("#answers")
+    assert not seen.page.is_visible("#list")
+    assert seen.page.is_visible("#detail .said")
     assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     seen.see("report-print")
 

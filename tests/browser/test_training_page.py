@@ -39,15 +39,16 @@ def test_scores_are_points_with_their_intervals_in_a_figure_of_their_own(
 ) -> None:
     seen = page(watched, training(tmp_path / "one"))
     titles = seen.page.locator("h2").all_inner_texts()
-    assert titles == ["MMBench_DEV_EN · circular accuracy", "loss"]
+    assert titles == ["MMBench_DEV_EN · circular accuracy", "Loss"]
     scores = seen.page.locator(".scores")
     assert scores.locator("circle").count() == 3
     assert scores.locator("g.score").first.locator("line").count() == 3
     assert scores.locator("path").count() == 0
+    assert "not evaluated before training" in scores.inner_text()
     assert "step 300: 60.0 % (55.0 % – 66.0 %), n 300" in scores.inner_text()
     assert "60 %" in scores.locator("svg").text_content()
     seen.page.locator("button", has_text="中文").click()
-    assert "步 300" in scores.inner_text()
+    assert "第 300 步" in scores.inner_text()
     assert seen.page.locator("h2").all_inner_texts() == ["MMBench_DEV_EN · 循环准确率", "损失"]
     seen.see("report-training-scores")
     assert seen.complaints == []
@@ -61,4 +62,26 @@ def test_two_trainings_have_their_points_side_by_side(
     assert seen.page.locator(".scores rect").count() == 3
     assert "step 300: 70.0 %" in seen.page.locator(".scores").inner_text()
     seen.see("report-trainings-scores")
+    assert seen.complaints == []
+
+
+def test_the_score_before_training_is_the_first_point(
+    watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    folder = training(tmp_path / "one")
+    line = {"step": 0, "benchmark": "MMBench_DEV_EN", "value": 0.25, "n": 300, "unit": "fraction"}
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({**line, "ci95": [0.2, 0.3], "name": "circular accuracy"}) + "\n")
+    seen = page(watched, folder)
+    said = seen.page.locator(".scores p").all_inner_texts()
+    assert [text.strip() for text in said] == [
+        "before training: 25.0 % (20.0 % – 30.0 %), n 300",
+        "step 300: 60.0 % (55.0 % – 66.0 %), n 300",
+    ]
+    assert seen.page.locator(".scores circle").count() == 4
+    # The charts share their steps, so that a point stands below its place on the curves.
+    below = [chart.locator("text").all_text_contents() for chart in seen.page.locator(".chart").all()]
+    assert [["0" in words, "399" in words, words[-1]] for words in below] == [
+        [True, True, "optimizer step"]
+    ] * 2
     assert seen.complaints == []

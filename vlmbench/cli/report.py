@@ -3,6 +3,7 @@
     vlmbench report runs/demo/Shapes_DEV_EN
     vlmbench report runs/demo                            a page for each of the model's runs
     vlmbench report runs/base/CCBench runs/tuned/CCBench     both answers to every question
+    vlmbench report runs/demo/Shapes_DEV_EN --row 17     a page that opens on that row
     vlmbench report training/                            the curves of metrics.jsonl
 
 The page is report.html in the run folder; of two runs side by side, report-compared.html in the second's.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
-from vlmbench.errors import RunFolderError, UsageError, UserError
+from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the page to write; for several pages, their folder"
     )
+    parser.add_argument("--row", metavar="ID", help="row that the page opens on (default: a wrong answer)")
     parser.add_argument("--each", action="store_true", help="one page for each run, even when two are named")
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
@@ -51,8 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Write the pages and print where they are."""
     sets = page_sets(args.runs, apart=args.each)
+    if args.row is not None and (len(sets) > 1 or _are_trainings(sets[0])):
+        raise UsageError("opens the page of one run, or of two side by side.", key="--row")
     places = targets(sets, args.out)
-    written = [write_page(folders, place, args) for folders, place in zip(sets, places, strict=True)]
+    pairs = zip(sets, places, strict=True)
+    written = [write_page(folders, place, args, row=args.row) for folders, place in pairs]
     if args.format == "json":
         print_json(written)
     else:
@@ -61,7 +66,9 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) -> dict[str, Any]:
+def write_page(
+    folders: Sequence[Path], target: Path, args: argparse.Namespace, *, row: str | None = None
+) -> dict[str, Any]:
     """Write one page; returns its path, size, seconds and runs."""
     from vlmbench.report.page.compose import page_of_runs, page_of_trainings
     from vlmbench.store import make_folder, write_text
@@ -71,7 +78,8 @@ def write_page(folders: Sequence[Path], target: Path, args: argparse.Namespace) 
         page = page_of_trainings(folders)
     else:
         runs = _open(folders, args)
-        page = page_of_runs(runs, difference=_difference(runs))
+        _check_row(row, runs)
+        page = page_of_runs(runs, difference=_difference(runs), row=row)
         _warn_what_is_missing(runs)
     make_folder(target.parent)
     write_text(target, page)
@@ -148,6 +156,12 @@ def _open(folders: Sequence[Path], args: argparse.Namespace) -> list[FinishedRun
             fix="Add --each for a page each.",
         )
     return runs
+
+
+def _check_row(row: str | None, runs: Sequence[FinishedRun]) -> None:
+    known = dict.fromkeys(sample.id for run in runs for sample in run.questions.samples)
+    if row is not None and row not in known:
+        raise UnknownName("row", row, known)
 
 
 def _warn_what_is_missing(runs: Sequence[FinishedRun]) -> None:

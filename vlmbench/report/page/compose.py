@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 SCRIPTS = (
     "words.js",
+    "names.js",
     "drawing.js",
     "figures.js",
     "curves.js",
     "detail.js",
     "filters.js",
+    "address.js",
     "answers.js",
+    "list.js",
+    "gallery.js",
+    "keys.js",
     "start.js",
 )
 ALL_BYTES = 18_000_000
@@ -47,15 +52,20 @@ PIXEL_ART = 160
 """Pictures up to this size are stored without loss: blurred edges would show."""
 
 
-def page_of_runs(runs: Sequence[FinishedRun], *, difference: Mapping[str, Any] | None = None) -> str:
-    """One run, or two side by side over the same questions."""
+def page_of_runs(
+    runs: Sequence[FinishedRun],
+    *,
+    difference: Mapping[str, Any] | None = None,
+    row: str | None = None,
+) -> str:
+    """One run, or two side by side over the same questions; `row` is the id of the row that it opens on."""
     prompts = [prompts_of(run) for run in runs]
     questions = question_rows(runs, prompts)
     source = next((run.questions.images for run in runs if run.questions.images is not None), None)
     pictures = thumbnails(questions.pop("pictures"), source)
     questions["notes"] = list(dict.fromkeys(p.note for p in prompts if p.note))
     title = f"{runs[0].benchmark}: {' and '.join(dict.fromkeys(run.name for run in runs))}"
-    return _page(title, figures(runs, difference), questions, pictures)
+    return _page(title, {**figures(runs, difference), "opens": visible(row or "")}, questions, pictures)
 
 
 def page_of_trainings(folders: Sequence[Path]) -> str:

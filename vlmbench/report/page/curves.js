@@ -33,7 +33,9 @@ function drawCurves() {
   paintDrawings();
 }
 
-const SIZE = { H: 240, left: 58, right: 26, top: 12, bottom: 30 };
+const SIZE = { H: 256, left: 58, right: 26, top: 12, bottom: 46 };
+// Every chart has the steps of the whole training, so that a point stands below its place on the curves.
+const allSteps = () => range(FIGURES.runs.flatMap((run) => [...run.curves, ...run.scores].flatMap((line) => line.points.map(([x]) => x))));
 const range = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
 
 // A chart's scales, with its lines and numbers.
@@ -41,8 +43,9 @@ function frame(W, [x0, x1], [y0, y1], told) {
   const { H, left, right, top, bottom } = SIZE, inner = W - left - right;
   const X = (x) => left + ((x - x0) / (x1 - x0 || 1)) * inner, Y = (y) => top + (1 - (y - y0) / (y1 - y0)) * (H - top - bottom);
   const grid = ticks(y0, y1, 4).map((y) => [draw("line", { class: "grid", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 8, y: Y(y) + 4, "text-anchor": "end" }, told(y))]);
-  const below = ticks(x0, x1, Math.max(1, Math.min(5, Math.floor(inner / 64))), 42 / inner).map((x) => draw("text", { x: X(x), y: H - 10, "text-anchor": "middle" }, count(x)));
-  return { X, Y, axes: [...grid.flat(), ...below] };
+  const below = ticks(x0, x1, Math.max(1, Math.min(5, Math.floor(inner / 64))), 42 / inner).map((x) => draw("text", { x: X(x), y: H - 26, "text-anchor": "middle" }, count(x)));
+  const title = draw("text", { x: left + inner / 2, y: H - 6, "text-anchor": "middle" }, say("axisStep"));
+  return { X, Y, axes: [...grid.flat(), ...below, title] };
 }
 
 const plot = (label, paint) => drawing(SIZE.H, { class: "chart", "aria-label": label }, paint);
@@ -51,9 +54,9 @@ function chart(name) {
   const lines = FIGURES.runs.map((run) => run.curves.find((curve) => curve.name === name));
   const known = lines.flatMap((line) => (line ? line.points : [])).filter(([, y]) => y !== null);
   if (!known.length) return card(curveName(name), {}, make("p", { class: "quiet" }, say("none")));
-  const [x0, x1] = range(known.map(([x]) => x)); let [y0, y1] = range(known.map(([, y]) => y));
+  const [x0, x1] = allSteps(); let [y0, y1] = range(known.map(([, y]) => y));
   if (y0 === y1) { const pad = Math.abs(y0) * 0.1 || 1; y0 -= pad; y1 += pad; }
-  const unit = stepOf(y0, y1, 4), extent = `${short(y0)} – ${short(y1)}`;
+  const unit = stepOf(y0, y1, 4), told = valueOf(name), extent = `${told(y0)} – ${told(y1)}`;
   if (Number.isFinite(unit)) [y0, y1] = [Math.floor(y0 / unit + 1e-9) * unit, Math.ceil(y1 / unit - 1e-9) * unit];
   const paths = ({ X, Y }) => lines.map((line, i) => {
     if (!line) return null;
@@ -69,10 +72,10 @@ function chart(name) {
     const many = means.some(([, y], at) => y !== null && Math.abs(y - line.points[at][1]) > (y1 - y0) * 0.02);
     return [many ? draw("path", { class: `curve raw-${i}`, d: trace(line.points) }) : null, draw("path", { class: `curve run-${i}`, d: trace(many ? means : line.points) })];
   });
-  const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : short(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
+  const said = lines.map((line, i) => line && make("p", { class: "quiet" }, runName(i), ` ${say("last")} `, make("b", {}, line.last === null ? "–" : told(line.last)), line.gaps ? ` · ${say("gaps")}: ${count(line.gaps)}` : ""));
   const title = curveName(name);
-  return card(make("bdi", {}, title), {}, said, plot(`${title}: ${extent}, ${say("step")} ${count(x0)} – ${count(x1)}`, (width) => {
-    const scales = frame(width, [x0, x1], [y0, y1], short);
+  return card(make("bdi", {}, title), {}, said, plot(`${title}: ${extent}, ${say("axisStep")} ${count(x0)} – ${count(x1)}`, (width) => {
+    const scales = frame(width, [x0, x1], [y0, y1], told);
     return [scales.axes, paths(scales)];
   }));
 }
@@ -85,16 +88,18 @@ function scoreChart(name) {
   const found = FIGURES.runs.map((run) => run.scores.find((score) => scoreName(score) === name));
   const all = found.flatMap((score) => (score ? score.points : []));
   const { unit } = found.find(Boolean), title = scoreTitle(found.find(Boolean));
-  // The steps of the whole training, so that a point stands below its place on the curves.
-  const steps = range(FIGURES.runs.flatMap((run) => [...run.curves, ...run.scores].flatMap((line) => line.points.map(([x]) => x))));
+  const steps = allSteps();
   let [y0, y1] = range(all.flatMap(([, value, low, high]) => [value, low ?? value, high ?? value]));
   const pad = (y1 - y0) * 0.08 || Math.abs(y0) * 0.1 || 1;
   [y0, y1] = unit === "fraction" ? [Math.max(0, y0 - pad), Math.min(1, y1 + pad)] : [y0 - pad, y1 + pad];
   const told = ([step, value, low, high, n]) =>
-    `${say("step")} ${count(step)}: ${amount(value, unit)}${low === null ? "" : ` (${between({ ci95: [low, high], unit })})`}${n === null ? "" : `, n ${count(n)}`}`;
+    `${stepName(step)}: ${amount(value, unit)}${low === null ? "" : ` (${between({ ci95: [low, high], unit })})`}${n === null ? "" : `, n ${count(n)}`}`;
   const marks = ({ X, Y }) => found.map((score, i) => score && score.points.map((point) => scoreMark(point, i, X(point[0]) + (found.length > 1 ? i * 6 - 3 : 0), Y, told(point))));
-  const said = found.map((score, i) => score && make("p", { class: "quiet" }, runName(i), ` ${told(score.points[score.points.length - 1])}`));
-  return card(make("bdi", {}, title), { class: "card scores" }, said, plot([title, ...all.map(told)].join("; "), (width) => {
+  // The first and the last: what training changed.
+  const ends = ({ points }) => (points.length > 1 ? [points[0], points.at(-1)] : points);
+  const said = found.map((score, i) => score && ends(score).map((point) => make("p", { class: "quiet" }, runName(i), ` ${told(point)}`)));
+  const without = found.some((score) => score && score.points[0][0] > 0) ? make("p", { class: "quiet" }, say("notBefore")) : null;
+  return card(make("bdi", {}, title), { class: "card scores" }, said, without, plot([title, ...all.map(told)].join("; "), (width) => {
     const scales = frame(width, steps, [y0, y1], (y) => (unit === "fraction" ? `${short(y * 100)} %` : short(y)));
     return [scales.axes, marks(scales)];
   }));

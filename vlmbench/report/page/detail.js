@@ -27,11 +27,12 @@ function picture(number, attributes) {
 
 function drawDetail() {
   const place = document.getElementById("detail"), row = state.row;
+  if (!place) return undefined;
   if (!row) return place.replaceChildren(make("p", { class: "quiet pick" }, say("pick")));
   const status = row.a.map((_, i) => statusOf(row, i));
   fill(place,
-    make("header", {}, make("h3", {}, make("a", { href: `#row-${encodeURIComponent(row.id)}` }, make("bdi", {}, row.id))),
-      categoriesOf(row).map((name) => make("span", { class: "tag" }, nameOf(name))),
+    make("header", {}, make("h3", {}, make("a", { href: linkTo({ row: row.id }), title: say("copyLink") }, make("bdi", {}, row.id))),
+      categoriesOf(row).map((name) => make("span", { class: "tag" }, nameOf(inWords(name)))),
       make("span", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), "aria-label": say("previous") }, "↑ k"), make("button", { type: "button", onclick: () => step(1), "aria-label": say("next") }, "↓ j"))),
     make("div", { class: "asked" },
       make("div", { class: "pictures" }, row.p.map((number, k) => make("figure", {}, picture(number, { alt: `${say("picture")} ${k + 1}` }), seenAs(row, k)))),
@@ -128,7 +129,7 @@ function groupTable(row) {
   const inAll = (right, i) => (times[i] === null ? mark(right ? "right" : "wrong", say(right ? "groupRight" : "groupWrong")) : mark(right ? "right" : times[i] ? "partly" : "wrong", `${say("groupRight")}: ${times[i]} / ${row.a[i].d.length}`));
   return make("section", { class: "group" }, make("h4", {}, say(FIGURES.circular ? "group" : "groupRows"), FIGURES.circular ? all.map((right, i) => [" ", runName(i), inAll(right, i)]) : null),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("group") }, make("table", { class: "readings" }, make("tbody", {}, members.map((member) => make("tr", { class: member === row ? "current" : null },
-      make("th", { scope: "row" }, make("a", { href: `#row-${encodeURIComponent(member.id)}` }, make("bdi", {}, member.id))),
+      make("th", { scope: "row" }, rowLink(member, make("bdi", {}, member.id))),
       make("td", {}, make("bdi", {}, member.o.length ? member.o.map(([letter, text]) => `${letter} ${plainText(whole(text)).slice(0, 40)}`).join("  ") : plainText(whole(member.q)).slice(0, 120))),
       make("td", {}, "→ ", make("b", {}, make("bdi", {}, member.r[0] || "–"))),
       member.a.map((answer, i) => make("td", {}, runName(i), mark(statusOf(member, i), answer ? verdictOf(answer)[0] || "" : "")))))))));

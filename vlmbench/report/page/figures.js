@@ -2,20 +2,19 @@
 function masthead() {
   const runs = FIGURES.runs;
   const rules = FIGURES.rule_sets && make("label", {}, make("span", {}, say("rules")), make("select", {
-    id: "rules", onchange: (event) => { state.rules = event.target.value; redraw(); keepAddress(); },
+    id: "rules", onchange: (event) => { state.rules = event.target.value; redraw(); keepAddress(true); },
   }, FIGURES.rule_sets.map((name) => make("option", { value: name, selected: name === state.rules }, name))));
   const theme = make("label", {}, make("span", {}, say("theme")), make("select", {
-    id: "theme", onchange: (event) => { setTheme(event.target.value); },
+    id: "theme", onchange: (event) => { setTheme(event.target.value); kept.theme = true; redraw(); keepAddress(); },
   }, ["auto", "light", "dark"].map((name) => make("option", { value: name, selected: name === state.theme }, say(name)))));
   const language = make("button", { id: "language", type: "button", lang: state.language ? "en" : "zh", onclick: () => {
-    state.language = 1 - state.language; keep(); redraw();
+    state.language = 1 - state.language; kept.language = true; keep(); redraw(); keepAddress();
   } }, say("language"));
-  const kind = FIGURES.kind === "training" ? "training" : runs.length > 1 ? "sideBySide" : "report";
   const title = FIGURES.kind === "training" ? runs.map((run) => run.folder).join(" · ") : FIGURES.benchmark;
   fill(document.getElementById("masthead"),
     FIGURES.kind === "runs" ? make("a", { class: "skip", href: "#answers" }, say("skip")) : null,
     make("div", { class: "top" },
-      make("div", { class: "names" }, make("p", { class: "kind" }, say(kind)), make("h1", {}, make("bdi", {}, plainText(title))),
+      make("div", { class: "names" }, make("p", { class: "kind" }, kindOf()), make("h1", {}, make("bdi", {}, plainText(title))),
         FIGURES.measures ? make("p", { class: "measures" }, plainText(FIGURES.measures[state.language])) : null),
       make("div", { class: "controls" }, rules, theme, language)));
 }
@@ -53,6 +52,7 @@ function headline(run, under, i) {
         run.draws > 1 ? ` · ${count(run.draws)} ${say("drawsEach")}` : null,
         under.unscored && !run.withheld && !run.needs_judge ? make("b", {}, ` · ${count(under.unscored)} ${say("unscored")}`) : null),
       under.spread ? make("p", { class: "quiet" }, `${say("deviation")} ${points(under.spread.within)} ${say("within")}${say("comma")}${points(under.spread.between)} ${say("among")}`) : null,
+      make("p", { class: "more" }, opens({ view: "gallery", filter: "wrong", sort: "worst", ...mine }, say("failures"))),
       flags.length ? make("p", { class: "flags" }, flags.map((word) => make("span", {}, flag(word)))) : null));
 }
 
@@ -130,7 +130,7 @@ function categoryLine(figure, mine, i, most, other) {
   const two = FIGURES.runs.length > 1, behind = { category: `${figure.level}:${figure.name}` };
   const shown = mine ? [make("td", { class: "graph" }, opensToo(behind, intervalBar(mine, most, i))), make("td", { class: "number" }, opens(behind, amount(mine.value, mine.unit)), make("small", {}, between(mine))),
     make("td", { class: "number quiet n" }, count(mine.n))] : make("td", { colspan: 3, class: "quiet" }, "–");
-  return make("tr", { class: i ? "second" : null }, i ? null : make("th", { scope: "row", rowspan: two ? 2 : null }, nameOf(NAMED.includes(figure.level) ? figure.name : measureName(figure.name))),
+  return make("tr", { class: i ? "second" : null }, i ? null : make("th", { scope: "row", rowspan: two ? 2 : null }, nameOf(NAMED.includes(figure.level) ? inWords(figure.name) : measureName(figure.name))),
     two ? make("td", { class: "badge" }, runName(i)) : null, shown, two && !i ? apart(figure, other) : null);
 }
 

@@ -1,4 +1,4 @@
-// Which rows are listed: by what is pressed below, or by the figure that was opened. The address says it all.
+// Which rows are listed, and in which order: by what is pressed below, or by the figure that was opened.
 let QUESTIONS = null, GROUPS = new Map(), BY_ID = new Map(), CATEGORIES = [], visibleRows = [];
 const CLEAR = { filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null };
 const NONE = "∅", OTHER = "…";
@@ -63,64 +63,48 @@ function rowTests() {
   return tests;
 }
 
-// Parts of the address, as a figure's link has them and as what is chosen is written back.
-function linkTo(parts) {
-  const said = new URLSearchParams();
-  const all = { rules: state.rules === FIGURES.rules ? null : state.rules, ...parts };
-  for (const [name, value] of Object.entries(all)) if (value !== null && value !== undefined) said.set(name, value);
-  return `#${said}`;
-}
-const opens = (parts, ...children) => make("a", { class: "opens", href: linkTo({ filter: "all", ...parts }), onclick: openAgain }, ...children);
-// For the mouse only: the number beside a bar opens the same for everybody.
-const opensToo = (parts, bar) => put(opens(parts, bar), { class: "opens bars", tabindex: -1, "aria-hidden": "true" }, []);
-function openAgain(event) {
-  if (event.currentTarget.hash === location.hash) followLink();
-}
 
-function address() {
-  const { filter, category, search, run, answer, truth, seconds } = state, row = state.row && state.row.id;
-  const parts = { filter: filter === "all" ? null : filter, category: category && `${category.level}:${category.name}`, search: search || null, run: run === null ? null : "AB"[run], answer, truth, seconds };
-  const said = linkTo(parts);
-  if (said === "#") return row === null ? "#" : `#row-${encodeURIComponent(row)}`;
-  return linkTo({ ...parts, row });
+// A row's own category is its last, the finest; what it is worth is its figure above, or else its rows' mean score.
+const categoryOf = (row) => (row.c.length ? CATEGORIES[row.c.at(-1)] : null);
+let worthFor = null, worth = new Map();
+function worthOf(category) {
+  const meant = `${state.rules} ${state.run}`;
+  if (worthFor !== meant) { worth = new Map(); worthFor = meant; }
+  if (!worth.has(category)) worth.set(category, figureOf(category) ?? meanOf(category) ?? Infinity);
+  return worth.get(category);
 }
-function keepAddress() {
-  if (!QUESTIONS || address() === (location.hash || "#")) return;
-  try { history.replaceState(null, "", address()); } catch { /* browsers refuse when it changes too often */ }
+const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : null);
+const runsMeant = () => FIGURES.runs.map((_, i) => i).filter((i) => state.run === null || state.run === i);
+function figureOf(category) {
+  if (!category) return null;
+  const known = runsMeant().map((i) => FIGURES.runs[i].by_rules[state.rules].metrics.find((one) => one.level === category.level && one.name === category.name));
+  return known.some((one) => !one || one.value === null) ? null : mean(known.map((one) => one.value));
 }
+const meanOf = (category) => mean(QUESTIONS.rows.filter((row) => categoryOf(row) === category).flatMap((row) => runsMeant().map((i) => row.a[i]).filter(Boolean).map((answer) => verdictOf(answer)[1])).filter((value) => value !== null));
 
-function asked() {
-  if (location.hash.startsWith("#row-")) {
-    try { return { row: BY_ID.get(decodeURIComponent(location.hash.slice(5))) }; } catch { return null; }
-  }
-  const said = new URLSearchParams(location.hash.slice(1)), known = (value, values) => (values.includes(value) ? value : null);
-  if (!location.hash.includes("=")) return null;
-  const run = "AB".indexOf(said.get("run") || "-"), seconds = Number.parseFloat(said.get("seconds"));
-  return {
-    rules: known(said.get("rules"), FIGURES.rule_sets) || FIGURES.rules, row: BY_ID.get(said.get("row")),
-    filter: known(said.get("filter"), filterNames()) || "all", category: said.has("category") ? categoryNamed(said.get("category")) : null,
-    search: said.get("search") || "", run: run >= 0 && run < FIGURES.runs.length ? run : null,
-    answer: said.get("answer"), truth: said.get("truth"), seconds: Number.isFinite(seconds) ? seconds : null,
-  };
+// Orders: of the file; categories from the worst, wrong rows first in each; by time or length of the answer.
+const longest = (row, of) => Math.max(0, ...row.a.map((answer, i) => (answer && (state.run === null || state.run === i) ? of(answer) : 0)));
+const lengthOf = (answer) => (Array.isArray(answer.t) ? answer.t[1] : answer.t.length);
+const SORT_KEYS = {
+  worst: (row) => [worthOf(categoryOf(row)), categoryOf(row) ? categoryOf(row).name : "", row.a.some((answer, i) => answer && isRight(row, i)) ? 1 : 0],
+  slowest: (row) => [-longest(row, (answer) => answer.s || 0)],
+  longest: (row) => [-longest(row, lengthOf)],
+};
+function ordered(rows, sort) {
+  if (!(sort in SORT_KEYS)) return rows;
+  const keyed = rows.map((row) => [SORT_KEYS[sort](row), row]);
+  const before = (a, b) => { const at = a.findIndex((x, k) => x !== b[k]); return at < 0 ? 0 : a[at] < b[at] ? -1 : 1; };
+  return keyed.sort(([a], [b]) => before(a, b)).map(([, row]) => row);
 }
+const matching = () => { const tests = rowTests(); return QUESTIONS.rows.filter((row) => tests.every((test) => test(row))); };
 
-// Rows that are linked to are shown whatever was filtered before; a figure's link says what is.
-function followLink() {
-  if (!QUESTIONS) return;
-  const want = asked();
-  if (!want || (location.hash.startsWith("#row-") && !want.row)) { if (["", "#"].includes(location.hash)) change(CLEAR); return; }
-  const { row, ...parts } = want, rules = parts.rules || state.rules, other = rules !== state.rules;
-  if (row && !("filter" in parts) && !visibleRows.includes(row)) Object.assign(parts, CLEAR);
-  Object.assign(state, parts, row ? { row } : {});
-  if (other) redraw(); else { drawControls(); filterRows(); }
-  if (row) choose(row); else keepAddress();
-  document.getElementById("answers").scrollIntoView();
-  if (!row) document.getElementById("list").focus({ preventScroll: true });
-}
-
-function change(parts) {
+// What a reader changes here: where the chosen row is no longer listed, the first of the list is chosen.
+function change(parts, step = true) {
+  const view = state.view;
   Object.assign(state, parts);
+  if (view !== state.view) drawView();
   drawControls();
   filterRows();
-  keepAddress();
+  if (!visibleRows.includes(state.row)) { state.row = visibleRows[0] || state.row; showChosen(); }
+  keepAddress(step);
 }

@@ -12,9 +12,18 @@ function setTheme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
   keep();
 }
+// As a tab or a bookmark has it: the benchmark, each run with its score, and what the page is.
+const kindOf = () => say(FIGURES.kind === "training" ? "training" : FIGURES.runs.length > 1 ? "sideBySide" : "report");
+function titleOf() {
+  const kind = kindOf();
+  if (FIGURES.kind === "training") return `${FIGURES.runs.map((run) => run.folder).join(say("and"))} · ${kind}`;
+  const scored = FIGURES.runs.map((run) => { const { value, unit } = run.by_rules[state.rules].headline; return value === null ? plainText(run.model) : `${plainText(run.model)} ${amount(value, unit)}`; });
+  return `${plainText(FIGURES.benchmark)}: ${scored.join(say("and"))} · ${kind}`;
+}
 function redraw() {
   const focused = document.activeElement && document.activeElement.id;
   document.documentElement.lang = state.language ? "zh" : "en";
+  document.title = titleOf();
   masthead();
   if (FIGURES.kind === "training") drawCurves(); else drawFigures();
   if (QUESTIONS) drawAnswers();
@@ -26,15 +35,15 @@ function begin() {
   state.language = before.language === undefined ? Number((navigator.language || "").startsWith("zh")) : Number(Boolean(before.language));
   state.rules = FIGURES.rules;
   setTheme(["light", "dark"].includes(before.theme) ? before.theme : "auto");
+  askedLook();
   redraw();
+  window.addEventListener("hashchange", followLink);
   if (FIGURES.kind === "training") return;
   document.addEventListener("DOMContentLoaded", () => {
     readQuestions();
-    drawAnswers();
     followLink();
   });
   document.addEventListener("keydown", pageKeys);
-  window.addEventListener("hashchange", followLink);
-  window.addEventListener("resize", () => { if (QUESTIONS) drawWindow(); });
+  window.addEventListener("resize", () => { if (QUESTIONS && state.view === "list") { bringIntoView(Math.max(0, visibleRows.indexOf(state.row))); drawWindow(); } });
 }
 begin();

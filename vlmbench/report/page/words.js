@@ -42,7 +42,7 @@ const WORDS = {
   tooLong: ["stopped at the token limit", "达到 token 上限而截断"], judged: ["by the judge", "由裁判模型判定"], emptyAnswer: ["an empty answer", "空回答"],
   seconds: ["s", "秒"], tokens: ["tokens", "token"], previous: ["Previous row", "上一行"], next: ["Next row", "下一行"], keys: ["Keys", "快捷键"], close: ["Close", "关闭"],
   keyNext: ["next and previous row", "下一行和上一行"], keyEnds: ["first and last row (in the list)", "第一行和最后一行（列表中）"], keySearch: ["search", "搜索"],
-  keyWrong: ["wrong only, and back", "仅看答错，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, close", "离开搜索、关闭"],
+  keyWrong: ["wrong only, and back", "仅看答错，再按返回"], keyUnparsed: ["no answer found, and back", "仅看未识别，再按返回"], keyHelp: ["this list", "显示本列表"], keyEscape: ["leave the search, back to the list or the gallery, close", "离开搜索，返回列表或图集，关闭"],
   better: ["B is better than A", "B 优于 A"], worse: ["B is worse than A", "B 不如 A"], same: ["A and B cannot be told apart", "A 与 B 无显著差异"],
   percentPoints: ["percentage points", "个百分点"], points: ["points", "分"], notTested: ["Not tested against each other", "未做检验"],
   rowMean: ["the rows' mean score", "各行平均得分"], inClusters: ["in", "归为"], clusters: ["clusters", "组"],
@@ -51,9 +51,14 @@ const WORDS = {
   notKept: ["answers were not kept", "回答未保留"],
   noVerdicts: ["The verdicts of this rule set were not kept by row; its figures above are complete.", "未保留该评分规则的逐行判定；上方的指标仍是完整的。"],
   notKeptWhy: ["This run was kept without its answers: figures and verdicts are shown; answers, errors, times and option counts are not.", "本次运行没有保留回答：这里有得分和判定，没有回答原文、请求错误、耗时和选项统计。"],
-  step: ["step", "步"], steps: ["steps", "步"], last: ["last", "最后"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
+  steps: ["optimizer steps", "步"], last: ["last", "最后"], axisStep: ["optimizer step", "训练步数"], beforeTraining: ["before training", "训练前"],
+  notBefore: ["The model was not evaluated before training, so the first point is a checkpoint's.", "训练前的模型没有评测，因此第一个点是训练中的检查点。"], unread: ["unreadable lines", "无法读取的行"], gaps: ["not finite", "非有限数"],
   picked: ["Chosen by a figure above", "在上方图表中选定的条件"], takeAway: ["remove this filter", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "运行"], atLeast: ["at least", "至少"],
   byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别做 Holm 校正。"],
+  and: [" and ", "、"], view: ["View", "视图"], asList: ["List", "列表"], asGallery: ["Gallery", "图集"], filters: ["Filters", "筛选"], order: ["Order", "排序"],
+  order_file: ["Order of the file", "按文件顺序"], order_worst: ["Worst category first", "最差类别优先"], order_slowest: ["Slowest first", "耗时最长优先"], order_longest: ["Longest answer first", "回答最长优先"],
+  further: ["Show more", "显示更多"], failures: ["See the wrong answers", "查看答错的题"], copyLink: ["link to this row", "本行链接"], onPaper: ["The chosen row", "选定的一行"],
+  keyCards: ["move between pictures (in the gallery)", "在图集中移动"], keyOpen: ["open the picture's row; go into the row's text", "打开图片对应的行；进入该行正文"], keyGallery: ["gallery, and back to the list", "切换图集和列表"],
   wait: ["Reading the questions…", "正在读取题目……"],
 };
 const LEVELS = { split: ["Split", "划分"], task: ["Task", "任务"], skill: ["Skill", "技能"], measure: ["Measure", "指标"], check: ["Checks", "检查"], category: ["Category", "类别"], "l2-category": ["Ability", "能力"], overall: ["Overall", "总体"], base: ["First rotation only", "仅首个轮换"], row: ["Row by row", "逐行"], draws: ["Several draws", "多次采样"] };
@@ -75,14 +80,9 @@ const MEASURES = {
   "points of the answers": ["points of the answers", "回答得分"], "points of the references": ["points of the references", "参考答案得分"], "mean of aAcc, fAcc, qAcc": ["mean of aAcc, fAcc, qAcc", "aAcc、fAcc、qAcc 均值"],
   "Final Score": ["Final Score", "总得分"], "Final Score Norm": ["Final Score Norm", "归一化总得分"], "pictures with one question": ["pictures with one question", "仅有一题的图片"],
 };
-// Figures of a training as most trainings name them; any other name is data.
-const CURVES = { loss: "损失", learning_rate: "学习率", lr: "学习率", tokens_per_second: "每秒 token 数", "tokens/s": "每秒 token 数", grad_norm: "梯度范数" };
-function curveName(name) {
-  const [head, ...part] = name.split(":");
-  return state.language && Object.hasOwn(CURVES, head) ? [CURVES[head], ...part].join(":") : name;
-}
+const stepName = (step) => (step === 0 ? say("beforeTraining") : state.language ? `第 ${count(step)} 步` : `step ${count(step)}`);
 const TESTS = { "McNemar exact": ["McNemar exact", "McNemar 精确检验"], "McNemar mid-p": ["McNemar mid-p", "McNemar mid-p 检验"], "clustered t": ["clustered t", "聚类 t 检验"] };
-const state = { language: 0, theme: "auto", rules: null, row: null, filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null };
+const state = { language: 0, theme: "auto", rules: null, row: null, filter: "all", category: null, search: "", run: null, answer: null, truth: null, seconds: null, sort: "file", view: "list" };
 const say = (key) => WORDS[key][state.language];
 // What a difference is of, and over how much.
 const scopeOf = (quantity, units) => (state.language ? `（${quantity ? `${quantity}，` : ""}${units}）` : `${quantity ? ` of ${quantity}` : ""} over ${units}`);
