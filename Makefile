@@ -1,6 +1,7 @@
 # make demo     see a vision-language model evaluated, from nothing
 # make test     the fast tests
 # make check    lint, types, floors, of the package as an installation has it
+# make docs     the documentation as a site, in build/docs
 # Each sets up its own virtual environment the first time and reinstalls nothing after that.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +19,7 @@ endif
 # Containers often forbid it, and then each vlmbench that a test starts compiles itself anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check view vllm formats lanes browser leaderboard slow wheel perf clean
+.PHONY: demo test check view docs vllm formats lanes browser leaderboard slow wheel perf clean
 
 demo: $(READY)
 	$(BIN)/vlmbench demo
@@ -30,8 +31,8 @@ vllm:
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pytest -n 2 --dist loadfile -W default --no-header tests/vllm_lane
 
-# The environments of both lanes.
-lanes:
+# The environments of both lanes, and of the documentation.
+lanes: $(VENV)-docs/.ready
 	bash tests/formats_lane/setup.sh $(PYTHON) $(VENV)-formats
 	bash tests/vllm_lane/setup.sh $(PYTHON) $(VENV)-vllm
 
@@ -62,6 +63,18 @@ view:
 	mkdir -p build/view/vlmbench
 	cd build/view/vlmbench && ln -s ../../../vlmbench/* ../../../benchmarks ../../../leaderboards ../../../trainers .
 
+# Strictly: a broken link or heading is an error. With the leaderboard's page where `make leaderboard` has left it.
+SITE ?= build/docs
+docs: $(VENV)-docs/.ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet -f docs/site/en.yml -d $(abspath $(SITE))
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet -f docs/site/zh-CN.yml -d $(abspath $(SITE))/zh-CN
+
+# jieba finds the words of a Chinese sentence, for the search.
+$(VENV)-docs/.ready: constraints.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material jieba
+	touch $@
+
 wheel: $(READY)
 	bash tests/packaging/wheel_job.sh $(BIN)/python
 
@@ -82,4 +95,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-vllm $(VENV)-formats build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-vllm $(VENV)-formats $(VENV)-docs build dist *.egg-info

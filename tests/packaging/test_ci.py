@@ -18,9 +18,7 @@ from vlmbench.doctor.checks import OLDEST_PYTHON
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-CI, LEADERBOARD, RELEASE = (
-    ROOT / ".github" / "workflows" / f"{name}.yml" for name in ("ci", "leaderboard", "release")
-)
+CI, PAGES, RELEASE = (ROOT / ".github" / "workflows" / f"{name}.yml" for name in ("ci", "pages", "release"))
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
@@ -120,13 +118,13 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_the_page_is_built_with_what_its_workflow_installs(tmp_path: Path) -> None:
-    runs = "\n".join(step.get("run", "") for step in jobs(LEADERBOARD)["build"]["steps"])
+    runs = "\n".join(step.get("run", "") for step in jobs(PAGES)["build"]["steps"])
     [installed] = re.findall(r"^pip install -c constraints.txt (.+)$", runs, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {re.split("[<>=]", line)[0] for line in project["dependencies"]}
     absent = {name.replace("-", "_") for name in needed - set(installed.split())}
     assert "torch" in absent
-    command = re.findall("^vlmbench (leaderboard build .+) --out site (.+)$", runs, re.MULTILINE)
+    command = re.findall("^vlmbench (leaderboard build .+) --out build/leaderboard (.+)$", runs, re.MULTILINE)
     [arguments] = [[*first.split(), "--out", str(tmp_path), *rest.split()] for first, rest in command]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, ",".join(absent), *arguments],
@@ -140,8 +138,18 @@ def test_the_page_is_built_with_what_its_workflow_installs(tmp_path: Path) -> No
 
 
 def test_the_site_is_set_up_before_the_page_is_put_there() -> None:
-    uses = [step["uses"].partition("@")[0] for step in jobs(LEADERBOARD)["publish"]["steps"]]
+    uses = [step["uses"].partition("@")[0] for step in jobs(PAGES)["publish"]["steps"]]
     assert uses == ["actions/configure-pages", "actions/deploy-pages"]
+
+
+def test_the_documentation_is_published_with_the_leaderboard_beside_it() -> None:
+    steps = jobs(PAGES)["build"]["steps"]
+    does = [step.get("run", step.get("uses", "")) for step in steps]
+    assert [made(line) for line in does].index(["docs"]) > next(
+        place for place, line in enumerate(does) if "--out build/leaderboard" in line
+    )
+    assert steps[-1]["with"] == {"path": "build/docs"}
+    assert "docs" in made((ROOT / ".ci" / "run").read_text("utf-8"))
 
 
 def test_a_release_is_what_the_wheel_job_proved_and_no_password_publishes_it() -> None:

@@ -29,7 +29,7 @@ def test_they_stay_small() -> None:
 
 
 def test_the_published_page_is_built_with_what_its_figures_open_into() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "leaderboard.yml").read_text("utf-8"))
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text("utf-8"))
     lines = "\n".join(step.get("run", "") for step in workflow["jobs"]["build"]["steps"]).splitlines()
     builds = [line for line in lines if "leaderboard build" in line]
     assert builds
