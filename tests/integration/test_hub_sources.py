@@ -294,7 +294,11 @@ def test_cv_bench_is_read_from_its_authors_parquet_and_their_mean_is_the_headlin
     named = parse_hub_reference(load_benchmark("cv_bench").card.file.dataset)
     repository = hub.datasets["nyu-visionx/CV-Bench"]
     repository.commits[str(named.revision)] = repository.commits[commit]
-    assert main(["run", "--model", "echo:A", "--bench", "CV-Bench"]) == 0
+    run = ["run", "--model", "echo:A", "--bench", "CV-Bench"]
+    assert main(run) == 2
+    assert hub.asked == []
+    assert "`vlmbench data get CV-Bench`, or add --download" in capsys.readouterr().err
+    assert main([*run, "--download"]) == 0
     results = json.loads((tmp_path / "runs" / "echo_A" / "CV-Bench" / "results.json").read_text())
     # ADE20K 1, COCO 1/2, Omni3D 1
     assert (results["headline"]["name"], results["headline"]["value"]) == ("mean of 2D and 3D", 0.875)
@@ -315,7 +319,7 @@ def test_the_dataset_is_read_without_a_flag_once_it_is_here_and_the_tsv_is_not(
     ):
         open_data_file(file, tmp_path)
     assert main(["data", "get", "MMBench_DEV_EN", "--data-dir", "hub"]) == 0
-    assert f"MMBench_DEV_EN is here: {file.dataset}" in capsys.readouterr().out
+    assert f"MMBench_DEV_EN is here now: {file.dataset}" in capsys.readouterr().out
     assert main(["show", "MMBench_DEV_EN", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["origin"] == file.dataset
     run = ["run", "--model", "echo:A", "--bench", "MMBench_DEV_EN"]
@@ -348,10 +352,10 @@ def test_where_the_tsvs_server_fails_the_dataset_comes_instead(
     )
     for _ in range(2):  # the second time too, although the dataset is here: the TSV is preferred
         assert main(["data", "get", "Mine", "--plugin", str(plugin)]) == 0
-        said = " ".join(capsys.readouterr().out.split())
+        said = " ".join(" ".join(capsys.readouterr()).split())
         assert "Mine.tsv cannot be reached" in said
         assert "hf:lmms-lab/textvqa/validation has the same rows and is read instead" in said
-        assert "Mine is here: hf:lmms-lab/textvqa/validation at commit" in said
+        assert "Mine is here now: hf:lmms-lab/textvqa/validation at commit" in said
 
 
 def test_a_dataset_with_other_rows_than_the_tsv_is_refused(hub: HubServer, tmp_path: Path) -> None:

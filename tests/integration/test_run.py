@@ -195,6 +195,7 @@ def test_several_benchmarks_load_the_model_once_and_fail_apart(
 ) -> None:
     monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LMUData", str(tmp_path))
+    (tmp_path / "CCBench.tsv").write_text("index\tquestion\n")  # with another checksum
     code = main(
         ["run", "--model", "echo", "--bench", "CCBench", "Shapes_DEV_EN", "--out", str(tmp_path / "runs")]
     )

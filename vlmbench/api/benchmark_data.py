@@ -145,6 +145,33 @@ def optional_path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given).expanduser()
 
 
+def require_data(
+    benchmarks: Sequence[Benchmark], options: DataOptions, *, download: bool, limited: bool
+) -> None:
+    """Download the benchmarks' data that is not here; a DataError where that is not allowed.
+
+    `limited`: of a hub's dataset not everything is needed, so it comes while it is read.
+    """
+    from vlmbench.data.fetch.lacking import download_folder, lacking, with_sizes
+
+    missing = [one for one in lacking((b.card for b in benchmarks), options.data_dir) if one.source]
+    if not missing:
+        return
+    if not download:
+        names = " ".join(one.benchmark for one in missing)
+        raise DataError(
+            f"{names.replace(' ', ', ')} {'are' if len(missing) > 1 else 'is'} not on this machine.",
+            fix=f"Get with `vlmbench data get {names}`, or call evaluate with download=True.",
+        )
+    from vlmbench.data.fetch.fetching import fetch
+
+    into = download_folder(options.data_dir)
+    whole = [one for one in missing if not (limited and one.as_dataset)]
+    for one in fetch(with_sizes(whole, into), into) if whole else ():
+        if one.error is not None:
+            raise one.error
+
+
 def open_data(
     benchmark: Benchmark,
     options: DataOptions,

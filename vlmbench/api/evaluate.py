@@ -17,6 +17,7 @@ from vlmbench.api.benchmark_data import (
     benchmarks_of,
     is_list,
     optional_path,
+    require_data,
 )
 from vlmbench.api.decoding import AnyDecoding, decoding_choice
 from vlmbench.api.finished_before import finished_before
@@ -74,6 +75,7 @@ class EvaluateOptions(TypedDict, total=False):
     data_dir: str | Path | None
     accept_local_data: bool
     answers: str | Path | None
+    download: bool
     plugins: Sequence[str | Path]
     mapping: AnyMap | None
     progress: bool
@@ -126,6 +128,7 @@ def evaluate(
     data_dir: str | Path | None = None,
     accept_local_data: bool = False,
     answers: str | Path | None = None,
+    download: bool = False,
     plugins: Sequence[str | Path] = (),
     mapping: AnyMap | None = None,
     progress: bool = True,
@@ -141,9 +144,10 @@ def evaluate(
     `samples` draws so many answers to each question, which needs a decoding that samples. `batch` sends a
     server all questions as batch jobs, which the same call takes up again. `thinking` is "on", "off" or
     "budget=N"; `pictures` sets min_pixels, max_pixels, tiles or resample; `engine_args` are settings by the
-    names of vLLM's EngineArgs or transformers' from_pretrained. `name` is what folders, tables and
-    boards call the model; None: the end of its path that identifies it. Raises a UserError where the model,
-    the data or the folder do not fit; a row that fails is that row's error.
+    names of vLLM's EngineArgs or transformers' from_pretrained. `download` gets benchmark files that are
+    not here, which nothing else does. `name` is what folders, tables and boards call the model; None: the end
+    of its path that identifies it. Raises a UserError where the model, the data or the folder do not fit; a
+    row that fails is that row's error.
     """
     opened: dict[str, Model] = {}
     called = _called(model, name, batch_size, opened)
@@ -201,6 +205,7 @@ def evaluate(
             mapping=mapping,
             limited=limit is not None,
         )
+        require_data(found, request.data, download=download, limited=limit is not None)
         return _run_all(request, benchmark, found, opened, AnswerProgress())
 
 

@@ -48,7 +48,8 @@ VERBS: dict[str, str] = {
 _EXITS = """\
 exit codes: 0 fine, 1 failed, 2 usage, 3 regression, 4 incomplete (rows with errors),
             130 interrupted and resumable
-environment: VLMBENCH_HOME, VLMBENCH_CACHE, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT, NO_COLOR"""
+environment: VLMBENCH_HOME, VLMBENCH_CACHE, LMUData, HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT,
+             VLMBENCH_MIRROR, NO_COLOR"""
 
 
 class Verb(Protocol):

@@ -41,6 +41,7 @@ from vlmbench.cli._shared.console import (
     print_rows,
     stdout,
 )
+from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
@@ -97,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(parser)
     add_rules_argument(parser)
     add_data_arguments(parser)
+    add_download_argument(parser)
     add_model_arguments(parser)
     add_asking_arguments(parser)
     add_picture_arguments(parser)
@@ -180,6 +182,7 @@ def execute(args: argparse.Namespace) -> int:
         from vlmbench.prompts import prompt_style
 
         prompt_style(args.prompt)
+    fetch_missing(benchmarks, args, limited=args.limit is not None)
     progress = AnswerProgress()
     if args.log:
         from vlmbench.report.exports.trackers import check_tracker

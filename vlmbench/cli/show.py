@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing
 from vlmbench.cli._shared.flags import (
     add_data_arguments,
     add_format_argument,
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plugin_argument(parser)
     add_map_argument(parser)
     add_data_arguments(parser)
+    add_download_argument(parser)
     add_format_argument(parser)
 
 
@@ -85,6 +87,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.prompt:
         prompt_style(args.prompt)
     benchmark = find_benchmark(args, args.name, limited=True)
+    if args.download or args.sample is not None:
+        fetch_missing([benchmark], args, limited=True)
     document: dict[str, Any] = {"card": asdict(benchmark.card)}
     try:
         document |= example(benchmark, args)

@@ -51,8 +51,12 @@ def stamp(path: Path) -> Stamp:
 
 def free_bytes(folder: Path) -> int:
     """What the disk of a folder has free, which need not be there yet."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(existing_folder(folder)).free
+
+
+def existing_folder(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Get benchmark files, check benchmarks and training data, see the tokens that training learns.
 
-vlmbench data get MMBench_DEV_EN
+vlmbench data get MMBench_DEV_EN MMStar
+vlmbench data get all-llava-table --dry-run          sizes, sources and licences of a suite
 vlmbench data check MMBench_DEV_EN --data-dir ~/LMUData
 vlmbench data check llava_v15_7b_finetune    every file that a recipe needs
 vlmbench data check own.json --images pictures
@@ -15,7 +16,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.benchmarks import find_benchmark, find_benchmarks, open_benchmark
+from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import INCOMPLETE, print_json, print_line
 from vlmbench.cli._shared.flags import (
     add_data_arguments,
@@ -24,11 +25,9 @@ from vlmbench.cli._shared.flags import (
     add_plugin_argument,
     positive,
 )
-from vlmbench.cli.data import tokens, training
-from vlmbench.data.locate import HUB
+from vlmbench.cli.data import getting, tokens, training
 from vlmbench.domain import Benchmark, DataFile
 from vlmbench.errors import UnknownName, UsageError
-from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -48,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(parser)
     add_data_arguments(parser)
     add_format_argument(parser)
+    getting.add_arguments(parser)
     training.add_arguments(parser)
     tokens.add_arguments(parser)
     group = parser.add_argument_group("repeat FILE.json N: every record N times")
@@ -63,7 +63,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "repeat":
         return repeat(args.names, args)
     if args.action == "get":
-        return max(get(benchmark, args) for benchmark in find_benchmarks(args, args.names))
+        return getting.get(args.names, args)
     return _check(args)
 
 
@@ -90,52 +90,6 @@ def _benchmark(args: argparse.Namespace, name: str) -> Benchmark:
         if not difflib.get_close_matches(name, recipes, n=1):
             raise
         raise UnknownName("benchmark or recipe", name, recipes) from error
-
-
-def get(benchmark: Benchmark, args: argparse.Namespace) -> int:
-    """Download unless the right file is here already; a dataset is opened, which does the same.
-
-    Where the file's server fails, the dataset that the card names on a hub comes instead.
-    """
-    from vlmbench.data.download import ServerUnreachable
-    from vlmbench.data.locate import checksum_state, find_file
-
-    file = benchmark.card.file
-    if file.dataset and (file.url is None or args.data_dir == HUB):
-        return _get_dataset(benchmark, args.data_dir)
-    here = find_file(file, args.data_dir)
-    if here is not None and (file.bundled or checksum_state(file, here) in ("current", "unknown")):
-        print_line(f"{file.name} is here: {here}")
-        return 0
-    try:
-        print_line(f"{file.name} is here now: {_download(file, args.data_dir)}")
-    except ServerUnreachable as error:
-        if not file.dataset:
-            raise
-        print_line(f"{error.what} {file.dataset} has the same rows and is read instead.")
-        return _get_dataset(benchmark, HUB)
-    return 0
-
-
-def _download(file: DataFile, data_dir: Path | None) -> Path:
-    from vlmbench.data.disk import home_folder
-    from vlmbench.data.download import download
-
-    with Progress(f"downloading {file.name}", "MB") as progress:
-
-        def show(done: int, total: int | None) -> None:
-            progress.update(done / 1e6, total=total / 1e6 if total else None)
-
-        return download(file, data_dir or home_folder() / "data", progress=show)
-
-
-def _get_dataset(benchmark: Benchmark, data_dir: Path | None) -> int:
-    from vlmbench.api.benchmark_data import DataOptions
-    from vlmbench.api.benchmark_data import open_benchmark as open_table
-
-    table = open_table(benchmark, DataOptions(data_dir=data_dir))
-    print_line(f"{benchmark.card.file.name.removesuffix('.tsv')} is here: {table.origin}")
-    return 0
 
 
 def check(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from vlmbench.api.runs import AnswerProgress
 from vlmbench.api.score import ScoreRequest, name_of, score_predictions
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
 from vlmbench.cli._shared.console import INCOMPLETE, complain, complain_of_unscored, print_json, stdout
+from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing
 from vlmbench.cli._shared.flags import (
     add_circular_argument,
     add_data_arguments,
@@ -80,12 +81,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rules_argument(parser)
     add_judge_arguments(parser, log=True)
     add_data_arguments(parser)
+    add_download_argument(parser)
     add_format_argument(parser, "vlmevalkit")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Score and print."""
     benchmark = find_benchmark(args, args.bench)
+    if args.data is None:
+        fetch_missing([benchmark], args)
     run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
     if args.rows:
         from vlmbench.report.results import every_score

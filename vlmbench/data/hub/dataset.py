@@ -51,6 +51,27 @@ class HubDataset:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def missing(self) -> int:
+        """Bytes of the files that were not downloaded to this machine."""
+        hub = _hub(self.reference)
+        return sum(f.size for f in self.files if hub.here(self.reference, self.commit, f) is None)
+
+    @property
+    def folder(self) -> Path:
+        """Where downloaded files lie."""
+        return _hub(self.reference).folder
+
+    @property
+    def place(self) -> str:
+        """The environment variable that moves `folder`."""
+        return "HF_HOME" if self.reference.hub == "hf" else "VLMBENCH_HOME"
+
+    def fetch(self, report: Report) -> None:
+        """Download every file that is not here; `report` gets the bytes as they come."""
+        for file in self.files:
+            self._fetch(file, report)
+
     def shards(self, *, quiet: bool = False, other: str | None = None) -> Iterator[Path]:
         """Each file in order, downloaded (unless it is here) and verified when the iterator comes to it.
 
@@ -81,14 +102,11 @@ class HubDataset:
         return RemoteFile(file, stream, self.here(file))
 
     def _require_room(self, other: str | None) -> None:
-        hub = _hub(self.reference)
-        missing = [f.size for f in self.files if hub.here(self.reference, self.commit, f) is None]
-        place = "HF_HOME" if self.reference.hub == "hf" else "VLMBENCH_HOME"
-        fix = f"Let {place} name a folder on a larger disk."
+        fix = f"Let {self.place} name a folder on a larger disk."
         if other is None and self.format == "parquet":
             other = "`--limit 50` reads only the pictures of 50 questions"
-        fix = f"{other}, or let {place} name a larger disk." if other else fix
-        require_room(hub.folder, f"{self.reference}", sum(missing), fix)
+        fix = f"{other}, or let {self.place} name a larger disk." if other else fix
+        require_room(self.folder, f"{self.reference}", self.missing, fix)
 
     def download(self, file: HubFile, into: Path) -> Path:
         """One file, verified, in a folder of the caller's, under its path in the repository."""
