@@ -9,63 +9,51 @@ Nothing is drawn before the first `begin` or `update`, so that work which turns 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import html
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vlmbench.chinese import translated
 from vlmbench.plain_text import printable
+from vlmbench.screen import cover, is_live, is_silent, line_removed, print_line, stream
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichBar
 
-_silent: ContextVar[bool] = ContextVar("silent", default=False)
-
-
-@contextlib.contextmanager
-def silence(wanted: bool = True) -> Iterator[None]:
-    """No Progress made within writes, however deep in a call it is made; with False nothing changes."""
-    before = _silent.set(wanted or _silent.get())
-    try:
-        yield
-    finally:
-        _silent.reset(before)
-
-
-def is_silent() -> bool:
-    """Whether only errors and figures are wanted."""
-    return _silent.get()
-
-
-def note(text: str) -> None:
-    """One line on stderr, for the eyes of who waits; nothing inside `silence`."""
-    if not _silent.get():
-        _print_line(printable(text))
-
 
 class Progress:
-    """How far one task is. In a pipe: a line at the start, one every ten seconds, and the last one."""
+    """How far one task is. In a pipe: a line at the start, soon the first figures, and the last ones."""
 
     every = 10.0
-    """Seconds between two lines in a pipe."""
+    """Seconds between two lines in a pipe, but for the first ones."""
+    soon = 1.0
+    """Seconds to the first figures in a pipe; each later pause is twice as long, up to `every`."""
 
     def __init__(
-        self, what: str = "", unit: str = "", *, total: float | None = None, quiet: bool = False
+        self,
+        what: str = "",
+        unit: str = "",
+        *,
+        total: float | None = None,
+        quiet: bool = False,
+        step_time: bool = False,
     ) -> None:
-        """`unit` is a plural, such as rows; `total` may be unknown; a quiet one never writes."""
-        self._what, self._unit, self._total = translated(what), translated(unit), total
-        self._quiet = quiet or _silent.get()
+        """`unit` is a plural, such as rows; `total` may be unknown; a quiet one never writes.
+
+        With `step_time` it shows the seconds that a step takes rather than how many a second has.
+        """
+        self._what, self._unit = translated(what), translated(unit)
+        self._total, self._step_time = total, step_time
+        self._quiet = quiet or is_silent()
         self._begun = self._ended = False
         self._before = self._done = 0.0
         self._started = self._printed = 0.0
-        self._figures, self._pending = "", False
+        self._pause = self.soon
+        self._figures, self._updated = "", False
         self._bar = _bar_of_stderr(quiet=self._quiet)
 
     def __enter__(self) -> Progress:
@@ -83,35 +71,45 @@ class Progress:
     def _write(self, text: str) -> None:
         if self._quiet:
             return
-        line = printable(text)
         if self._bar is None:
-            _print_line(line)
+            print_line(text)
         else:
-            self._bar.say(line)
+            self._bar.say(printable(text))
 
     def begin(self, total: float | None, done: float = 0, *, what: str | None = None) -> None:
         """Start the clock. `done` was done before: it counts towards the total, not into the rate."""
         self._what = self._what if what is None else translated(what)
         self._total, self._before, self._done = total, done, done
         self._started = self._printed = time.monotonic()
-        self._begun, self._ended, self._figures = True, False, ""
+        self._pause = self.soon
+        self._begun, self._ended, self._figures, self._updated = True, False, "", False
         if self._bar is not None:
             self._draw(self._bar)
         elif total:
             before = translated(f", {_count(done)} of them done before") if done else ""
             self._write(f"{self._what}: {_count(total)} {self._unit}{before}")
 
-    def update(self, done: float, figures: str = "", *, total: float | None = None) -> None:
-        """So much is done by now; `figures` follow the rate, `total` replaces an earlier estimate."""
+    def start_clock(self) -> None:
+        """What took time since `begin` was preparation, and does not count into the rate."""
+        self._started = self._printed = time.monotonic()
+
+    def update(
+        self, done: float, figures: str = "", *, total: float | None = None, at_once: bool = False
+    ) -> None:
+        """So much is done by now; `figures` follow the rate, `total` replaces an earlier estimate.
+
+        In a pipe an update is printed when it is time, or `at_once`.
+        """
         if self._ended:
             return
         if not self._begun:
             self.begin(self._total if total is None else total)
-        self._done, self._figures, self._pending = done, figures, True
+        self._done, self._figures, self._updated = done, figures, True
         self._total = self._total if total is None else total
         if self._bar is not None:
             self._draw(self._bar)
-        elif time.monotonic() - self._printed >= self.every:
+        elif at_once or time.monotonic() - self._printed >= self._pause:
+            self._pause = min(2 * self._pause, self.every)
             self._print()
 
     def end(self) -> None:
@@ -119,15 +117,15 @@ class Progress:
         if self._bar is not None and self._begun:
             self._draw(self._bar, ended=True)
             self._bar.leave()
-        elif self._bar is None and self._pending:
+        elif self._bar is None and self._updated:
             self._print(ended=True)
-        self._ended, self._begun, self._pending = True, False, False
+        self._ended, self._begun, self._updated = True, False, False
 
     def _draw(self, bar: _Bar, *, ended: bool = False) -> None:
         bar.draw(self._what, self._text(ended=ended), self._done, self._total, ended=ended)
 
     def _print(self, *, ended: bool = False) -> None:
-        self._printed, self._pending = time.monotonic(), False
+        self._printed = time.monotonic()
         self._write(f"{self._what}: {self._text(ended=ended)}")
 
     def _text(self, *, ended: bool = False) -> str:
@@ -135,7 +133,9 @@ class Progress:
         rate = (self._done - self._before) / seconds
         of = f"/{_count(self._total)}" if self._total else ""
         parts = [f"{_count(self._done)}{of} {self._unit}"]
-        if rate > 0:
+        if rate > 0 and self._step_time:
+            parts.append(translated(f"{_seconds(1 / rate)} s a step"))
+        elif rate > 0:
             digits = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
             parts.append(f"{digits} {self._unit}/s")
         if ended:
@@ -164,7 +164,8 @@ class TerminalBar:
 
     def say(self, text: str) -> None:
         """Print above the bar."""
-        self._console.print(text, style="dim", highlight=False, markup=False)
+        with line_removed():
+            self._console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None:
         """Start it, or move it: rich draws ten times a second."""
@@ -177,16 +178,22 @@ class TerminalBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+            cover(False)
             atexit.unregister(self.leave)
 
     def _start(self, what: str, text: str, done: float, total: float | None) -> RichBar:
+        from rich.cells import cell_len
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichBar
+        from rich.table import Column
 
-        name, figures = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[figures]}")
-        figures.markup = False
+        # Where all is too long for the terminal, the last figures are cut off and not the name.
+        whole = Column(no_wrap=True, min_width=min(cell_len(what), self._console.width // 2))
+        name = TextColumn("{task.description}", markup=False, table_column=whole)
+        figures = TextColumn("{task.fields[figures]}", markup=False)
         bar = RichBar(name, BarColumn(bar_width=None), figures, console=self._console)
         bar.add_task(what, total=total, completed=int(done), figures=text)
+        cover(True)
         bar.start()
         atexit.register(self.leave)  # a bar that is never stopped leaves the cursor hidden
         return bar
@@ -208,7 +215,7 @@ class NotebookBar:
 
     def say(self, text: str) -> None:
         """Print on the cell's stderr."""
-        _print_line(text)
+        print_line(text)
 
     def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None:
         """Put it in place of the last one, unless that is too new."""
@@ -239,11 +246,11 @@ def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
         # tqdm, which other packages import, warns that it lacks ipywidgets; nothing here needs them.
         warnings.filterwarnings("ignore", message="IProgress not found")
         return None if quiet else NotebookBar()
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_live():
         return None
     from rich.console import Console
 
-    return TerminalBar(Console(stderr=True))
+    return TerminalBar(Console(file=stream()))
 
 
 def _html_bar(what: str, text: str, share: float | None) -> str:
@@ -256,11 +263,6 @@ def _html_bar(what: str, text: str, share: float | None) -> str:
     )
 
 
-def _print_line(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
 def clock(seconds: float) -> str:
     """A duration as people read it: 45 s, 3:20, 2:05:00."""
     whole = max(round(seconds), 0)
@@ -269,6 +271,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
 
 
 def _count(number: float) -> str:

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from vlmbench.cli._shared.console import complain
-from vlmbench.progress import Progress, TerminalBar, silence
+from vlmbench.progress import Progress, TerminalBar
+from vlmbench.screen import silence
 
 
 def test_within_silence_nothing_is_written_and_else_no_control(capfd: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +41,8 @@ def test_a_bar_on_a_terminal_ends_with_its_last_figures() -> None:
 
 CELLS = (
     """
-from vlmbench.progress import Progress, silence
+from vlmbench.progress import Progress
+from vlmbench.screen import silence
 with silence():
     Progress("silent", "rows").update(1)
 import tqdm.auto

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from vlmbench.screen import doing
 from vlmbench.trainers.recipe.model import Recipe
 
 from .job import Saved, Tracker, TrainingJob
@@ -43,8 +44,8 @@ def train(
     )
     # Its import warns in every process about kernels that it can do without.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    from .run import run
-
+    with doing(f"preparing the training of {recipe.name}"):
+        from .run import run
     return run(job)
 
 

@@ -96,6 +96,7 @@ class Loop(CheckpointingTrainer):
         step, rank = self.state.global_step + 1, self._stage.how.rank
         with batch_kept(self._stage.job.work_dir, step, rank, float(own), self._records):
             self._guard.check(step, float(own), every, known, self._records)
+        self._observers.progress.loss = sum(every) / len(every)
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

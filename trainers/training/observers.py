@@ -24,7 +24,7 @@ from vlmbench.trainers.data.batches import expand
 from vlmbench.trainers.data.dataset import TrainingPictures, style_of
 from vlmbench.trainers.data.encoding import Encoder
 from vlmbench.trainers.recipe.model import Recipe
-from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, written
+from vlmbench.trainers.training.metrics import TALKS, Metrics, StepMetrics, memory, written
 from vlmbench.trainers.training.stage import StageSetup
 from vlmbench.trainers.training.start import Start
 
@@ -34,6 +34,8 @@ QUESTIONS = ("Please describe this picture.", "请描述一下这张照片。")
 LONGEST = 48
 """New tokens of an answer."""
 _SCENE = 20
+_PAUSE = 30.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,8 @@ def observers_of(stage: StageSetup, done: int) -> Observers:
     feed, recipe, first = stage.feed, stage.recipe, stage.how.first
     chat = SampleChat(recipe, stage.start, feed.pictures, feed.features) if recipe.saving.sample else None
     metrics = Metrics(stage.job.work_dir, done, writes=first)
-    return Observers(metrics=metrics, progress=TrainingProgress(quiet=not first), chat=chat)
+    progress = TrainingProgress(quiet=not first, cpu=stage.how.cpu)
+    return Observers(metrics=metrics, progress=progress, chat=chat)
 
 
 class StepCallback(TrainerCallback):
@@ -75,6 +78,13 @@ class StepCallback(TrainerCallback):
 
     def __init__(self, progress: TrainingProgress) -> None:
         self._progress = progress
+        self._stepped = False
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Called before each optimizer step."""
+        if not self._stepped:
+            self._progress.start_clock()
+        self._stepped = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Called after each optimizer step."""
@@ -142,22 +152,36 @@ def _input(question: str, recipe: Recipe, start: Start, features: int) -> Any:
 class TrainingProgress:
     """Draws steps and the latest metrics. Only the first process draws; the others are quiet."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._progress = Progress(unit="steps", quiet=quiet)
+    def __init__(self, *, quiet: bool = False, cpu: bool = True) -> None:
+        self._progress = Progress(unit="steps", quiet=quiet, step_time=True)
+        # Between two lines of metrics, where they are far apart.
+        self._progress.soon = self._progress.every = _PAUSE
+        self._cpu = cpu
         self._figures = ""
+        self.loss: float | None = None
+        """Of the step that is being taken, over all ranks; what is logged is the mean of several."""
 
     def begin(self, name: str, total: int, done: int) -> None:
         """Show the total of optimizer steps; `done` of them were done by an earlier process."""
         self._progress.begin(total, done, what=f"training {name}")
 
+    def start_clock(self) -> None:
+        """The first step begins: the model is loaded, the checkpoint read."""
+        self._progress.start_clock()
+
     def step(self, step: int) -> None:
-        """Move to this step."""
-        self._progress.update(step, self._figures)
+        """Move to this step; until metrics are logged for the first time, with figures of its own."""
+        if self._figures or self.loss is None:
+            self._progress.update(step, self._figures)
+            return
+        held = f"{memory(cpu=self._cpu) / 2**30:.1f} GiB"
+        self._progress.update(step, f"loss {self.loss:.4f}, {held}", at_once=True)
 
     def read(self, metrics: StepMetrics) -> None:
         """Show these figures from now on."""
-        self._figures = figures(metrics)
-        self._progress.update(metrics.step, self._figures)
+        first, self._figures = not self._figures, figures(metrics)
+        # The step has shown itself already where it is the first that is logged.
+        self._progress.update(metrics.step, self._figures, at_once=not first)
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -8,6 +8,7 @@ from typing import Any
 from vlmbench.errors import UserError
 from vlmbench.files.atomic import new_folder
 from vlmbench.model_files.threads import choose_threads
+from vlmbench.screen import doing
 from vlmbench.trainers.devices import check_deepspeed_file, rank_settings
 from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.steps import recipe_notes
@@ -42,8 +43,10 @@ def run(job: TrainingJob) -> Path:
     given = RunInputs(data=contents(named.data.sources), before=_identity_before(job), changed=changed)
     if resume is not None:
         check_given(resume, given)
-    start = read_start(job.recipe, job.work_dir)
-    feed = make_feed(named, start, how, job.work_dir, job.home)
+    with doing(f"reading the models that {job.recipe.name} starts from"):
+        start = read_start(job.recipe, job.work_dir)
+    with doing(f"reading the data of {job.recipe.name}"):
+        feed = make_feed(named, start, how, job.work_dir, job.home)
     stage = StageSetup(job=job, how=how, start=start, feed=feed, given=given)
     step, notes = _trained(stage, resume)
     if how.first:
@@ -64,7 +67,8 @@ def export_checkpoint(recipe: Recipe, checkpoint: Path, folder: Path, work_dir: 
 
 def _trained(stage: StageSetup, resume: Path | None) -> tuple[int, tuple[str, ...]]:
     """Take every step that is left; the last step, and what a reader should know of the model."""
-    settings, built = _built(stage)
+    with doing(f"loading the model of {stage.recipe.name} on {'cpu' if stage.how.cpu else 'cuda'}"):
+        settings, built = _built(stage)
     done = 0 if resume is None else step_of(resume)
     notes = (*built.notes, *stage.given.changed)
     if done >= stage.steps.all:

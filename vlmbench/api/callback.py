@@ -29,6 +29,7 @@ from vlmbench.engine.status import SilentProgress
 from vlmbench.errors import SpecChanged, UsageError, UserError
 from vlmbench.models.given import model_of
 from vlmbench.models.hf.borrowed import random_states_kept
+from vlmbench.screen import silence
 
 _log = logging.getLogger("vlmbench")
 
@@ -144,7 +145,8 @@ class VlmbenchCallback(TrainerCallback):
                 fresh=fresh,
                 command=("vlmbench.VlmbenchCallback", benchmark.card.name),
             )
-            return run_benchmark(request, benchmark, models, SilentProgress()).run
+            with silence():
+                return run_benchmark(request, benchmark, models, SilentProgress()).run
 
         try:
             return run(fresh=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import UnknownName
+from vlmbench.screen import silence
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.convert import Target
@@ -47,7 +48,8 @@ def convert(
     )
     options = WriteOptions(dtype=dtype, gguf_kind=kind, proof=verify, device=device)
     target = Path(destination).expanduser()
-    write_converted(checkpoint(source), target, to, given, options)
+    with silence():
+        write_converted(checkpoint(source), target, to, given, options)
     return target
 
 

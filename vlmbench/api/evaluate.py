@@ -31,7 +31,7 @@ from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.model_files.picture_options import PictureOptions
 from vlmbench.models.thinking_switch import no_thinking, read_switch
-from vlmbench.progress import silence
+from vlmbench.screen import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
 """A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
@@ -225,7 +225,8 @@ def _run_all(
     results = []
     try:
         request = with_jobs_sent(request, benchmarks, opened, progress)
-        for benchmark in benchmarks:
+        for place, benchmark in enumerate(benchmarks, 1):
+            progress.turn(benchmark.card.name, place, len(benchmarks))
             folder = run_folder(request, benchmark.card.name)
             model = partial(model_of_run, request, opened, progress)
             if finished_before(request, benchmark, folder, model) is not None:

@@ -16,6 +16,7 @@ from vlmbench.errors import UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_line
 from vlmbench.models.engine_args import check_engine_args
 from vlmbench.models.loading import SERVED
+from vlmbench.screen import doing
 
 SHARDED = ("vllm",)
 """Backends that can spread one replica over several accelerators."""
@@ -121,8 +122,10 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     model = _open(options, progress)
     reach = getattr(model, "reach", None)
     if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
-        reach(progress.say)
-    progress.say(f"loaded {model.name} in {time.perf_counter() - started:.1f} s")
+        with doing(f"connecting to {model.name}"):
+            reach(progress.say)
+    placed = "".join(f" {where}" for where in [getattr(model, "placed", "")] if where)
+    progress.say(f"loaded {model.name}{placed} in {time.perf_counter() - started:.1f} s")
     if threads := getattr(model, "threads", None):
         progress.say(str(threads))
     if settings := getattr(model, "picture_settings", None):

@@ -30,6 +30,7 @@ from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UserError
 from vlmbench.models.decoding_limits import DECODES_ITSELF
 from vlmbench.progress import Progress
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -97,7 +98,8 @@ def run_benchmark(
         RunFolder(path, fresh=request.fresh, say=progress.say) as folder,
         StatusFile(path, progress) as status,
     ):
-        data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
+        with doing(f"reading {benchmark.card.name}"):
+            data = open_data(benchmark, request.data, limit=request.limit, seed=request.seed)
         if data.note:
             progress.say(data.note)
         model = opened(request, models, status)
@@ -241,6 +243,7 @@ class AnswerProgress:
 
     def __init__(self) -> None:
         self._progress = Progress("answering", "rows")
+        self._what: str | None = None
         self._done = self._errors = 0
         self._model: object = None
 
@@ -252,10 +255,14 @@ class AnswerProgress:
         """Print one line."""
         self._progress.say(text)
 
+    def turn(self, benchmark: str, place: int, count: int) -> None:
+        """From now on, answers are to this benchmark, the `place`th of so many."""
+        self._what = f"{place} of {count}, {benchmark}" if count > 1 else None
+
     def begin(self, total: int, done: int) -> None:
         """Show the total; rows answered by an earlier command count as done."""
         self._done, self._errors = done, 0
-        self._progress.begin(total, done)
+        self._progress.begin(total, done, what=self._what)
 
     def advance(self, response: Response) -> None:
         """Count one more answer."""

@@ -29,8 +29,8 @@ from vlmbench.draws import draw_ids
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import DataError, UsageError
 from vlmbench.plain_text import visible
-from vlmbench.progress import silence
 from vlmbench.registry import rule_set
+from vlmbench.screen import silence
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.errors import UserError
-from vlmbench.progress import note, silence
+from vlmbench.screen import note, silence
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun

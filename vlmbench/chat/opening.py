@@ -15,6 +15,7 @@ from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.loading import SERVED, where
 from vlmbench.prompts import default_style, prompt_style
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint
@@ -51,7 +52,11 @@ def open_talker(
     from vlmbench.models.hf.any_layout import Parts
 
     parts = Parts(llm=llm and where(llm), vision=vision and where(vision), template=template, recipe=recipe)
-    return _open_hf(spec, parts, device=device, dtype=dtype, bits=bits, trust_remote_code=trust_remote_code)
+    # Importing torch takes seconds, before anything is known of the model.
+    with doing(f"loading {spec}"):
+        return _open_hf(
+            spec, parts, device=device, dtype=dtype, bits=bits, trust_remote_code=trust_remote_code
+        )
 
 
 def _open_hf(
@@ -62,7 +67,7 @@ def _open_hf(
     wording = template(parts.template) if parts.template else None
     from vlmbench.chat.hf import HfTalker
     from vlmbench.chat.prompt import Prompter
-    from vlmbench.model_files.loading import choose_device, choose_dtype
+    from vlmbench.model_files.loading import choose_device, choose_dtype, placed
     from vlmbench.models.hf.any_layout import assembled, read_here, source_of
     from vlmbench.models.hf.model import name_of
 
@@ -70,14 +75,16 @@ def _open_hf(
     kind = choose_dtype(dtype, place)
     path = where(spec)
     source = source_of(path, trust_remote_code=trust_remote_code)
-    reading = read_here(source, parts)
-    if reading is None:
-        model, processor = _loaded(source, place, kind, bits, trust_remote_code, parts.template)
-    elif bits is None:
-        model, processor = assembled(reading, device=place, dtype=kind)
-    else:
-        with _as_folder(reading) as folder:
-            model, processor = _loaded(folder, place, kind, bits, trust_remote_code, parts.template)
+    held = f", {bits} bits" if bits else ""
+    with doing(f"loading {name_of(path, source)} {placed(place, kind)}{held}"):
+        reading = read_here(source, parts)
+        if reading is None:
+            model, processor = _loaded(source, place, kind, bits, trust_remote_code, parts.template)
+        elif bits is None:
+            model, processor = assembled(reading, device=place, dtype=kind)
+        else:
+            with _as_folder(reading) as folder:
+                model, processor = _loaded(folder, place, kind, bits, trust_remote_code, parts.template)
     # The families that were trained on padded squares are shown padded squares, as in evaluation.
     fit = prompt_style(default_style(model.config.model_type)).image_fit
     prompter = Prompter(processor, source, fit=fit, template=wording)

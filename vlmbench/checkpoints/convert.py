@@ -21,6 +21,7 @@ from vlmbench.checkpoints.vision import open_vision, write_tower
 from vlmbench.checkpoints.wording import no_template
 from vlmbench.files.atomic import new_folder, refuse_existing
 from vlmbench.model_files.weights import SHARD_SIZE, Weights, cast, main_dtype
+from vlmbench.screen import doing
 
 Target = Literal["huggingface", "official", "xtuner", "gguf"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -65,7 +66,8 @@ def write(
         raise no_template(llava.language)
     named = tower.resolve() if tower is not None and target == "official" else None
     with new_folder(dst) as folder:
-        _write(llava, folder, target, options, dst.name, named)
+        with doing(f"writing {dst}"):
+            _write(llava, folder, target, options, dst.name, named)
         if not options.proof:
             return None
         return _proven(llava, folder, target, options, {} if named is None else {"vision": named})
@@ -95,8 +97,10 @@ def _proven(
     before = main_dtype(llava.language.weights)
     after = options.dtype or before
     dtype = computed_in(before, after)
-    ours = forward(llava, dtype, device=options.device)
-    theirs = _result(llava, folder, target, dtype, options.device, parts)
+    with doing(f"computing the source's answer on {options.device}, {dtype}"):
+        ours = forward(llava, dtype, device=options.device)
+    with doing(f"computing the result's answer on {options.device}, {dtype}"):
+        theirs = _result(llava, folder, target, dtype, options.device, parts)
     if target == "gguf":
         after = {"f16": "float16", "q8_0": "q8_0"}[options.gguf_kind]
     return compare(ours, theirs, folder, (before, after))

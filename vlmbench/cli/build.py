@@ -20,6 +20,7 @@ from vlmbench.cli._shared.checkpoints import (
     print_result,
 )
 from vlmbench.cli._shared.flags import seed, whole
+from vlmbench.screen import doing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Open the parts, join them, write, verify."""
-    from vlmbench.checkpoints.build import untrained
-    from vlmbench.checkpoints.convert import write
-    from vlmbench.checkpoints.language import open_language
-    from vlmbench.checkpoints.vision import open_vision
     from vlmbench.files.atomic import refuse_existing
 
     refuse_existing(args.dst)
-    llava = untrained(
-        open_language(args.llm),
-        open_vision(args.vision),
-        template=args.template,
-        select_layer=args.select_layer,
-        seed=args.seed,
-    )
-    return print_result(args.dst, write(llava, args.dst, "huggingface", options_of(args)))
+    with doing(f"reading {args.llm} and {args.vision}"):
+        from vlmbench.checkpoints.build import untrained
+        from vlmbench.checkpoints.convert import write
+        from vlmbench.checkpoints.language import open_language
+        from vlmbench.checkpoints.vision import open_vision
+
+        llava = untrained(
+            open_language(args.llm),
+            open_vision(args.vision),
+            template=args.template,
+            select_layer=args.select_layer,
+            seed=args.seed,
+        )
+        proof = write(llava, args.dst, "huggingface", options_of(args))
+    return print_result(args.dst, proof)

@@ -21,6 +21,7 @@ from vlmbench.cli._shared.checkpoints import (
     options_of,
     print_result,
 )
+from vlmbench.screen import doing
 
 TARGETS = ("huggingface", "official", "xtuner", "gguf")
 
@@ -54,9 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, write, verify."""
-    from vlmbench.checkpoints.convert import convert
-    from vlmbench.checkpoints.formats.parts import Supplied
+    with doing(f"reading {args.src}"):
+        from vlmbench.checkpoints.convert import convert
+        from vlmbench.checkpoints.formats.parts import Supplied
 
-    given = Supplied(llm=args.llm, vision=args.vision, recipe=args.recipe, template=args.template)
-    proof = convert(args.src, args.dst, args.to, given, options_of(args, args.kind))
+        given = Supplied(llm=args.llm, vision=args.vision, recipe=args.recipe, template=args.template)
+        proof = convert(args.src, args.dst, args.to, given, options_of(args, args.kind))
     return print_result(args.dst, proof)

@@ -21,7 +21,7 @@ from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argumen
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import SERVED
-from vlmbench.progress import note
+from vlmbench.screen import doing, note
 
 if TYPE_CHECKING:
     from vlmbench.doctor.checks import Check
@@ -184,7 +184,8 @@ def print_comparison(comparison: BackendComparison) -> None:
 def _examine(args: argparse.Namespace) -> int:
     from vlmbench.doctor.checks import checks
 
-    found = checks(args.data_dir)
+    with doing("looking at packages, devices, disk and data"):
+        found = checks(args.data_dir)
     if args.format == "json":
         print_json([asdict(check) for check in found])
     else:

@@ -20,7 +20,7 @@ from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.files.json_files import read_yaml
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
-from vlmbench.progress import silence
+from vlmbench.screen import silence
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",

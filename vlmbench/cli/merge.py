@@ -18,6 +18,7 @@ from vlmbench.cli._shared.checkpoints import (
     options_of,
     print_result,
 )
+from vlmbench.screen import doing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read both, add, write, verify."""
-    from vlmbench.checkpoints.convert import merge
+    with doing(f"reading {args.base} and {args.adapter}"):
+        from vlmbench.checkpoints.convert import merge
 
-    return print_result(args.dst, merge(args.base, args.adapter, args.dst, options_of(args)))
+        proof = merge(args.base, args.adapter, args.dst, options_of(args))
+    return print_result(args.dst, proof)

@@ -21,7 +21,7 @@ from vlmbench.cli._shared.console import print_json
 from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.plain_text import visible
-from vlmbench.progress import note
+from vlmbench.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart

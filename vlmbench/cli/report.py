@@ -24,6 +24,7 @@ from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -74,13 +75,14 @@ def write_page(
     from vlmbench.store import make_folder, write_text
 
     started = time.perf_counter()
-    if _are_trainings(folders):
-        page = page_of_trainings(folders)
-    else:
-        runs = _open(folders, args)
-        _check_row(row, runs)
-        page = page_of_runs(runs, difference=_difference(runs), row=row)
-        _warn_what_is_missing(runs)
+    with doing(f"reading {' and '.join(map(str, folders))}"):
+        if _are_trainings(folders):
+            page = page_of_trainings(folders)
+        else:
+            runs = _open(folders, args)
+            _check_row(row, runs)
+            page = page_of_runs(runs, difference=_difference(runs), row=row)
+            _warn_what_is_missing(runs)
     make_folder(target.parent)
     write_text(target, page)
     seconds = round(time.perf_counter() - started, 2)

@@ -191,7 +191,10 @@ def execute(args: argparse.Namespace) -> int:
     models: dict[str, Model] = {}
     try:
         request = with_jobs_sent(request_of(args), benchmarks, models, progress)
-        outcomes = [_run_one(args, request, benchmark, models, progress) for benchmark in benchmarks]
+        outcomes = []
+        for place, benchmark in enumerate(benchmarks, 1):
+            progress.turn(benchmark.card.name, place, len(benchmarks))
+            outcomes.append(_run_one(args, request, benchmark, models, progress))
     finally:
         close_models(models.values())
     documents = [outcome.document for outcome in outcomes if outcome.document is not None]

@@ -59,6 +59,11 @@ def choose_dtype(wanted: str, device: str) -> str:
     return DTYPES[wanted]
 
 
+def placed(device: str, dtype: str) -> str:
+    """Where a model is loaded to and in what type, as far as it is known before: `on cpu, float32`."""
+    return f"on {device}" if dtype == "auto" else f"on {device}, {dtype}"
+
+
 def load_weights(
     folder: Path,
     *,

@@ -26,6 +26,7 @@ from vlmbench.errors import ModelError, UnknownName, UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
 from vlmbench.models.engine_args import EngineArgs, check_engine_args
 from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_switch
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
@@ -91,18 +92,21 @@ def load_model(
             key=key,
         )
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
-    options |= {"trust_remote_code": trust_remote_code, "parts": _parts(parts), "thinking": switch}
+    options |= {"trust_remote_code": trust_remote_code, "thinking": switch, "pictures": pictures}
     options |= {"engine_args": engine_args or {}}
-    if kind.lower() == "vllm":
-        from vlmbench.models.vllm.model import load_vllm
-
-        path = where(spec.partition(":")[2])
-        return load_vllm(path, tensor_parallel=tensor_parallel, pictures=pictures, **options)
-    if tensor_parallel > 1:
+    by_vllm = kind.lower() == "vllm"
+    if tensor_parallel > 1 and not by_vllm:
         raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
-    from vlmbench.models.hf.model import load_hf
+    path = where(spec.partition(":")[2] if by_vllm else spec)
+    # Importing torch takes seconds, before anything is known of the model.
+    with doing(f"loading {spec}"):
+        if by_vllm:
+            from vlmbench.models.vllm.model import load_vllm
 
-    return load_hf(where(spec), pictures=pictures, **options)
+            return load_vllm(path, tensor_parallel=tensor_parallel, parts=_parts(parts), **options)
+        from vlmbench.models.hf.model import load_hf
+
+        return load_hf(path, parts=_parts(parts), **options)
 
 
 def _echo(spec: str, switch: ThinkingSwitch | None) -> Model:

@@ -11,6 +11,7 @@ from vlmbench.api import benchmark_data
 from vlmbench.api.benchmark_data import DataOptions
 from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.data.sources.limited.split import Choose
@@ -40,7 +41,8 @@ def find_benchmark(args: argparse.Namespace, name: str, *, limited: bool = False
 
 def open_benchmark(benchmark: Benchmark, args: argparse.Namespace, choose: Choose | None = None) -> Table:
     """The benchmark's file, found, verified and opened; of a hub's dataset the chosen rows may be enough."""
-    return benchmark_data.open_benchmark(benchmark, data_of(args), choose)
+    with doing(f"reading {benchmark.card.name}"):
+        return benchmark_data.open_benchmark(benchmark, data_of(args), choose)
 
 
 def data_of(args: argparse.Namespace) -> DataOptions:

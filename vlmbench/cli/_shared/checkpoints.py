@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.cli._shared.parser import options
-from vlmbench.progress import note
+from vlmbench.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.convert import WriteOptions

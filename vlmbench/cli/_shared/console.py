@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
+from vlmbench.screen import line_removed, stream
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,9 +25,10 @@ _SHORT = 3
 
 def complain(text: str) -> None:
     """One paragraph on stderr, its head red on a terminal that takes colours."""
-    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    colour = stream().isatty() and not os.environ.get("NO_COLOR")
     head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
-    print(f"{head} {printable(translated(text))}", file=sys.stderr)
+    with line_removed():
+        print(f"{head} {printable(translated(text))}", file=stream())
 
 
 def stdout() -> Console:

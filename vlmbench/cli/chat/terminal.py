@@ -17,7 +17,7 @@ from vlmbench.chat.pictures import read_picture
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
 from vlmbench.plain_text import json_line, printable
-from vlmbench.progress import is_silent
+from vlmbench.screen import is_silent
 
 if TYPE_CHECKING:
     from vlmbench.chat import Exchange, PartialAnswer, Picture

@@ -31,6 +31,7 @@ from vlmbench.cli._shared.flags import (
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import RunFolderError, UsageError, UserError
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -91,15 +92,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Compare, print, write the files, and set the exit code."""
     from vlmbench.cli.compare.text import print_comparisons
-    from vlmbench.leaderboards.compare.compare import regressions
-    from vlmbench.leaderboards.compare.document import comparison_document
-    from vlmbench.leaderboards.compare.text import evidence
 
     if len(args.runs) < 2:
         raise UsageError("a comparison needs at least two runs.", key="RUN", fix="Name the baseline first.")
-    comparisons, refused = _compare_or_write_refusal(args)
+    with doing(f"comparing {' and '.join(map(str, args.runs))}"):
+        from vlmbench.leaderboards.compare.compare import regressions
+        from vlmbench.leaderboards.compare.document import comparison_document
+        from vlmbench.leaderboards.compare.text import evidence
+
+        comparisons, refused = _compare_or_write_refusal(args)
+        comparisons = with_pages(comparisons, args)
     gated = args.gate is not None or args.fail_if is not None
-    comparisons = with_pages(comparisons, args)
     base = run_name(args.runs, 0)
     against_base = [c for c in comparisons if c.first.name == base]
     regressed = regressions(against_base, args.gate)

@@ -21,6 +21,7 @@ from vlmbench.cli._shared.console import complain, print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS
 from vlmbench.plain_text import visible
+from vlmbench.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -57,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, rank, write; name the folders that could not be read."""
-    board, runs = build(request_of(args), complain)
-    files = write_board(replace(board, reports=_reports(board, runs, args)), args.out)
+    with doing(f"reading the runs below {', '.join(map(str, args.runs))}"):
+        board, runs = build(request_of(args), complain)
+        files = write_board(replace(board, reports=_reports(board, runs, args)), args.out)
     for refused in board.refused:
         complain(visible(f"{refused.folder} is refused: {refused.reason}", 1000))
     if args.format == "json":

@@ -37,6 +37,7 @@ from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark, Run
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
+from vlmbench.screen import doing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +91,8 @@ def execute(args: argparse.Namespace) -> int:
     benchmark = find_benchmark(args, args.bench)
     if args.data is None:
         fetch_missing([benchmark], args)
-    run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
+    with doing(f"scoring {args.predictions}"):
+        run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
     if args.rows:
         from vlmbench.report.results import every_score
 

@@ -34,7 +34,7 @@ from vlmbench.cli._shared.models import (
     add_thinking_argument,
 )
 from vlmbench.cli._shared.parser import options
-from vlmbench.progress import note
+from vlmbench.screen import doing, note
 
 if TYPE_CHECKING:
     from vlmbench.trainers.pipeline import TrainingRequest
@@ -128,7 +128,8 @@ def execute(args: argparse.Namespace) -> int:
         args.work_dir = args.work_dir.expanduser()
     check_resume(args.resume)
     request = replace(request_of(args), quiet=args.quiet)
-    chain = read_chain(request)
+    with doing(f"reading the recipe {args.recipe}"):
+        chain = read_chain(request)
     return plan(args, request, chain) if args.plan else train(args, request, chain)
 
 

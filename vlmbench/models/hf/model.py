@@ -24,7 +24,7 @@ from typing import Any, Literal
 from vlmbench.decoding import seed_of
 from vlmbench.domain import ImageSource, Request, Response
 from vlmbench.model_files.folder import check_folder, described_by, weight_files
-from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights
+from vlmbench.model_files.loading import choose_device, choose_dtype, load_weights, placed
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
 from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
@@ -41,6 +41,7 @@ from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.thoughts import AnswerDecoder
 from vlmbench.models.thinking_switch import ThinkingSwitch, switch_facts
 from vlmbench.prompts import ChosenStyle, style_of_type
+from vlmbench.screen import doing
 
 WINDOW = 512
 """Requests read at a time with `--batch-size auto`."""
@@ -69,29 +70,30 @@ def load_hf(
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     source = source_of(path, trust_remote_code=trust_remote_code)
-    reading = read_here(source, parts)
-    if reading is None:
-        files = {file.name: file for file in checked_files(source, trust_remote_code=trust_remote_code)}
-        config = load_config(source, trust_remote_code=trust_remote_code)
-        processor = load_processor(
-            source, config, trust_remote_code=trust_remote_code, template=parts.template
-        )
-        renderer = Renderer(processor, source, thinking, name_of(path, source))
-        weights = load_weights(
-            source,
-            device=place,
-            dtype=kind,
-            trust_remote_code=trust_remote_code,
-            settings=of_transformers(engine_args),
-        )
-        end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
-    else:
-        from vlmbench.checkpoints.read import files_of
+    with doing(f"loading {name_of(path, source)} {placed(place, kind)}"):
+        reading = read_here(source, parts)
+        if reading is None:
+            files = {file.name: file for file in checked_files(source, trust_remote_code=trust_remote_code)}
+            config = load_config(source, trust_remote_code=trust_remote_code)
+            processor = load_processor(
+                source, config, trust_remote_code=trust_remote_code, template=parts.template
+            )
+            renderer = Renderer(processor, source, thinking, name_of(path, source))
+            weights = load_weights(
+                source,
+                device=place,
+                dtype=kind,
+                trust_remote_code=trust_remote_code,
+                settings=of_transformers(engine_args),
+            )
+            end_answers(weights.generation_config, stops_of(parts.template, processor.tokenizer))
+        else:
+            from vlmbench.checkpoints.read import files_of
 
-        refuse_put_together(engine_args, source)
-        files = files_of(reading)
-        weights, processor = assembled(reading, device=place, dtype=kind)
-        renderer = Renderer(processor, source, thinking, name_of(path, source))
+            refuse_put_together(engine_args, source)
+            files = files_of(reading)
+            weights, processor = assembled(reading, device=place, dtype=kind)
+            renderer = Renderer(processor, source, thinking, name_of(path, source))
     set_pictures(processor, weights.config, pictures)
     rows = None if batch_size == "auto" else batch_size
     model = HfModel(
@@ -142,6 +144,11 @@ class HfModel:
     def name(self) -> str:
         """The end of its path that identifies it, or its hub id."""
         return self._name
+
+    @property
+    def placed(self) -> str:
+        """Where it computes, and in what type: `on cpu, float32`."""
+        return placed(str(self._weights.device), str(self._weights.dtype).removeprefix("torch."))
 
     @property
     def chosen_style(self) -> ChosenStyle:

@@ -19,7 +19,7 @@ from vlmbench.checkpoints.read import files_of
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import weight_files
-from vlmbench.model_files.loading import choose_dtype
+from vlmbench.model_files.loading import choose_dtype, placed
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_facts, set_pictures
 from vlmbench.model_files.picture_sizes import SeenPicture, ShownPicture, seen_pictures
 from vlmbench.model_files.processor import load_processor, mean_colour, stops_of
@@ -48,6 +48,7 @@ from vlmbench.models.vllm.engine import (
     vllm_device,
 )
 from vlmbench.prompts import ChosenStyle, style_of_type
+from vlmbench.screen import doing
 
 _RENAMED = ("clip_vision_model", "siglip_vision_model")
 """Towers whose weights transformers 5 saves under other names than it published them."""
@@ -98,7 +99,8 @@ def load_vllm(
     )
     renderer = Renderer(processor, folder, thinking, name_of(path, source))
     settings = settings_of(folder, config, processor.tokenizer, stops_of(template, processor.tokenizer))
-    engine = Engine(folder, setting, place)
+    with doing(f"loading {name_of(path, source)} {placed(place, setting.dtype)}"):
+        engine = Engine(folder, setting, place)
     own = settings_in(generation_of(folder, config))
     return VllmModel(
         name_of(path, source),

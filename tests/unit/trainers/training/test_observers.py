@@ -27,23 +27,31 @@ def reading(step: int, loss: float = 1.5) -> StepMetrics:
     )  # fmt: skip
 
 
-def test_in_a_pipe_a_run_tells_its_beginning_then_a_line_when_it_is_time_and_its_end(
+def test_in_a_pipe_each_step_is_a_line_until_metrics_are_logged_and_then_each_log(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr("vlmbench.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("vlmbench.trainers.training.observers.memory", lambda *, cpu: 2**30)
     shown = TrainingProgress()
-    shown.begin("mine", 10, 2)
-    for step in (3, 4, 5):
+    shown.begin("mine", 100, 2)
+    clock[0] += 70.0  # the checkpoint is read
+    shown.start_clock()
+    for step in range(3, 13):
         clock[0] += 4.0
+        shown.loss = step / 8
         shown.step(step)
-        shown.read(reading(step))
+        if step % 4 == 0:
+            shown.read(reading(step))
     shown.end()
     figures = "loss 1.5000, learning rate 1.00e-04, 1,234 tokens/s, 3.0 GiB"
     assert capsys.readouterr().err.splitlines() == [
-        "training mine: 10 steps, 2 of them done before",
-        f"training mine: 5/10 steps, 0.25 steps/s, 20 s left, {figures}",
-        f"training mine: 5/10 steps, 0.25 steps/s, in 12 s, {figures}",
+        "training mine: 100 steps, 2 of them done before",
+        "training mine: 3/100 steps, 4.00 s a step, 6:28 left, loss 0.3750, 1.0 GiB",
+        "training mine: 4/100 steps, 4.00 s a step, 6:24 left, loss 0.5000, 1.0 GiB",
+        f"training mine: 8/100 steps, 4.00 s a step, 6:08 left, {figures}",
+        f"training mine: 12/100 steps, 4.00 s a step, 5:52 left, {figures}",
+        f"training mine: 12/100 steps, 4.00 s a step, in 40 s, {figures}",
     ]
 
 
