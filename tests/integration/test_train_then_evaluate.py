@@ -82,7 +82,9 @@ def test_checkpoints_are_asked_logged_and_the_best_is_chosen_by_a_test(tmp_path:
     asked = [
         (line["step"], line["benchmark"]) for line in lines(work / "metrics.jsonl") if "benchmark" in line
     ]
-    assert asked == [(2, "Shapes_DEV_EN"), (4, "Shapes_DEV_EN")]
+    # The demo model itself is the first point, and no rival for the best.
+    assert asked == [(0, "Shapes_DEV_EN"), (2, "Shapes_DEV_EN"), (4, "Shapes_DEV_EN")]
+    assert open_run(work / "runs" / "step-0" / "Shapes_DEV_EN").model == "demo"
     best = json.loads((work / "best.json").read_text())
     assert [one["step"] for one in best["candidates"]] == [2, 4]
     assert (Path(best["best"]["model"]) / "config.json").is_file()
@@ -107,6 +109,10 @@ def test_a_chain_goes_from_stage_to_stage_and_skips_what_is_finished(
     run = open_run(last / "runs" / "model" / "Shapes_DEV_EN")
     assert run.results["rows"]["asked"] == run.results["rows"]["answered"] > 0
     assert run.facts["model"]["pictures"] == {"resample": "nearest"}
+    # What the stage before left is the model before training.
+    before = open_run(last / "runs" / "step-0" / "Shapes_DEV_EN")
+    assert before.model.endswith(str(Path("demo_pretrain", "model")))
+    assert before.facts["model"]["pictures"] == {"resample": "nearest"}
     assert {one["max_new_tokens"] for one in run.results["decoding"]} == {4}
     capfd.readouterr()
     assert main(command) == 0
@@ -135,6 +141,10 @@ def test_the_demo_goes_from_nothing_to_a_leaderboard_row(
     board = json.loads((out / "leaderboard" / "leaderboard.json").read_text())
     named = [entry["model"] for entry in board["apart"]]  # five questions are no place on the board
     assert named == ["demo", "demo", "demo", "trained"]
+    # The run before training is found among the demo's and is not asked again.
+    steps = [line["step"] for line in lines(out / "trained" / "metrics.jsonl") if "benchmark" in line]
+    assert steps[0] == 0
+    assert not (out / "trained" / "runs" / "step-0").exists()
     weights = times(out, "model.safetensors", "results.json")
     assert main(command) == 0
     assert {file for file, when in times(out, "model.safetensors").items() if weights[file] != when} == set()

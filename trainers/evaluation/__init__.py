@@ -8,7 +8,15 @@ choose(candidates, compare) the earliest that cannot be told apart from the one 
 from __future__ import annotations
 
 from vlmbench.trainers.evaluation.asking import EvaluationQueue, EvaluationTask
-from vlmbench.trainers.evaluation.candidates import Candidate, Value, candidate, candidates, keep, make
+from vlmbench.trainers.evaluation.candidates import (
+    Candidate,
+    Value,
+    candidate,
+    candidates,
+    keep,
+    make,
+    table_name,
+)
 from vlmbench.trainers.evaluation.choosing import Choice, Rival, choose
 
 __all__ = [
@@ -23,4 +31,5 @@ __all__ = [
     "choose",
     "keep",
     "make",
+    "table_name",
 ]

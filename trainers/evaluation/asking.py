@@ -39,7 +39,7 @@ class EvaluationTask:
 
     def commands(self, candidate: Candidate, benchmarks: Sequence[str]) -> Iterator[list[str]]:
         """One command makes it a model, unless it is one; then one for each benchmark."""
-        if not candidate.model.is_dir():
+        if not candidate.before and not candidate.model.is_dir():
             yield [sys.executable, *self.maker, str(candidate.step)]
         for benchmark in benchmarks:
             yield self.command(candidate, benchmark)

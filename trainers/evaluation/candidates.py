@@ -25,6 +25,8 @@ class Candidate:
     step: int
     model: Path
     work_dir: Path
+    before: bool = False
+    """The model before training: `model` is what the recipe names, which may be no folder."""
 
     @property
     def trained(self) -> Path:
@@ -33,7 +35,8 @@ class Candidate:
 
     def run(self, benchmark: str) -> Path:
         """The run folder of a benchmark."""
-        return self.work_dir / RUNS / self.model.name / _plain(benchmark)
+        name = f"{_MODEL}{self.step}" if self.before else self.model.name
+        return self.work_dir / RUNS / name / table_name(benchmark)
 
 
 def candidate(work_dir: Path, step: int) -> Candidate:
@@ -78,7 +81,8 @@ class Value:
         return f"{figure * 100:.1f}" if self.unit == "fraction" else f"{figure:.1f}"
 
 
-def _plain(benchmark: str) -> str:
+def table_name(benchmark: str) -> str:
+    """The name of a benchmark, or of the one that a table is."""
     return Path(benchmark).stem if benchmark.endswith(".tsv") else benchmark
 
 

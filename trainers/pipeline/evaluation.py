@@ -15,6 +15,7 @@ from typing import Literal
 
 from vlmbench.errors import RunFolderError
 from vlmbench.files.json_files import read_object
+from vlmbench.finished import FinishedRun
 from vlmbench.stats import Difference
 from vlmbench.trainers.evaluation import (
     Candidate,
@@ -32,6 +33,7 @@ from vlmbench.trainers.training import Saved
 from vlmbench.trainers.training.checkpoints import begins_at
 from vlmbench.trainers.training.job import MODEL
 
+from .before_training import folders_before, is_alike
 from .request import Harness
 
 
@@ -42,6 +44,8 @@ class CheckpointEvaluator:
     question: EvaluationTask
     harness: Harness
     work_dir: Path
+    before: Candidate | None
+    """The model that training starts from, where it can be asked; it is no rival for the best."""
     say: Callable[[str], None]
     """Receives one line for the user at a time."""
     quiet: bool = False
@@ -86,10 +90,39 @@ class CheckpointEvaluator:
         left = {one: self._unfinished(one) for one in found}
         if code := self._ask(left):
             return code
-        names = [self._value(final, benchmark).benchmark for benchmark in self.question.benchmarks]
-        if any(left.values()) or not is_logged(self.work_dir, final.step, names):
-            self._report(found)
+        if self._ask_before(final) == INTERRUPTED:
+            return INTERRUPTED
+        values = [self._value(0, run) for run in self._runs_before(final) if run is not None]
+        names = [self._value(final.step, final.run(one)).benchmark for one in self.question.benchmarks]
+        new = not is_logged(self.work_dir, 0, [value.benchmark for value in values])
+        if any(left.values()) or new or not is_logged(self.work_dir, final.step, names):
+            self._report(found, values)
         return 0
+
+    def _ask_before(self, final: Candidate) -> int:
+        """Ask the model before training what no run of it has answered; training is finished all the same."""
+        runs = zip(self.question.benchmarks, self._runs_before(final), strict=True)
+        left = [benchmark for benchmark, run in runs if run is None]
+        if self.before is None or not left:
+            return 0
+        code = self._ask({self.before: left})
+        if code not in (0, INTERRUPTED):
+            self.say("the model before training could not be evaluated: its scores have no point at step 0")
+        return code
+
+    def _runs_before(self, final: Candidate) -> list[Path | None]:
+        """For each benchmark, a finished run of the model before training that was asked as `final` was."""
+        return [self._run_before(benchmark, final) for benchmark in self.question.benchmarks]
+
+    def _run_before(self, benchmark: str, final: Candidate) -> Path | None:
+        if self.before is None or final.step == 0:
+            return None
+        trained = self.harness.open_run(final.run(benchmark))
+        for folder in folders_before(self.before, benchmark, self.harness):
+            run = self._finished(folder, self.before.model)
+            if run is not None and is_alike(run, trained):
+                return folder
+        return None
 
     def _still_valid(self, resume: Path | Literal["latest"] | None) -> list[Candidate]:
         found = candidates(self.work_dir)
@@ -103,18 +136,21 @@ class CheckpointEvaluator:
         return [name for name in self.question.benchmarks if not self._is_finished(found, name)]
 
     def _is_finished(self, found: Candidate, benchmark: str) -> bool:
-        """Whether the answers are complete, and this model's: one trained again is younger than they are."""
-        folder = found.run(benchmark)
+        return self._finished(found.run(benchmark), found.model) is not None
+
+    def _finished(self, folder: Path, model: Path) -> FinishedRun | None:
+        """The run, if it is complete and this model's: a model trained again is younger than its answers."""
         try:
             run = self.harness.open_run(folder)
         except RunFolderError:
-            return False
+            return None
         results, command = run.results, run.sittings[-1].get("command", ())
         # A run that was asked otherwise is not this one: `vlmbench run` says what differs and how to go on.
         alike = self.question.how.is_of([str(word) for word in command])
-        config = found.model / "config.json"
+        config = model / "config.json"
         older = not config.exists() or config.stat().st_mtime <= (folder / "results.json").stat().st_mtime
-        return bool(results["complete"] and results["limit"] == self.question.limit and older and alike)
+        complete = results["complete"] and results["limit"] == self.question.limit
+        return run if complete and older and alike else None
 
     def _ask(self, left: Mapping[Candidate, Sequence[str]]) -> int:
         """Run what is left of each candidate; the highest exit code. Ctrl-C ends all of it."""
@@ -127,14 +163,18 @@ class CheckpointEvaluator:
                 worst = max(worst, code)
         return worst
 
-    def _report(self, found: Sequence[Candidate]) -> None:
+    def _report(self, found: Sequence[Candidate], before: Sequence[Value]) -> None:
         """Write the scores to the log and the model card, and choose the best checkpoint."""
         from vlmbench.trainers.training.card import add_results
 
         benchmarks, final = self.question.benchmarks, found[-1]
-        values = {(one.step, name): self._value(one, name) for one in found for name in benchmarks}
-        log_values(self.work_dir, values.values())
+        values = {
+            (one.step, name): self._value(one.step, one.run(name)) for one in found for name in benchmarks
+        }
+        log_values(self.work_dir, [*before, *values.values()])
         add_results(final.model, results_text([values[final.step, name] for name in benchmarks]))
+        for value in before:
+            self.say(f"before training: {value.benchmark} {value.text} ({value.run})")
         for value in values.values():
             self.say(f"step {value.step}: {value.benchmark} {value.text} ({value.run})")
         if len(found) > 1:
@@ -154,18 +194,18 @@ class CheckpointEvaluator:
     def _difference(self, first: Value, second: Value) -> Difference:
         return self.harness.difference(self.harness.open_run(first.run), self.harness.open_run(second.run))
 
-    def _value(self, found: Candidate, benchmark: str) -> Value:
-        results = self.harness.open_run(found.run(benchmark)).results
+    def _value(self, step: int, run: Path) -> Value:
+        results = self.harness.open_run(run).results
         figure = results["headline"]
         return Value(
-            step=found.step,
+            step=step,
             benchmark=results["benchmark"],
             value=figure["value"],
             ci95=figure["ci95"] and tuple(figure["ci95"]),
             n=figure["n"],
             name=figure["name"],
             unit=figure["unit"],
-            run=found.run(benchmark),
+            run=run,
         )
 
 

@@ -114,6 +114,8 @@ class Harness:
     """Raises a UserError where benchmarks cannot be asked like this."""
     open_run: Callable[[Path], FinishedRun]
     """A run folder; raises RunFolderError where it holds no finished run."""
+    run_folder: Callable[[str, str], Path]
+    """Where `vlmbench run --model MODEL --bench BENCH` leaves its run."""
     difference: Callable[[FinishedRun, FinishedRun], Difference]
     """The paired test of the first against the second."""
 

@@ -31,6 +31,7 @@ from vlmbench.trainers.training.handoff import done_by_first, mark_of, wait_for_
 from vlmbench.trainers.training.job import MODEL
 from vlmbench.trainers.training.launch import adopt, launch, launched, needed
 
+from .before_training import model_before
 from .evaluation import CheckpointEvaluator
 from .request import LATEST, Harness, TrainingRequest
 
@@ -214,6 +215,7 @@ class Pipeline:
             question=question,
             harness=self.harness,
             work_dir=work_dir,
+            before=model_before(recipe, work_dir),
             say=self.say,
             quiet=self.request.quiet,
         )

@@ -120,9 +120,16 @@ def check_resume(resume: str | None) -> None:
 
 
 def _harness() -> Harness:
+    from vlmbench.api.run_names import folder_below_runs
     from vlmbench.trainers.pipeline import Harness
 
-    return Harness(benchmarks=_benchmarks, check_how=_check_how, open_run=_open_run, difference=_difference)
+    return Harness(
+        benchmarks=_benchmarks,
+        check_how=_check_how,
+        open_run=_open_run,
+        run_folder=lambda model, benchmark: folder_below_runs(model, None, benchmark),
+        difference=_difference,
+    )
 
 
 def _how(given: Mapping[str, Any]) -> HowAsked:
