@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 from datasets_made import png
+from doc_pages import printed
 from file_server import FileServer, serving_files
+from repository import ROOT
 from terminal import terminal
 
 import vlmbench
@@ -178,6 +181,15 @@ def test_get_brings_a_suite_and_says_what_was_here(
     out = capsys.readouterr().out
     assert "Set_A\there already" in out
     assert "Set_C\tfailed" in out
+
+
+def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
+    with serving_files({"utils/VLMEval/MMStar.tsv": b"x" * 2_000_000}) as files:
+        mirrors = f"opencompass.openxlab.space={files.url},{files.url}"
+        text = printed(ROOT / "docs" / "data.md", tmp_path, VLMBENCH_MIRROR=mirrors)
+        assert re.search(r"^MMStar\tto download\t2.0 MB\t127.0.0.1:\d+ \(for opencompass", text, re.MULTILINE)
+        assert "at least 2.0 MB to download, about 1.6 MB more for decoded tables" in text
+        assert {method for method, *_ in files.asked} == {"HEAD"}
 
 
 def test_too_little_room_is_said_before_anything_comes(

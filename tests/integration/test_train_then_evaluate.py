@@ -40,6 +40,16 @@ def test_a_benchmark_that_does_not_exist_is_told_before_anything_is_trained(tmp_
     assert not (tmp_path / "w").exists()
 
 
+def test_a_benchmark_whose_file_is_not_here_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
+    assert main(["train", "demo_lora", "--eval", "CCBench", "--work-dir", "w"]) == 1
+    assert "CCBench is not on this machine. Get with `vlmbench data get CCBench`." in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [

@@ -158,11 +158,7 @@ def require_data(
     if not missing:
         return
     if not download:
-        names = " ".join(one.benchmark for one in missing)
-        raise DataError(
-            f"{names.replace(' ', ', ')} {'are' if len(missing) > 1 else 'is'} not on this machine.",
-            fix=f"Get with `vlmbench data get {names}`, or call evaluate with download=True.",
-        )
+        raise _not_here([one.benchmark for one in missing], ", or call evaluate with download=True")
     from vlmbench.data.fetch.fetching import fetch
 
     into = download_folder(options.data_dir)
@@ -170,6 +166,23 @@ def require_data(
     for one in fetch(with_sizes(whole, into), into) if whole else ():
         if one.error is not None:
             raise one.error
+
+
+def check_data_is_here(benchmarks: Sequence[Benchmark]) -> None:
+    """A DataError that names the benchmarks whose data is not on this machine."""
+    from vlmbench.data.fetch.lacking import lacking
+
+    missing = [one.benchmark for one in lacking(b.card for b in benchmarks) if one.source]
+    if missing:
+        raise _not_here(missing)
+
+
+def _not_here(names: Sequence[str], otherwise: str = "") -> DataError:
+    verb = "are" if len(names) > 1 else "is"
+    return DataError(
+        f"{', '.join(names)} {verb} not on this machine.",
+        fix=f"Get with `vlmbench data get {' '.join(names)}`{otherwise}.",
+    )
 
 
 def open_data(

@@ -155,13 +155,16 @@ def _check_how(how: HowAsked) -> None:
 
 
 def _benchmarks(names: Sequence[str]) -> list[str]:
-    """Suites as their benchmarks; raises UnknownName for a name that is neither."""
+    """Suites as their benchmarks; raises UnknownName for a name that is neither.
+
+    A DataError where a file is not here: the training would come to its end and have no figure.
+    """
+    from vlmbench.api.benchmark_data import check_data_is_here
     from vlmbench.registry import Registry
     from vlmbench.suites import expand
 
     registry, found = Registry(), expand(names)
-    for name in found:
-        registry.benchmark(name)
+    check_data_is_here([registry.benchmark(name) for name in found])
     return found
 
 

@@ -101,15 +101,18 @@ def _agreed() -> bool:
 
 def _print(missing: Sequence[Lacking], into: Path) -> None:
     note("Not on this machine:")
-    for line in (line for one in missing for line in described(one)):
+    for line in (line for one in missing for line in described(one, into)):
         note(printable(line))
     note(total_line(missing, into))
 
 
-def described(one: Lacking) -> Iterable[str]:
+def described(one: Lacking, into: Path) -> Iterable[str]:
     """A benchmark's data in two lines: size and source, then its licence."""
     from vlmbench.data.hub.reference import is_hub_reference
 
+    if not one.source:
+        yield f"  {one.benchmark}  nobody offers it for download: put {one.file.name} into {into} yourself"
+        return
     size = "size not known" if one.size is None else in_bytes(one.size)
     came = f", {in_bytes(one.came)} of it here" if one.came else ""
     yield f"  {one.benchmark}  {size}{came}, from {one.source}"
@@ -122,6 +125,8 @@ def described(one: Lacking) -> Iterable[str]:
 def total_line(missing: Sequence[Lacking], into: Path) -> str:
     """What all of it takes, and what is free."""
     known = [one for one in missing if one.size is not None]
+    if not known:
+        return f"no size is known; {in_bytes(free_bytes(into))} free in {into}"
     least = "at least " if len(known) < len(missing) else ""
     files = sum((one.size or 0) - one.came for one in known)
     tables = sum(one.decoded for one in known)

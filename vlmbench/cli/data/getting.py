@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmarks
 from vlmbench.cli._shared.console import complain, note, print_json, print_line, print_rows
-from vlmbench.cli._shared.downloading import total_line
+from vlmbench.cli._shared.downloading import described, total_line
 from vlmbench.cli._shared.parser import options
 from vlmbench.data.disk import in_bytes
 from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.locate import HUB
 from vlmbench.domain import Benchmark, DataFile
+from vlmbench.plain_text import printable
 
 if TYPE_CHECKING:
     from vlmbench.data.fetch.lacking import Lacking
@@ -44,7 +46,7 @@ def get(names: Sequence[str], args: argparse.Namespace) -> int:
         now = " now" if row["state"] == "downloaded" else ""
         print_line(f"{_shown(benchmarks[0].card.file, row['where'])} is here{now}: {row['where']}")
     elif len(benchmarks) > 1:
-        print_rows([rows[name] for name in found])
+        _print([rows[name] for name in found])
     return 1 if failures else 0
 
 
@@ -84,12 +86,18 @@ def _plan(names: Sequence[str], args: argparse.Namespace) -> int:
     wanted = [lacking_of(b.card, args.data_dir) for b in benchmarks if b.card.name not in here]
     into = download_folder(args.data_dir)
     missing = with_sizes([*wanted, *hub], into)
-    rows = [_row(name, "here already", where) for name, where in here.items()]
+    licences = {b.card.name: b.card.licence for b in benchmarks}
+    rows = [_row(name, "here already", where, licence=licences[name]) for name, where in here.items()]
     rows = [*rows, *map(_planned, missing)]
     if args.format == "json":
         print_json(rows)
+    elif sys.stdout.isatty():  # licences are long: lines are easier to read than narrow columns
+        lines = [f"  {name}  here already: {where}" for name, where in here.items()]
+        for line in [*lines, *(line for one in missing for line in described(one, into))]:
+            print_line(printable(line))
     else:
-        print_rows([{key: _cell(key, value) for key, value in row.items()} for row in rows])
+        _print(rows)
+    if missing and args.format != "json":
         note(total_line(missing, into))
     return 0
 
@@ -108,8 +116,8 @@ def _row(
     return row if licence is None else {**row, "licence": licence}
 
 
-def _cell(key: str, value: Any) -> Any:
-    return in_bytes(value) if key == "size" and value is not None else value
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    print_rows([{**row, "size": "" if row["size"] is None else in_bytes(row["size"])} for row in rows])
 
 
 def _here(benchmark: Benchmark, args: argparse.Namespace, *, open_it: bool = True) -> str:
