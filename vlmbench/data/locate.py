@@ -90,7 +90,9 @@ def _missing(file: DataFile, data_dir: Path | None) -> DataError:
     where = f"no such file in {', '.join(map(str, looked))}."
     if file.url is None:
         return DataError(
-            f"{where} No address is known for it.", file=file.name, fix=f"Put it into {looked[0]}."
+            f"{where} Nobody offers it for download.",
+            file=file.name,
+            fix=f"Put it into {looked[0]}; `vlmbench show {Path(file.name).stem}` says what it is made of.",
         )
     return DataError(
         f"{where} It comes from {file.url}.",
