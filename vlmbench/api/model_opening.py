@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -177,6 +179,16 @@ def _open(options: ModelOptions, progress: RunProgress) -> Model:
 
 def _ignore(_model: object) -> None:
     """Only a run with a status file shows its workers."""
+
+
+def release_models(models: dict[str, Model]) -> None:
+    """End what models have started and free what they hold, so that another finds room on the device."""
+    close_models(models.values())
+    models.clear()
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def close_models(models: Iterable[Model]) -> None:

@@ -9,7 +9,7 @@ whose path ends alike takes one more folder into its name, until it is its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlmbench.errors import UsageError
@@ -25,6 +25,16 @@ def run_name(model: str) -> str:
     """The shortest name of the model that no other model has taken in runs/."""
     names = short_names(model)
     return next((name for name in names if not _is_anothers(RUNS / folder_of(name), model)), names[-1])
+
+
+def names_apart(models: Sequence[str], *, in_runs: bool) -> list[str]:
+    """A name for each: the shortest that no other of them has, nor another model in runs/ if `in_runs`."""
+    found: list[str] = []
+    for model in models:
+        names = [name for name in short_names(model) if name not in found] or [model]
+        free = (n for n in names if not in_runs or not _is_anothers(RUNS / folder_of(n), model))
+        found.append(next(free, names[-1]))
+    return found
 
 
 def short_names(model: str) -> list[str]:

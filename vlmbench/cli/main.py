@@ -10,15 +10,15 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from vlmbench.chinese import explained, spoken_by, translated
+from vlmbench.cli._shared.config_file import apply_config
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.language import add_lang_argument, split_language
 from vlmbench.cli._shared.parser import VerbParser, check_options
 from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
-from vlmbench.files.json_files import read_yaml
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
 from vlmbench.screen import silence
 
@@ -135,48 +135,8 @@ def parse(parser: VerbParser, argv: list[str]) -> argparse.Namespace:
     early.add_argument("--config", type=Path)
     config = early.parse_known_args(argv)[0].config
     if config is not None:
-        _apply_config(parser, config)
+        apply_config(parser, config)
     return parser.parse_args(argv)
-
-
-def _apply_config(parser: argparse.ArgumentParser, path: Path) -> None:
-    options = read_yaml(path, raises=UsageError) or {}
-    if not isinstance(options, dict):
-        raise UsageError("must be a mapping of option names to values.", file=path)
-    actions: dict[str, Any] = {o.lstrip("-"): a for a in parser._actions for o in a.option_strings}
-    for key, value in options.items():
-        name = str(key).replace("_", "-")
-        if name not in actions:
-            raise UnknownName("option", str(key), actions, fix=f"Correct it in {path}.")
-        action = actions[name]
-        parser.set_defaults(**{action.dest: _config_value(path, action, name, value)})
-        action.required = False
-
-
-def _config_value(path: Path, action: Any, name: str, value: Any) -> Any:
-    if action.nargs in ("+", "*") or isinstance(action.default, list):
-        return [
-            _config_scalar(path, action, name, v) for v in (value if isinstance(value, list) else [value])
-        ]
-    if action.nargs == 0:
-        if not isinstance(value, bool):
-            raise UsageError(f"must be true or false, not `{value}`.", file=path, key=name)
-        return value
-    return _config_scalar(path, action, name, value)
-
-
-def _config_scalar(path: Path, action: Any, name: str, value: Any) -> Any:
-    try:
-        typed = action.type(str(value)) if action.type else str(value)
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise UsageError(
-            f"{error}." if "`" in str(error) else f"`{value}`: {error}.", file=path, key=name
-        ) from None
-    if action.choices is not None and typed not in action.choices:
-        raise UnknownName(
-            f"value for `{name}`", str(value), map(str, action.choices), fix=f"Correct it in {path}."
-        )
-    return typed
 
 
 def _overview() -> str:

@@ -78,6 +78,11 @@ def figure_text(figure: FigureDict) -> str:
     return f"{_number(figure['value'], figure['unit'])}{percent}"
 
 
+def is_lopsided(figure: FigureDict) -> bool:
+    """Whether the value is not in the middle of its interval, so that ± would not say where that lies."""
+    return _number(abs(sum(figure["ci95"]) / 2 - figure["value"]), figure["unit"]) != "0.0"
+
+
 def interval_text(figure: FigureDict) -> str:
     """`58.6 – 64.2`, in the unit of the figure; empty without an interval."""
     return Glyphs().dash.join(f" {_number(end, figure['unit'])} " for end in figure["ci95"] or ()).strip()
@@ -134,8 +139,11 @@ class _ResultsTables:
         if figure["value"] is None or figure["ci95"] is None:
             return self.value(figure)
         low, high = figure["ci95"]
-        lopsided = _number(abs((low + high) / 2 - figure["value"]), figure["unit"]) != "0.0"
-        half = "" if lopsided else f"{self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}, "
+        half = (
+            ""
+            if is_lopsided(figure)
+            else f"{self.glyphs.plus_minus} {_number((high - low) / 2, figure['unit'])}, "
+        )
         return f"{self.value(figure)} (95 %: {half}{self.interval(figure)})"
 
     def value(self, figure: FigureDict) -> str:

@@ -80,7 +80,7 @@ def test_help_all_shows_what_help_leaves_out(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         main(["run", "--help"])
     common = capsys.readouterr().out
-    assert common.startswith("usage: vlmbench run --model MODEL --bench NAME … [options]\n")
+    assert common.startswith("usage: vlmbench run --model MODEL … --bench NAME … [options]\n")
     with pytest.raises(SystemExit):
         main(["run", "--help-all"])
     every = capsys.readouterr().out

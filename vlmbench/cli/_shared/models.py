@@ -171,7 +171,7 @@ def add_detail_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_engine_argument(parser: argparse.ArgumentParser) -> None:
     """Settings of the engine that loads the model."""
-    parser.add_argument(
+    options(parser, "loading the model", rare=True).add_argument(
         "--engine-arg",
         action="extend",
         nargs="+",

@@ -12,7 +12,6 @@ Runs on different datasets, prompts or rule sets are not compared; the reason na
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.cli._shared.ci import write_markdown
 from vlmbench.cli._shared.console import complain, print_json, stdout
 from vlmbench.cli._shared.flags import (
     add_data_dir_argument,
@@ -256,15 +256,7 @@ def _write(
     text = comparison_markdown(
         comparisons, refused, flips=args.flips, folder=args.markdown.parent if args.markdown else None
     )
-    if args.markdown:
-        make_folder(args.markdown.parent)
-        write_text(args.markdown, text)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            with Path(summary).open("a", encoding="utf-8") as page:
-                page.write(text)
-        except OSError as error:
-            complain(f"GITHUB_STEP_SUMMARY cannot be written: {error}")
+    write_markdown(args.markdown, text)
     if args.junit:
         make_folder(args.junit.parent)
         write_text(args.junit, junit_xml(comparisons, refused, regressed))
