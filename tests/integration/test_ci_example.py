@@ -54,7 +54,8 @@ def test_the_example_evaluates_holds_its_gates_and_fails_where_a_figure_falls() 
     assert {gate["state"] for cell in worse for gate in cell["gates"]} == {"failed"}
 
 
-def test_the_commands_of_the_page_run() -> None:
+def test_the_commands_of_the_page_run_and_are_those_of_the_chinese_page() -> None:
+    assert [*blocks(PAGE)] == [*blocks(PAGE.with_suffix(".zh-CN.md"))]
     for language, name, text in blocks(PAGE):
         if name:
             Path(name).write_text(text, "utf-8")
