@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from vlmbench.chinese import LANGUAGES
+from vlmbench.cli._shared.parser import GENERAL, options
 from vlmbench.errors import UsageError
 
 FLAG = "--lang"
@@ -13,9 +14,8 @@ FLAG = "--lang"
 
 def add_lang_argument(parser: argparse._ActionsContainer) -> None:
     """The language of what is printed."""
-    parser.add_argument(
-        FLAG, choices=LANGUAGES, help="language of what is printed (default: the locale's, LANG or LC_ALL)"
-    )
+    general = options(parser, GENERAL, rare=True)
+    general.add_argument(FLAG, choices=LANGUAGES, help="language of the terminal (default: the locale's)")
 
 
 def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
