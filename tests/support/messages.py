@@ -48,6 +48,8 @@ EXCLUDED = {
 NOT_MESSAGES = {
     "INVENTED": "records in place of a card's",
     "COMMANDS": "lines of the shell",
+    "plain": "a prompt",
+    "_markdown": "a file",
     "items": "questions of `vlmbench doctor`",
     "_CSS": "style sheets",
     "CSS": "style sheets",
@@ -60,7 +62,7 @@ NOT_PROSE = _words(
     "partition rpartition startswith endswith removeprefix removesuffix encode decode getattr hasattr "
     "setattr delattr open cast TypeVar NewType Literal execute executemany filterwarnings getLogger "
     "get_logger import_module metadata environ getenv setdefault index count find strftime strptime "
-    "isinstance joinpath with_suffix"
+    "isinstance GoogleFont joinpath with_suffix"
 )
 """Calls whose texts are code, patterns or keys."""
 CODE_KEYWORDS = _words(
@@ -85,10 +87,10 @@ _MARKS = re.compile(r"\{\{|\}\}|\{[^{}]*\}|%\(\w+\)s")
 _PROSE = re.compile(r"(?<![\w/.\\-])[A-Za-z]{2,}(?![\w/\\-]*[/\\_=])")
 _CODE = re.compile(
     r"^(--|https?:|[a-z]+://|\$)|\(\?|\\[dwsb]|</|/>|\[\^|^\s*(SELECT|INSERT|CREATE|DELETE|PRAGMA|UPDATE)\b"
-    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:"
+    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:|\{\{\d|^bold "
 )
 _COMMAND = re.compile(
-    r"^\s*(vlmbench|pip|python|ray|git) [a-z-]+( |$)(?!.*\b(is|are|and)\b)|[\u3000-\u9fff\uff00-\uffef]"
+    r"^\s*(vlmbench|pip|python|ray|git) [a-z\0-]+( |$)(?!.*\b(is|are|and)\b)|[\u3000-\u9fff\uff00-\uffef]"
 )
 
 
@@ -132,7 +134,7 @@ def messages_in(file: Path) -> Iterator[Message]:
     tree = ast.parse(file.read_text("utf-8"))
     if _is_verb(file) and (page := ast.get_docstring(tree)):
         yield from (Message(part, part) for part in help_parts(page))
-    yield from _Walk().of(tree)
+    yield from _Walk(tree).of(tree)
 
 
 def _is_verb(file: Path) -> bool:
@@ -154,6 +156,10 @@ def help_parts(page: str) -> Iterator[str]:
 
 
 class _Walk:
+    def __init__(self, module: ast.Module) -> None:
+        plain = (node for node in module.body if isinstance(node, ast.Assign) and _is_text(node.value))
+        self.constants = {ast.unparse(node.targets[0]): node.value for node in plain}
+
     def of(self, node: ast.AST, label: bool = False) -> Iterator[Message]:
         """The messages below a node; `label`: a single word is one too."""
         if _is_text(node):
@@ -204,7 +210,8 @@ class _Walk:
                 False,
             )
         words = name in LABELS
-        yield from ((part, words) for part in node.args)
+        for part in node.args:
+            yield self.constants.get(getattr(part, "id", ""), part) if words else part, words
         keywords = (part for part in node.keywords if name == "Check" or part.arg not in CODE_KEYWORDS)
         yield from ((part.value, name == "Check" or part.arg in LABELS) for part in keywords)
 
@@ -288,7 +295,7 @@ def _choice(node: ast.expr, *, merged: bool) -> list[Message]:
 def reads_like_prose(template: str, *, label: bool = False) -> bool:
     """Whether people read this: two words, or one beside a gap; any word where only people read."""
     plain = _MARKS.sub("\0", template)
-    if _COMMAND.search(plain) or (_CODE.search(plain) and not label):
+    if _COMMAND.search(plain) or ((_CODE.search(plain) or _CODE.search(template)) and not label):
         return False
     words = _PROSE.findall(plain)
     lower = [word for word in words if not word.isupper()]
