@@ -83,8 +83,9 @@ class UnknownName(UserError):
         if near:
             hint = f"Did you mean {' or '.join(by_lower[n] for n in near)}?"
         else:
-            more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-            hint = f"Known: {', '.join(names[:_SHOWN]) or 'none'}{more}."
+            shown = ", ".join(names[:_SHOWN]) or "none"
+            count = len(names)
+            hint = f"Known: {shown}, … ({count} in all)." if count > _SHOWN else f"Known: {shown}."
         super().__init__(f"there is no {kind} named `{name}`. {hint}", fix=fix)
 
 

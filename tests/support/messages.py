@@ -49,6 +49,7 @@ NOT_MESSAGES = {
     "INVENTED": "records in place of a card's",
     "COMMANDS": "lines of the shell",
     "plain": "a prompt",
+    "FONTS": "fonts",
     "_markdown": "a file",
     "items": "questions of `vlmbench doctor`",
     "_CSS": "style sheets",
@@ -62,7 +63,7 @@ NOT_PROSE = _words(
     "partition rpartition startswith endswith removeprefix removesuffix encode decode getattr hasattr "
     "setattr delattr open cast TypeVar NewType Literal execute executemany filterwarnings getLogger "
     "get_logger import_module metadata environ getenv setdefault index count find strftime strptime "
-    "isinstance GoogleFont joinpath with_suffix"
+    "isinstance joinpath with_suffix"
 )
 """Calls whose texts are code, patterns or keys."""
 CODE_KEYWORDS = _words(
@@ -77,6 +78,8 @@ LABELS = _words(
     "add_argument_group options Progress Check translated UnknownName _table label"
 )
 """Keywords, and calls, whose texts may be a single word."""
+LABELLED = frozenset(("_lines", "_course", "_memory", "_STAGES"))
+"""Functions whose tuples begin with a label, and tables of labels."""
 COUNTS = frozenset(("_count", "_many", "counted", "many"))
 _EITHER = ({"s", ""}, {"es", ""}, {"is", "are"}, {"has", "have"}, {"it", "they"}, {"its", "their"})
 _EITHER += ({"was", "were"}, {"this", "these"}, {"y", "ies"}, {"it", "them"}, {"does", "do"}, {"a ", ""})
@@ -186,11 +189,15 @@ class _Walk:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             rows = re.search(r"_rows?$", node.name) is not None
             body = [] if node.name in NOT_MESSAGES else [p for p in node.body if not _is_docstring(p)]
+            if node.name in LABELLED:
+                tuples = (part for part in ast.walk(node) if isinstance(part, ast.Tuple) and part.elts)
+                yield from ((part.elts[0], True) for part in tuples)
             yield from ((part, rows) for part in (*node.args.defaults, *node.args.kw_defaults, *body) if part)
         elif isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
-            if node.value is not None and not {ast.unparse(t) for t in targets} & NOT_MESSAGES.keys():
-                yield node.value, False
+            names = {ast.unparse(target) for target in targets}
+            if node.value is not None and not names & NOT_MESSAGES.keys():
+                yield node.value, bool(names & LABELLED)
         elif isinstance(node, ast.Subscript):
             yield node.value, False
         elif not isinstance(node, ast.Compare | ast.Assert | ast.Constant | ast.arg | ast.MatchValue):

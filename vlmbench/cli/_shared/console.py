@@ -42,11 +42,6 @@ def stdout() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def note(text: str) -> None:
-    """One plain line on stderr."""
-    print(translated(text), file=sys.stderr, flush=True)
-
-
 def print_line(text: str) -> None:
     """A line of plain text that is never wrapped: paths and commands can be copied whole."""
     stdout().print(text, markup=False, soft_wrap=True)
@@ -84,7 +79,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
     console = stdout()
     if not rows:
-        note("none")
+        print(translated("none"), file=sys.stderr)
         return
     if not console.is_terminal:
         print("\t".join(rows[0]))
