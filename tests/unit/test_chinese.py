@@ -52,7 +52,8 @@ def test_chinese_has_the_gaps_of_the_english(file: Path) -> None:
         count = len(literals_of(english)[0]) - 1
         named = [found[1] for found in _GAP.finditer(re.sub(r"\{\{|\}\}", "", chinese))]
         places = named if any(named) else [str(place) for place in range(1, len(named) + 1)]
-        assert set(places) == {str(place) for place in range(1, count + 1)}, (english, chinese)
+        assert set(places) <= {str(place) for place in range(1, count + 1)}, (english, chinese)
+        assert any(named) or len(named) == count, (english, chinese)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
