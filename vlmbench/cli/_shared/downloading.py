@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.chinese import translated
-from vlmbench.cli._shared.console import complain, note
+from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.parser import options
 from vlmbench.data.disk import free_bytes, in_bytes
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import printable
+from vlmbench.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.data.fetch.lacking import Lacking

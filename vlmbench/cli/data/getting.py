@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmarks
-from vlmbench.cli._shared.console import complain, note, print_json, print_line, print_rows
+from vlmbench.cli._shared.console import complain, print_json, print_line, print_rows
 from vlmbench.cli._shared.downloading import described, total_line
 from vlmbench.cli._shared.parser import options
 from vlmbench.data.disk import in_bytes
