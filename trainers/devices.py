@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmbench.errors import UnknownName, UserError
+from vlmbench.errors import UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
 from vlmbench.trainers.recipe.model import Parallelism, Recipe
 
@@ -147,7 +147,7 @@ def zero_of(named: str | None) -> Zero:
 def _read_file(path: Path) -> dict[str, Any]:
     """The settings of a DeepSpeed file. Only its sections are checked; DeepSpeed checks the rest."""
     settings = read_object(
-        path.expanduser(), raises=UserError, fix="A DeepSpeed configuration is JSON: sections by name."
+        path.expanduser(), raises=UsageError, fix="A DeepSpeed configuration is JSON: sections by name."
     )
     for section in ("zero_optimization", "bf16", "fp16"):
         if not isinstance(settings.get(section, {}), dict):

@@ -10,6 +10,9 @@
         └── RunFolderError   a run folder that is locked, foreign, or of another version
             └── SpecChanged  the folder holds answers to another question
 
+Some are UsageErrors and of another kind at once: NoSuchModel, NoSuchData, NoSuchPredictions and NoSuchRun,
+for what the command line names and nothing is, and ModelUsageError, for what a model does not do.
+
 Whatever is not in this tree is our mistake and keeps its traceback.
 """
 
@@ -65,9 +68,7 @@ class UsageError(UserError):
 
 
 _SHOWN = 12
-"""Known names in an error; more would bury what to do."""
-
-
+"""Known names in an error that shows all of them; of more, only the nearest."""
 _NEAREST = 5
 
 
@@ -78,15 +79,23 @@ class UnknownName(UserError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str | None = None) -> None:
         names = sorted(known)
-        by_lower = {known_name.lower(): known_name for known_name in names}
-        near = difflib.get_close_matches(name.lower(), list(by_lower), n=_NEAREST, cutoff=0.5)
+        near = _nearest(name, names, cutoff=0.5)
         if near:
-            hint = f"Did you mean {' or '.join(by_lower[n] for n in near)}?"
+            hint = f"Did you mean {' or '.join(near)}?"
+        elif len(names) > _SHOWN:
+            hint = f"The nearest of {len(names)}: {', '.join(_nearest(name, names, cutoff=0.0))}."
         else:
-            shown = ", ".join(names[:_SHOWN]) or "none"
-            count = len(names)
-            hint = f"Known: {shown}, … ({count} in all)." if count > _SHOWN else f"Known: {shown}."
+            hint = f"Known: {', '.join(names) or 'none'}."
         super().__init__(f"there is no {kind} named `{name}`. {hint}", fix=fix)
+
+
+def _nearest(name: str, known: Iterable[str], cutoff: float) -> list[str]:
+    """The names most like this one; first those that hold it whole, the shortest first."""
+    by_lower = {known_name.lower(): known_name for known_name in known}
+    word = name.lower()
+    holding = [other for other in by_lower if len(word) > 2 and word in other]
+    similar = difflib.get_close_matches(word, list(by_lower), n=_NEAREST, cutoff=cutoff)
+    return [by_lower[other] for other in dict.fromkeys([*sorted(holding, key=len), *similar])][:_NEAREST]
 
 
 class DataError(UserError):
@@ -103,6 +112,26 @@ class ModelError(UserError):
 
 class RunFolderError(UserError):
     """A run folder that is in use, damaged, or written by another version."""
+
+
+class NoSuchModel(UsageError, ModelError):
+    """The command line names a model that is not there."""
+
+
+class ModelUsageError(UsageError, ModelError):
+    """The command line asks of a model what it does not do."""
+
+
+class NoSuchData(UsageError, DataError):
+    """The command line names a file of data that is not there."""
+
+
+class NoSuchPredictions(UsageError, PredictionsError):
+    """The command line names predictions that are not there, or a file that cannot be any."""
+
+
+class NoSuchRun(UsageError, RunFolderError):
+    """The command line names a run folder that is not there."""
 
 
 class SpecChanged(RunFolderError):

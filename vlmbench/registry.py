@@ -58,6 +58,9 @@ class Registry:
     ) -> None:
         """`limited`: not all questions will be asked, so a hub's dataset need not come whole."""
         self._files = tuple(plugin_files)
+        for file in self._files:
+            if not file.is_file():
+                raise UsageError("there is no such file.", file=file, key="--plugin")
         self._map = mapping
         self._limited = limited
 
@@ -218,7 +221,7 @@ def _import_file(path: Path) -> ModuleType:
     name = f"vlmbench_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIsNow(name, str(path)))
     if not path.is_file() or spec is None or spec.loader is None:
-        raise UserError("there is no such Python file.", file=path)
+        raise UserError("this is not a Python file.", file=path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from vlmbench.answers.responses import apart
 from vlmbench.domain import Response, RunSpec
-from vlmbench.errors import RunFolderError, SpecChanged
+from vlmbench.errors import NoSuchRun, RunFolderError, SpecChanged
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
@@ -196,7 +196,7 @@ def read_run(path: Path) -> dict[str, Any]:
         what = (
             "this is not a run folder: it has no run.json." if path.exists() else "there is no such folder."
         )
-        raise RunFolderError(what, file=path, fix="`vlmbench run` writes runs/NAME/BENCH.")
+        raise NoSuchRun(what, file=path, fix="`vlmbench run` writes runs/NAME/BENCH.")
     again = "Use `--fresh` to start this run again."
     document = read_object(file, raises=RunFolderError, fix=again)
     for key in ("schema_version", "facts", "spec", "sittings"):

@@ -15,7 +15,7 @@ from typing import Any
 from vlmbench.data.disk import home_folder
 from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.sources.files import is_data
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.files.json_files import read_yaml
 
 FILE = "suites.yaml"
@@ -49,11 +49,11 @@ def _named(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _listed(path: Path) -> tuple[str, ...]:
-    document = read_yaml(path)
+    document = read_yaml(path, raises=UsageError)
     if isinstance(document, dict):
         table = path.with_suffix(".tsv")
         fix = f"Run the benchmark beside it with `--bench {table}`." if table.is_file() else None
-        raise UserError("a suite is a list of benchmarks, and this is a mapping.", file=path, fix=fix)
+        raise UsageError("a suite is a list of benchmarks, and this is a mapping.", file=path, fix=fix)
     return _names(path, document)
 
 

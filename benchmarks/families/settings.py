@@ -13,7 +13,7 @@ from typing import Any
 from vlmbench.answers.scores import Match
 from vlmbench.answers.short import match_anls, match_any, match_contained, match_relaxed
 from vlmbench.answers.vqa import match_consensus, match_equal
-from vlmbench.errors import DataError, UnknownName, UserError
+from vlmbench.errors import NoSuchData, UnknownName, UserError
 from vlmbench.files.json_files import read_yaml
 
 FAMILIES = ("multiple-choice", "yes-no", "short-answer")
@@ -59,7 +59,7 @@ def read_settings(name: str | Path, given: Mapping[str, Any] | Path | None = Non
     if isinstance(given, Mapping):
         return settings_of(dict(given), Path("mapping"))
     if given is not None and not given.is_file():
-        raise DataError("there is no such file.", file=given, key="--map")
+        raise NoSuchData("there is no such file.", file=given, key="--map")
     if given is None and is_hub_reference(str(name)):
         return Settings(file=Path("map.yaml"))
     beside = [given] if given else _beside(Path(name).expanduser().absolute())

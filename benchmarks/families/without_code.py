@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
-from vlmbench.errors import DataError, UserError
+from vlmbench.errors import DataError, NoSuchData, UserError
 from vlmbench.prompts import SHORT, prompt_style
 
 from .choice import MultipleChoice
@@ -175,7 +175,7 @@ def _tsv(path: Path) -> BareData:
 
     path = path.expanduser().absolute()
     if not path.is_file():
-        raise DataError("there is no such file.", file=path)
+        raise NoSuchData("there is no such file.", file=path)
     header = read_header(path, ("index", "question"))
     pictures = bool({"image", "image_path"} & {*header})
     return BareData(path.stem, DataFile(name=str(path)), header, pictures=pictures)

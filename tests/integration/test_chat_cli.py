@@ -131,13 +131,13 @@ def test_four_and_eight_bits_on_a_processor(piped: Piped, shapes: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "why"),
     [
-        (("--model", "echo", "--image", "/none.png"), 1, "no such picture"),
+        (("--model", "echo", "--image", "/none.png"), 2, "no such picture"),
         (("--model", "echo", "--image", __file__), 1, "not a picture in any known format"),
         (("--model", "echo", "--image", "ftp://host/a.png"), 1, "http or https"),
         (("--model", "openai:gpt@http://host"), 2, "hold no conversation"),
         (("--model", "no-such-model"), 2, "no model named"),
         (("--model", "echo", "--port", "80"), 2, "Add `--web`"),
-        (("--model", "echo", "--bits", "5"), 2, "invalid choice"),
+        (("--model", "echo", "--bits", "5"), 2, "no value for `--bits` named `5`"),
         (("--model", "echo", "--temperature", "-1"), 2, "not a number from 0"),
         (("--model", "echo", "--top-p", "0"), 2, "at most 1"),
     ],

@@ -171,8 +171,8 @@ def test_a_models_folder_is_compared_benchmark_by_benchmark(
     ("arguments", "code", "said"),
     [
         (["a"], 2, "at least two runs"),
-        (["a", "nowhere"], 1, "no such folder"),
-        (["a", "."], 1, "two runs here|no benchmark is in all|neither a run.json"),
+        (["a", "nowhere"], 2, "no such folder"),
+        (["a", "."], 2, "two runs here|no benchmark is in all|neither a run.json"),
         (["a", "b", "--gate", "-1"], 2, "--gate: `-1` is not a number from 0"),
         (["a", "b", "--gate", "nan"], 2, "--gate: `nan` is not a number from 0"),
         (["a", "b", "--flips", "-1"], 2, "--flips: `-1` is not a whole number from 0"),

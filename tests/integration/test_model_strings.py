@@ -85,7 +85,7 @@ def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch
 def test_a_language_folder_that_is_not_there_is_said_to_be_missing(named: str, tmp_path: Path) -> None:
     file = tmp_path / "iter_1.pth"
     file.write_bytes(b"")
-    with pytest.raises(ModelError, match="there is no such folder"):
+    with pytest.raises(ModelError, match="there is no such file or folder"):
         load_model(str(file), llm=named)
     with pytest.raises(ModelError, match="there is no such folder"):
         local_folder(named)
@@ -96,7 +96,7 @@ def test_what_is_no_model_at_all(tmp_path: Path) -> None:
     file.write_bytes(b"")
     with pytest.raises(ModelError, match="this is neither"):
         load_model(str(file))
-    with pytest.raises(ModelError, match="no such folder"):
+    with pytest.raises(ModelError, match="no such file or folder"):
         load_model(str(tmp_path / "nowhere"))
     with pytest.raises(UnknownName, match="Did you mean demo"):
         load_model("dmeo")

@@ -179,8 +179,8 @@ def test_a_broken_plugin_is_one_row_with_its_reason_and_breaks_nothing_else(
 
 
 def test_a_plugin_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "plugins", "--plugin", str(tmp_path / "no.py")]) == 0
-    assert "no such Python file" in capsys.readouterr().out
+    assert main(["list", "plugins", "--plugin", str(tmp_path / "no.py")]) == 2
+    assert "`--plugin`: there is no such file" in capsys.readouterr().err
 
 
 def test_plugins_can_stand_in_a_config_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vlmbench.data.disk import FIRST_BYTES, check_download
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, NoSuchData
 
 _BLOCK = 1 << 22
 _LONGEST = 1 << 28
@@ -43,6 +43,8 @@ def raw_records(path: Path) -> Iterator[RawRecord]:
     try:
         with path.open("rb") as file:
             yield from _listed(_Text(file, path)) if _first(file, path) == b"[" else _lines(file, path)
+    except FileNotFoundError:
+        raise NoSuchData("there is no such file.", file=path) from None
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}.", file=path) from error
 

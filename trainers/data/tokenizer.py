@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, NoSuchModel
 from vlmbench.templates import IMAGE
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def load_tokenizer(folder: str | Path) -> PieceTokenizer:
     named, folder = str(folder), Path(folder).expanduser()
     if not folder.is_dir() and (named.startswith((".", "/", "~")) or named.count("/") > 1):
         # The hub would complain of how the name is written.
-        raise ModelError("there is no such folder.", file=folder, fix="Name a model folder with a tokenizer.")
+        raise NoSuchModel(
+            "there is no such folder.", file=folder, fix="Name a model folder with a tokenizer."
+        )
     try:
         loaded = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:

@@ -61,7 +61,7 @@ def find(name: str) -> RecipeEntry:
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if not path.is_file():
-            raise UserError("there is no such file.", file=path, fix="See `vlmbench recipes list`.")
+            raise UsageError("there is no such file.", file=path, fix="See `vlmbench recipes list`.")
         return own(path)
     if name not in recipe_names():
         raise UnknownName("recipe", name, recipe_names(), fix="See `vlmbench recipes list`.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.files.python_values import Code, Symbol, python_values
 from vlmbench.plain_text import visible
 from vlmbench.templates import TEMPLATES
@@ -74,7 +74,7 @@ def _values_of(file: Path) -> dict[str, Any]:
     try:
         values = python_values(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
+        raise UsageError(
             f"the configuration cannot be read ({error}).", file=file, fix="Check the path."
         ) from None
     except SyntaxError as error:

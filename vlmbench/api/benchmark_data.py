@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from vlmbench.domain import Benchmark, Card, DataFile, Joined, Row
-from vlmbench.errors import DataError, UsageError
+from vlmbench.errors import DataError, NoSuchData, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -277,7 +277,7 @@ def _find(named: Path, card: Card, data_dir: Path | None) -> Path:
     if found is not None:
         return found
     searched = f" here or in {', '.join(map(str, folders(data_dir)))}" if bare else ""
-    raise DataError(f"there is no such file{searched}.", file=named, fix=_how_to_get(named.name, card))
+    raise NoSuchData(f"there is no such file{searched}.", file=named, fix=_how_to_get(named.name, card))
 
 
 def _no_answers(path: Path, card: Card) -> DataError:

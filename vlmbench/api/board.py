@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from vlmbench.api import html
 from vlmbench.api.run_result import RunResult
 from vlmbench.domain import Card, RuleSet
-from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.errors import NoSuchRun, RunFolderError, UnknownName, UsageError, UserError
 from vlmbench.files.set_aside import is_set_aside
 from vlmbench.plain_text import visible
 from vlmbench.registry import rule_set
@@ -163,7 +163,7 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
     seen: set[Path] = set()
     for prefix, root in zip(_root_names(roots), roots, strict=True):
         if not root.is_dir():
-            raise RunFolderError("there is no such folder.", file=root, key="--runs")
+            raise NoSuchRun("there is no such folder.", file=root, key="--runs")
         home = root.resolve()
         for folder in _run_folders(root):
             inside = folder.relative_to(root)
@@ -172,7 +172,7 @@ def find_runs(roots: Sequence[Path]) -> dict[str, Path]:
                 name = (prefix / inside).as_posix() if prefix / inside != Path() else home.name
                 found[unique_name(name, found)] = folder
     if not found:
-        raise RunFolderError(
+        raise NoSuchRun(
             "there is no run folder in it or below it.",
             file=", ".join(map(str, roots)),
             key="--runs",

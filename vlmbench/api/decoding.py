@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from vlmbench.decoding import SAMPLING, SETTINGS, Decoding, changed, checked, in_english
 from vlmbench.domain import Card, Model
-from vlmbench.errors import ModelError, UnknownName, UsageError
+from vlmbench.errors import UnknownName, UsageError
 from vlmbench.models.generation_config import decoding_of
 from vlmbench.models.loading import SERVED
 from vlmbench.prompts import prompt_style
@@ -151,7 +151,7 @@ def own_settings(model: Any) -> Mapping[str, Any]:
     if settings is None:
         served = getattr(model, "facts", {}).get("kind") in SERVED
         why = "a server does not say what is in it" if served else f"{model.name} has no such file"
-        raise ModelError(
+        raise UsageError(
             f"`--decoding model` takes the checkpoint's generation_config.json, and {why}.",
             fix=f"Name the settings: --set-decoding temperature=0.6 … ({', '.join(SETTINGS)}).",
         )

@@ -49,7 +49,7 @@ def open_judge(
     try:
         model = _load(options.model, options.rpm, options.device)
         facts: Mapping[str, object] = model.facts
-    except ModelError as error:
+    except (ModelError, UsageError) as error:
         raise judge_failed(options.model, error) from error
     log = options.log if folder is None else folder
     if log is not None and log.is_dir():

@@ -96,10 +96,12 @@ def requested_devices(options: ModelOptions) -> Devices:
 
 
 def check_batch(options: ModelOptions) -> None:
-    """Refuse batch jobs where no server answers, and flags that say how single requests are sent."""
+    """Refuse what only a server takes where none answers, and flags that say how single requests are sent."""
+    kind = options.name.partition(":")[0].lower()
+    if kind not in SERVED and options.rpm is not None:
+        raise UsageError("only a server gets requests.", key="--rpm", fix="Leave --rpm out.")
     if not options.batch:
         return
-    kind = options.name.partition(":")[0].lower()
     if kind not in SERVED:
         raise UsageError(
             f"batch jobs are for models of a server, and `{options.name}` is none.",

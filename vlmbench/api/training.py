@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.screen import note, silence
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def train_chain(request: TrainingRequest, chain: Chain, say: Callable[[str], Non
 def check_resume(resume: str | None) -> None:
     """Refuse a checkpoint that is not there."""
     if resume not in (None, "latest") and not Path(resume).expanduser().exists():
-        raise UserError(
+        raise UsageError(
             "there is no such checkpoint.", file=resume, fix="`--resume` alone takes the latest one."
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from vlmbench.chat.conversation import Picture
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, NoSuchData
 from vlmbench.images import open_picture, picture_size
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def _read(where: str) -> bytes:
     path = Path(where).expanduser()
     try:
         if path.is_dir():
-            raise DataError("this is a folder, not a picture.", file=where, fix="Name one file in it.")
+            raise NoSuchData("this is a folder, not a picture.", file=where, fix="Name one file in it.")
         if path.stat().st_size > MOST_BYTES:
             raise _too_much(where)
         return path.read_bytes()
     except FileNotFoundError:
-        raise DataError("there is no such picture.", file=where, fix=f"Looked in {Path.cwd()}.") from None
+        raise NoSuchData("there is no such picture.", file=where, fix=f"Looked in {Path.cwd()}.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the picture cannot be read ({reason}).", file=where) from None

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Each command in turn, as a user would type it."""
     from vlmbench.trainers.evaluation.demo_shifted_set import write_dusk
+    from vlmbench.trainers.recipe.loading import read
+
+    read(args.recipe, args.set)  # a mistake is named before the first step
 
     # Read when torch is loaded. A model this small gains nothing from a second thread, and loses much on a
     # machine that is busy with something else.

@@ -127,7 +127,7 @@ def import_xtuner(args: argparse.Namespace) -> int:
 
 def _write(path: Path, text: str) -> None:
     if path.exists():
-        raise UserError("this file exists.", file=path, fix="Move it away first.")
+        raise UsageError("this file exists.", file=path, fix="Move it away first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

@@ -103,7 +103,7 @@ def page_sets(paths: Sequence[Path], *, apart: bool = False) -> list[tuple[Path,
         (by_name[folder.name], folder) for folder in second if folder.name in by_name
     ]
     if not shared:
-        raise RunFolderError(
+        raise UsageError(
             f"{paths[0]} and {paths[1]} have no benchmark in common.", fix="Add --each for a page each."
         )
     return shared
@@ -142,7 +142,7 @@ def _are_trainings(folders: Sequence[Path]) -> bool:
 
     kinds = {is_training(folder) for folder in folders}
     if len(kinds) > 1:
-        raise RunFolderError(
+        raise UsageError(
             "a training and an evaluation cannot share a page.", fix="Add --each for a page each."
         )
     return kinds.pop()

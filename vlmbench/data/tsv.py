@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlmbench.data.disk import FIRST_BYTES, check_download
-from vlmbench.errors import DataError
+from vlmbench.errors import DataError, NoSuchData
 from vlmbench.plain_text import visible
 
 MAX_ROW = 256 * 1024 * 1024
@@ -213,6 +213,8 @@ def _next_tab(body: str, at: int) -> int:
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb", buffering=1 << 20)
+    except FileNotFoundError:
+        raise NoSuchData("there is no such file.", file=path) from None
     except OSError as error:
         raise DataError(f"the file cannot be opened: {error.strerror}.", file=path) from error
 

@@ -29,7 +29,7 @@ from vlmbench.domain import (
 )
 from vlmbench.engine.judge_log import JudgeLog
 from vlmbench.engine.status import RunProgress, SilentProgress
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, UsageError, UserError
 
 TRIES: dict[RuleSet, int] = {"strict": 1, "vlmevalkit": 3, "vlmevalkit-2025-08": 3, "vlmevalkit-2024": 3}
 """Rule sets that a judge helps, and how many replies each may read for a row. `xtuner` had no judge."""
@@ -229,6 +229,7 @@ def _undecided(
             yield [rows[m.id] for m in members if m.id in rows]
 
 
-def judge_failed(name: str, error: ModelError) -> ModelError:
+def judge_failed(name: str, error: UserError) -> UserError:
     """The same error, for a reader who has a model and a judge and must know which of the two it is."""
-    return ModelError(f"the judge {name} failed: {error}")
+    kind = UsageError if isinstance(error, UsageError) else ModelError
+    return kind(f"the judge {name} failed: {error}")

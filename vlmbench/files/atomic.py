@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.files.locks import lock_file
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -87,9 +87,9 @@ def _aside(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise UserError where there is anything at `path`."""
+    """Raise UsageError where there is anything at `path`."""
     if path.exists() or path.is_symlink():
-        raise UserError(
+        raise UsageError(
             "this already exists, and nothing is written over.",
             file=path,
             fix="Name another place, or remove it first.",

@@ -13,7 +13,7 @@ from typing import Any
 
 from vlmbench.data.hub.modelscope_models import model_snapshot
 from vlmbench.data.mirrors import client_options, mirrors
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, NoSuchModel
 from vlmbench.files.json_files import read_object
 from vlmbench.model_files.silence import first_line
 
@@ -50,7 +50,7 @@ def local_folder(spec: str, *, trust_remote_code: bool = False) -> Path:
     if path.is_dir():
         return path
     if path.is_absolute() or spec.startswith(".") or not _HUB_ID.fullmatch(spec):
-        raise ModelError("there is no such folder.", file=path, fix="Check the path.")
+        raise NoSuchModel("there is no such folder.", file=path, fix="Check the path.")
     wanted = [*_DESCRIPTIONS, *(["*.py"] if trust_remote_code else [])]
     folder = _snapshot(spec, [*wanted, "*.safetensors"])
     if not any(folder.glob("*.safetensors")):
@@ -248,7 +248,7 @@ def _snapshot(name: str, wanted: list[str]) -> Path:
     if name.startswith("ms:") or mirrors().modelscope:
         return model_snapshot(name.removeprefix("ms:"), wanted, _DUPLICATES)
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
     try:
         found = snapshot_download(
@@ -262,7 +262,9 @@ def _snapshot(name: str, wanted: list[str]) -> Path:
         ) from None
     # The client raises errors of the hub, of HTTP, of the file system and of its own checks.
     except Exception as error:
-        raise ModelError(
+        unknown = isinstance(error, (RepositoryNotFoundError, HFValidationError))
+        kind = NoSuchModel if unknown else ModelError
+        raise kind(
             f"`{name}` is not a folder here, and as a hub id it cannot be fetched ({first_line(error)}).",
             fix="Check the name and the network (VLMBENCH_MIRROR or HF_ENDPOINT names a mirror; with "
             "HF_HUB_OFFLINE=1 only the cache is searched), or download the model elsewhere and give the "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import ModelError, UnknownName
+from vlmbench.errors import ModelError, ModelUsageError, UnknownName
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.model_files.weights import is_buffer, listed
 
@@ -27,7 +27,7 @@ def choose_device(wanted: str) -> str:
     except RuntimeError:
         raise UnknownName("device", wanted, ["auto", "cpu", "cuda", "cuda:1", "xpu", "mps"]) from None
     if not _available(device.type) or (device.index or 0) >= _count(device.type):
-        raise ModelError(
+        raise ModelUsageError(
             f"this machine has no device `{wanted}`.",
             fix="`--device auto` takes what there is; CUDA_VISIBLE_DEVICES may hide some.",
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelUsageError
 
 RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """By Pillow's numbers."""
@@ -38,7 +38,7 @@ def flags_of_family(pictures: Any) -> Mapping[str, Flag]:
 
 def _resample(pictures: Any, config: Any, value: str) -> Settings:
     if getattr(pictures, "resample", None) is None:
-        raise ModelError(f"{type(pictures).__name__} resizes nothing.", key="--resample")
+        raise ModelUsageError(f"{type(pictures).__name__} resizes nothing.", key="--resample")
     return {"resample": RESAMPLE.index(value)}
 
 
@@ -82,7 +82,7 @@ def _grids(pictures: Any, config: Any, value: int) -> Settings:
     pairs = zip(counts, pictures.image_grid_pinpoints, strict=True)
     kept = [list(grid) for count, grid in pairs if count <= value]
     if not kept:
-        raise ModelError(f"the smallest of this model's grids has {min(counts)} tiles.", key="--tiles")
+        raise ModelUsageError(f"the smallest of this model's grids has {min(counts)} tiles.", key="--tiles")
     return {"image_grid_pinpoints": kept}
 
 
@@ -116,7 +116,7 @@ def _crops(pictures: Any, config: Any, value: int) -> Settings:
 def _image_tiles(pictures: Any, config: Any, value: int) -> Settings:
     most = config.vision_config.max_num_tiles
     if value > most:
-        raise ModelError(f"this model was made for at most {most} tiles.", key="--tiles")
+        raise ModelUsageError(f"this model was made for at most {most} tiles.", key="--tiles")
     return {"max_image_tiles": value}
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vlmbench.errors import ModelError, UsageError
+from vlmbench.errors import ModelUsageError, UsageError
 from vlmbench.model_files.picture_families import RESAMPLE, Settings, flags_of_family
 
 DETAIL = ("low", "high", "auto")
@@ -67,7 +67,7 @@ def set_pictures(processor: Any, config: Any, options: PictureOptions) -> Settin
     found: Settings = {}
     for name, value in options.checked().given.items():
         if name not in known:
-            raise ModelError(
+            raise ModelUsageError(
                 f"this model's {kind} has no such setting.",
                 key=flag_of(name),
                 fix=f"Its family has {', '.join(map(flag_of, known))}.",

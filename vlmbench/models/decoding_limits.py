@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from vlmbench.decoding import SETTINGS, Decoding
 from vlmbench.draws import only_one_answer
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelUsageError
 
 COLDEST_IN_VLLM = 0.01
 """vLLM raises a lower temperature to this."""
@@ -60,9 +60,9 @@ def check_decoding(kind: str, decoding: Decoding, draws: int = 1) -> None:
     for name, reason in REFUSED.get(kind, {}).items():
         if name in used(decoding):
             fix = _INSTEAD.get(name, f"Leave {name} out.")
-            raise ModelError(f"{reason}.", key=name, fix=fix)
+            raise ModelUsageError(f"{reason}.", key=name, fix=fix)
     if kind == "vllm" and decoding.do_sample and decoding.temperature < COLDEST_IN_VLLM:
-        raise ModelError(
+        raise ModelUsageError(
             f"vLLM raises a temperature of {decoding.temperature:g} to {COLDEST_IN_VLLM}.",
             key="temperature",
             fix=f"Set temperature={COLDEST_IN_VLLM}, or temperature=0 for greedy decoding.",

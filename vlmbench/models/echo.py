@@ -31,7 +31,7 @@ from typing import Any
 
 from vlmbench.decoding import until
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, ModelUsageError
 from vlmbench.files.json_files import line_object
 
 FAULTS = ("raise", "crash", "kill", "hang", "sleep", "load")
@@ -101,7 +101,7 @@ def load_echo(spec: str) -> Echo:
     unknown = faults.keys() - set(FAULTS)
     if unknown:
         known = ", ".join(f"!{name}=" for name in FAULTS)
-        raise ModelError(f"echo knows no fault `!{min(unknown)}`.", fix=f"It knows {known}.")
+        raise ModelUsageError(f"echo knows no fault `!{min(unknown)}`.", fix=f"It knows {known}.")
     time.sleep(_seconds("load", faults))
     answers = _read_answers(Path(text[1:])) if text.startswith("@") else None
     digest = text if answers is None else hashlib.sha256(json.dumps(answers).encode()).hexdigest()
@@ -122,7 +122,7 @@ def _seconds(fault: str, faults: Mapping[str, Sequence[str]]) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ModelError(
+        raise ModelUsageError(
             f"`!{fault}={text}` is not a number of seconds.", fix=f"Write `!{fault}=0.1`."
         ) from None
 
@@ -132,7 +132,7 @@ def _read_answers(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"echo cannot read its answers ({error}).", file=path) from None
+        raise ModelUsageError(f"echo cannot read its answers ({error}).", file=path) from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

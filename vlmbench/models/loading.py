@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.domain import Model
-from vlmbench.errors import ModelError, UnknownName, UsageError
+from vlmbench.errors import ModelError, NoSuchModel, UnknownName, UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
 from vlmbench.models.engine_args import EngineArgs, check_engine_args
 from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_switch
@@ -96,7 +96,7 @@ def load_model(
     options |= {"engine_args": engine_args or {}}
     by_vllm = kind.lower() == "vllm"
     if tensor_parallel > 1 and not by_vllm:
-        raise ModelError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
+        raise UsageError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     path = where(spec.partition(":")[2] if by_vllm else spec)
     # Importing torch takes seconds, before anything is known of the model.
     with doing(f"loading {spec}"):
@@ -182,12 +182,25 @@ def where(spec: str) -> str:
     if path.is_dir() or (path.is_file() and path.suffix in FILES):
         return str(path)
     if path.exists():
-        raise ModelError("a model is a folder or a .pth file, and this is neither.", file=path, fix=ACCEPTED)
-    if path.is_absolute() or spec.startswith((".", "~")) or spec.count("/") > 1:
-        raise ModelError("there is no such folder.", file=path, fix=ACCEPTED)
+        raise NoSuchModel("a model is a folder or a .pth file, and this is neither.", file=path, fix=ACCEPTED)
+    if is_path(spec):
+        raise NoSuchModel("there is no such file or folder.", file=path, fix=ACCEPTED)
     if _HUB_ID.fullmatch(spec):
         return spec
     raise UnknownName("model", spec, ["demo", "echo"], fix=ACCEPTED)
+
+
+def is_path(spec: str) -> bool:
+    """Whether it must be meant as a path: no hub id is written like this."""
+    path = Path(spec).expanduser()
+    below = len(path.parts) > 1 and path.parent.is_dir()
+    return (
+        path.is_absolute()
+        or spec.startswith((".", "~"))
+        or spec.count("/") > 1
+        or path.suffix in FILES
+        or below
+    )
 
 
 def demo_folder() -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from vlmbench.errors import ModelError, UsageError
+from vlmbench.errors import ModelUsageError, UsageError
 
 SWITCHES = ("enable_thinking", "thinking")
 """What chat templates call it."""
@@ -124,8 +124,8 @@ def no_thinking(name: str, thinking: ThinkingSwitch | None) -> None:
         raise _no_switch(name, "vlmbench does not write its chat template")
 
 
-def _no_switch(name: str, why: str) -> ModelError:
-    return ModelError(f"thinking of `{name}` cannot be set: {why}.", key="--thinking", fix=_LEAVE_OUT)
+def _no_switch(name: str, why: str) -> ModelUsageError:
+    return ModelUsageError(f"thinking of `{name}` cannot be set: {why}.", key="--thinking", fix=_LEAVE_OUT)
 
 
 def _type(switch: ThinkingSwitch) -> dict[str, Any] | None:

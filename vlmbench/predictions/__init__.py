@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.domain import Card, Sample
-from vlmbench.errors import PredictionsError
+from vlmbench.errors import NoSuchPredictions, PredictionsError
 from vlmbench.plain_text import visible
 from vlmbench.predictions import authors, harness_logs
 from vlmbench.predictions.files import listed, read_json, read_table
@@ -48,7 +48,7 @@ def read_answers(path: Path) -> Answers:
             return _read_as_table(path, held)
         found = tuple(form.read(path, held))
     except FileNotFoundError:
-        raise PredictionsError("there is no such file.", file=path) from None
+        raise NoSuchPredictions("there is no such file.", file=path) from None
     except OSError as error:
         raise PredictionsError(f"cannot be opened: {error.strerror or error}.", file=path) from None
     return _checked(Answers(path=path, format=form.name, used=form.used_of(path, held), answers=found))

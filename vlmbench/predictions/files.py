@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import PredictionsError
+from vlmbench.errors import NoSuchPredictions, PredictionsError
 from vlmbench.files.json_files import kind_of
 from vlmbench.plain_text import visible
 
@@ -124,16 +124,16 @@ def parse(path: Path, text: str, first_line: int = 1, part: str | None = None) -
 def read_table(path: Path) -> TextTable:
     """The records of a file, by its suffix."""
     if not path.exists():
-        raise PredictionsError("there is no such file.", file=path)
+        raise NoSuchPredictions("there is no such file.", file=path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise PredictionsError(
+        raise NoSuchPredictions(
             f"`{path.suffix}` files are not read.", file=path, fix=_SAVE_AS.get(path.suffix.lower(), _KNOWN)
         )
     try:
         return reader(path)
     except FileNotFoundError:
-        raise PredictionsError("there is no such file.", file=path) from None
+        raise NoSuchPredictions("there is no such file.", file=path) from None
     except OSError as error:
         raise PredictionsError(f"cannot be opened: {error.strerror or error}.", file=path) from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from vlmbench.answers.toolkits import PRINTED_GAP
 from vlmbench.domain import Card, Sample
 from vlmbench.engine.judgments import Judgment, Judgments
-from vlmbench.errors import PredictionsError
+from vlmbench.errors import NoSuchPredictions, PredictionsError
 from vlmbench.plain_text import visible
 from vlmbench.predictions.authors import records_of
 from vlmbench.predictions.files import Nested, TextRow, listed, read_json, read_table
@@ -59,13 +59,13 @@ def read_judgments(
 def _records(path: Path) -> list[tuple[int | str, Record]]:
     """Every record with the row it stands in; a JSON object's keys become ids."""
     if path.is_dir():
-        raise PredictionsError("this is a folder.", file=path, fix="Name the file in it that holds them.")
+        raise NoSuchPredictions("this is a folder.", file=path, fix="Name the file in it that holds them.")
     try:
         if path.suffix.lower() not in (".json", ".jsonl"):
             return [(row.number, _plain(row)) for row in read_table(path).rows]
         value = read_json(path)
     except FileNotFoundError:
-        raise PredictionsError("there is no such file.", file=path) from None
+        raise NoSuchPredictions("there is no such file.", file=path) from None
     except OSError as error:
         raise PredictionsError(f"cannot be opened: {error.strerror or error}.", file=path) from None
     if isinstance(value, dict) and value and all(isinstance(record, dict) for record in value.values()):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from vlmbench.domain import RULE_SETS, RuleSet, Score
-from vlmbench.errors import RunFolderError
+from vlmbench.errors import NoSuchRun, RunFolderError
 from vlmbench.files.json_files import line_object, read_json
 from vlmbench.files.set_aside import is_set_aside
 from vlmbench.finished import FinishedRun, Questions, Scores
@@ -73,7 +73,7 @@ def run_folders(folder: Path) -> list[Path]:
         return [folder]
     found = sorted(path.parent for path in folder.glob(f"*/{RUN}") if not is_set_aside(path.parent))
     if not found:
-        raise RunFolderError(
+        raise NoSuchRun(
             "this folder has neither a run.json nor folders with one.",
             file=folder,
             fix="Name a run folder such as runs/NAME/BENCH, or runs/NAME for all of a model's.",

@@ -52,7 +52,7 @@ def test_copy_writes_a_file_that_reads_the_same_and_never_over_another(
     assert main(["recipes", "copy", PRETRAIN, str(tmp_path / "new")]) == 0
     path = capsys.readouterr().out.strip()
     assert read(path) == read(PRETRAIN)
-    assert main(["recipes", "copy", PRETRAIN, str(tmp_path / "new")]) == 1
+    assert main(["recipes", "copy", PRETRAIN, str(tmp_path / "new")]) == 2
     assert "this file exists" in capsys.readouterr().err
 
 
@@ -115,5 +115,5 @@ def test_a_plan_that_does_not_fit_prints_what_to_set(capsys: pytest.CaptureFixtu
 
 
 def test_a_checkpoint_to_go_on_from_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", PRETRAIN, "--plan", "--resume", "nowhere"]) == 1
+    assert main(["train", PRETRAIN, "--plan", "--resume", "nowhere"]) == 2
     assert "no such checkpoint" in capsys.readouterr().err

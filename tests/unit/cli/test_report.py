@@ -81,7 +81,7 @@ def test_a_training_and_an_evaluation_are_not_put_side_by_side(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
-    assert main(["report", str(run), str(tmp_path)]) == 1
+    assert main(["report", str(run), str(tmp_path)]) == 2
     assert "--each" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 0
     assert (tmp_path / "report.html").exists()

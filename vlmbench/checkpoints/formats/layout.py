@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.checkpoints.vision import KINDS
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, NoSuchModel
 from vlmbench.model_files.folder import read_json
 
 Layout = Literal[
@@ -25,7 +25,7 @@ _ACCEPTED = (
 def layout_of(path: Path) -> Layout:
     """The layout of a folder or file, or an error that says what is expected."""
     if not path.exists():
-        raise ModelError("there is no such file or folder.", file=path, fix="Check the path.")
+        raise NoSuchModel("there is no such file or folder.", file=path, fix="Check the path.")
     found = guess(path)
     if found is None:
         raise ModelError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.files.python_values import Symbol, python_values
 from vlmbench.templates import TEMPLATES
 
@@ -34,7 +34,7 @@ def open_recipe(file: Path) -> RecipeFacts:
         text = file.read_text("utf-8")
         return own_recipe(text) if file.suffix in (".yaml", ".yml", ".json") else xtuner_recipe(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the recipe cannot be read ({error}).", file=file, fix="Check the path.") from None
+        raise UsageError(f"the recipe cannot be read ({error}).", file=file, fix="Check the path.") from None
     except SyntaxError as error:
         raise UserError(
             f"this is not a Python configuration (line {error.lineno}).", file=file, fix="Check the path."

@@ -58,7 +58,7 @@ def add_map_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_circular_argument(parser: argparse.ArgumentParser) -> None:
     """Multiple choice in every rotation."""
-    options(parser, "questions").add_argument(
+    options(parser, "questions", rare=True).add_argument(
         "--circular",
         action="store_true",
         help="ask multiple choice in every rotation of its options, scored like MMBench, as NAME_circular",

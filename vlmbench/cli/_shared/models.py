@@ -185,7 +185,7 @@ def add_engine_argument(parser: argparse.ArgumentParser) -> None:
 def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
     """How many replicas, and where."""
     more = options(parser, "several devices", rare=True)
-    options(parser, "machine and files").add_argument(
+    more.add_argument(
         "--devices",
         metavar="N",
         help="one replica of the model on each device: how many (4) or which (0,2,3); needs ray",

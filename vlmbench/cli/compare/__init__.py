@@ -30,7 +30,7 @@ from vlmbench.cli._shared.flags import (
 )
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
-from vlmbench.errors import RunFolderError, UsageError, UserError
+from vlmbench.errors import NoSuchRun, RunFolderError, UsageError, UserError
 from vlmbench.screen import doing
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def open_side(path: Path, args: argparse.Namespace) -> dict[str, FinishedRun]:
         run = open_run(folder, data_dir=args.data_dir, plugins=args.plugin)
         name = f"{run.benchmark} (blind)" if run.results["blind"] else run.benchmark
         if name in runs:
-            raise RunFolderError(
+            raise NoSuchRun(
                 f"this folder has two runs of {name}: {runs[name].folder.name} and {folder.name}.",
                 file=path,
                 fix="Name one of the two.",
@@ -233,7 +233,7 @@ def shared_benchmarks(paths: Sequence[Path], sides: Sequence[dict[str, FinishedR
         if alone := [name for name in side if name not in shared]:
             complain(f"not compared, because not every folder has them: {', '.join(alone)} of {path}")
     if not shared:
-        raise RunFolderError(f"no benchmark is in all of {', '.join(map(str, paths))}.")
+        raise NoSuchRun(f"no benchmark is in all of {', '.join(map(str, paths))}.")
     return shared
 
 

@@ -27,7 +27,7 @@ from vlmbench.cli._shared.flags import (
 )
 from vlmbench.cli.data import getting, tokens, training
 from vlmbench.domain import Benchmark, DataFile
-from vlmbench.errors import UnknownName, UsageError
+from vlmbench.errors import NoSuchData, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -69,6 +69,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     """Recipes and annotation files are training data, every other name is a benchmark."""
+    for name in args.names:
+        if name.lower().endswith((".json", ".jsonl", ".tar")) and not Path(name).expanduser().is_file():
+            raise NoSuchData("there is no such file.", file=name)
     to_train = [name for name in args.names if training.is_file(name) or training.is_recipe(name)]
     benchmarks = [_benchmark(args, name) for name in args.names if name not in to_train]
     found = [check(benchmark, args) for benchmark in benchmarks]

@@ -18,6 +18,7 @@ from vlmbench.domain import Benchmark
 from vlmbench.errors import UsageError
 from vlmbench.model_names import folder_of
 from vlmbench.report.matrix.cells import ALONE
+from vlmbench.store import read_run
 
 OF_ALL = (
     "model",
@@ -144,6 +145,8 @@ def _benchmarks(args: argparse.Namespace) -> list[Benchmark]:
         from vlmbench.prompts import prompt_style
 
         prompt_style(args.prompt)
+    if args.llm_base is not None:
+        read_run(args.llm_base)
     return benchmarks
 
 

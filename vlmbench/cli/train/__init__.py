@@ -19,7 +19,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.chinese import translated
 from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import (
     above_zero,
@@ -62,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for checkpoints and models (default: work_dirs/RECIPE)",
     )
-    common.add_argument("--seed", type=seed, metavar="N", help="random seed (default: the recipe's)")
+    options(parser, "training", rare=True).add_argument(
+        "--seed", type=seed, metavar="N", help="random seed (default: the recipe's)"
+    )
     common.add_argument(
         "--resume",
         nargs="?",
@@ -128,6 +129,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.work_dir is not None:
         args.work_dir = args.work_dir.expanduser()
     check_resume(args.resume)
+    if args.eval and args.eval_device != "auto":
+        from vlmbench.model_files.loading import choose_device
+
+        choose_device(args.eval_device)
     request = replace(request_of(args), quiet=args.quiet)
     with doing(f"reading the recipe {args.recipe}"):
         chain = read_chain(request)
@@ -192,7 +197,7 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
 
 def _say(line: str) -> None:
     """Print the figures of evaluations, with `--quiet` too."""
-    print(translated(line), file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)
 
 
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.sources.image_folder import check_classes, has_metadata, is_picture
-from vlmbench.errors import DataError, UnknownName
+from vlmbench.errors import NoSuchData, UnknownName
 
 SUFFIXES = (".parquet", ".arrow", ".jsonl", ".csv", ".json", ".tar")
 """Of files that are read. A TSV is a benchmark of its own; its YAML may map its columns."""
@@ -69,20 +69,20 @@ def find_files(name: str) -> DatasetFiles:
         return _of_folder(path, None)
     if path.parent.is_dir() and path.suffix.lower() not in SUFFIXES:
         return _of_folder(path.parent, path.name)
-    raise DataError("there is no such file or folder.", file=path)
+    raise NoSuchData("there is no such file or folder.", file=path)
 
 
 def _of_folder(folder: Path, split: str | None) -> DatasetFiles:
     splits = _splits(folder) or _picture_splits(folder)
     if not splits:
-        raise DataError(
+        raise NoSuchData(
             f"this folder holds no dataset: no pictures, and no file that ends in {', '.join(SUFFIXES)}.",
             file=folder,
             fix="Name the folder of the files, or a file.",
         )
     if split is None and len(splits) > 1:
         named = ", ".join(f"`{folder}/{name}`" for name in sorted(splits))
-        raise DataError("this folder holds several splits.", file=folder, fix=f"Name one of {named}.")
+        raise NoSuchData("this folder holds several splits.", file=folder, fix=f"Name one of {named}.")
     chosen = split or next(iter(splits))
     if chosen not in splits:
         raise UnknownName(f"split of {folder}", chosen, [name or folder.name for name in splits])

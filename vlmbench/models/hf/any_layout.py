@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.errors import UserError
+from vlmbench.errors import UsageError, UserError
 from vlmbench.installation import __version__
 from vlmbench.model_files.folder import check_before_download, local_folder
 from vlmbench.progress import Progress
@@ -52,7 +52,7 @@ def read_here(source: Path, parts: Parts) -> OpenedCheckpoint | None:
         return in_parts(source, parts)
     for flag, given in (("--llm", parts.llm), ("--vision", parts.vision), ("--recipe", parts.recipe)):
         if given is not None:
-            raise UserError(
+            raise UsageError(
                 "this folder is a whole model, which takes no other's parts.",
                 file=source,
                 key=flag,

@@ -22,7 +22,7 @@ from typing import Any
 from vlmbench.answers.responses import apart
 from vlmbench.answers.usage import is_counted
 from vlmbench.domain import ImageRef, ImageSource, Request, Response
-from vlmbench.errors import DataError, ModelError
+from vlmbench.errors import DataError, ModelError, ModelUsageError
 from vlmbench.images import square_png
 from vlmbench.models.servers.anthropic import ANTHROPIC
 from vlmbench.models.servers.batch.client import BatchClient
@@ -78,11 +78,11 @@ def read_spec(spec: str) -> tuple[Wire, str, str]:
     fix = f"Write {wire.written}."
     url = ((found and found["url"]) or wire.url).rstrip("/").removesuffix("/chat/completions")
     if found is None or not url or (found["url"] is None and "@" in found["name"]):
-        raise ModelError(f"`{wire.kind}:` is followed by a model's name and an address.", fix=fix)
+        raise ModelUsageError(f"`{wire.kind}:` is followed by a model's name and an address.", fix=fix)
     authority = url.split("/")[2]
     if "@" in authority or "?" in url or "#" in url:
         # Not shown: what stands there is what must not be seen. Run folders record the command line.
-        raise ModelError(
+        raise ModelUsageError(
             f"the address of this `{wire.kind}:` model has a user, a password or a query; a key belongs into "
             f"the environment variable {wire.key}.",
             fix=fix,
@@ -104,9 +104,11 @@ def _check_address(url: str, wire: Wire) -> None:
     except (httpx.InvalidURL, ValueError):
         host, port = "", None
     if not host or any(character.isspace() for character in url):
-        raise ModelError(f"the address of this `{wire.kind}:` model has no host that can be read.", fix=fix)
+        raise ModelUsageError(
+            f"the address of this `{wire.kind}:` model has no host that can be read.", fix=fix
+        )
     if port is not None and not 0 < port < 65536:
-        raise ModelError(f"{port} is not a port; the highest is 65535.", fix=fix)
+        raise ModelUsageError(f"{port} is not a port; the highest is 65535.", fix=fix)
 
 
 class ServedModel:
@@ -223,7 +225,7 @@ class ServedModel:
         check_askable(request, self._wire)
         room, longest = self._entry.get("max_model_len"), request.decoding.max_new_tokens
         if isinstance(room, int) and 0 < room <= longest:
-            raise ModelError(
+            raise ModelUsageError(
                 f"the server has room for {room} tokens of prompt and answer together (max_model_len), and "
                 f"this prompt style allows an answer of {longest}.",
                 key="--max-new-tokens",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from vlmbench.domain import ImageSource, Request
-from vlmbench.errors import DataError, ModelError
+from vlmbench.errors import DataError, ModelUsageError
 from vlmbench.models.decoding_limits import check_decoding
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def bearer(key: str | None) -> dict[str, str]:
 def check_askable(request: Request, wire: Wire) -> None:
     """Refuse what no server of this kind can be asked for."""
     if request.opening:
-        raise ModelError(
+        raise ModelUsageError(
             f"this prompt style writes the first words of the answer itself (`{request.opening.strip()}`), "
             f"and a server (`{wire.kind}:`) begins an answer anew.",
             fix="Use `--prompt vlmevalkit`, or load the model's folder.",

@@ -17,7 +17,7 @@ from typing import Any
 
 from vlmbench.decoding import SAMPLING, seed_of
 from vlmbench.domain import Request
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, ModelUsageError
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.generation_config import FILE
 from vlmbench.models.hf.generate import checkpoint_settings, end_answers
@@ -117,11 +117,13 @@ def vllm_device(wanted: str) -> str:
     if wanted in ("auto", kind):
         return kind
     if wanted.startswith(f"{kind}:"):
-        raise ModelError(
+        raise ModelUsageError(
             f"vLLM takes the first devices it sees, and not `{wanted}`.",
             fix=f"Set CUDA_VISIBLE_DEVICES={wanted.partition(':')[2]} instead of `--device`.",
         )
-    raise ModelError(f"this vLLM was built for `{kind}` and not for `{wanted}`.", fix=f"Use --device {kind}.")
+    raise ModelUsageError(
+        f"this vLLM was built for `{kind}` and not for `{wanted}`.", fix=f"Use --device {kind}."
+    )
 
 
 class Engine:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from vlmbench.domain import ImageSource, Model, Request, Response
-from vlmbench.errors import DataError, ModelError
+from vlmbench.errors import DataError, ModelError, ModelUsageError
 from vlmbench.models.servers.batch.client import BatchClient, Missing
 from vlmbench.models.servers.batch.interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
 from vlmbench.models.servers.client import NoReply
@@ -289,7 +289,7 @@ def open_jobs(model: Model) -> BatchJobs:
     """The jobs of a model; refused where its interface has none."""
     interface = model.wire.batch if isinstance(model, ServedModel) else None
     if not isinstance(model, ServedModel) or interface is None:
-        raise ModelError(
+        raise ModelUsageError(
             f"`{model.name}` is asked through an interface without batch jobs.",
             key="--batch",
             fix="Leave --batch out.",
