@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from vlmbench.data.download import download
+from vlmbench.data.download import _lock_of, download
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
+from vlmbench.files.locks import exclusive
 
 BODY = random.Random(0).randbytes(1_500_000)
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -37,6 +38,9 @@ class Server:
     cut: list[int] = field(default_factory=list)
     """After how many bytes the connection of each answer breaks."""
     wait: str | None = None
+    heeds_if_range: bool = True
+    then: tuple[bytes, str] | None = None
+    """Body and ETag after the first answer."""
     asked: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
@@ -60,11 +64,13 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_body(self.start_of_answer())
+        if plan.then is not None:
+            plan.body, plan.etag = plan.then
 
     def start_of_answer(self) -> int:
         plan, size = self.plan, len(self.plan.body)
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = self.headers.get("If-Range") in (None, plan.etag)
+        same = not plan.heeds_if_range or self.headers.get("If-Range") in (None, plan.etag)
         start = int(wanted[1]) if wanted and plan.ranges and same else 0
         if start >= size:
             self.send_response(416)
@@ -182,6 +188,14 @@ def test_a_mixture_of_two_versions_is_noticed_and_fetched_anew(tmp_path: Path) -
         path, _ = get(server, into)
     assert path.read_bytes() == BODY
     assert [a.get("range") for a in server.asked] == ["bytes=1000-", None]
+
+
+def test_a_rest_of_another_version_is_not_joined_to_what_came(tmp_path: Path) -> None:
+    with serving(Server(body=b"x" * 900_000, cut=[400_000], heeds_if_range=False)) as server:
+        server.then = (BODY, '"two"')
+        path, _ = get(server, tmp_path / "data", md5=())
+    assert path.read_bytes() == BODY
+    assert [a.get("range") for a in server.asked] == [None, "bytes=400000-", None]
 
 
 def test_an_interrupted_download_goes_on_in_the_next_process(tmp_path: Path) -> None:
@@ -311,6 +325,24 @@ def test_two_processes_download_one_file_once(tmp_path: Path) -> None:
         assert [process.wait() for process in both] == [0, 0]
     assert len(server.asked) == 1
     assert (tmp_path / "data" / "Set.tsv").read_bytes() == BODY
+
+
+def test_who_waits_for_another_s_download_says_so_and_takes_its_file(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vlmbench.data.download import download\n"
+        "from vlmbench.domain import DataFile\n"
+        "download(DataFile(name='Set.tsv', url=sys.argv[1]), Path(sys.argv[2]))"
+    )
+    target = tmp_path / "Set.tsv"
+    with serving(Server()) as server:
+        command = [sys.executable, "-c", code, f"{server.url}/Set.tsv", str(tmp_path)]
+        with exclusive(_lock_of(target)):
+            waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            assert waiting.stderr is not None
+            said = waiting.stderr.readline()
+            target.write_bytes(BODY)
+        assert "another process downloads Set.tsv; waiting for it" in said + waiting.communicate()[1]
+    assert (waiting.returncode, server.asked) == (0, [])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes to simulate a full disk with")

@@ -12,6 +12,7 @@ from hub_server import TOKEN, HubServer, serving_hub
 
 from vlmbench.data.download import download
 from vlmbench.data.hub.dataset import open_hub_dataset
+from vlmbench.data.hub.modelscope_models import kept_model
 from vlmbench.data.hub.reference import parse_hub_reference
 from vlmbench.data.mirrors import authorization, mirrored
 from vlmbench.domain import DataFile
@@ -139,6 +140,7 @@ def test_a_model_comes_from_modelscope_and_is_kept(
     folder = local_folder(name)
     kept = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
     assert kept == {path: MODEL[path] for path in ("config.json", "model.safetensors")}
+    assert kept_model(name) == folder
     served = hub.served
     assert (local_folder(name), hub.served) == (folder, served)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vlmbench.data.mirrors import mirrors
 from vlmbench.trainers.data.shards.shard_list import files_matching
 from vlmbench.trainers.plan.sizes import folder_of
 from vlmbench.trainers.recipe.model import LanguagePart, Recipe, VisionPart
@@ -98,6 +99,8 @@ def _model(path: str, key: str) -> Iterator[Missing]:
     if (folder_of(path) / "config.json").is_file() or _cached(path):
         return
     local = path.startswith((".", "/", "~")) or path.count("/") != 1
+    if path.startswith("ms:") or (not local and mirrors().modelscope):
+        return  # ModelScope has no command that fetches it; training does
     fix = f"--set {key}=FOLDER" if local else f"hf download {path}, or --set {key}=FOLDER"
     yield Missing(kind="weights", what=path, fix=fix)
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from vlmbench.checkpoints.formats.recipe import RecipeFacts, open_recipe
 from vlmbench.checkpoints.llava import LanguageModel, Llava, Projector, VisionTower
 from vlmbench.checkpoints.vision import published
+from vlmbench.data.hub.modelscope_models import kept_model
 from vlmbench.errors import ModelError, UserError
 from vlmbench.model_files.weights import LazyTensor, Weights, listed
 
@@ -184,9 +185,9 @@ def on_this_machine(name: str, where: Path) -> Path | None:
 
     try:
         cached = try_to_load_from_cache(name, "config.json")
-    except HFValidationError:
-        return None
-    return Path(cached).parent if isinstance(cached, str) else None
+    except HFValidationError:  # ms:OWNER/NAME too
+        return kept_model(name) if name.startswith("ms:") else None
+    return Path(cached).parent if isinstance(cached, str) else kept_model(name)
 
 
 def refuse_own(flag: Path | None, name: str, what: str, where: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -105,6 +104,8 @@ def is_current(one: Lacking, data_dir: Path | None) -> Path | None:
 
 def with_sizes(missing: Sequence[Lacking], into: Path) -> list[Lacking]:
     """The same with the size of each, as the servers say."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda one: _with_size(one, into), missing))
 

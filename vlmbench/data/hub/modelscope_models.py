@@ -46,9 +46,13 @@ def model_snapshot(repository: str, wanted: Sequence[str], left_out: Sequence[st
     return folder
 
 
+def kept_model(name: str) -> Path | None:
+    """The folder of the last use of OWNER/NAME or ms:OWNER/NAME; nobody is asked."""
+    return _kept(ModelScope("model").folder / name.removeprefix("ms:").replace("/", "--"))
+
+
 def _kept(place: Path) -> Path | None:
-    """The folder of the last use."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a name may be anything
         folder = place / (place / "master").read_text("utf-8").strip()
         return folder if folder.is_dir() else None
     return None
