@@ -87,6 +87,46 @@ def test_a_push_adds_the_figures_and_keeps_the_rest(
     assert files(hub) == pushed
 
 
+def test_the_runs_of_a_model_are_one_commit_and_one_card(
+    finished: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    other = finished.with_name("Shapes_DEV_CN")
+    assert main(["run", "--model", "echo:B", "--bench", "Shapes_DEV_CN", "--out", str(other)]) == 0
+    before = len(hub.models["me/mine"].commits)
+    datasets = ["--hub-dataset", "Shapes_DEV_EN=owner/en", "Shapes_DEV_CN=owner/cn"]
+    assert to_hub(finished.parent, *datasets, "--push") == 0
+    assert "3 files change" in capsys.readouterr().out
+    assert len(hub.models["me/mine"].commits) == before + 1
+    card = ModelCard(files(hub)["README.md"].decode())
+    names = {(found.dataset_name, found.dataset_type) for found in card.data.eval_results or []}
+    assert names == {("Other", "owner/other"), ("Shapes_DEV_EN", "owner/en"), ("Shapes_DEV_CN", "owner/cn")}
+    index = yaml.safe_load(files(hub)["README.md"].decode().split("---")[1])["model-index"]
+    assert [(one["name"], len(one["results"])) for one in index] == [("mine", 3)]
+    (entry,) = yaml.safe_load(files(hub)[".eval_results/Shapes_DEV_CN.yaml"])
+    assert entry["dataset"]["id"] == "owner/cn"
+    capsys.readouterr()
+    assert to_hub(finished.parent, "--hub-dataset", "owner/en") == 2
+    assert "of which benchmark is `owner/en` the dataset" in capsys.readouterr().err
+    assert to_hub(finished.parent, "--hub-dataset", "Shapes_DEV=owner/en") == 2
+    assert "Did you mean Shapes_DEV_CN or Shapes_DEV_EN?" in capsys.readouterr().err
+
+
+def test_runs_that_no_card_can_have_together_are_refused(
+    finished: Path, hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = str(tmp_path / "again")
+    assert main(["run", "--model", "echo:A", "--bench", "Shapes_DEV_EN", "--out", more]) == 0
+    capsys.readouterr()
+    assert main(["export", str(finished), more, "--to", "hub", "--model-id", "me/mine"]) == 2
+    assert "runs of different models" in capsys.readouterr().err
+    assert main(["export", str(finished), str(finished), "--to", "hub", "--model-id", "me/mine"]) == 2
+    assert "two runs of Shapes_DEV_EN" in capsys.readouterr().err
+    assert main(["export", str(finished), more, "--format", "hub"]) == 2
+    assert "only `--to hub` takes several runs" in capsys.readouterr().err
+    assert hub.asked == []
+
+
 def test_a_model_without_a_repository_gets_a_private_one(
     finished: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

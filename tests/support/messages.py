@@ -48,6 +48,9 @@ EXCLUDED = {
 NOT_MESSAGES = {
     "INVENTED": "records in place of a card's",
     "COMMANDS": "lines of the shell",
+    "plain": "a prompt",
+    "FONTS": "fonts",
+    "_markdown": "a file",
     "items": "questions of `vlmbench doctor`",
     "_CSS": "style sheets",
     "CSS": "style sheets",
@@ -75,6 +78,8 @@ LABELS = _words(
     "add_argument_group options Progress Check translated UnknownName _table label"
 )
 """Keywords, and calls, whose texts may be a single word."""
+LABELLED = frozenset(("_lines", "_course", "_memory", "_STAGES"))
+"""Functions whose tuples begin with a label, and tables of labels."""
 COUNTS = frozenset(("_count", "_many", "counted", "many"))
 _EITHER = ({"s", ""}, {"es", ""}, {"is", "are"}, {"has", "have"}, {"it", "they"}, {"its", "their"})
 _EITHER += ({"was", "were"}, {"this", "these"}, {"y", "ies"}, {"it", "them"}, {"does", "do"}, {"a ", ""})
@@ -85,10 +90,10 @@ _MARKS = re.compile(r"\{\{|\}\}|\{[^{}]*\}|%\(\w+\)s")
 _PROSE = re.compile(r"(?<![\w/.\\-])[A-Za-z]{2,}(?![\w/\\-]*[/\\_=])")
 _CODE = re.compile(
     r"^(--|https?:|[a-z]+://|\$)|\(\?|\\[dwsb]|</|/>|\[\^|^\s*(SELECT|INSERT|CREATE|DELETE|PRAGMA|UPDATE)\b"
-    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:"
+    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:|\{\{\d|^bold "
 )
 _COMMAND = re.compile(
-    r"^\s*(vlmbench|pip|python|ray|git) [a-z-]+( |$)(?!.*\b(is|are|and)\b)|[\u3000-\u9fff\uff00-\uffef]"
+    r"^\s*(vlmbench|pip|python|ray|git) [a-z\0-]+( |$)(?!.*\b(is|are|and)\b)|[\u3000-\u9fff\uff00-\uffef]"
 )
 
 
@@ -132,7 +137,7 @@ def messages_in(file: Path) -> Iterator[Message]:
     tree = ast.parse(file.read_text("utf-8"))
     if _is_verb(file) and (page := ast.get_docstring(tree)):
         yield from (Message(part, part) for part in help_parts(page))
-    yield from _Walk().of(tree)
+    yield from _Walk(tree).of(tree)
 
 
 def _is_verb(file: Path) -> bool:
@@ -154,6 +159,10 @@ def help_parts(page: str) -> Iterator[str]:
 
 
 class _Walk:
+    def __init__(self, module: ast.Module) -> None:
+        plain = (node for node in module.body if isinstance(node, ast.Assign) and _is_text(node.value))
+        self.constants = {ast.unparse(node.targets[0]): node.value for node in plain}
+
     def of(self, node: ast.AST, label: bool = False) -> Iterator[Message]:
         """The messages below a node; `label`: a single word is one too."""
         if _is_text(node):
@@ -180,11 +189,15 @@ class _Walk:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             rows = re.search(r"_rows?$", node.name) is not None
             body = [] if node.name in NOT_MESSAGES else [p for p in node.body if not _is_docstring(p)]
+            if node.name in LABELLED:
+                tuples = (part for part in ast.walk(node) if isinstance(part, ast.Tuple) and part.elts)
+                yield from ((part.elts[0], True) for part in tuples)
             yield from ((part, rows) for part in (*node.args.defaults, *node.args.kw_defaults, *body) if part)
         elif isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
-            if node.value is not None and not {ast.unparse(t) for t in targets} & NOT_MESSAGES.keys():
-                yield node.value, False
+            names = {ast.unparse(target) for target in targets}
+            if node.value is not None and not names & NOT_MESSAGES.keys():
+                yield node.value, bool(names & LABELLED)
         elif isinstance(node, ast.Subscript):
             yield node.value, False
         elif not isinstance(node, ast.Compare | ast.Assert | ast.Constant | ast.arg | ast.MatchValue):
@@ -204,7 +217,8 @@ class _Walk:
                 False,
             )
         words = name in LABELS
-        yield from ((part, words) for part in node.args)
+        for part in node.args:
+            yield self.constants.get(getattr(part, "id", ""), part) if words else part, words
         keywords = (part for part in node.keywords if name == "Check" or part.arg not in CODE_KEYWORDS)
         yield from ((part.value, name == "Check" or part.arg in LABELS) for part in keywords)
 
@@ -288,7 +302,7 @@ def _choice(node: ast.expr, *, merged: bool) -> list[Message]:
 def reads_like_prose(template: str, *, label: bool = False) -> bool:
     """Whether people read this: two words, or one beside a gap; any word where only people read."""
     plain = _MARKS.sub("\0", template)
-    if _COMMAND.search(plain) or (_CODE.search(plain) and not label):
+    if _COMMAND.search(plain) or ((_CODE.search(plain) or _CODE.search(template)) and not label):
         return False
     words = _PROSE.findall(plain)
     lower = [word for word in words if not word.isupper()]

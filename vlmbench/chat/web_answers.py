@@ -13,6 +13,7 @@ from typing import Any
 from vlmbench.answers.thinking import bare, split
 from vlmbench.chat.conversation import ENDINGS, Conversation, Exchange, Picture
 from vlmbench.chat.session import ContextFull, Session, Talker
+from vlmbench.chinese import explained, translated
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 from vlmbench.plain_text import printable
@@ -112,7 +113,7 @@ class _Side:
 def _problem(error: UserError) -> str:
     if isinstance(error, ContextFull):
         return f"{error.what} “Clear” starts anew."
-    return str(error)
+    return explained(error)
 
 
 def _status(exchange: Exchange) -> str:
@@ -135,11 +136,11 @@ def _divided(written: str) -> list[dict[str, Any]]:
     """A thought, which the chatbot folds under its title, and the answer."""
     found = split(written)
     # An answer may be nothing at all, and a bubble without text looks like one that is still to come.
-    answer = _message("assistant", found.answer or "(an empty answer)")
+    answer = _message("assistant", found.answer or translated("(an empty answer)"))
     if found.thought is None:
         return [answer]
-    thought = _message("assistant", bare(found.thought, found.at) or "(an empty thought)")
-    return [thought | {"metadata": {"title": "Thought"}}, answer]
+    thought = _message("assistant", bare(found.thought, found.at) or translated("(an empty thought)"))
+    return [thought | {"metadata": {"title": translated("Thought")}}, answer]
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

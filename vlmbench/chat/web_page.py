@@ -14,6 +14,7 @@ from typing import Any
 from vlmbench.chat.pictures import read_picture
 from vlmbench.chat.session import Talker
 from vlmbench.chat.web_answers import ChatColumn, answers
+from vlmbench.chinese import translated
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
 
@@ -48,23 +49,25 @@ def page(gradio: Any, talkers: Sequence[Talker], decoding: Decoding, system: str
         title=f"vlmbench · {' · '.join(t.name for t in talkers)}",
         analytics_enabled=False,
     ) as made:
-        gradio.HTML(f"<h1>{names}</h1><p>{_greeting(talkers)}</p>", elem_id="head")
+        gradio.HTML(f"<h1>{names}</h1><p>{translated(_greeting(talkers))}</p>", elem_id="head")
         with gradio.Row(equal_height=True):
             chats, statuses = _columns(gradio, talkers)
         box = gradio.MultimodalTextbox(
             file_types=["image"],
             file_count="multiple",
             sources=["upload"],
-            placeholder="Ask something. The clip adds pictures, as does pasting one.",
+            placeholder=translated("Ask something. The clip adds pictures, as does pasting one."),
             show_label=False,
             autofocus=True,
             max_plain_text_length=100_000,
             elem_id="question",
         )
         with gradio.Row():
-            stop = gradio.Button("Stop", elem_id="stop", size="sm", scale=0, min_width=110)
-            clear = gradio.Button("Clear", elem_id="clear", size="sm", scale=0, min_width=110)
-        gradio.Examples(examples=_examples(), inputs=box, label="Pictures to try", cache_examples=False)
+            stop = gradio.Button(translated("Stop"), elem_id="stop", size="sm", scale=0, min_width=110)
+            clear = gradio.Button(translated("Clear"), elem_id="clear", size="sm", scale=0, min_width=110)
+        gradio.Examples(
+            examples=_examples(), inputs=box, label=translated("Pictures to try"), cache_examples=False
+        )
         settings = _settings(gradio, decoding, system)
         _wire(gradio, made, Desk(gradio, talkers, decoding), box, (stop, clear), chats, statuses, settings)
     return made
@@ -86,7 +89,7 @@ def _columns(gradio: Any, talkers: Sequence[Talker]) -> tuple[list[Any], list[An
                     elem_id=f"chat-{place}",
                     elem_classes="chat",
                     height=420,
-                    placeholder=PLACEHOLDER,
+                    placeholder=translated(PLACEHOLDER),
                     # Text is shown as it is, and no picture that a link in it would fetch.
                     render_markdown=False,
                     latex_delimiters=[],
@@ -102,15 +105,15 @@ def _columns(gradio: Any, talkers: Sequence[Talker]) -> tuple[list[Any], list[An
 
 
 def _settings(gradio: Any, decoding: Decoding, system: str | None) -> list[Any]:
-    with gradio.Accordion("Settings", open=False):
+    with gradio.Accordion(translated("Settings"), open=False):
         return [
-            gradio.Textbox(value=system or "", label="System text", lines=2),
+            gradio.Textbox(value=system or "", label=translated("System text"), lines=2),
             gradio.Slider(
                 0,
                 max(2, decoding.temperature),
                 value=decoding.temperature if decoding.do_sample else 0,
                 step=0.05,
-                label="Temperature (0: the likeliest word each time)",
+                label=translated("Temperature (0: the likeliest word each time)"),
             ),
             gradio.Slider(min(0.05, decoding.top_p), 1, value=decoding.top_p, step=0.05, label="Top-p"),
             gradio.Slider(
@@ -118,9 +121,9 @@ def _settings(gradio: Any, decoding: Decoding, system: str | None) -> list[Any]:
                 max(4096, decoding.max_new_tokens),
                 value=decoding.max_new_tokens,
                 step=1,
-                label="Most tokens",
+                label=translated("Most tokens"),
             ),
-            gradio.Number(value=decoding.seed, precision=0, label="Seed"),
+            gradio.Number(value=decoding.seed, precision=0, label=translated("Seed")),
         ]
 
 
@@ -180,7 +183,7 @@ class Desk:
                 raise UserError("Type a question, too.")
             pictures = tuple(read_picture(str(file)) for file in message.get("files") or ())
         except UserError as error:
-            self._gradio.Warning(html.escape(error.what), title="Not asked")
+            self._gradio.Warning(html.escape(translated(error.what)), title=translated("Not asked"))
             return
         system, decoding = _settings_of(self._decoding, *settings)
         before = [ChatColumn(conversation=column.conversation.with_system(system)) for column in columns]
@@ -210,7 +213,7 @@ class Desk:
 
 
 def _shown(columns: list[ChatColumn]) -> list[Any]:
-    statuses = [html.escape(column.status) for column in columns]
+    statuses = [html.escape(translated(column.status)) for column in columns]
     return [None, columns, *(column.messages() for column in columns), *statuses]
 
 
@@ -241,5 +244,5 @@ def _examples() -> list[list[dict[str, Any]]]:
         scene = random_scene(random.Random(number))  # noqa: S311 - pictures, not secrets
         file = folder / f"shapes-{number + 1}.png"
         picture(scene).resize((384, 384), Image.Resampling.NEAREST).save(file)
-        examples.append([{"text": question, "files": [str(file)]}])
+        examples.append([{"text": translated(question), "files": [str(file)]}])
     return examples

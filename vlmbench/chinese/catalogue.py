@@ -11,18 +11,39 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = re.compile(r"\{\{|\}\}|\{(?P<number>\d*)(?P<own>\*?)\}|\{(?P<either>[^{}|]*)\|(?P<other>[^{}|]*)\}")
+_MARK = re.compile(r"\{\{|\}\}|\{(?P<number>\d*)(?P<own>[*~]?)\}|\{(?P<either>[^{}|]*)\|(?P<other>[^{}|]*)\}")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_LIST = re.compile(r", (?:or |and )?| or | and ")
+_SMALL = frozenset(
+    ("in", "of", "and", "with", "at", "to", "on", "by", "for", "from", "is", "are", "as", "or")
+)
+"""Words that stand in any text: alone they are no sign of a message."""
+_SIMPLE = re.compile(r"\S*|[\d`/(].*", re.DOTALL)
+"""What fills the gaps of a template with hardly a word of its own."""
 _BRACES = {"{{": "{", "}}": "}"}
 
 
-@dataclass(frozen=True, slots=True)
+def _signs(literal: str) -> int:
+    return sum(word not in _SMALL for word in _WORD.findall(literal)) + literal.count("`")
+
+
+@dataclass(frozen=True)
 class Template:
     """Literal words with gaps between them, and the Chinese."""
 
     literals: tuple[str, ...]
     """One more than there are gaps."""
     chinese: str
+
+    @functools.cached_property
+    def is_weak(self) -> bool:
+        """Whether its words are too few to tell it from other texts."""
+        return not _signs(self.literals[0]) and self.signs < 2
+
+    @functools.cached_property
+    def signs(self) -> int:
+        """How many words, besides small ones, it has."""
+        return sum(map(_signs, self.literals))
 
     @property
     def weight(self) -> int:
@@ -42,7 +63,12 @@ class Template:
                 return None
             found.append(text[start:place])
             start = place + len(literal)
-        return (*found, text[start:end])
+        gaps = (*found, text[start:end])
+        return None if self.is_weak and not self._are_simple(gaps) else gaps
+
+    def _are_simple(self, gaps: tuple[str, ...]) -> bool:
+        before = zip(self.literals, gaps, strict=False)
+        return all(literal.endswith(": ") or _SIMPLE.fullmatch(gap) for literal, gap in before)
 
     def words(self) -> list[str]:
         """Words that stand in every filled text as they are here: no gap touches them."""
@@ -65,7 +91,7 @@ class Found:
             if mark[0] in _BRACES:
                 return _BRACES[mark[0]]
             gap = self.gaps[int(mark["number"]) - 1 if mark["number"] else next(order)]
-            return own(gap) if mark["own"] else gap
+            return _LIST.sub("、", gap) if mark["own"] == "~" else own(gap) if mark["own"] else gap
 
         return _MARK.sub(part, self.template.chinese)
 

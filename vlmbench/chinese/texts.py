@@ -12,6 +12,7 @@ from vlmbench.errors import UserError
 
 _BETWEEN = re.compile(r"(?<=[.?!…]) |: |; |, ")
 """Where texts are joined: sentences, a place before what is wrong there, parts of a list."""
+_JOINT = re.compile(r"^[,;] ")
 _SENTENCES = re.compile(r"(?<=[.?!…]) ")
 _IN_CHINESE = {": ": "：", "; ": "；", ", ": "，", " ": ""}
 _MOST = 12
@@ -49,14 +50,15 @@ def chinese_of(text: str) -> str:
 
 def _best(text: str) -> Weighed:
     """The reading of the text in which most is ours."""
-    core = text.strip()
+    core = _JOINT.sub("", text).strip()
     if not core:
         return 0, text
     if (chinese := catalogue().whole.get(text)) is not None:
         return len(text), chinese
-    start = text.index(core)
+    before, _, after = text.partition(core)
     weight, chinese = _of_core(core)
-    return weight, text[:start] + chinese + text[start + len(core) :]
+    joint = _IN_CHINESE.get(before, before) if weight else before
+    return weight, f"{joint}{chinese}{after}"
 
 
 def _of_core(core: str) -> Weighed:
@@ -67,10 +69,10 @@ def _of_core(core: str) -> Weighed:
     return whole[:2] if whole is not None and whole[0] >= joined[0] else joined
 
 
-def _whole(core: str) -> tuple[int, str, bool] | None:
+def _whole(core: str, *, is_part: bool = False) -> tuple[int, str, bool] | None:
     """The text as one template; the last says whether a gap may have swallowed a neighbour."""
     found = catalogue().find(core)
-    if found is None:
+    if found is None or (is_part and not found.template.signs):
         return None
     weight = found.template.weight
 
@@ -108,7 +110,7 @@ def _ways(
     """Each beginning of the rest as one text, before the best reading of what follows."""
     for last in range(first, len(ends)):
         part = core[starts[first] : ends[last]]
-        found = _whole(part) if " " in part and (first, last) != (0, len(ends) - 1) else None
+        found = _whole(part, is_part=True) if " " in part and (first, last) != (0, len(ends) - 1) else None
         if found is None and last > first:
             continue
         weight, chinese = (0, part) if found is None else found[:2]

@@ -18,6 +18,11 @@ def width_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def padded(text: str, width: int) -> str:
+    """The text with blanks up to this width."""
+    return text + " " * (width - width_of(text))
+
+
 def filled(text: str, width: int, *, indent: str = "") -> str:
     """One paragraph in lines of at most this width."""
     if text.isascii():

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.chinese import translated
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_data_arguments, add_format_argument, add_plugin_argument
@@ -49,10 +50,11 @@ def print_findings(findings: Sequence[Finding], *, most: int = 20) -> int:
     console = stdout()
     errors = sum(f.level == "error" for f in findings)
     for finding in sorted(findings, key=lambda f: f.level != "error")[:most]:
-        row = f" (row {finding.row})" if finding.row is not None else ""
+        row = translated(f" (row {finding.row})") if finding.row is not None else ""
         colour = "red" if finding.level == "error" else "yellow"
-        console.print(f"[{colour}]{finding.level}[/{colour}]", end=" ")
-        console.print(f"{finding.what}{row} {finding.fix or ''}".rstrip(), markup=False)
+        console.print(f"[{colour}]{translated(finding.level)}[/{colour}]", end=" ")
+        what = f"{translated(finding.what)}{row} {translated(finding.fix or '')}"
+        console.print(what.rstrip(), markup=False)
     if len(findings) > most:
         console.print(f"… and {len(findings) - most} more")
     if errors:

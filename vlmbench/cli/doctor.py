@@ -16,6 +16,8 @@ import gc
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vlmbench.chinese import translated
+from vlmbench.chinese.width import padded, width_of
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, positive
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
@@ -169,7 +171,8 @@ def print_comparison(comparison: BackendComparison) -> None:
         count = f"{len(stage.differing)} of {stage.compared} differ" if stage.differing else "the same"
         count = count if stage.compared else "not available on both sides"
         apart = f", at most {stage.largest:.2g} apart" if stage.largest and not stage.differing else ""
-        console.print(f"{STAGES[stage.name]:<18} {count}{apart}", markup=False, soft_wrap=True)
+        name = padded(translated(STAGES[stage.name]), 18)
+        console.print(f"{name} {translated(count)}{translated(apart)}", markup=False, soft_wrap=True)
     first = comparison.first
     if first is None:
         console.print("[green]no difference[/green]")
@@ -196,13 +199,16 @@ def _examine(args: argparse.Namespace) -> int:
 def print_checks(found: list[Check]) -> None:
     """One line for each check, and under what is missing the command that mends it."""
     console = stdout()
-    width = max(len(check.name) for check in found)
+    width = max(width_of(translated(check.name)) for check in found)
     for check in found:
         colour = _COLOURS[check.state]
-        console.print(f"[{colour}]{check.state:<9}[/{colour}]", end="")
-        console.print(f"{check.name:<{width}}  {check.found}", markup=False, soft_wrap=True)
+        console.print(f"[{colour}]{padded(translated(check.state), 9)}[/{colour}]", end="")
+        found_here = translated(check.found)
+        console.print(f"{padded(translated(check.name), width)}  {found_here}", markup=False, soft_wrap=True)
         if check.fix:
-            console.print(" " * (11 + width) + check.fix, style="dim", markup=False, soft_wrap=True)
+            console.print(
+                " " * (11 + width) + translated(check.fix), style="dim", markup=False, soft_wrap=True
+            )
     missing = sum(check.state == "missing" for check in found)
-    many = "1 required item is" if missing == 1 else f"{missing or 'no'} required items are"
-    console.print(f"\n{many} missing")
+    many = f"{missing} required items are missing" if missing else "no required items are missing"
+    console.print(f"\n{'1 required item is missing' if missing == 1 else many}")

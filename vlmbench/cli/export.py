@@ -6,7 +6,7 @@ vlmbench export runs/demo/Shapes_DEV_EN --format hub
 vlmbench export runs/demo/Shapes_DEV_EN --format eval-results --hub-dataset OWNER/NAME
 vlmbench export runs/demo/Shapes_DEV_EN --format every-eval-ever --model-id OWNER/MODEL
 vlmbench export runs/demo/Shapes_DEV_EN --format inspect
-vlmbench export runs/demo/Shapes_DEV_EN --to hub --model-id OWNER/MODEL
+vlmbench export runs/demo --to hub --model-id OWNER/MODEL
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_line, stdout
 from vlmbench.cli._shared.flags import add_data_arguments, add_plugin_argument
 from vlmbench.domain import Benchmark, RuleSet, Sample
-from vlmbench.errors import UsageError
+from vlmbench.errors import UnknownName, UsageError
 from vlmbench.store import make_folder, write_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,13 @@ FORMATS = ("hub", "eval-results", "every-eval-ever", "inspect")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `export`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument(
+        "run",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="a run folder; with --to hub also several, or runs/NAME for all of a model's",
+    )
     parser.add_argument(
         "--format",
         choices=("mmbench", "mmmu", "predictions", *FORMATS),
@@ -61,6 +67,9 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("only `--to hub` pushes.", key="--push")
     if args.to:
         return push_results(args)
+    if len(args.run) > 1:
+        raise UsageError("only `--to hub` takes several runs.", key="RUN", fix="Export them one by one.")
+    (args.run,) = args.run
     if args.format in FORMATS:
         return export_results(args)
     from vlmbench.answers.responses import written
@@ -140,7 +149,13 @@ def export_by_id(
 def add_result_arguments(parser: argparse.ArgumentParser) -> None:
     """What the formats of other tools ask for."""
     group = parser.add_argument_group("hub, eval-results, every-eval-ever, inspect; --to hub")
-    group.add_argument("--hub-dataset", metavar="ID", help="the benchmark's dataset on the Hub")
+    group.add_argument(
+        "--hub-dataset",
+        action="extend",
+        nargs="+",
+        metavar="ID",
+        help="the benchmark's dataset on the Hub; of several benchmarks, BENCH=ID for each",
+    )
     group.add_argument(
         "--hub-task", metavar="ID", default="default", help="the dataset's task (default: default)"
     )
@@ -166,18 +181,18 @@ def export_results(args: argparse.Namespace) -> int:
 def push_results(args: argparse.Namespace) -> int:
     """Print what would change in the model's repository; with `--push`, change it."""
     from vlmbench.report.exports.hub_push import plan_push, push
-    from vlmbench.report.runs import open_run
+    from vlmbench.report.runs import open_run, run_folders
 
     if args.format or args.out:
         raise UsageError("`--to hub` writes no file.", key="--format" if args.format else "--out")
     if args.model_id is None:
         raise UsageError("which repository?", key="--model-id", fix="Name it: --model-id OWNER/MODEL.")
-    run = open_run(args.run, data_dir=args.data_dir, plugins=args.plugin)
+    folders = [folder for path in args.run for folder in run_folders(path)]
+    runs = [open_run(folder, data_dir=args.data_dir, plugins=args.plugin) for folder in folders]
     plan = plan_push(
-        run,
+        runs,
         args.model_id,
-        file_name=_in_eval_results(args.run, run.benchmark).name,
-        dataset=args.hub_dataset,
+        datasets=_hub_datasets(args, [run.benchmark for run in runs]),
         task=args.hub_task,
         source_url=args.source_url,
     )
@@ -191,7 +206,8 @@ def push_results(args: argparse.Namespace) -> int:
     if not plan.files:
         return 0
     if args.push:
-        print_line(f"pushed: {push(plan, f'vlmbench: {run.benchmark}')}")
+        names = ", ".join(run.benchmark for run in runs)
+        print_line(f"pushed: {push(plan, f'vlmbench: {names}')}")
     else:
         print_line("nothing was sent; the same command with --push sends it")
     return 0
@@ -202,7 +218,8 @@ def _files(run: FinishedRun, args: argparse.Namespace) -> Mapping[Path, str]:
         from vlmbench.report.exports.hub import model_card
 
         name = args.model_id or Path(run.name).name
-        text = model_card(run, model_name=name, dataset=args.hub_dataset)
+        dataset = _hub_datasets(args, [run.benchmark]).get(run.benchmark)
+        text = model_card(run, model_name=name, dataset=dataset)
         return {args.out or args.run / "model-index.md": text}
     if args.format == "eval-results":
         return {args.out or _in_eval_results(args.run, run.benchmark): _eval_results(run, args)}
@@ -233,4 +250,22 @@ def _eval_results(run: FinishedRun, args: argparse.Namespace) -> str:
             key="--hub-dataset",
             fix="It is the id of the dataset whose page shows the leaderboard, such as `cais/hle`.",
         )
-    return eval_results(run, dataset=args.hub_dataset, task=args.hub_task, source_url=args.source_url)
+    dataset = _hub_datasets(args, [run.benchmark])[run.benchmark]
+    return eval_results(run, dataset=dataset, task=args.hub_task, source_url=args.source_url)
+
+
+def _hub_datasets(args: argparse.Namespace, benchmarks: Sequence[str]) -> dict[str, str]:
+    """The dataset on the Hub by benchmark, of those for which one is named."""
+    found: dict[str, str] = {}
+    for item in args.hub_dataset or ():
+        benchmark, equals, dataset = item.rpartition("=")
+        if not equals and len(benchmarks) > 1:
+            raise UsageError(
+                f"of which benchmark is `{item}` the dataset?",
+                key="--hub-dataset",
+                fix=f"Write {benchmarks[0]}={item}.",
+            )
+        if equals and benchmark not in benchmarks:
+            raise UnknownName("benchmark among these runs", benchmark, benchmarks)
+        found[benchmark or benchmarks[0]] = dataset
+    return found

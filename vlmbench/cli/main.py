@@ -124,7 +124,7 @@ def parser_of(verb: str, module: Verb) -> VerbParser:
     general.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with these options; flags override it"
     )
-    add_lang_argument(general)
+    add_lang_argument(parser)
     return parser
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.chinese import translated
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing
@@ -25,9 +26,10 @@ from vlmbench.cli._shared.flags import (
     add_map_argument,
     add_plugin_argument,
 )
+from vlmbench.cli._shared.language import decoding_words
 from vlmbench.cli._shared.models import add_parts_arguments, parts_of
 from vlmbench.data.sources.column_map import in_words
-from vlmbench.decoding import Decoding, in_english
+from vlmbench.decoding import Decoding
 from vlmbench.domain import Benchmark, Model, Request, Row, Sample
 from vlmbench.errors import DataError, UnknownName
 from vlmbench.files.json_files import line_object
@@ -186,13 +188,14 @@ def _print(document: dict[str, Any]) -> None:
     published = document["card"]["answers_file"]
     for (key, value), what in FLAGS.items():
         if document["card"][key] == value:
-            card.add_row(key, f"{APART} {published['name']}" if key == "answers" and published else what)
+            apart = f"{translated(APART)} {published['name']}" if key == "answers" and published else ""
+            card.add_row(key, apart or translated(what))
     file = document["card"]["file"]
     card.add_row("file", Text(f"{file['name']}  {file['url'] or ''}"))
     if file["dataset"] not in ("", file["name"]):
-        card.add_row("dataset", Text(f"{file['dataset']}  {DATASET if file['url'] else ''}"))
+        card.add_row("dataset", Text(f"{file['dataset']}  {translated(DATASET) if file['url'] else ''}"))
     if "origin" in document:
-        card.add_row("read from", Text(document["origin"]))
+        card.add_row(translated("read from"), Text(document["origin"]))
     console.print(card)
     if "missing" in document:
         record = document["card"]["record"]
@@ -203,13 +206,14 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _print_prompt(console: Console, document: dict[str, Any]) -> None:
+    from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
     if "columns" in document:
         console.print(Text(f"\n{in_words(document['columns'])}\n"))
         for sample in document["samples"]:
-            console.print(Text(_in_brief(sample)))
+            console.print(Group(Text(_in_brief(sample))))
     console.print(
         Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False)
     )
@@ -219,8 +223,9 @@ def _print_prompt(console: Console, document: dict[str, Any]) -> None:
 def _in_brief(sample: Mapping[str, Any]) -> str:
     """A sample on one line."""
     options = "; ".join(f"{letter}. {text}" for letter, text in sample["choices"].items())
-    end = f"cannot be asked: {sample['problem']}" if sample["problem"] else ", ".join(sample["references"])
-    pictures = f"[{sample['pictures']} picture{'s' * (sample['pictures'] != 1)}]"
+    problem = translated(f"cannot be asked: {sample['problem']}") if sample["problem"] else ""
+    end = problem or ", ".join(sample["references"])
+    pictures = translated(f"[{sample['pictures']} picture{'s' * (sample['pictures'] != 1)}]")
     parts = (sample["index"], pictures, visible(sample["question"]), visible(options), f"→ {visible(end)}")
     return "  ".join(part for part in parts if part)
 
@@ -229,8 +234,8 @@ def _beside(document: dict[str, Any]) -> str:
     """What the prompt does not show: row, answer, pictures, decoding."""
     sample = document["sample"]
     lines = [
-        f"answer: {', '.join(sample['references']) or 'withheld'}",
+        f"answer: {', '.join(sample['references']) or translated('withheld')}",
         f"row {sample['index']}, {sample['pictures']} picture{'s' * (sample['pictures'] != 1)}; "
-        f"{in_english([Decoding.from_document(document['decoding'])])}",
+        f"{decoding_words([Decoding.from_document(document['decoding'])])}",
     ]
     return "\n".join([*lines, f"cannot be asked: {sample['problem']}"] if sample["problem"] else lines)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.chinese import translated
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_format_argument
 from vlmbench.draws import first_draws
@@ -81,7 +82,8 @@ def _print_table(document: dict[str, Any]) -> None:
 
 
 def _print_line(document: dict[str, Any]) -> None:
-    print(", ".join(f"{name} {text}".strip() for name, text in _lines(document)[1:]))
+    words = ((translated(name), translated(text)) for name, text in _lines(document)[1:])
+    print(", ".join(f"{name} {text}".strip() for name, text in words))
 
 
 def status_of(run: Path) -> dict[str, Any]:
@@ -138,10 +140,13 @@ def _total_of_results(run: Path) -> int:
         return 0
 
 
+_STAGES = ("loading", "answering", "scoring", "running", "finished", "stopped")
+
+
 def _state(status: dict[str, Any], alive: bool) -> str:
     stage = str(status.get("stage", ""))
     if alive:
-        return stage if stage in ("loading", "answering", "scoring") else "running"
+        return stage if stage in _STAGES[:3] else _STAGES[3]
     if stage == "stopped" and status.get("reason"):
         return f"stopped: {status['reason']}"
     if stage in ("finished", "stopped", ""):
@@ -158,17 +163,17 @@ def _table(document: dict[str, Any]) -> RenderableType:
     lines.add_column(style="bold")
     lines.add_column(overflow="fold")
     for name, text in _lines(document):
-        lines.add_row(name, Text(text))
+        lines.add_row(translated(name), Text(translated(text)))
     if not document["workers"]:
         return lines
     workers = Table(box=None, pad_edge=False)
     for heading in ("worker", "state", "where", "answered", "errors", "in hand", "last answer", "replaced"):
-        workers.add_column(heading, justify="left" if heading in ("state", "where") else "right")
+        workers.add_column(translated(heading), justify="left" if heading in ("state", "where") else "right")
     for worker in document["workers"]:
         where = f"{worker['host']}:{worker['pid']}" if worker["host"] else ""
-        quiet = f"{clock(worker['quiet_seconds'])} ago"
+        quiet = translated(f"{clock(worker['quiet_seconds'])} ago")
         cells = ("done", "errors", "in_hand")
-        state = Text(worker["state"])
+        state = Text(translated(worker["state"]))
         workers.add_row(
             str(worker["worker"]),
             state,
@@ -182,9 +187,9 @@ def _table(document: dict[str, Any]) -> RenderableType:
 
 def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     total, done = document["total"], document["done"]
-    share = f" of {total} ({done / total:.0%})" if total else ""
+    share = f"{done} of {total} ({done / total:.0%})" if total else str(done)
     process = f" (process {document['process']} on {document['host']})" if document["alive"] else ""
-    lines = [("run", document["run"]), ("state", document["state"] + process), ("answered", f"{done}{share}")]
+    lines = [("run", document["run"]), ("state", document["state"] + process), ("answered", share)]
     if document["rows_per_second"]:
         left = document["seconds_left"]
         pace = f"{document['rows_per_second']:.1f} rows/s"

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.answers.scores import NO_RULE
+from vlmbench.chinese import translated
 from vlmbench.plain_text import visible
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def results_table(document: Mapping[str, Any], *, console: Console, rows: str = 
     console.print(Text(page.clean(f"{document['benchmark']} {page.glyphs.dot} {called}"), "bold"))
     for warning in warnings(document, rows):
         console.print(Text(page.clean(warning), "bold yellow"))
-    console.print(Text.assemble(page.clean(document["headline"]["name"]), "  ", (page.headline(), "bold")))
+    console.print(
+        Text.assemble(page.clean(translated(document["headline"]["name"])), "  ", (page.headline(), "bold"))
+    )
     for line in (page.counts(), *page.spread(), *page.usage(), *page.joined(), *page.judge()):
         console.print(Text(line, "dim"))
     console.print()
@@ -256,7 +259,7 @@ class _ResultsTables:
         for level, group in groupby(metrics, lambda figure: _section(figure["level"])):
             table.add_section()
             if level:
-                table.add_row(Text(level, "italic"))
+                table.add_row(Text(translated(level), "italic"))
             for figure in group:
                 cells = [str(figure["n"]), self.value(figure), *[self.interval(figure)] * intervals]
                 name = self.clean(visible(figure["name"], NAME))

@@ -84,7 +84,7 @@ def test_a_missing_file_says_which_from_where_to_where_and_how(places: dict[str,
 
 
 def test_a_missing_file_without_an_address_says_so(places: dict[str, Path]) -> None:
-    with pytest.raises(DataError, match="No address is known"):
+    with pytest.raises(DataError, match=r"Nobody offers it for download.*`vlmbench show "):
         require_file(DataFile(name="Own.tsv"), None)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
-from vlmbench.screen import line_removed, note, stream
+from vlmbench.screen import line_removed, stream
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +79,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
     console = stdout()
     if not rows:
-        note("none")
+        print(translated("none"), file=sys.stderr)
         return
     if not console.is_terminal:
         print("\t".join(rows[0]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from vlmbench.chinese import LANGUAGES
+from vlmbench import decoding
+from vlmbench.chinese import LANGUAGES, in_chinese
+from vlmbench.cli._shared.parser import GENERAL, options
 from vlmbench.errors import UsageError
 
 FLAG = "--lang"
@@ -13,9 +15,8 @@ FLAG = "--lang"
 
 def add_lang_argument(parser: argparse._ActionsContainer) -> None:
     """The language of what is printed."""
-    parser.add_argument(
-        FLAG, choices=LANGUAGES, metavar="LANG", help="en or zh (default: the locale's, LANG or LC_ALL)"
-    )
+    general = options(parser, GENERAL, rare=True)
+    general.add_argument(FLAG, choices=LANGUAGES, help="language of the terminal (default: the locale's)")
 
 
 def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
@@ -33,3 +34,8 @@ def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
         if language not in LANGUAGES:
             raise UsageError(f"`{language}` is not a language here.", fix="Write `--lang en` or `--lang zh`.")
     return left, language
+
+
+def decoding_words(settings: Iterable[decoding.Decoding]) -> str:
+    """How answers are generated, in the user's language."""
+    return decoding.in_chinese(settings) if in_chinese() else decoding.in_english(settings)

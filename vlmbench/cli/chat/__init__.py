@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vlmbench.chinese import translated
 from vlmbench.cli._shared.flags import not_negative, port, positive, seed, share
 from vlmbench.cli._shared.models import (
     add_model_arguments,
@@ -138,11 +139,14 @@ def _web(args: argparse.Namespace) -> None:
     require_gradio()
     talkers = [open_talker(args, name) for name in (args.model, args.against) if name]
 
+    names = " + ".join(talker.name for talker in talkers)
+
     def say(url: str, public: str | None) -> None:
         print(url, flush=True)
-        print(f"{' and '.join(t.name for t in talkers)} · Ctrl-C ends it", file=sys.stderr, flush=True)
+        print(translated(f"{names} · Ctrl-C ends it"), file=sys.stderr, flush=True)
         if public:
-            print(f"open to anybody who has the link: {public}", file=sys.stderr, flush=True)
+            open_to = translated(f"open to anybody who has the link: {public}")
+            print(open_to, file=sys.stderr, flush=True)
 
     # On this machine only, whatever the environment variables of Gradio say.
     serve(

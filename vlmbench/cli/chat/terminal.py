@@ -14,6 +14,7 @@ from vlmbench.answers.thinking import split
 from vlmbench.chat import Session
 from vlmbench.chat.conversation import ENDINGS, exchange_record, save
 from vlmbench.chat.pictures import read_picture
+from vlmbench.chinese import explained, translated
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
 from vlmbench.plain_text import json_line, printable
@@ -226,11 +227,11 @@ class Screen:
         """One quiet line beside the conversation."""
         if is_silent():
             return
-        self._notes.print(printable(text), style="dim", markup=False)
+        self._notes.print(printable(translated(text)), style="dim", markup=False)
 
     def complain(self, error: UserError) -> None:
         """Print what is wrong with this turn."""
-        complain(printable(str(error)))
+        complain(explained(error))
 
     def show_picture(self, picture: Picture) -> None:
         """Print its name and size, and a small preview where the terminal has the colours."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vlmbench.chinese import translated
 from vlmbench.leaderboards.compare import text as words
 from vlmbench.leaderboards.compare.nouns import Comparison, Flip, Refusal
 from vlmbench.leaderboards.compare.text import matrix_of
@@ -59,6 +60,12 @@ class ComparisonPrinter:
         """Print a line; control characters in it are escaped."""
         self.console.print(self.text(text, style, indent))
 
+    def quote(self, text: str, indent: int) -> None:
+        """Print a line of somebody else's words, which are never translated."""
+        from rich.console import Group
+
+        self.console.print(Group(self.text(text, indent=indent)))
+
     def text(self, text: str, style: str = "", indent: int = 0) -> Text:
         """A text without markup, control characters, or what the terminal cannot write."""
         from rich.text import Text
@@ -107,7 +114,7 @@ class ComparisonPrinter:
             scores = [words.score(c.fraction, side.value) for side in (c.first, c.second)]
             ends = [words.interval(c.fraction, c.difference) for _ in wide]
             change, p = words.change(c.fraction, c.difference.value), words.chance(c.adjusted_p)
-            cells = (*scores, change, *ends, p, c.verdict)
+            cells = (*scores, change, *ends, p, translated(c.verdict))
             name = visible(c.benchmark, NAME)
             table.add_row(*map(self.text, (name, *cells)), style=_COLOURS[c.verdict])
         self.console.print(table)
@@ -163,10 +170,10 @@ class ComparisonPrinter:
         self.heading(title)
         for flip in changed[:most]:
             right = ", ".join(flip.references)
-            self.line(f"{flip.row}: {visible(flip.question, 160)} [{right}]", indent=2)
+            self.quote(f"{flip.row}: {visible(flip.question, 160)} [{right}]", indent=2)
             for side, answer in ((comparison.first, flip.first), (comparison.second, flip.second)):
-                shown = visible(answer.text, 120) or "(nothing)"
-                self.line(f"{self.names[side.name]}: {shown}", indent=6)
+                shown = visible(answer.text, 120) or translated("(nothing)")
+                self.quote(f"{self.names[side.name]}: {shown}", indent=6)
         if len(changed) > most:
             self.line(f"and {len(changed) - most} more (--flips N, --format json)", "dim", indent=2)
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmbench.chinese import translated
 from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import (
     above_zero,
@@ -197,7 +198,7 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
 
 def _say(line: str) -> None:
     """Print the figures of evaluations, with `--quiet` too."""
-    print(line, file=sys.stderr, flush=True)
+    print(translated(line), file=sys.stderr, flush=True)
 
 
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vlmbench.chinese import translated
+from vlmbench.chinese.width import padded, width_of
 from vlmbench.cli._shared.console import one_line, print_line, stdout
 
 if TYPE_CHECKING:
@@ -85,8 +87,9 @@ def _print_columns(plan: StagePlan) -> None:
 def _print_pages(plan: StagePlan) -> None:
     """For a terminal, which may be narrow."""
     course = list(_course(plan))
-    room = max(len(label) for label, _ in course)
-    _lines("", [f"{label:<{room}}  {text}" for label, text in course])
+    course = [(translated(label), translated(text)) for label, text in course]
+    room = max(width_of(label) for label, _ in course)
+    _lines("", [f"{padded(label, room)}  {text}" for label, text in course])
     parts = _parts(plan)
     if _width([_PARTS, *parts]) <= stdout().width:
         _table(_PARTS, parts)
@@ -100,7 +103,9 @@ def _print_pages(plan: StagePlan) -> None:
         for settings, gib, fits, why in _advice(plan)
     ]
     _lines("what to change", [line for lines in advised for line in lines])
-    missing = [(f"  {m.kind}: {m.what}", f"    {m.fix}") for m in plan.missing]
+    missing = [
+        (f"  {translated(m.kind)}: {translated(m.what)}", f"    {translated(m.fix)}") for m in plan.missing
+    ]
     _lines("missing, and how to get it", [line for lines in missing for line in lines])
 
 
@@ -208,7 +213,7 @@ def _lines(head: str, lines: list[str]) -> None:
     if lines and head:
         console.print(Text(head, style="bold"))
     for line in lines:
-        console.print(Text(one_line(line)), soft_wrap=True)
+        console.print(Text(one_line(translated(line))), soft_wrap=True)
 
 
 def _table(head: tuple[str, ...], rows: Rows) -> None:
@@ -222,6 +227,6 @@ def _table(head: tuple[str, ...], rows: Rows) -> None:
         numeric = name in (*_BYTES, "GiB", "parameters", "trained")
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(translated(cell)) for cell in row))
     console.print()
     console.print(table)

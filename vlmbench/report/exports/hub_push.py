@@ -1,4 +1,4 @@
-"""A run's figures in a model's repository on the Hub: what a push would change, and the push itself.
+"""The figures of runs in a model's repository on the Hub: what a push would change, and the push itself.
 
 A card keeps what else it says: a figure replaces one of the same dataset, metric and rule set.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +16,9 @@ from vlmbench.data.hub.client_errors import endpoint, plain_errors
 from vlmbench.data.hub.files import HubMissing
 from vlmbench.errors import DataError, UsageError
 from vlmbench.finished import FinishedRun
+from vlmbench.model_names import safe_name
 from vlmbench.plain_text import encodable, visible
+from vlmbench.report.exports.facts import model_facts
 from vlmbench.report.exports.hub import card_results, entries_text, eval_result_entry, model_card
 
 if TYPE_CHECKING:
@@ -60,15 +62,18 @@ class HubPush:
 
 
 def plan_push(
-    run: FinishedRun,
+    runs: Sequence[FinishedRun],
     repository: str,
     *,
-    file_name: str,
-    dataset: str | None,
+    datasets: Mapping[str, str],
     task: str = "default",
     source_url: str | None = None,
 ) -> HubPush:
-    """Compare the run with what the repository holds; `.eval_results` only where a dataset is named."""
+    """Compare runs of one model with what the repository holds.
+
+    `datasets` has the Hub's datasets by benchmark; without one a benchmark gets no file in `.eval_results`.
+    """
+    check_one_model(runs)
     if not _NAME.fullmatch(repository):
         raise UsageError(f"`{visible(repository)}` is not of the form OWNER/NAME.", key="--model-id")
     commit = _commit(repository)
@@ -77,10 +82,14 @@ def plan_push(
         return _content(repository, commit, path) if commit is not None else None
 
     before = now(CARD)
-    files = [ChangedFile(CARD, before, _card(run, repository, before, dataset))]
-    if dataset is not None:
-        path = f".eval_results/{file_name}"
-        files.append(_entries(run, path, now, dataset=dataset, task=task, source_url=source_url))
+    card = before
+    for run in runs:
+        card = _card(run, repository, card, datasets.get(run.benchmark))
+    files = [ChangedFile(CARD, before, card or "")]
+    for run in runs:
+        if dataset := datasets.get(run.benchmark):
+            path = f".eval_results/{safe_name(run.benchmark)}.yaml"
+            files.append(_entries(run, path, now, dataset=dataset, task=task, source_url=source_url))
     return HubPush(repository, commit, tuple(file for file in files if file.before != file.after))
 
 
@@ -102,6 +111,27 @@ def push(plan: HubPush, message: str) -> str:
             parent_commit=plan.commit,
         )
     return str(done.commit_url)
+
+
+def check_one_model(runs: Sequence[FinishedRun]) -> None:
+    """Refuse runs whose figures one card cannot have: of two models, or two of one benchmark."""
+    first, seen = runs[0], dict[str, FinishedRun]()
+    for run in runs:
+        facts = [model_facts(one).get("files") or model_facts(one) for one in (first, run)]
+        if facts[0] != facts[1]:
+            raise UsageError(
+                f"these are runs of different models: {first.folder} ({first.name}) and "
+                f"{run.folder} ({run.name}).",
+                key="RUN",
+                fix="Push each model to its own repository.",
+            )
+        if run.benchmark in seen:
+            raise UsageError(
+                f"these are two runs of {run.benchmark}: {seen[run.benchmark].folder} and {run.folder}.",
+                key="RUN",
+                fix="Name one of the two.",
+            )
+        seen[run.benchmark] = run
 
 
 def _commit(repository: str) -> str | None:
