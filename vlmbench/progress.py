@@ -14,11 +14,11 @@ import sys
 import time
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from vlmbench.chinese import translated
 from vlmbench.plain_text import printable
-from vlmbench.screen import cover, is_live, is_silent, line_removed, print_line, stream
+from vlmbench.screen import Screen, cover, is_live, is_silent, line_removed, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,7 +191,15 @@ class TerminalBar:
         whole = Column(no_wrap=True, min_width=min(cell_len(what), self._console.width // 2))
         name = TextColumn("{task.description}", markup=False, table_column=whole)
         figures = TextColumn("{task.fields[figures]}", markup=False)
-        bar = RichBar(name, BarColumn(bar_width=None), figures, console=self._console)
+        bar = RichBar(
+            name,
+            BarColumn(bar_width=None),
+            figures,
+            console=self._console,
+            # What other packages print goes where it goes, and is not drawn above the bar.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         bar.add_task(what, total=total, completed=int(done), figures=text)
         cover(True)
         bar.start()
@@ -250,7 +258,7 @@ def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
         return None
     from rich.console import Console
 
-    return TerminalBar(Console(file=stream()))
+    return TerminalBar(Console(file=cast("IO[str]", Screen())))
 
 
 def _html_bar(what: str, text: str, share: float | None) -> str:

@@ -10,6 +10,7 @@ On a terminal that is one line, which the next one replaces and the end removes;
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from vlmbench.chinese import translated
 from vlmbench.plain_text import printable
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
+_libraries: ContextVar[bool] = ContextVar("libraries", default=False)
 _under_way: list[str] = []
 """What is being done, the outermost first; the last one is shown."""
 _kept: list[TextIO] = []
@@ -43,6 +45,21 @@ def is_silent() -> bool:
     return _silent.get()
 
 
+@contextlib.contextmanager
+def libraries_shown(wanted: bool = True) -> Iterator[None]:
+    """Within, what other packages print is on the screen too, and not in a log."""
+    before = _libraries.set(wanted)
+    try:
+        yield
+    finally:
+        _libraries.reset(before)
+
+
+def are_libraries_shown() -> bool:
+    """Whether this is within `libraries_shown`."""
+    return _libraries.get()
+
+
 def stream() -> TextIO:
     """The user's stderr."""
     return _kept[-1] if _kept else sys.stderr
@@ -61,6 +78,31 @@ def kept(screen: TextIO) -> Iterator[None]:
         yield
     finally:
         _kept.remove(screen)
+
+
+class Screen(io.TextIOBase):
+    """The user's stderr as a file, also for who keeps it while `sys.stderr` leads into a log."""
+
+    def write(self, text: str, /) -> int:
+        """Write to what the user's stderr is now."""
+        return stream().write(text)
+
+    def flush(self) -> None:
+        """As of any file."""
+        stream().flush()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return stream().isatty()
+
+    def fileno(self) -> int:
+        """Its number, by which the width of a terminal is found."""
+        return stream().fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the user's stderr."""
+        return stream().encoding or "utf-8"
 
 
 @contextlib.contextmanager

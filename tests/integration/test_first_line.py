@@ -83,7 +83,6 @@ def test_on_a_terminal_it_is_one_line_that_is_drawn_over(home: Path) -> None:
     try:
         with terminal(command, env=environment) as screen:
             screen.until("reading Shapes_DEV_EN…")
-            screen.until("[import of ")
             assert screen.end() == ENDED
     finally:
         os.chdir(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmbench.errors import UnknownName, UsageError, UserError
-from vlmbench.model_files.foreign_output import foreign_output
+from vlmbench.model_files.foreign_output import LIBRARIES, foreign_output
 from vlmbench.trainers.chain import StageRecord, placed, training
 from vlmbench.trainers.devices import check_deepspeed_file
 from vlmbench.trainers.evaluation import EvaluationTask, candidate, make
@@ -35,8 +35,6 @@ from .before_training import model_before
 from .evaluation import CheckpointEvaluator
 from .request import LATEST, Harness, TrainingRequest
 
-LIBRARIES = "libraries.log"
-"""In the work folder: what other packages print and warn about."""
 Placed = tuple[Recipe, Path]
 """A recipe with its work folder."""
 
@@ -177,6 +175,10 @@ class Pipeline:
                     tracker=self.request.tracker,
                     on_checkpoint=on_checkpoint,
                 )
+        except Exception:
+            if (work_dir / LIBRARIES).exists() and self.request.is_first_process:
+                self.say(f"what libraries wrote: {work_dir / LIBRARIES}")
+            raise
         except KeyboardInterrupt:
             # Of all processes of a run, one reports the interruption.
             if self.request.stage is None and self.request.is_first_process:

@@ -20,6 +20,7 @@ from vlmbench.cli._shared.checkpoints import (
     print_result,
 )
 from vlmbench.cli._shared.flags import seed, whole
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.screen import doing
 
 
@@ -51,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
     from vlmbench.files.atomic import refuse_existing
 
     refuse_existing(args.dst)
-    with doing(f"reading {args.llm} and {args.vision}"):
+    with libraries_apart("build"), doing(f"reading {args.llm} and {args.vision}"):
         from vlmbench.checkpoints.build import untrained
         from vlmbench.checkpoints.convert import write
         from vlmbench.checkpoints.language import open_language

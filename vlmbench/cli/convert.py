@@ -21,6 +21,7 @@ from vlmbench.cli._shared.checkpoints import (
     options_of,
     print_result,
 )
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.screen import doing
 
 TARGETS = ("huggingface", "official", "xtuner", "gguf")
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read, write, verify."""
-    with doing(f"reading {args.src}"):
+    with libraries_apart("convert"), doing(f"reading {args.src}"):
         from vlmbench.checkpoints.convert import convert
         from vlmbench.checkpoints.formats.parts import Supplied
 

@@ -20,6 +20,7 @@ from vlmbench.chinese import translated
 from vlmbench.chinese.width import padded, width_of
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, positive
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import SERVED
@@ -79,7 +80,8 @@ def execute(args: argparse.Namespace) -> int:
     ours, theirs = sides(args)
     note(f"{ours.described(theirs)}  against  {theirs.described(ours)}")
     asked = _askable(ours, theirs)
-    seen, half = zip(*(_look(side, args, asked) for side in (ours, theirs)), strict=True)
+    with libraries_apart("doctor"):
+        seen, half = zip(*(_look(side, args, asked) for side in (ours, theirs)), strict=True)
     comparison = compare(*seen, half=any(half))
     if args.format == "json":
         print_json(asdict(comparison) | {"first": comparison.first and comparison.first.name})

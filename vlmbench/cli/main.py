@@ -20,7 +20,7 @@ from vlmbench.cli._shared.parser import VerbParser, check_options
 from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
-from vlmbench.screen import silence
+from vlmbench.screen import libraries_shown, silence
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",
@@ -111,7 +111,11 @@ def _dispatch(argv: list[str]) -> int:
     module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
     args = parse(parser_of(verb, module), argv[1:])
     _stop_on_terminate()
-    with silence(args.quiet), spoken_by(args.lang):  # the language of a configuration file
+    with (
+        silence(args.quiet),
+        libraries_shown(args.verbose),
+        spoken_by(args.lang),
+    ):  # the language of a configuration file
         return module.execute(args)
 
 

@@ -18,6 +18,7 @@ from vlmbench.cli._shared.checkpoints import (
     options_of,
     print_result,
 )
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.screen import doing
 
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Read both, add, write, verify."""
-    with doing(f"reading {args.base} and {args.adapter}"):
+    with libraries_apart("merge"), doing(f"reading {args.base} and {args.adapter}"):
         from vlmbench.checkpoints.convert import merge
 
         proof = merge(args.base, args.adapter, args.dst, options_of(args))

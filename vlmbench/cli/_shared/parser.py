@@ -56,8 +56,13 @@ class VerbParser(argparse.ArgumentParser):
         """Add what every verb has; returns its group."""
         general = options(self, GENERAL)
         general.add_argument("-h", "--help", action=_Help, dest="help", help="show the common options")
-        options(self, GENERAL, rare=True).add_argument(
-            "--help-all", action=_Help, dest="help", help="show every option"
+        rare = options(self, GENERAL, rare=True)
+        rare.add_argument("--help-all", action=_Help, dest="help", help="show every option")
+        rare.add_argument(
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="also print what goes to libraries.log",
         )
         return general
 
@@ -90,8 +95,8 @@ class VerbParser(argparse.ArgumentParser):
         rare = [one for one in self._action_groups if getattr(one, "rare", False)]
         count = sum(action.help != argparse.SUPPRESS for one in rare for action in one._group_actions)
         titles = dict.fromkeys(str(one.title) for one in rare if one.title != GENERAL)
-        if count == 1:  # --help-all itself
-            line = f"These are all options; `{self.prog} --help-all` shows the same."
+        if not titles:  # --help-all itself, and --verbose
+            line = f"`{self.prog} --help-all` shows every option."
         else:
             named = ", ".join(map(translated, titles))
             line = f"{count} more options with `{self.prog} --help-all`: {named}."

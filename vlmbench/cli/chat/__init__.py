@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.chinese import translated
 from vlmbench.cli._shared.flags import not_negative, port, positive, seed, share
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.cli._shared.models import (
     add_model_arguments,
     add_set_decoding_argument,
@@ -164,14 +165,15 @@ def open_talker(args: argparse.Namespace, name: str) -> Talker:
     """Open the model of that name with the flags of this command."""
     from vlmbench.chat.opening import open_talker as opened
 
-    return opened(
-        name,
-        device=args.device,
-        dtype=args.dtype,
-        bits=args.bits,
-        trust_remote_code=args.trust_remote_code,
-        **parts_of(args),
-    )
+    with libraries_apart("chat"):
+        return opened(
+            name,
+            device=args.device,
+            dtype=args.dtype,
+            bits=args.bits,
+            trust_remote_code=args.trust_remote_code,
+            **parts_of(args),
+        )
 
 
 def decoding_of(args: argparse.Namespace) -> Decoding:

@@ -48,6 +48,7 @@ from vlmbench.cli.run.one import ModelSlot, run_one
 from vlmbench.cli.run.outputs import exit_code, print_all, write_all
 from vlmbench.cli.run.plan import Entry, planned
 from vlmbench.errors import UserError
+from vlmbench.model_files.foreign_output import LibraryLog
 from vlmbench.report.matrix.cells import MatrixCell
 
 
@@ -166,17 +167,20 @@ def execute(args: argparse.Namespace) -> int:
 def run_all(entries: Sequence[Entry]) -> list[MatrixCell]:
     """A cell for each entry and benchmark; entries that load their model alike share it."""
     found: dict[int, list[MatrixCell]] = {}
+    libraries = LibraryLog.of_command("run")
     places = {id(entry): place for place, entry in enumerate(entries)}
     alike: dict[str, list[Entry]] = {}
     for entry in entries:
         alike.setdefault(repr(entry.request.model), []).append(entry)
     for group in alike.values():
-        slot = ModelSlot()
+        slot = ModelSlot(libraries)
         try:
             for entry in group:
                 found[places[id(entry)]] = _run_entry(entry, slot)
         finally:
-            release_models(slot.models)
+            with libraries.diverted():
+                release_models(slot.models)
+    libraries.close()
     return list(itertools.chain.from_iterable(found[place] for place in sorted(found)))
 
 
@@ -186,7 +190,8 @@ def _run_entry(entry: Entry, slot: ModelSlot) -> list[MatrixCell]:
     slot.refused = None  # another setting may be what the model takes
     request = entry.request
     try:
-        request = with_jobs_sent(request, entry.benchmarks, slot.models, progress)
+        with slot.libraries.diverted():
+            request = with_jobs_sent(request, entry.benchmarks, slot.models, progress)
     except UserError as error:  # the model cannot be opened
         if entry.only_model:
             raise

@@ -15,11 +15,13 @@ from vlmbench.api.finished_before import finished_before
 from vlmbench.api.runs import CompletedRun, RunRequest, opened, run_benchmark, run_folder
 from vlmbench.cli._shared.console import complain, complain_of_unscored, stdout
 from vlmbench.cli._shared.judge import complain_of_judging
+from vlmbench.cli._shared.libraries import libraries_in
 from vlmbench.cli.run.plan import Entry
 from vlmbench.domain import Benchmark, Card, Model
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
+from vlmbench.model_files.foreign_output import LibraryLog
 from vlmbench.report.matrix.cells import MatrixCell
 
 
@@ -27,6 +29,8 @@ from vlmbench.report.matrix.cells import MatrixCell
 class ModelSlot:
     """The model that is being asked, once it is open, or why it cannot be opened."""
 
+    libraries: LibraryLog
+    """Gets what other packages write while it is loaded and asked."""
     models: dict[str, Model] = field(default_factory=dict)
     refused: UserError | None = None
 
@@ -84,7 +88,8 @@ def _finished(
     """The results of a run that needs nothing more."""
     card = benchmark.card
     folder = run_folder(request, card.name)
-    document = finished_before(request, benchmark, folder, lambda: slot.open(request, progress))
+    with libraries_in(folder, slot.libraries):
+        document = finished_before(request, benchmark, folder, lambda: slot.open(request, progress))
     if document is not None:
         rows = document["rows"]
         progress.say(f"{entry.label(card.name)}: already finished ({rows['answered']:,}/{rows['asked']:,})")
@@ -101,7 +106,8 @@ def _run(
 
     if slot.refused is not None:
         raise slot.refused
-    done = run_benchmark(request, benchmark, slot.models, progress)
+    with libraries_in(run_folder(request, benchmark.card.name), slot.libraries):
+        done = run_benchmark(request, benchmark, slot.models, progress)
     complain_of_cut(done)
     document = results_document(done.run)
     if not entry.in_matrix:

@@ -33,6 +33,7 @@ from vlmbench.cli._shared.flags import (
     add_rules_argument,
 )
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
+from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark, Run
 from vlmbench.errors import UsageError
@@ -91,7 +92,7 @@ def execute(args: argparse.Namespace) -> int:
     benchmark = find_benchmark(args, args.bench)
     if args.data is None:
         fetch_missing([benchmark], args)
-    with doing(f"scoring {args.predictions}"):
+    with libraries_apart("score"), doing(f"scoring {args.predictions}"):
         run = score_predictions(request_of(args), benchmark, AnswerProgress(), _note(args)).run
     if args.rows:
         from vlmbench.report.results import every_score

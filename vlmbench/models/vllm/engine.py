@@ -162,8 +162,8 @@ class Engine:
                 f"vLLM cannot load this model ({_why(error)}).",
                 file=folder,
                 fix=f"Correct --engine-arg ({', '.join(setting.more)}), if it is that." * bool(setting.more)
-                or "Its own messages stand above, if there are any. Without `vllm:` the same folder runs in "
-                "transformers.",
+                or "Its own messages are in libraries.log, or on the screen with `-v`. "
+                "Without `vllm:` it runs in transformers.",
             ) from error
         self._closed = threading.Event()
         threading.Thread(target=self._report_death, name="vlmbench-vllm-alive", daemon=True).start()
