@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from datasets_made import write_parquet
 from hub_server import TOKEN, HubServer, serving_hub
 
+from vlmbench.cli.main import main
 from vlmbench.data.download import download
 from vlmbench.data.hub.dataset import open_hub_dataset
 from vlmbench.data.hub.modelscope_models import kept_model
@@ -128,6 +130,24 @@ def test_a_dataset_of_the_hub_comes_from_modelscope(
     assert "is read from ms:owner/sets/test" in capsys.readouterr().err
     assert [path.read_bytes() for path in dataset.shards()] == [shard.read_bytes()]
     assert {path.split("/")[2] for path in hub.paths()} == {"v1"}
+
+
+def test_sizes_of_datasets_are_those_of_the_listing_and_a_gated_one_names_its_page(
+    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = tmp_path / "test.parquet"
+    write_parquet(shard, {"question": ["Which?"] * 99})
+    for name in ("open", "gated"):
+        files = {"data/test-00000-of-00001.parquet": shard.read_bytes(), "README.md": b"#"}
+        hub.add(f"owner/{name}", files, gated=name == "gated")
+    served = hub.served
+    plan = ["data", "get", "hf:owner/open/test", "hf:owner/gated/test", "--dry-run", "--format", "json"]
+    assert main(plan) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["state"], first["size"]) == ("to download", len(shard.read_bytes()))
+    assert first["licence"] == "see https://huggingface.co/datasets/owner/open"
+    assert f"Accept them on {hub.url}/datasets/owner/gated, then" in second["state"]
+    assert hub.served - served == len(b"#")
 
 
 @pytest.mark.parametrize(("name", "mirror"), [("ms:owner/model", ""), ("owner/model", "modelscope")])

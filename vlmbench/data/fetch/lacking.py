@@ -123,4 +123,4 @@ def _with_size(one: Lacking, into: Path) -> Lacking:
         came = part.stat().st_size if part.is_file() else 0
         return replace(one, size=size, came=min(came, size or 0))
     except UserError as error:
-        return replace(one, trouble=error.what)
+        return replace(one, trouble=f"{error.what} {error.fix or ''}".strip())
