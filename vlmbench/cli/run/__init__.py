@@ -150,8 +150,7 @@ def execute(args: argparse.Namespace) -> int:
     entries = planned(args)
     gates = read_gates(args.gates, args.config) if args.gates else []
     check_gates(gates, [benchmark.card.name for entry in entries for benchmark in entry.benchmarks])
-    for entry in {entry.setting: entry for entry in entries}.values():
-        fetch_missing(entry.benchmarks, entry.args, limited=entry.args.limit is not None)
+    _fetch(entries)
     if args.log:
         from vlmbench.report.exports.trackers import check_tracker
 
@@ -162,6 +161,17 @@ def execute(args: argparse.Namespace) -> int:
     print_all(args, cells, matrix=matrix)
     write_all(args, cells, matrix=matrix)
     return exit_code(cells)
+
+
+def _fetch(entries: Sequence[Entry]) -> None:
+    """One question about the files that all entries lack; about each folder one, where they name several."""
+    folders: dict[Path | None, list[Entry]] = {}
+    for entry in entries:
+        folders.setdefault(entry.args.data_dir, []).append(entry)
+    for same in folders.values():
+        benchmarks = {b.card.file.name: b for entry in same for b in entry.benchmarks}
+        limited = all(entry.args.limit is not None for entry in same)
+        fetch_missing([*benchmarks.values()], same[0].args, limited=limited)
 
 
 def run_all(entries: Sequence[Entry]) -> list[MatrixCell]:
