@@ -74,23 +74,10 @@ def part(page: Path, folder: Path, start: str, end: str | None = None) -> Path:
     return found
 
 
-def test_both_pages_show_the_same_commands(tmp_path: Path) -> None:
-    english, chinese = ([*blocks(part(page, tmp_path, "--set-decoding"))] for page in (ENGLISH, CHINESE))
-    assert english == chinese
-    assert len(english) == 4
-    assert next(blocks(ENGLISH)) == next(blocks(CHINESE))
-
-
 def test_the_commands_on_prompts_work(tmp_path: Path) -> None:
     text = printed(part(ENGLISH, tmp_path, "## Prompts", "## Decoding"), tmp_path)
     assert "prompt, style qwen2-vl" in text
     assert "Image-1: <image>" in text
-    assert "prompt, style mine.yaml" in text
-    assert list(tmp_path.glob("runs/*/*/results.json"))
-
-
-def test_the_style_on_the_chinese_page_works(tmp_path: Path) -> None:
-    text = printed(part(CHINESE, tmp_path, "```yaml mine.yaml", "\n## "), tmp_path)
     assert "prompt, style mine.yaml" in text
     assert list(tmp_path.glob("runs/*/*/results.json"))
 

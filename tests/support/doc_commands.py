@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from repository import ROOT
 
 from vlmbench.cli.main import parse, parser_of
@@ -79,12 +80,15 @@ class Block:
         ]
 
 
+def _tokens(page: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
+
+
 def blocks_of(page: Path) -> list[Block]:
     """Every code block of a page, fenced or indented."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
     return [
         Block(page, token.map[0] + 1, token.info, token.content)
-        for token in tokens
+        for token in _tokens(page)
         if token.type in ("fence", "code_block") and token.map
     ]
 
@@ -135,7 +139,7 @@ def words(text: str) -> list[str]:
 
 def inline_commands(page: Path) -> Iterator[list[str]]:
     """The words after `vlmbench` of every command within the page's text and tables."""
-    for token in MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8")):
+    for token in _tokens(page):
         for child in token.children or ():
             if child.type == "code_inline" and child.content.startswith("vlmbench "):
                 yield shlex.split(child.content)[1:]
@@ -149,3 +153,17 @@ def parser(verb: str) -> Any:
 def parsed(command: list[str]) -> argparse.Namespace:
     """What the command's verb makes of it; a UserError where it refuses."""
     return parse(parser(command[0]), command[1:])
+
+
+def headings(page: Path) -> list[str]:
+    """The levels of a page's headings, in their order."""
+    return [token.tag for token in _tokens(page) if token.type == "heading_open"]
+
+
+def link_targets(page: Path) -> Iterator[str]:
+    """Every relative link and picture."""
+    for token in _tokens(page):
+        for child in token.children or ():
+            target = str(child.attrGet("href") or child.attrGet("src") or "")
+            if target and not re.match(r"[a-z]+:", target):
+                yield target
