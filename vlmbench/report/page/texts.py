@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlmbench.chinese import Catalogue
 from vlmbench.decoding import decodings_in, in_chinese, in_english
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
@@ -69,20 +70,19 @@ def note_in_both(note: str) -> list[str]:
 
 
 def _in_chinese(text: str, kind: str) -> str:
-    for pattern, chinese in _patterns(kind):
-        if found := pattern.fullmatch(text):
-            for part in found.groups():
-                chinese = chinese.replace("{}", part, 1)
-            return chinese
-    return text
+    found = _catalogue(kind).find(text)
+    if found is None or not all(map(_FILLS.fullmatch, found.gaps)):
+        return text
+    return found.filled(str)
+
+
+_FILLS = re.compile("[^:：]{1,300}")
+"""What may fill a gap: a text of a server that begins like one of ours is not taken for it."""
 
 
 @functools.cache
-def _patterns(kind: str) -> list[tuple[re.Pattern[str], str]]:
-    """Whole phrases before those with gaps, so that no gap swallows the words of another phrase."""
-    known = {"reasons": REASONS, "notes": NOTES}[kind]
-    ordered = sorted(known.items(), key=lambda pair: (pair[0].count("{}"), -len(pair[0])))
-    return [(re.compile("([^:：]{1,300})".join(map(re.escape, e.split("{}")))), c) for e, c in ordered]
+def _catalogue(kind: str) -> Catalogue:
+    return Catalogue({"reasons": REASONS, "notes": NOTES}[kind])
 
 
 def decoding_in_both(settings: Any) -> list[str]:
