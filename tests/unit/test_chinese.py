@@ -7,15 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from chinese_folders import COMPLETE
 from messages import ROOT, folders, messages
 
 from vlmbench.chinese import catalogue, explained, in_chinese, spoken_by, translated
 from vlmbench.chinese.catalogue import Catalogue, literals_of, words_of
 from vlmbench.chinese.width import filled, width_of
 from vlmbench.errors import UserError
-
-COMPLETE = ("chat", "cli", "doctor", "stats", "vlmbench")
-"""Folders whose every message has Chinese. This only grows, to all of `folders()`."""
 
 FILES = sorted((ROOT / "vlmbench" / "chinese").glob("*.json"))
 _GAP = re.compile(r"\{(\d*)[*~]?\}")
