@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from repository import ROOT
 from watched_page import Watched
@@ -209,14 +210,19 @@ def test_a_file_that_is_no_picture_is_refused_in_words(
     assert seen.page.locator("#chat-0 [data-testid=bot]").count() == 0
 
 
-def test_a_narrow_screen_has_both_models_and_the_question(
-    two_models: str, watched: Callable[..., Watched]
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+def test_it_fits_every_screen_and_its_texts_stand_out(
+    two_models: str, watched: Callable[..., Watched], language: str, theme: str
 ) -> None:
-    seen = watched(two_models)
-    seen.page.set_viewport_size({"width": 390, "height": 844})
+    seen = watched(two_models, locale=language, color_scheme=theme)
     seen.page.wait_for_selector("#question textarea", timeout=WAIT)
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
-    seen.see("narrow")
+    for wide, high in ((360, 740), (768, 1024), (1440, 900)):
+        seen.page.set_viewport_size({"width": wide, "height": high})
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= wide
+        seen.see(f"chat-{language[:2]}-{theme}-{wide}")
+    found = Axe().run(seen.page, options={"runOnly": ["color-contrast"]}).response["violations"]
+    assert [node["html"][:160] for one in found for node in one["nodes"]] == []
 
 
 def test_the_space_answers(watched: Callable[..., Watched], shapes: Path) -> None:

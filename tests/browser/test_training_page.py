@@ -85,3 +85,33 @@ def test_the_score_before_training_is_the_first_point(
         [True, True, "optimizer step"]
     ] * 2
     assert seen.complaints == []
+
+
+def test_titles_are_words_and_counts_of_nothing_have_no_chart(
+    watched: Callable[..., Watched], tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    rates = {"language": 1e-4, "projector": 1e-3}
+    more = {"learning_rate": rates, "rows": 160, "rows_per_second": 20.0, "memory": 2**30, "skipped": 0}
+    lines = [{"step": step, "loss": 1 / step, "grad_norm": 0.5, **more} for step in (1, 2)]
+    file = tmp_path / "run" / "metrics.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    seen = page(watched, tmp_path / "run")
+    assert seen.page.locator("h2").all_inner_texts() == [
+        "Loss",
+        "Learning rate: language model",
+        "Learning rate: projector",
+        "Gradient norm",
+        "Records per second",
+        "Peak memory, GB",
+    ]
+    assert seen.page.title() == "run · Training curves"
+    seen.page.click("#language")
+    assert "梯度范数" in seen.page.locator("h2").all_inner_texts()
+    assert seen.page.title() == "run · 训练曲线"
+    assert seen.page.url.endswith("#language=zh")
+    lines = [{**line, "skipped": step} for step, line in enumerate(lines)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    seen = page(watched, tmp_path / "run")
+    assert seen.page.locator("h2").last.inner_text() == "Records skipped"
+    assert seen.complaints == []

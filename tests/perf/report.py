@@ -157,6 +157,9 @@ _FILTERS = """async () => {
   type("");
   const next = new KeyboardEvent("keydown", { key: "j", bubbles: true });
   await timed("next row", () => document.body.dispatchEvent(next));
+  await timed("gallery", () => document.getElementById("view-gallery").click());
+  await timed("more cards", () => document.querySelector(".further").click());
+  await timed("list again", () => document.getElementById("view-list").click());
   return took;
 }"""
 

@@ -15,10 +15,10 @@ const inWords = (name) => (state.language && Object.hasOwn(CATEGORY_NAMES, name)
 // Figures of a training as most trainings name them; any other name is data.
 const CURVES = {
   loss: ["Loss", "损失"], learning_rate: ["Learning rate", "学习率"], lr: ["Learning rate", "学习率"], tokens_per_second: ["Tokens per second", "每秒 token 数"], "tokens/s": ["Tokens per second", "每秒 token 数"],
-  samples_per_second: ["Samples per second", "每秒样本数"], grad_norm: ["Gradient norm", "梯度范数"], rows: ["Records between log lines", "两次记录之间的样本数"], rows_per_second: ["Records per second", "每秒样本数"], memory: ["Peak memory", "内存峰值"], skipped: ["Records skipped", "跳过的样本数"], eval_loss: ["Evaluation loss", "验证损失"],
+  samples_per_second: ["Samples per second", "每秒样本数"], grad_norm: ["Gradient norm", "梯度范数"], rows_per_second: ["Records per second", "每秒样本数"], memory: ["Peak memory, GB", "内存峰值（GB）"], skipped: ["Records skipped", "跳过的样本数"], eval_loss: ["Evaluation loss", "验证损失"],
 };
 const PARTS = { projector: ["projector", "投影层"], language: ["language model", "语言模型"], "language model": ["language model", "语言模型"], vision: ["vision tower", "视觉塔"] };
-const valueOf = (name) => (name === "memory" ? (bytes) => `${short(bytes / 1e9)} GB` : short);
+const valueOf = (name) => (name === "memory" ? (bytes) => short(bytes / 1e9) : short);
 function curveName(name) {
   const [head, ...rest] = name.split(": "), part = rest.join(": "), known = (words, key) => (Object.hasOwn(words, key) ? words[key][state.language] : key.replaceAll("_", " "));
   return part ? `${known(CURVES, head)}${state.language ? "：" : ": "}${known(PARTS, part)}` : known(CURVES, head);

@@ -19,8 +19,10 @@ METRICS = "metrics.jsonl"
 POINTS = 1_500
 """Points of a curve, about as many as a screen has columns."""
 MOST_FIGURES = 40
-CLOCKS = ("at", "seconds", "epoch")
-"""Keys that only say when a line was written; they get no curve."""
+CLOCKS = ("at", "seconds", "epoch", "rows")
+"""Keys that only say when a line was written, or of how much it is; they get no curve."""
+COUNTS = ("skipped",)
+"""Keys that get a curve once they are not nought."""
 FIRST = ("loss", "learning_rate", "lr", "tokens_per_second", "tokens/s", "grad_norm")
 """Curves in this order first; the others follow in the order of the file."""
 LONGEST = LIMITS[0]
@@ -57,6 +59,7 @@ def _training(folder: Path) -> dict[str, Any]:
             "gaps": sum(y is None for _, y in points),
         }
         for name, points in series.items()
+        if name not in COUNTS or any(y for _, y in points)
     ]
     ends = [points[-1][0] for points in series.values()] + [score["points"][-1][0] for score in scores]
     return {

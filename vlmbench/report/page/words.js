@@ -56,7 +56,7 @@ const WORDS = {
   picked: ["Chosen by a figure above", "在上方图表中选定的条件"], takeAway: ["remove this filter", "移除此筛选"], clear: ["Clear all filters", "清除所有筛选"], run: ["run", "运行"], atLeast: ["at least", "至少"],
   byRow: ["Row by row", "逐行"], holm: ["B − A in", "B − A 单位："], holmWhy: ["; p adjusted for several categories (Holm).", "；p 值已按多个类别做 Holm 校正。"],
   and: [" and ", "、"], view: ["View", "视图"], asList: ["List", "列表"], asGallery: ["Gallery", "图集"], filters: ["Filters", "筛选"], order: ["Order", "排序"],
-  order_file: ["Order of the file", "按文件顺序"], order_worst: ["Worst category first", "最差类别优先"], order_slowest: ["Slowest first", "耗时最长优先"], order_longest: ["Longest answer first", "回答最长优先"],
+  order_file: ["File order", "文件顺序"], order_worst: ["Worst first", "最差类别优先"], order_slowest: ["Slowest first", "最慢优先"], order_longest: ["Longest first", "最长优先"],
   further: ["Show more", "显示更多"], failures: ["See the wrong answers", "查看答错的题"], copyLink: ["link to this row", "本行链接"], onPaper: ["The chosen row", "选定的一行"],
   keyCards: ["move between pictures (in the gallery)", "在图集中移动"], keyOpen: ["open the picture's row; go into the row's text", "打开图片对应的行；进入该行正文"], keyGallery: ["gallery, and back to the list", "切换图集和列表"],
   wait: ["Reading the questions…", "正在读取题目……"],
