@@ -298,6 +298,8 @@ def test_cv_bench_is_read_from_its_authors_parquet_and_their_mean_is_the_headlin
     assert main(run) == 2
     assert hub.asked == []
     assert "`vlmbench data get CV-Bench`, or add --download" in capsys.readouterr().err
+    assert main([*run, "--limit", "2", "--out", "limited", "--download"]) == 0
+    assert "only the pictures that are asked about are downloaded of it" in capsys.readouterr().err
     assert main([*run, "--download"]) == 0
     results = json.loads((tmp_path / "runs" / "echo_A" / "CV-Bench" / "results.json").read_text())
     # ADE20K 1, COCO 1/2, Omni3D 1

@@ -54,10 +54,10 @@ def fetch_missing(
         raise _not_here(missing, args, ", or add --download to this command")
     into = download_folder(args.data_dir)
     missing = with_sizes(missing, into)
-    _print(missing, into)
+    whole = [one for one in missing if not (limited and one.as_dataset)]
+    _print(missing, whole, into)
     if not args.download and not _agreed():
         raise _not_here(missing, args, " later")
-    whole = [one for one in missing if not (limited and one.as_dataset)]
     if whole:
         _fetch(whole, into, len(benchmarks))
 
@@ -100,11 +100,15 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in _YES
 
 
-def _print(missing: Sequence[Lacking], into: Path) -> None:
+def _print(missing: Sequence[Lacking], whole: Sequence[Lacking], into: Path) -> None:
     note("Not on this machine:")
-    for line in (line for one in missing for line in described(one, into)):
-        note(printable(line))
-    note(total_line(missing, into))
+    for one in missing:
+        for line in described(one, into):
+            note(printable(line))
+        if one not in whole:
+            note("    only the pictures that are asked about are downloaded of it")
+    if whole:
+        note(total_line(whole, into))
 
 
 def described(one: Lacking, into: Path) -> Iterable[str]:
