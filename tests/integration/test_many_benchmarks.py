@@ -115,7 +115,7 @@ def test_two_files_of_one_name_would_share_a_run_folder(
 
 
 def test_a_model_that_does_not_load_is_told_once(choice: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--bench", str(choice), "Shapes_DEV_EN", model="echo:!bang=1") == 1
+    assert run("--bench", str(choice), "Shapes_DEV_EN", model="echo:!bang=1") == 2
     assert capsys.readouterr().err.count("vlmbench:") == 1
 
 
