@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-COMPLETE = ("chat", "cli", "doctor", "stats", "vlmbench")
+COMPLETE = ("chat", "cli", "doctor", "engine", "files", "report", "stats", "vlmbench")
 """Folders whose every message has Chinese. This only grows, to all of `folders()`."""

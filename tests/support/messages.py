@@ -90,7 +90,7 @@ _MARKS = re.compile(r"\{\{|\}\}|\{[^{}]*\}|%\(\w+\)s")
 _PROSE = re.compile(r"(?<![\w/.\\-])[A-Za-z]{2,}(?![\w/\\-]*[/\\_=])")
 _CODE = re.compile(
     r"^(--|https?:|[a-z]+://|\$)|\(\?|\\[dwsb]|</|/>|\[\^|^\s*(SELECT|INSERT|CREATE|DELETE|PRAGMA|UPDATE)\b"
-    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:|\{\{\d|^bold "
+    r"|#!/|%[YmdH]|^\s*<|'(self|none)'|[\u3000-\u9fff\uff00-\uffef]|\{\{ *[a-z-]+:|\{\{\d|^bold |^\[system\] "
 )
 _COMMAND = re.compile(
     r"^\s*(vlmbench|pip|python|ray|git) [a-z\0-]+( |$)(?!.*\b(is|are|and)\b)|[\u3000-\u9fff\uff00-\uffef]"

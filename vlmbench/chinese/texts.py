@@ -10,11 +10,11 @@ from vlmbench.chinese.catalogue import catalogue
 from vlmbench.chinese.language import in_chinese
 from vlmbench.errors import UserError
 
-_BETWEEN = re.compile(r"(?<=[.?!…]) |: |; |, ")
+_BETWEEN = re.compile(r"(?<=[.?!…]) |: |; |, | · ")
 """Where texts are joined: sentences, a place before what is wrong there, parts of a list."""
 _JOINT = re.compile(r"^[,;] ")
 _SENTENCES = re.compile(r"(?<=[.?!…]) ")
-_IN_CHINESE = {": ": "：", "; ": "；", ", ": "，", " ": ""}
+_IN_CHINESE = {": ": "：", "; ": "；", ", ": "，", " ": "", " · ": " · "}
 _MOST = 12
 """Parts that a joined text may have; time grows with their square."""
 
@@ -117,6 +117,6 @@ def _ways(
         more, rest = best[last - first]
         if last + 1 < len(starts):
             between = core[ends[last] : starts[last + 1]]
-            ours = weight or more if between in ("; ", ", ") else weight
+            ours = weight or more if between in ("; ", ", ", " · ") else weight
             chinese += _IN_CHINESE[between] if ours else between
         yield weight + more, chinese + rest
