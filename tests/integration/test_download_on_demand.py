@@ -179,15 +179,15 @@ def test_get_brings_a_suite_and_says_what_was_here(
     assert states == [("Set_A", "here already"), ("Set_B", "downloaded")]
     assert main(["data", "get", "Set_A", "Set_C", "--plugin", "sets.py"]) == 1
     out = capsys.readouterr().out
-    assert "Set_A\there already" in out
-    assert "Set_C\tfailed" in out
+    assert re.search(r"Set_A +here already", out)
+    assert re.search(r"Set_C +failed", out)
 
 
 def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     with serving_files({"utils/VLMEval/MMStar.tsv": b"x" * 2_000_000}) as files:
         mirrors = f"opencompass.openxlab.space={files.url},{files.url}"
         text = printed(ROOT / "docs" / "data.md", tmp_path, VLMBENCH_MIRROR=mirrors)
-        assert re.search(r"^MMStar\tto download\t2.0 MB\t127.0.0.1:\d+ \(for opencompass", text, re.MULTILINE)
+        assert re.search(r"^ *MMStar  2.0 MB, from 127.0.0.1:\d+ \(for opencompass", text, re.MULTILINE)
         assert "at least 2.0 MB to download, about 1.6 MB more for decoded tables" in text
         assert {method for method, *_ in files.asked} == {"HEAD"}
 

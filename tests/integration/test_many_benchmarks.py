@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_one_summary_table_ends_a_run_over_several(choice: Path, capsys: pytest.
     Path("all.yaml").write_text("- pets.tsv\n- broken.tsv\n- Shapes_TEST_EN\n", "utf-8")
     assert run("--bench", "all.yaml", "--out", "runs") == 1
     shown = capsys.readouterr()
-    table_ = [line.split("\t") for line in shown.out.splitlines()[-4:]]
+    table_ = [re.split(r"\s{2,}", line) for line in shown.out.splitlines()[-4:]]
     assert [line[0] for line in table_] == ["benchmark", "pets", "broken", "Shapes_TEST_EN"]
     assert table_[1][2] == "40.0 %"
     assert table_[2][-1].startswith("failed: ")

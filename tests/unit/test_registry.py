@@ -112,7 +112,7 @@ def test_list_takes_less_than_half_a_second() -> None:
 
 
 def test_list_shows_family_languages_rows_file_and_aliases(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == 0
+    assert main(["list", "--format", "tsv"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     table = {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
     assert table["CCBench"]["family"] == "multiple-choice (circular)"
@@ -168,7 +168,7 @@ def test_a_broken_plugin_is_one_row_with_its_reason_and_breaks_nothing_else(
     tmp_path: Path, text: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken, whole = plugin(tmp_path, text), plugin(tmp_path, ONE.format(name="Pets"), "whole.py")
-    argv = ["list", "plugins", "--plugin", str(broken), "--plugin", str(whole)]
+    argv = ["list", "plugins", "--format", "tsv", "--plugin", str(broken), "--plugin", str(whole)]
     assert main(argv) == 0
     rows = capsys.readouterr().out.splitlines()
     assert len(rows) == 3
@@ -187,4 +187,4 @@ def test_plugins_can_stand_in_a_config_file(tmp_path: Path, capsys: pytest.Captu
     config = tmp_path / "c.yaml"
     config.write_text(f"plugin: {plugin(tmp_path, ONE.format(name='Pets'))}\n", "utf-8")
     assert main(["list", "--config", str(config)]) == 0
-    assert "\nPets\t" in capsys.readouterr().out
+    assert "\nPets " in capsys.readouterr().out

@@ -39,6 +39,10 @@ def benchmark_rows(data_dir: Path | None, plugins: Sequence[Path]) -> list[dict[
     return [_row(card, others.get(card.name, ()), data_dir) for card in cards]
 
 
+_SEVERAL_IMAGES = ("BLINK", "MMMU", "MMT-Bench_ALL_MI", "MMT-Bench_VAL_MI", "MMSIBench")
+"""Benchmarks of which some questions show more than one picture."""
+
+
 def _row(card: Card, aliases: Sequence[str], data_dir: Path | None) -> dict[str, Any]:
     from vlmbench.data.locate import find_file
 
@@ -47,6 +51,7 @@ def _row(card: Card, aliases: Sequence[str], data_dir: Path | None) -> dict[str,
         "measures": card.measures,
         "family": card.family + (" (circular)" if card.circular else ""),
         "languages": ", ".join(card.languages),
+        "modality": "several images" if card.name.startswith(_SEVERAL_IMAGES) else "image",
         "rows": card.rows,
         "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
         "file": "here" if find_file(card.file, data_dir) else "absent",

@@ -15,8 +15,9 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.console import print_json, print_line, print_rows
+from vlmbench.cli._shared.console import print_line
 from vlmbench.cli._shared.flags import add_format_argument
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="delete the answers of this model, or of `all`; may be given several times",
     )
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -48,10 +49,8 @@ def execute(args: argparse.Namespace) -> int:
             raise UnknownName("model with answers in the cache", unknown[0], known)
         count = forget([] if ALL in args.forget else args.forget)
         print_line(f"{count:,} answers deleted")
-    elif args.format == "json":
-        print_json([_row(model) for model in models])
-    elif models:
-        print_rows([_row(model) for model in models])
+    elif models or args.format != "table":
+        print_rows([_row(model) for model in models], args.format, least=("newest", "megabytes"))
     else:
         print_line(f"no answers are kept in {cache_file()}")
     return 0

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from vlmbench.chinese import translated
 from vlmbench.cli._shared.benchmarks import find_benchmark, open_benchmark
-from vlmbench.cli._shared.console import print_json, stdout
+from vlmbench.cli._shared.console import stdout
 from vlmbench.cli._shared.flags import add_data_arguments, add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.tables import print_rows
 
 if TYPE_CHECKING:
     from vlmbench.report.exports.mmbench import Finding
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bench", required=True, metavar="NAME", help="the benchmark that it answers")
     add_plugin_argument(parser)
     add_data_arguments(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -39,8 +40,8 @@ def execute(args: argparse.Namespace) -> int:
     benchmark = find_benchmark(args, args.bench)
     samples = read_samples(benchmark, open_benchmark(benchmark, args))
     findings = check_submission(args.file, samples)
-    if args.format == "json":
-        print_json([asdict(f) for f in findings])
+    if args.format != "table":
+        print_rows([asdict(f) for f in findings], args.format)
         return int(any(f.level == "error" for f in findings))
     return print_findings(findings)
 

@@ -22,6 +22,7 @@ from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, positive
 from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.cli._shared.models import add_model_arguments, parts_of
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import SERVED
 from vlmbench.screen import doing, note
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=positive, metavar="N", help="batch size of both sides (default: auto)"
     )
     add_data_dir_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,10 @@ def execute(args: argparse.Namespace) -> int:
     comparison = compare(*seen, half=any(half))
     if args.format == "json":
         print_json(asdict(comparison) | {"first": comparison.first and comparison.first.name})
+    elif args.format == "tsv":
+        print_rows(
+            [{**asdict(stage), "differing": len(stage.differing)} for stage in comparison.stages], "tsv"
+        )
     else:
         print_comparison(comparison)
     return int(comparison.first is not None)
@@ -191,8 +196,8 @@ def _examine(args: argparse.Namespace) -> int:
 
     with doing("looking at packages, devices, disk and data"):
         found = checks(args.data_dir)
-    if args.format == "json":
-        print_json([asdict(check) for check in found])
+    if args.format != "table":
+        print_rows([asdict(check) for check in found], args.format)
     else:
         print_checks(found)
     return int(any(check.state == "missing" for check in found))

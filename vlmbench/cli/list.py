@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.console import fitting_rows, print_json, print_rows
+from vlmbench.cli._shared.console import fitting_rows
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import UnknownName
 
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
     from vlmbench.registry import BenchmarkSource
 
 KINDS = ("benchmarks", "suites", "plugins", "styles", "rules")
+COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "benchmarks": (
+        ("family", "languages", "modality", "also"),
+        ("also", "file", "modality", "answers", "languages"),
+    ),
+    "suites": (("benchmarks",), ()),
+    "plugins": (("benchmarks", "error"), ()),
+    "styles": (("whose", "default for", "sources"), ("sources", "pictures", "whose")),
+    "rules": (("what",), ()),
+}
+"""By kind: the columns that may be wrapped, and those that a narrow terminal does without."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -48,10 +60,8 @@ def execute(args: argparse.Namespace) -> int:
     if words and not rows:
         known = [*(str(next(iter(row.values()))) for row in every), *KINDS]
         raise UnknownName(kind.removesuffix("s"), " ".join(words), known)
-    if args.format == "json":
-        print_json(rows)
-    else:
-        print_rows(rows)
+    prose, least = COLUMNS[kind]
+    print_rows(rows, args.format, prose=prose, least=least)
     return 0
 
 

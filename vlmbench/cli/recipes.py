@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help=wanted)
     parser.add_argument("--plan", action="store_true", help="with list: the steps and the memory of each")
     add_set_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -47,7 +47,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def list_recipes(args: argparse.Namespace) -> int:
     """Print the recipes whose name, language model or description matches the pattern."""
-    from vlmbench.cli._shared.console import fitting_rows, print_rows
+    from vlmbench.cli._shared.console import fitting_rows
+    from vlmbench.cli._shared.tables import print_rows
     from vlmbench.trainers.recipe.library import recipe_names
 
     rows = fitting_rows(map(_row, recipe_names()), args.words, ("name", "language model", "about"))
@@ -55,10 +56,9 @@ def list_recipes(args: argparse.Namespace) -> int:
         raise UnknownName("recipe", args.words[0], recipe_names())
     if args.plan:
         rows = [row for found in rows for row in _plan_rows(found["name"])]
-    if args.format == "json":
-        print_json(rows)
-    else:
-        print_rows(rows)
+    prose = ("stages", "trained", "data", "about")
+    least = ("about", "data", "stages", "trained", "published checkpoint", "global batch", "of")
+    print_rows(rows, args.format, prose=prose, least=least)
     return 0
 
 

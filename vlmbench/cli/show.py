@@ -28,6 +28,7 @@ from vlmbench.cli._shared.flags import (
 )
 from vlmbench.cli._shared.language import decoding_words
 from vlmbench.cli._shared.models import add_parts_arguments, parts_of
+from vlmbench.cli._shared.tables import print_facts
 from vlmbench.data.sources.column_map import in_words
 from vlmbench.decoding import Decoding
 from vlmbench.domain import Benchmark, Model, Request, Row, Sample
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(parser)
     add_data_arguments(parser)
     add_download_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -100,6 +101,8 @@ def execute(args: argparse.Namespace) -> int:
             document |= worded(benchmark, sample, args.prompt)
     if args.format == "json":
         print_json(document)
+    elif args.format == "tsv":
+        print_facts(document["card"] | {name: value for name, value in document.items() if name != "card"})
     else:
         _print(document)
     return 0

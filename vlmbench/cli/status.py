@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.chinese import translated
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_format_argument
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.draws import first_draws
 from vlmbench.engine.batch_record import read_jobs
 from vlmbench.files.json_files import object_or_none
@@ -36,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `status`."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("--watch", action="store_true", help="update every second until the run ends")
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print it once, or until the run is over."""
-    show = print_json if args.format == "json" else _print_table
+    show = {"json": print_json, "tsv": _print_tabbed, "table": _print_table}[args.format]
     if not args.watch:
         show(status_of(args.run))
         return 0
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
         if args.format == "table" and sys.stdout.isatty():
             _watch_on_terminal(args.run)
         else:
-            _watch_in_pipe(args.run, print_json if args.format == "json" else _print_line)
+            _watch_in_pipe(args.run, show if args.format != "table" else _print_line)
     except KeyboardInterrupt:
         return 130  # only the watching was stopped, not the run
     return 0
@@ -79,6 +80,12 @@ def _watch_in_pipe(run: Path, show: Callable[[dict[str, Any]], None]) -> None:
 
 def _print_table(document: dict[str, Any]) -> None:
     stdout().print(_table(document))
+
+
+def _print_tabbed(document: dict[str, Any]) -> None:
+    """One row: what is a list stands in the JSON."""
+    flat = {name: value for name, value in document.items() if not isinstance(value, list)}
+    print_rows([flat], "tsv")
 
 
 def _print_line(document: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ def test_list_finds_by_a_part_of_the_name_by_pattern_and_by_model(capsys: pytest
 
 
 def test_list_is_a_table_that_cut_understands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipes", "list", "70b"]) == 0
+    assert main(["recipes", "list", "70b", "--format", "tsv"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split("\t")[:2] == ["name", "stages"]
     assert "Llama-3-70B" in row
@@ -84,8 +84,11 @@ def test_a_plan_with_things_missing_is_still_a_plan(
     assert main(["train", PRETRAIN, "--plan"]) == 0
     told = capsys.readouterr().out
     assert "2,181 optimizer steps" in told
-    assert "weights\tlmsys/vicuna-7b-v1.5\thf download lmsys/vicuna-7b-v1.5" in told
+    assert "  weights: lmsys/vicuna-7b-v1.5\n    hf download lmsys/vicuna-7b-v1.5" in told
     assert f"vlmbench data check {PRETRAIN}" in told
+    assert main(["train", PRETRAIN, "--plan", "--format", "tsv"]) == 0
+    tabs = "weights\tlmsys/vicuna-7b-v1.5\thf download lmsys/vicuna-7b-v1.5"
+    assert tabs in capsys.readouterr().out
     assert "corrected: schedule.warmup" not in told
     short = ["--set", "data.sources=[{annotations: mine.json, images: ., samples: 2000}]"]
     assert main(["train", PRETRAIN, "--plan", *short]) == 0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INCOMPLETE = 4
 """The exit code where rows have no answer, or an error, or files are missing."""
+_ANY_WIDTH = 1000
+"""Columns of a pipe, which has none: more than any line needs."""
 _SHORT = 3
 """A word with fewer letters, a language for one, stands in too many others."""
 
@@ -32,14 +34,15 @@ def complain(text: str) -> None:
 
 
 def stdout() -> Console:
-    """The console of tables: colours on a terminal, plain text in a pipe; English or Chinese."""
+    """The console of tables: colours on a terminal, in a pipe plain text of any width; English or Chinese."""
+    width = None if sys.stdout.isatty() else _ANY_WIDTH
     if in_chinese():
         from vlmbench.cli._shared.chinese_console import ChineseConsole
 
-        return ChineseConsole(highlight=False, soft_wrap=False)
+        return ChineseConsole(highlight=False, soft_wrap=False, width=width)
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, soft_wrap=False, width=width)
 
 
 def print_line(text: str) -> None:
@@ -71,27 +74,6 @@ def fitting_rows(
 
     wanted = [word.lower() for word in words]
     return [row for row in rows if all(stands(word, row) for word in wanted)]
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
-    """A plain table: aligned on a terminal, tab separated in a pipe so that `cut` works."""
-    from rich.table import Table
-
-    console = stdout()
-    if not rows:
-        print(translated("none"), file=sys.stderr)
-        return
-    if not console.is_terminal:
-        print("\t".join(rows[0]))
-        for row in rows:
-            print("\t".join("" if v is None else str(v) for v in row.values()))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        table.add_column(translated(name), justify="right" if name == "rows" else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("" if v is None else str(v) for v in row.values()))
-    console.print(table)
 
 
 def one_line(text: str) -> str:

@@ -77,8 +77,8 @@ def add_rules_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_format_argument(parser: argparse.ArgumentParser, *more: str) -> None:
-    """Table, JSON, or what else the verb can print."""
-    formats = ("table", "json", *more)
+    """Table, JSON, or what else the verb can print: `tsv` where it prints rows."""
+    formats = ("table", *more, "json")
     options(parser, "output").add_argument(
         "--format",
         choices=formats,

@@ -28,6 +28,7 @@ from vlmbench.cli._shared.flags import (
     from_zero,
     not_negative,
 )
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import NoSuchRun, RunFolderError, UsageError, UserError
@@ -86,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -109,6 +110,8 @@ def execute(args: argparse.Namespace) -> int:
     _write(args, comparisons, refused, regressed)
     if args.format == "json":
         print_json(comparison_document(comparisons, refused, regressed, args.gate))
+    elif args.format == "tsv":
+        print_rows([_row(comparison) for comparison in comparisons], "tsv")
     else:
         print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
     for refusal in refused:
@@ -118,6 +121,24 @@ def execute(args: argparse.Namespace) -> int:
     if gated and regressed:
         return REGRESSION
     return FAILED if refused else 0
+
+
+def _row(comparison: Comparison) -> dict[str, object]:
+    """A comparison in one row, without categories and questions."""
+    low, high = comparison.difference.ci95 or (None, None)
+    return {
+        "benchmark": comparison.benchmark,
+        "rules": comparison.rules,
+        "baseline": comparison.first.name,
+        "run": comparison.second.name,
+        "baseline score": comparison.first.value,
+        "run score": comparison.second.value,
+        "difference": comparison.difference.value,
+        "low": low,
+        "high": high,
+        "p (Holm)": comparison.adjusted_p,
+        "verdict": comparison.verdict,
+    }
 
 
 def _compare_or_write_refusal(args: argparse.Namespace) -> tuple[Sequence[Comparison], Sequence[Refusal]]:

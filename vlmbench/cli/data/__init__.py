@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plugin_argument(parser)
     add_map_argument(parser)
     add_data_arguments(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
     getting.add_arguments(parser)
     training.add_arguments(parser)
     tokens.add_arguments(parser)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.benchmarks import find_benchmarks
-from vlmbench.cli._shared.console import complain, print_json, print_line, print_rows
+from vlmbench.cli._shared.console import complain, print_line
 from vlmbench.cli._shared.downloading import described, total_line
 from vlmbench.cli._shared.parser import options
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.data.disk import in_bytes
 from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.locate import HUB
@@ -40,8 +40,8 @@ def get(names: Sequence[str], args: argparse.Namespace) -> int:
     found = {b.card.name: _here(b, args) for b in benchmarks}
     rows = {name: _row(name, "here already", where) for name, where in found.items() if where}
     failures = _fetch([b for b in benchmarks if not found[b.card.name]], rows, args)
-    if args.format == "json":
-        print_json([rows[name] for name in found if name in rows])
+    if args.format != "table":
+        print_rows([rows[name] for name in found if name in rows], args.format)
     elif len(benchmarks) == 1 and rows:
         (row,) = rows.values()
         now = " now" if row["state"] == "downloaded" else ""
@@ -90,15 +90,13 @@ def _plan(names: Sequence[str], args: argparse.Namespace) -> int:
     licences = {b.card.name: b.card.licence for b in benchmarks}
     rows = [_row(name, "here already", where, licence=licences[name]) for name, where in here.items()]
     rows = [*rows, *map(_planned, missing)]
-    if args.format == "json":
-        print_json(rows)
-    elif sys.stdout.isatty():  # licences are long: lines are easier to read than narrow columns
+    if args.format != "table":
+        print_rows(rows, args.format)
+    else:  # licences are long: lines are easier to read than narrow columns
         lines = [f"  {name}  here already: {where}" for name, where in here.items()]
         for line in [*lines, *(line for one in missing for line in described(one, into))]:
             print_line(printable(line))
-    else:
-        _print(rows)
-    if missing and args.format != "json":
+    if missing and args.format == "table":
         note(total_line(missing, into))
     return 0
 
@@ -118,7 +116,8 @@ def _row(
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    print_rows([{**row, "size": "" if row["size"] is None else in_bytes(row["size"])} for row in rows])
+    shown = [{**row, "size": "" if row["size"] is None else in_bytes(row["size"])} for row in rows]
+    print_rows(shown, prose=("state",))
 
 
 def _here(benchmark: Benchmark, args: argparse.Namespace, *, open_it: bool = True) -> str:

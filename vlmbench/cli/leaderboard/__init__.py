@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.api.board import BoardRequest, build, write_board
 from vlmbench.cli._shared.console import complain, print_json, stdout
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.domain import RULE_SETS
 from vlmbench.plain_text import visible
 from vlmbench.screen import doing
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-published", action="store_true", help="leave out the published tables")
     add_data_dir_argument(parser)
     add_plugin_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -65,6 +66,8 @@ def execute(args: argparse.Namespace) -> int:
         complain(visible(f"{refused.folder} is refused: {refused.reason}", 1000))
     if args.format == "json":
         print_json(_summary(board, files))
+    elif args.format == "tsv":
+        print_rows([{"file": name, "bytes": size} for name, size in files.items()], "tsv")
     else:
         _print(board, files)
     return FAILED if board.refused and not board.entries and not board.apart else 0

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_devices_arguments(parser)
     add_judge_arguments(parser)
     add_log_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
     _add_matrix(parser)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from vlmbench.api.run_names import RUNS
 from vlmbench.cli._shared.ci import write_markdown
-from vlmbench.cli._shared.console import INCOMPLETE, complain, print_json, print_rows, stdout
+from vlmbench.cli._shared.console import INCOMPLETE, complain, print_json, stdout
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.plain_text import visible
 from vlmbench.report.matrix.cells import MatrixCell, MatrixSummary
 from vlmbench.report.tables import figure_text
@@ -21,13 +22,15 @@ SHORTENED = 100
 def print_all(args: argparse.Namespace, cells: Sequence[MatrixCell], *, matrix: bool) -> None:
     """The table of one model's benchmarks, or of the whole matrix; one benchmark has been printed."""
     documents = [cell.document for cell in cells if cell.document is not None]
-    if matrix:
+    if args.format == "tsv":
+        print_rows([{"model": cell.name, **_row(cell)} for cell in cells], "tsv")
+    elif matrix:
         _print_matrix(args, MatrixSummary(cells))
     elif args.format == "json":
         print_json(documents[0] if len(cells) == 1 and documents else documents)
     elif len(cells) > 1:
         print()
-        print_rows([_row(cell) for cell in cells])
+        print_rows([_row(cell) for cell in cells], prose=("figure", "state"), least=("95 %", "n"))
 
 
 def _print_matrix(args: argparse.Namespace, summary: MatrixSummary) -> None:

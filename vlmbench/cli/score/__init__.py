@@ -35,6 +35,7 @@ from vlmbench.cli._shared.flags import (
 from vlmbench.cli._shared.judge import add_judge_arguments, complain_of_judging, judge_of
 from vlmbench.cli._shared.libraries import libraries_apart
 from vlmbench.cli._shared.parser import options
+from vlmbench.cli._shared.tables import print_rows
 from vlmbench.domain import Benchmark, Run
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_judge_arguments(parser, log=True)
     add_data_arguments(parser)
     add_download_argument(parser)
-    add_format_argument(parser, "vlmevalkit")
+    add_format_argument(parser, "tsv", "vlmevalkit")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -163,8 +164,8 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     if args.published is not None:
         stored = stored_figures(args.published, run.card.name)
         document["published"] = published_document(benchmark, run, args.published) | {"stored": stored}
-    if args.format == "json":
-        print_json(document)
+    if args.format != "table":
+        print_json(document) if args.format == "json" else print_rows(figure_rows(document), "tsv")
         complain_of_unscored(document, rows)
     else:
         results_table(document, console=stdout(), rows=rows)
@@ -174,6 +175,18 @@ def _print(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:
     if document["withheld"] and (where := where_answers_are(run.card)):
         complain(f"nothing is scored: {where}.")
     return 0 if run.complete else INCOMPLETE
+
+
+def figure_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every figure of a results document in a row: the headline first, then categories and the like."""
+    named = ("name", "value", "unit", "n")
+    return [
+        {
+            **{key: figure.get(key) for key in named},
+            **dict(zip(("low", "high"), figure["ci95"] or (None, None), strict=True)),
+        }
+        for figure in document["metrics"]
+    ]
 
 
 def _print_as_vlmevalkit(args: argparse.Namespace, benchmark: Benchmark, run: Run) -> int:

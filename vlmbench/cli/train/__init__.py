@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_eval_arguments(parser)
     add_log_argument(parser)
-    add_format_argument(parser)
+    add_format_argument(parser, "tsv")
     # For the processes that this command starts: which stage of a chain to train,
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     # or the step of a checkpoint of that stage to make a model of.
@@ -214,7 +214,7 @@ def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> in
         print_json(stages[0] if len(stages) == 1 else {"name": chain.name, "stages": stages})
         return 0
     for planned in plans:
-        print_plan(planned)
+        print_plan(planned, tabbed=args.format == "tsv")
     for stage in evaluations:
         print_evaluation(stage)
     return 0

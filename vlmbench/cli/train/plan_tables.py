@@ -52,7 +52,7 @@ def print_evaluation(stage: Evaluation) -> None:
     print_line(f"then evaluation on {', '.join(stage.evaluate)}")
 
 
-def print_plan(plan: StagePlan) -> None:
+def print_plan(plan: StagePlan, *, tabbed: bool = False) -> None:
     """Tables: the course of training, its parts, its memory, what is missing.
 
     Settings, commands and paths are never wrapped, so that they can be copied.
@@ -63,10 +63,10 @@ def print_plan(plan: StagePlan) -> None:
     console.print(Text(plan.recipe.name, style="bold"), soft_wrap=True)
     if plan.recipe.about:
         console.print(plan.recipe.about, markup=False, soft_wrap=True)
-    if console.is_terminal:
-        _print_pages(plan)
-    else:
+    if tabbed:
         _print_columns(plan)
+    else:
+        _print_pages(plan)
     for note in plan.notes:
         # A note may quote a file of unknown origin.
         console.print(one_line(f"note: {note}"), markup=False, soft_wrap=True)
@@ -74,7 +74,7 @@ def print_plan(plan: StagePlan) -> None:
 
 
 def _print_columns(plan: StagePlan) -> None:
-    """For a pipe: tab separated tables."""
+    """Tab separated tables."""
     _tabbed(("", ""), list(_course(plan)))
     _tabbed(_PARTS, _parts(plan))
     _tabbed(("a device holds", "GiB"), list(_memory(plan)))
@@ -85,7 +85,7 @@ def _print_columns(plan: StagePlan) -> None:
 
 
 def _print_pages(plan: StagePlan) -> None:
-    """For a terminal, which may be narrow."""
+    """For eyes: a table that is wider than the terminal is two."""
     course = list(_course(plan))
     course = [(translated(label), translated(text)) for label, text in course]
     room = max(width_of(label) for label, _ in course)
