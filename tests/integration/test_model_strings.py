@@ -70,6 +70,22 @@ def test_a_model_that_its_own_code_alone_can_load_is_refused_before_its_weights_
         assert not any("model.safetensors" in path for path in hub.paths())
 
 
+def test_a_download_is_one_line_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = {"config.json": b"{}", "model.safetensors": bytes(2_000_000), "tokenizer.json": b"{}"}
+    with serving_hub() as hub:
+        hub.models["owner/model"] = Repository()
+        hub.models["owner/model"].commit(files, "main")
+        hub.use(monkeypatch, tmp_path)
+        assert (local_folder("owner/model") / "model.safetensors").stat().st_size == 2_000_000
+        lines = capfd.readouterr().err.splitlines()
+        assert lines[-1].startswith("downloading owner/model: 2.0/2.0 MB, ")
+        assert all(line.startswith("downloading owner/model: ") for line in lines)
+        local_folder("owner/model")
+        assert capfd.readouterr().err == ""  # it is here already
+
+
 def test_a_hub_id_out_of_reach_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import huggingface_hub.constants
 

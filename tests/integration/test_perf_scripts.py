@@ -32,6 +32,7 @@ LEAST = {
     "startup": "",
     "tokenise": "--records 50 100",
     "training": "--rows 16",
+    "training_threads": "--steps 2 --rounds 1 --busy 0",
     "training_7b": "--tiny --rows 16 --rounds 1",
     "two_workers": "--shape few --groups 1 --rounds 1",
     "zero3_memory": "--layers 1 --presets zero3",

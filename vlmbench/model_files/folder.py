@@ -15,7 +15,9 @@ from vlmbench.data.hub.modelscope_models import model_snapshot
 from vlmbench.data.mirrors import client_options, mirrors
 from vlmbench.errors import ModelError, NoSuchModel
 from vlmbench.files.json_files import read_object
+from vlmbench.model_files.download_progress import bars_shown_by
 from vlmbench.model_files.silence import first_line
+from vlmbench.progress import Progress
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
@@ -251,9 +253,14 @@ def _snapshot(name: str, wanted: list[str]) -> Path:
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
     try:
-        found = snapshot_download(
-            name, allow_patterns=wanted, ignore_patterns=list(_DUPLICATES), **client_options()
-        )
+        with Progress(f"downloading {name}", "MB") as progress:
+            found = snapshot_download(
+                name,
+                allow_patterns=wanted,
+                ignore_patterns=list(_DUPLICATES),
+                tqdm_class=bars_shown_by(progress),
+                **client_options(),
+            )
         return Path(found)
     except GatedRepoError:
         raise ModelError(
