@@ -112,8 +112,8 @@ def test_in_a_pipe_the_missing_are_an_error_with_the_command(
     assert main([*RUN, "Set_A", "Set_B"]) == 2
     assert main(["score", "--bench", "Set_A", "--predictions", "p.xlsx", "--plugin", "sets.py"]) == 2
     said = capsys.readouterr().err
-    assert "Set_A, Set_B are not on this machine" in said
-    assert "Set_A is not on this machine. Get with `vlmbench data get Set_A --plugin sets.py`" in said
+    assert "not on this machine: Set_A, Set_B." in said
+    assert "not on this machine: Set_A. Get with `vlmbench data get Set_A --plugin sets.py`" in said
     assert server.asked == []
 
 

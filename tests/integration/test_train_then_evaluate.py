@@ -46,7 +46,7 @@ def test_a_benchmark_whose_file_is_not_here_is_refused_before_anything_is_traine
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path / "home"))
     assert main(["train", "demo_lora", "--eval", "CCBench", "--work-dir", "w"]) == 1
-    assert "CCBench is not on this machine. Get with `vlmbench data get CCBench`." in capsys.readouterr().err
+    assert "not on this machine: CCBench. Get with `vlmbench data get CCBench`." in capsys.readouterr().err
     assert not (tmp_path / "w").exists()
 
 

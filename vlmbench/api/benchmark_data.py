@@ -178,9 +178,8 @@ def check_data_is_here(benchmarks: Sequence[Benchmark]) -> None:
 
 
 def _not_here(names: Sequence[str], otherwise: str = "") -> DataError:
-    verb = "are" if len(names) > 1 else "is"
     return DataError(
-        f"{', '.join(names)} {verb} not on this machine.",
+        f"not on this machine: {', '.join(names)}.",
         fix=f"Get with `vlmbench data get {' '.join(names)}`{otherwise}.",
     )
 

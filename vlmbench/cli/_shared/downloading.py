@@ -57,7 +57,7 @@ def fetch_missing(
     whole = [one for one in missing if not (limited and one.as_dataset)]
     _print(missing, whole, into)
     if not args.download and not _agreed():
-        raise _not_here(missing, args, " later")
+        raise _not_here(missing, args, "")
     if whole:
         _fetch(whole, into, len(benchmarks))
 
@@ -80,10 +80,8 @@ def _not_here(missing: Sequence[Lacking], args: argparse.Namespace, otherwise: s
         words += ["--plugin", str(plugin)]
     if args.data_dir is not None:
         words += ["--data-dir", str(args.data_dir)]
-    verb = "are" if len(names) > 1 else "is"
-    return UsageError(
-        f"{', '.join(names)} {verb} not on this machine.", fix=f"Get with `{shlex.join(words)}`{otherwise}."
-    )
+    what = f"not on this machine: {', '.join(names)}."
+    return UsageError(what, fix=f"Get with `{shlex.join(words)}`{otherwise}.")
 
 
 def _may_ask() -> bool:
@@ -118,9 +116,11 @@ def described(one: Lacking, into: Path) -> Iterable[str]:
     if not one.source:
         yield f"  {one.benchmark}  nobody offers it for download: put {one.file.name} into {into} yourself"
         return
-    size = "size not known" if one.size is None else in_bytes(one.size)
-    came = f", {in_bytes(one.came)} of it here" if one.came else ""
-    yield f"  {one.benchmark}  {size}{came}, from {one.source}"
+    if one.size is None:
+        yield f"  {one.benchmark}  size not known, from {one.source}"
+    else:
+        came = f", {in_bytes(one.came)} of it here" if one.came else ""
+        yield f"  {one.benchmark}  {in_bytes(one.size)}{came}, from {one.source}"
     if one.trouble:
         also = f"; else from {one.file.dataset}" if is_hub_reference(one.file.dataset) else ""
         yield f"    {one.trouble}{also if not one.as_dataset else ''}"
@@ -132,10 +132,10 @@ def total_line(missing: Sequence[Lacking], into: Path) -> str:
     known = [one for one in missing if one.size is not None]
     if not known:
         return f"no size is known; {in_bytes(free_bytes(into))} free in {into}"
-    least = "at least " if len(known) < len(missing) else ""
-    files = sum((one.size or 0) - one.came for one in known)
+    files = in_bytes(sum((one.size or 0) - one.came for one in known))
+    amount = f"at least {files}" if len(known) < len(missing) else files
     tables = sum(one.decoded for one in known)
     return (
-        f"{least}{in_bytes(files)} to download, about {in_bytes(tables)} more for decoded tables; "
+        f"{amount} to download, about {in_bytes(tables)} more for decoded tables; "
         f"{in_bytes(free_bytes(into))} free in {into}"
     )
