@@ -119,7 +119,7 @@ def test_files_json_and_exit_codes_are_the_same_in_both_languages(
         code, out, _ = said(f"{HERE} {folder} --format json", capsys, language)
         again = said(f"score --bench Shapes_DEV_EN --predictions {folder}/predictions.xlsx "
                      "--allow-missing --format json", capsys, language)  # fmt: skip
-        listed = said("list rules", capsys, language)[1]
+        listed = said("list rules --format tsv", capsys, language)[1]
         printed[language] = (code, _timeless(out), again[0], _timeless(again[1]), listed)
         files[language] = {
             file.name: _timeless(file.read_text("utf-8", "replace"))

@@ -75,7 +75,7 @@ INTERNAL = _words("AttributeError AssertionError RuntimeError NotImplementedErro
 """Errors that are our mistakes and keep their traceback."""
 LABELS = _words(
     "help title description what fix label placeholder header unit heading info found state add_column "
-    "add_argument_group options Progress Check translated UnknownName _table label"
+    "add_argument_group options Progress Check translated UnknownName _table label note"
 )
 """Keywords, and calls, whose texts may be a single word."""
 LABELLED = frozenset(("_lines", "_course", "_memory", "_STAGES"))

@@ -61,7 +61,9 @@ def table_lines(
 ) -> tuple[list[str], list[str]]:
     """The lines of the table, its header first, and the columns that have no room; None is any width."""
     names, left_out = [*rows[0]], list[str]()
-    cells = {name: [translated(name), *(_cell(row.get(name)) for row in rows)] for name in names}
+    cells = {
+        name: [translated(name), *(_shown(row.get(name), name in prose) for row in rows)] for name in names
+    }
     dropped = iter([name for name in least if name in cells])
     while not (widths := _widths(names, cells, width, prose)):
         if (name := next(dropped, None)) is None:
@@ -127,6 +129,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
     return "" if value is None else one_line(" ".join(str(value).split()))
+
+
+def _shown(value: Any, is_prose: bool) -> str:
+    return translated(_cell(value)) if is_prose else _cell(value)
 
 
 def _bold(line: str) -> str:
