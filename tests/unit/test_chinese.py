@@ -12,8 +12,8 @@ import pytest
 from chinese_folders import COMPLETE
 from messages import ROOT, folders, messages
 
-from vlmbench.chinese import catalogue, explained, in_chinese, spoken_by, translated
-from vlmbench.chinese.catalogue import Catalogue, literals_of, words_of
+from vlmbench.chinese import explained, in_chinese, spoken_by, translated
+from vlmbench.chinese.catalogue import Catalogue, catalogue, literals_of, words_of
 from vlmbench.chinese.width import filled, width_of
 from vlmbench.errors import UserError
 

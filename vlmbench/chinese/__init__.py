@@ -14,15 +14,12 @@ model, stays as it is. A brace itself is written twice.
 
 from __future__ import annotations
 
-from vlmbench.chinese.catalogue import Catalogue, catalogue
 from vlmbench.chinese.language import LANGUAGES, VARIABLE, in_chinese, spoken_by
 from vlmbench.chinese.texts import explained, translated
 
 __all__ = [
     "LANGUAGES",
     "VARIABLE",
-    "Catalogue",
-    "catalogue",
     "explained",
     "in_chinese",
     "spoken_by",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from vlmbench.chinese.catalogue import catalogue
 from vlmbench.chinese.language import in_chinese
 from vlmbench.errors import UserError
+
+if TYPE_CHECKING:
+    from vlmbench.chinese.catalogue import Catalogue
 
 _BETWEEN = re.compile(r"(?<=[.?!…]) |: |; |, | · ")
 """Where texts are joined: sentences, a place before what is wrong there, parts of a list."""
@@ -48,12 +51,19 @@ def chinese_of(text: str) -> str:
     return _best(text)[1]
 
 
+def _catalogue() -> Catalogue:
+    # In English nothing of this is imported.
+    from vlmbench.chinese.catalogue import catalogue
+
+    return catalogue()
+
+
 def _best(text: str) -> Weighed:
     """The reading of the text in which most is ours."""
     core = _JOINT.sub("", text).strip()
     if not core:
         return 0, text
-    if (chinese := catalogue().whole.get(text)) is not None:
+    if (chinese := _catalogue().whole.get(text)) is not None:
         return len(text), chinese
     before, _, after = text.partition(core)
     weight, chinese = _of_core(core)
@@ -71,7 +81,7 @@ def _of_core(core: str) -> Weighed:
 
 def _whole(core: str, *, is_part: bool = False) -> tuple[int, str, bool] | None:
     """The text as one template; the last says whether a gap may have swallowed a neighbour."""
-    found = catalogue().find(core)
+    found = _catalogue().find(core)
     if found is None or (is_part and not found.template.signs):
         return None
     weight = found.template.weight

@@ -11,7 +11,18 @@ import pytest
 
 from vlmbench.cli.main import VERBS, main
 
-HEAVY = ("torch", "transformers", "pandas", "pyarrow", "numpy", "PIL", "openpyxl", "rich", "httpx")
+HEAVY = (
+    "torch",
+    "transformers",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "PIL",
+    "openpyxl",
+    "rich",
+    "httpx",
+    "vlmbench.chinese.catalogue",
+)
 
 
 def loaded_after(*argv: str) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from vlmbench import decoding
 from vlmbench.chinese import LANGUAGES, in_chinese
 from vlmbench.cli._shared.parser import GENERAL, options
 from vlmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlmbench.decoding import Decoding
 
 FLAG = "--lang"
 
@@ -36,6 +39,8 @@ def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
     return left, language
 
 
-def decoding_words(settings: Iterable[decoding.Decoding]) -> str:
+def decoding_words(settings: Iterable[Decoding]) -> str:
     """How answers are generated, in the user's language."""
+    from vlmbench import decoding
+
     return decoding.in_chinese(settings) if in_chinese() else decoding.in_english(settings)

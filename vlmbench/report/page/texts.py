@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.chinese import Catalogue
+from vlmbench.chinese.catalogue import Catalogue
 from vlmbench.decoding import decodings_in, in_chinese, in_english
 from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
