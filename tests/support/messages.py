@@ -55,8 +55,18 @@ NOT_MESSAGES = {
     "_CSS": "style sheets",
     "CSS": "style sheets",
     "in_chinese": "Chinese, beside the English",
+    "_PROMPT _CHOICE_EN _BLINK _YES_NO choice_prompt blink_prompt yes_no_prompt judge_request": "to a judge",
+    "QUESTION _QUESTION QUESTIONS PROMPT PREFIX _SUFFIXES REFER IDENTIFY _question": "to a model",
+    "LETTER_ENGLISH SHORT_ENGLISH SELECT DESCRIBE_ENGLISH TALLY_ENGLISH WHICH_ENGLISH": "to a model",
+    "FAILED_CALL REFUSALS OTHER _DRAWN _NO_REPLY": "texts in files of other tools",
+    "CCBENCH_NAMES RECOGNITION FORMULAS REPORTED": "categories, as the benchmarks have them",
+    "_RECORD": "a row of a benchmark",
+    "_CONTRACTIONS _MENDED _MMSTAR_LEADS _BEFORE_ANSWERS _WEAK_WORDS": "words of answers",
+    "_KIND modelfile go_template AnyBenchmark _opening": "files and code",
 }
-"""Variables and functions whose texts are no messages, and why."""
+"""Variables and functions whose texts are no messages, and why; several with blanks between them."""
+
+_SILENT = _words(" ".join(NOT_MESSAGES))
 
 NOT_PROSE = _words(
     "compile fullmatch match search sub findall finditer split rsplit strip lstrip rstrip replace "
@@ -68,7 +78,7 @@ NOT_PROSE = _words(
 """Calls whose texts are code, patterns or keys."""
 CODE_KEYWORDS = _words(
     "style justify overflow action dest metavar mode choices name elem_classes elem_id css type kind "
-    "variant newline encoding dtype device"
+    "variant newline encoding dtype device record"
 )
 """Keywords whose texts are code."""
 INTERNAL = _words("AttributeError AssertionError RuntimeError NotImplementedError TypeError KeyError")
@@ -188,7 +198,7 @@ class _Walk:
             yield from ((part, label) for part in (*keys, *node.values) if part is not None)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             rows = re.search(r"_rows?$", node.name) is not None
-            body = [] if node.name in NOT_MESSAGES else [p for p in node.body if not _is_docstring(p)]
+            body = [] if node.name in _SILENT else [p for p in node.body if not _is_docstring(p)]
             if node.name in LABELLED:
                 tuples = (part for part in ast.walk(node) if isinstance(part, ast.Tuple) and part.elts)
                 yield from ((part.elts[0], True) for part in tuples)
@@ -196,7 +206,7 @@ class _Walk:
         elif isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
             names = {ast.unparse(target) for target in targets}
-            if node.value is not None and not names & NOT_MESSAGES.keys():
+            if node.value is not None and not names & _SILENT:
                 yield node.value, bool(names & LABELLED)
         elif isinstance(node, ast.Subscript):
             yield node.value, False

@@ -62,7 +62,7 @@ def print_plan(plan: StagePlan, *, tabbed: bool = False) -> None:
     console = stdout()
     console.print(Text(plan.recipe.name, style="bold"), soft_wrap=True)
     if plan.recipe.about:
-        console.print(plan.recipe.about, markup=False, soft_wrap=True)
+        console.print(translated(plan.recipe.about), markup=False, soft_wrap=True)
     if tabbed:
         _print_columns(plan)
     else:

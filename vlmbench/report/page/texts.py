@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from vlmbench.chinese.catalogue import Catalogue
+from vlmbench.chinese.catalogue import catalogue, words_of
 from vlmbench.decoding import decodings_in, in_chinese, in_english
-from vlmbench.files.json_files import read_object
 from vlmbench.plain_text import encodable
 
 LIMITS = (20_000, 5_000, 1_000, 300)
@@ -37,17 +34,8 @@ def shown(text: str, limit: int) -> Shown:
     return encodable(text) if len(text) <= limit else [encodable(text[:limit]), len(text)]
 
 
-def _words(name: str) -> Mapping[str, str]:
-    words: Mapping[str, str] = read_object(Path(__file__).with_name(name))
-    return words
-
-
-SENTENCES = _words("sentences.json")
+SENTENCES = words_of("sentences")
 """What benchmarks measure, in the words of their cards, with the Chinese."""
-REASONS = _words("reasons.json")
-"""Why a rule set reads an answer as it does; `{}` stands for a letter or a number."""
-NOTES = _words("notes.json")
-"""Notes on a comparison of two runs."""
 _OF_A_FILE = re.compile(r"what (.+) asks")
 
 
@@ -60,29 +48,21 @@ def measures_in_both(sentence: str) -> list[str]:
 
 def reasons_in_chinese(reasons: Iterable[str]) -> dict[str, str]:
     """The Chinese of the rule sets' own reasons; texts of servers and plugins are left out."""
-    found = ((reason, _in_chinese(reason, "reasons")) for reason in set(reasons))
+    found = ((reason, _phrase(reason, "reasons")) for reason in set(reasons))
     return {reason: chinese for reason, chinese in sorted(found) if chinese != reason}
 
 
 def note_in_both(note: str) -> list[str]:
     """A note on a comparison, in English and Chinese; the English twice where there is no Chinese."""
-    return [note, _in_chinese(note, "notes")]
+    return [note, _phrase(note, "notes")]
 
 
-def _in_chinese(text: str, kind: str) -> str:
-    found = _catalogue(kind).find(text)
-    if found is None or not all(map(_FILLS.fullmatch, found.gaps)):
+def _phrase(text: str, kind: str) -> str:
+    """The Chinese of one whole phrase; no gap of it holds a colon, as texts of servers do."""
+    found = catalogue(kind).find(text)
+    if found is None or not all(re.fullmatch("[^:：]{1,300}", gap) for gap in found.gaps):
         return text
     return found.filled(str)
-
-
-_FILLS = re.compile("[^:：]{1,300}")
-"""What may fill a gap: a text of a server that begins like one of ours is not taken for it."""
-
-
-@functools.cache
-def _catalogue(kind: str) -> Catalogue:
-    return Catalogue({"reasons": REASONS, "notes": NOTES}[kind])
 
 
 def decoding_in_both(settings: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vlmbench.cli.main import main
-from vlmbench.report.page.texts import NOTES, REASONS, note_in_both, reasons_in_chinese
+from vlmbench.report.page.texts import note_in_both, reasons_in_chinese
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,6 @@ def test_reasons_of_rule_sets_are_chinese_and_those_of_servers_stay() -> None:
         "letter A with the text of option C": "字母 A 后面却是选项 C 的文本",
     }
     assert note_in_both("anything else") == ["anything else", "anything else"]
-    assert all(e.count("{}") == c.count("{}") for words in (REASONS, NOTES) for e, c in words.items())
 
 
 def test_every_reason_that_a_rule_set_gives_is_known_in_chinese() -> None:
