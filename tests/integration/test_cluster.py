@@ -155,7 +155,7 @@ def test_a_model_that_cannot_be_loaded_is_told_as_with_one_process(
 ) -> None:
     said = []
     for more in ((), TWO):
-        assert run(tmp_path / "out", *more, model="echo:@nowhere.jsonl") == 1
+        assert run(tmp_path / "out", *more, model="echo:@nowhere.jsonl") == 2
         said.append(capsys.readouterr().err.splitlines()[-1])
     assert said[0] == said[1]
 

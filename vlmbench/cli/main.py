@@ -42,6 +42,7 @@ VERBS: dict[str, str] = {
     "convert": "convert a LLaVA checkpoint to another layout, with the same answers",
     "merge": "merge a LoRA adapter into the model it was trained on",
     "cache": "list and delete the answers that later runs take over instead of asking again",
+    "completion": "a script that completes commands in bash, zsh or fish",
     "demo": "a tour on a laptop: evaluate, train, compare, in a few minutes",
 }
 
@@ -66,6 +67,11 @@ class Verb(Protocol):
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if argv[:1] == ["completion"] and argv[2:3] == ["--words"]:  # at each Tab: nothing else is looked at
+        from vlmbench.cli._shared.completing import completions
+
+        print("\n".join(completions(argv[3:])))
+        return 0
     try:
         words, language = split_language(argv)
     except UserError as error:
@@ -108,7 +114,7 @@ def _dispatch(argv: list[str]) -> int:
         raise UsageError("this is a command of xtuner's.", fix=f"Here it is: `{line}`.")
     if verb not in VERBS:
         raise UnknownName("command", verb, VERBS, fix="See `vlmbench --help`.")
-    module = cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
+    module = verb_named(verb)
     args = parse(parser_of(verb, module), argv[1:])
     _stop_on_terminate()
     with (
@@ -117,6 +123,11 @@ def _dispatch(argv: list[str]) -> int:
         spoken_by(args.lang),
     ):  # the language of a configuration file
         return module.execute(args)
+
+
+def verb_named(verb: str) -> Verb:
+    """The module of a verb."""
+    return cast("Verb", importlib.import_module(f"vlmbench.cli.{verb.replace('-', '_')}"))
 
 
 def parser_of(verb: str, module: Verb) -> VerbParser:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.chinese import translated
 from vlmbench.cli._shared.console import print_json, stdout
 from vlmbench.cli._shared.flags import add_format_argument
-from vlmbench.cli._shared.tables import print_rows
+from vlmbench.cli._shared.tables import FORMATS, print_rows
 from vlmbench.draws import first_draws
 from vlmbench.engine.batch_record import read_jobs
 from vlmbench.files.json_files import object_or_none
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print it once, or until the run is over."""
-    show = {"json": print_json, "tsv": _print_tabbed, "table": _print_table}[args.format]
+    show = dict(zip(FORMATS, (_print_table, _print_tabbed, print_json), strict=True))[args.format]
     if not args.watch:
         show(status_of(args.run))
         return 0

@@ -89,6 +89,7 @@ MISTAKES = {
     "merge ./nosuch nosuch out": "there is no such file or folder",
     "merge demo nosuch out": "there is no such file or folder",
     "cache --forget nosuch": "no model with answers in the cache",
+    "completion tcsh": "no shell named `tcsh`",
     "demo --recipe demo_dsk": "Did you mean demo_dusk",
     "demo --limit 0": "whole number from 1",
 }

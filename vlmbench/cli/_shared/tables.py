@@ -37,7 +37,7 @@ def print_rows(
     if form == "json":
         print_json([dict(row) for row in rows])
     elif not rows:
-        note("none")
+        note(translated("none"))
     elif form == "tsv":
         _print_tabbed(rows)
     else:

@@ -111,7 +111,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(comparison_document(comparisons, refused, regressed, args.gate))
     elif args.format == "tsv":
-        print_rows([_row(comparison) for comparison in comparisons], "tsv")
+        print_rows([_tabbed(comparison) for comparison in comparisons], "tsv")
     else:
         print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
     for refusal in refused:
@@ -123,7 +123,7 @@ def execute(args: argparse.Namespace) -> int:
     return FAILED if refused else 0
 
 
-def _row(comparison: Comparison) -> dict[str, object]:
+def _tabbed(comparison: Comparison) -> dict[str, object]:
     """A comparison in one row, without categories and questions."""
     low, high = comparison.difference.ci95 or (None, None)
     return {
