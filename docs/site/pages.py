@@ -104,7 +104,9 @@ def navigation(index: str) -> Iterator[str | dict[str, Any]]:
         pages: list[Any] = []
         for title, rest in re.findall(r"^- \*\*(.*?)[.。]?\*\*(.*(?:\n  .*)*)", group, re.M):
             paths = [os.path.normpath(f"docs/{path}") for path in re.findall(r"\]\(([^)#:]+\.md)", rest)]
-            new = [path for path in dict.fromkeys(paths) if path not in seen]
+            new = [
+                path for path in dict.fromkeys(paths) if path not in seen and not path.startswith("source/")
+            ]
             seen.update(new)
             pages += [{title: path} if path == paths[0] else path for path in new]
         yield {group.splitlines()[0]: pages}

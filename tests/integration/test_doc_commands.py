@@ -41,7 +41,7 @@ NOT_HERE = {
     r"--bits": ("four bits are slow without a GPU", "tests/integration/test_chat_cli.py"),
     r"--thinking budget": ("a server with such a switch", "tests/integration/test_thinking.py"),
     r"--to gguf": ("the tiny tokenizer has no form there", "tests/integration/test_conversions.py"),
-    r"^data get": ("downloads", "tests/integration/test_download.py"),
+    r"^data get|--download": ("downloads", "tests/integration/test_download_on_demand.py"),
     r"MathVista|MMVet": ("data of others", "tests/golden/test_judgments_golden.py"),
     r"llava-v1.5-13b|vila_8b": ("answers of others", "tests/integration/test_score_published.py"),
 }

@@ -121,7 +121,7 @@ def tables(page: Path) -> Iterator[list[str]]:
 
 def kind(command: list[str]) -> tuple[str, ...]:
     """Verb, its own verb, flags, and what kind of model it names: what decides which code runs."""
-    second = [word for word in command[1:2] if word.isalpha() and word.islower()]
+    second = command[1:2] if command[0] in ("data", "leaderboard", "list", "recipes") else []
     flags = {word.partition("=")[0] for word in command if word.startswith("--")}
     models = [found[1] for word in command if (found := re.match(r"([a-z]+):", word)) is not None]
     return (command[0], *second, *sorted(flags), *models)
