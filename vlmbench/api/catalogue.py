@@ -46,14 +46,20 @@ _SEVERAL_IMAGES = ("BLINK", "MMMU", "MMT-Bench_ALL_MI", "MMT-Bench_VAL_MI", "MMS
 def _row(card: Card, aliases: Sequence[str], data_dir: Path | None) -> dict[str, Any]:
     from vlmbench.data.locate import find_file
 
+    here = find_file(card.file, data_dir)
     return {
         "name": card.name,
         "measures": card.measures,
         "family": card.family + (" (circular)" if card.circular else ""),
         "languages": ", ".join(card.languages),
         "modality": "several images" if card.name.startswith(_SEVERAL_IMAGES) else "image",
-        "rows": card.rows,
+        "rows": _lines(here) if here and card.file.bundled else card.rows,
         "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
-        "file": "here" if find_file(card.file, data_dir) else "absent",
+        "file": "here" if here else "absent",
         "also": ", ".join(aliases),
     }
+
+
+def _lines(file: Path) -> int:
+    """Rows of a small table of ours, whose cells have no line breaks."""
+    return sum(1 for _ in file.open("rb")) - 1
