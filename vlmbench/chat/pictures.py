@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from vlmbench.chat.conversation import Picture
 from vlmbench.errors import DataError, NoSuchData
+from vlmbench.files.reply_body import Excess, fetched
 from vlmbench.images import open_picture, picture_size
 
 if TYPE_CHECKING:
-    import httpx
     from rich.text import Text
 
 MOST_BYTES = 50 * 2**20
@@ -35,9 +34,13 @@ def _read(where: str) -> bytes:
     try:
         if path.is_dir():
             raise NoSuchData("this is a folder, not a picture.", file=where, fix="Name one file in it.")
-        if path.stat().st_size > MOST_BYTES:
+        if path.exists() and not path.is_file():
+            raise DataError("this is no regular file.", file=where, fix="Name a picture.")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             raise _too_much(where)
-        return path.read_bytes()
+        return data
     except FileNotFoundError:
         raise NoSuchData("there is no such picture.", file=where, fix=f"Looked in {Path.cwd()}.") from None
     except (OSError, ValueError) as error:
@@ -55,13 +58,12 @@ def _download(where: str) -> bytes:
             file=where,
             fix="Download it first and name the file.",
         )
+    asking = {"Accept": "image/*", "User-Agent": "vlmbench"}
     try:
-        with (
-            httpx.Client(follow_redirects=True, max_redirects=5, timeout=10.0) as client,
-            client.stream("GET", where, headers={"Accept": "image/*", "User-Agent": "vlmbench"}) as response,
-        ):
-            response.raise_for_status()
-            return _limited(response, where)
+        reply = fetched(where, most=MOST_BYTES, seconds=SECONDS, headers=asking, redirects=5)
+        reply.raise_for_status()
+    except Excess as error:
+        raise _too_much(where) if "longer" in str(error) else DataError(f"{error}.", file=where) from None
     except httpx.HTTPStatusError as error:
         status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         fix = "Open the address in a browser: does it show the picture alone, without a login?"
@@ -74,25 +76,13 @@ def _download(where: str) -> bytes:
             file=where,
             fix="Check the address and the connection, or download it and name the file.",
         ) from None
-
-
-def _limited(response: httpx.Response, where: str) -> bytes:
-    kind = response.headers.get("content-type", "")
-    if kind.startswith("text/html"):
+    if reply.headers.get("content-type", "").startswith("text/html"):
         raise DataError(
             "this address shows a web page, not a picture.",
             file=where,
             fix="Copy the address of the picture itself.",
         )
-    deadline = time.monotonic() + SECONDS
-    data = bytearray()
-    for chunk in response.iter_bytes():
-        data += chunk
-        if len(data) > MOST_BYTES:
-            raise _too_much(where)
-        if time.monotonic() > deadline:
-            raise _too_slow(where)
-    return bytes(data)
+    return reply.content
 
 
 def _too_much(where: str) -> DataError:

@@ -17,6 +17,7 @@ from vlmbench.data.partial import Partial
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 from vlmbench.files.locks import exclusive
+from vlmbench.files.reply_body import Excess, body_pieces
 from vlmbench.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ Received = Callable[[int, int | None], None]
 _ATTEMPTS = 5
 """Failures in a row, without a single new byte, before giving up."""
 _LONGEST_PAUSE = 30.0
+_MOST = 200_000_000_000
+"""Bytes; a server that names no length may send for ever."""
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -122,6 +125,9 @@ def _fetch(file: DataFile, part: Partial, progress: Received, pause: Callable[[f
         while True:
             try:
                 return _attempt(client, file, part, progress)
+            except Excess as error:
+                part.discard()
+                raise DataError(f"{part.url}: {error}.", file=file.name) from None
             except (_Dropped, httpx.RequestError, httpx.InvalidURL) as error:
                 failures = 1 if part.size() > most else failures + 1
                 most = max(most, part.size())
@@ -142,7 +148,7 @@ def _attempt(client: httpx.Client, file: DataFile, part: Partial, progress: Rece
         progress(done, total)
         with writing(part.path.parent, file.name, total, _kept(file)), part.path.open("ab") as sink:
             # As they come: chunks of a chosen size would lose what came of the last one.
-            for chunk in response.iter_bytes():
+            for chunk in body_pieces(response, _MOST):
                 sink.write(chunk)
                 done += len(chunk)
                 progress(done, total)

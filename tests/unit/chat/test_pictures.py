@@ -106,3 +106,8 @@ def test_a_wrong_file_says_what_and_where(tmp_path: Path) -> None:
             read_picture(str(tmp_path / name))
     with pytest.raises(DataError, match="cannot be read"):
         read_picture("nul\0byte.png")
+
+
+def test_a_device_is_no_picture() -> None:
+    with pytest.raises(DataError, match="no regular file"):
+        read_picture("/dev/zero")

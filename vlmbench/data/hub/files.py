@@ -98,7 +98,7 @@ class RangeReply(Protocol):
 def part_of(answer: RangeReply, file: HubFile, first: int) -> Iterator[bytes]:
     """The body of an answer with a part of the file; raises RangesIgnored where it is another one."""
     length = re.fullmatch(rf"bytes {first}-\d+/(\d+|\*)", answer.headers.get("content-range", ""))
-    if answer.status_code != 206 or length is None:
+    if answer.status_code != 206 or length is None or answer.headers.get("content-encoding"):
         raise RangesIgnored
     if length[1] not in ("*", str(file.size)):
         raise DataError(

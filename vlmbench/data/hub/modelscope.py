@@ -20,9 +20,11 @@ from vlmbench.data.hub.reference import HubReference
 from vlmbench.data.mirrors import Kind, modelscope_endpoint, modelscope_file
 from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
+from vlmbench.files.reply_body import Excess, fetched
 from vlmbench.plain_text import visible
 
-_PAGE = 200
+_PAGE, _MOST_PAGES = 200, 2500
+_MOST_OF_LISTING = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,16 @@ class ModelScope:
             listed = self._ask(reference, "repo/files", Revision=commit, Recursive="True").get("Files")
             return _files(reference, listed)
         found: list[HubFile] = []
-        for page in range(1, 1_000_000):
+        for page in range(1, _MOST_PAGES + 1):
             entries = self._ask(
                 reference, "repo/tree", Revision=commit, Recursive="True", PageNumber=page, PageSize=_PAGE
             ).get("Files")
             found += _files(reference, entries)
             if not isinstance(entries, list) or len(entries) < _PAGE:
-                break
-        return found
+                return found
+        raise DataError(
+            f"{modelscope_endpoint()} lists more than {_MOST_PAGES * _PAGE:,} files.", file=str(reference)
+        )
 
     def fetch(
         self,
@@ -107,12 +111,9 @@ class ModelScope:
         if is_offline():
             raise offline(str(reference))
         try:
-            answer = httpx.get(
-                f"{modelscope_endpoint()}/api/v1/{self.kind}s/{reference.repository}/{what}",
-                params=urlencode(query),
-                timeout=30.0,
-            )
-        except httpx.HTTPError as error:
+            at = f"{modelscope_endpoint()}/api/v1/{self.kind}s/{reference.repository}/{what}"
+            answer = fetched(f"{at}?{urlencode(query)}", most=_MOST_OF_LISTING, seconds=60.0)
+        except (httpx.HTTPError, Excess) as error:
             raise _unreachable(reference, error) from error
         if answer.status_code in (401, 403, 404):
             raise _unknown(self.kind, reference)
@@ -148,10 +149,11 @@ class ModelScope:
             raise _unreachable(reference, error) from error
 
 
-def _files(reference: HubReference, entries: object) -> list[HubFile]:
+def _files(reference: HubReference, listed: object) -> list[HubFile]:
     """What a listing holds besides folders."""
-    listed = entries if isinstance(entries, list) else []
-    return [_file(reference, entry) for entry in listed if entry.get("Type") != "tree"]
+    listed = listed if isinstance(listed, list) else []
+    entries = (entry if isinstance(entry, dict) else {} for entry in listed)
+    return [_file(reference, entry) for entry in entries if entry.get("Type") != "tree"]
 
 
 def _file(reference: HubReference, entry: Mapping[str, Any]) -> HubFile:
@@ -182,7 +184,7 @@ def _unreachable(reference: HubReference, error: Exception) -> HubUnreachable:
 def _data(answer: Any) -> Mapping[str, Any] | None:
     try:
         document = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     data = document.get("Data") if isinstance(document, dict) else None
     return data if isinstance(data, dict) else None

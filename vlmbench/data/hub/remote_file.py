@@ -152,6 +152,8 @@ def _read(stream: PartStream, span: Span, report: Report) -> bytes:
                 for chunk in chunks:
                     found += chunk
                     report(len(chunk))
+                    if first + len(found) >= end:  # a server may send on for ever
+                        break
         except HubUnreachable as error:
             why = error
         failures = 0 if len(found) > before else failures + 1

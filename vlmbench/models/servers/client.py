@@ -21,6 +21,7 @@ from urllib.request import getproxies
 import httpx
 
 from vlmbench.errors import ModelError
+from vlmbench.files.reply_body import ACCEPTED, Excess, whole_reply
 from vlmbench.models.servers.concurrency import Concurrency
 from vlmbench.models.servers.pace import Pace
 from vlmbench.models.servers.rate_headers import asked_wait
@@ -37,8 +38,8 @@ from vlmbench.models.servers.wire import (
 from vlmbench.plain_text import visible
 
 LONGEST_WORDS = 300
-LONGEST_REPLY = 64_000_000
-"""Bytes of an answer or a listing."""
+LONGEST_REPLY = 8_000_000
+"""Bytes of an answer or a listing; parsed, it may take thirty times as much."""
 KNOCKS = 3
 """So many attempts are made to reach a server that has not answered yet. One that has may come back."""
 _PASSING = frozenset({408, 409, 425, 429})
@@ -139,7 +140,7 @@ class ChatClient:
             if trust:
                 _check_ports_of_proxies()
             self._http = httpx.AsyncClient(
-                headers=wire.headers(self._key),
+                headers={**ACCEPTED, **wire.headers(self._key)},
                 limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
                 trust_env=trust,
             )
@@ -234,7 +235,9 @@ class ChatClient:
             async with self._http.stream(
                 method, f"{self._url}/{path}", json=body, timeout=_timeout(self._patience, path)
             ) as stream:
-                response = await self._whole(stream, LONGEST_REPLY)
+                response = await whole_reply(stream, LONGEST_REPLY)
+        except Excess as error:
+            raise NoReply(str(error)) from None
         except httpx.HTTPError as error:
             raise self._broken(error) from None
         self._pace.learn(response.headers, number, begun)
@@ -250,19 +253,6 @@ class ChatClient:
             return read(document)
         except ValueError as error:
             raise _Passing(str(error)) from None
-
-    async def _whole(self, stream: httpx.Response, most: int) -> httpx.Response:
-        """A reply that is read to its end; NoReply where that is too far away."""
-        content = bytearray()
-        async for chunk in stream.aiter_bytes():
-            content += chunk
-            if len(content) > most:
-                raise NoReply(f"the reply is longer than {most:,} bytes")
-        headers = stream.headers.copy()
-        headers.pop("Content-Encoding", None)  # it is undone
-        return httpx.Response(
-            stream.status_code, headers=headers, content=bytes(content), request=stream.request
-        )
 
     def _broken(self, error: httpx.HTTPError) -> _Passing:
         """The failure of a connection, which another attempt may not meet."""

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import httpx
 
+from vlmbench.files.reply_body import Excess, Unpacking, whole_reply
 from vlmbench.models.servers.batch.interface import MEGABYTE, MOST_OF_REPLY
 from vlmbench.models.servers.client import ChatClient, NoReply
 
@@ -46,7 +47,7 @@ class BatchClient(ChatClient):
 
         async def attempt(_number: int) -> dict[str, Any]:
             async with self._opened(method, path, _content(document, file, form, name)) as response:
-                return _object((await self._whole(response, MOST_OF_REPLY)).content)
+                return _object((await whole_reply(response, MOST_OF_REPLY)).content)
 
         return await self._patiently(attempt)
 
@@ -57,10 +58,10 @@ class BatchClient(ChatClient):
             file.seek(0)
             file.truncate()
             async with self._opened("GET", path, {}) as response:
-                async for chunk in response.aiter_bytes(_CHUNK):
-                    file.write(chunk)
-                    if file.tell() > MOST_OF_RESULTS:
-                        raise NoReply(f"its results are longer than {MOST_OF_RESULTS:,} bytes")
+                unpacking = Unpacking(response.headers, MOST_OF_RESULTS)
+                async for came in response.aiter_raw():
+                    for piece in unpacking.pieces(came):
+                        file.write(piece)
 
         await self._patiently(attempt)
         file.seek(0)
@@ -74,8 +75,10 @@ class BatchClient(ChatClient):
                 method, f"{self._url}/{path}", timeout=self._patience.attempt_timeout, **content
             ) as response:
                 if not response.is_success:  # some vendors answer 201 to what makes a job
-                    raise self._refused(await self._whole(response, MOST_OF_REPLY), path)
+                    raise self._refused(await whole_reply(response, MOST_OF_REPLY), path)
                 yield response
+        except Excess as error:
+            raise NoReply(str(error)) from None
         except httpx.HTTPError as error:
             raise self._broken(error) from None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vlmbench.models.servers.batch.client import BatchClient
 
 MEGABYTE = 1_000_000
-MOST_OF_REPLY = 256 * MEGABYTE
+MOST_OF_REPLY = 32 * MEGABYTE
 """Gemini's jobs hold their results."""
 LONGEST_LINE = 16 * MEGABYTE
 """A longer line of results is no answer: 32,768 tokens are less than one megabyte."""
