@@ -98,6 +98,7 @@ def card_of(name: str, entry: Mapping[str, Any]) -> Card:
         file=with_hub(DataFile(name=f"{name}.tsv", url=entry.get("url"), md5=(md5,) if md5 else ()), entry),
         languages=tuple(entry.get("languages", ("en",))),
         source="file layout of VLMEvalKit",
+        rows=int(entry["rows"]) if "rows" in entry else None,
         circular=circular,
         answers="answers" not in entry,
         answers_file=_answers_file(entry.get("answers", _WITHHELD)),

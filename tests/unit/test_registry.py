@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vlmbench.benchmarks import catalogue
 from vlmbench.benchmarks.catalogue import aliases, entries, is_circular
 from vlmbench.cli.main import main
 from vlmbench.errors import UnknownName, UsageError
@@ -120,6 +122,33 @@ def test_list_shows_family_languages_rows_file_and_aliases(capsys: pytest.Captur
     assert table["AI2D_TEST"]["rows"] == "3088"
     assert table["Shapes_DEV_EN"]["file"] == "here"
     assert "mmbench_en_dev" in table["MMBench_DEV_EN"]["also"]
+
+
+def test_a_number_of_rows_that_nobody_published_is_a_question_mark_until_the_file_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(*form: str) -> tuple[str, str]:
+        assert main(["list", "MMCR", *form]) == 0
+        return capsys.readouterr()
+
+    monkeypatch.setenv("VLMBENCH_HOME", str(tmp_path))
+    table, note = shown()
+    assert "  ?  " in table
+    assert "`vlmbench data check NAME` counts" in note
+    assert json.loads(shown("--format", "json")[0])[0]["rows"] is None
+
+    read = tmp_path / "tables" / entries()["MMCR"]["md5"] / "facts.json"
+    read.parent.mkdir(parents=True)
+    read.write_text('{"rows": 276}', "utf-8")
+    table, note = shown()
+    assert ("  276  " in table, note) == (True, "")
+
+
+def test_every_number_of_rows_in_the_catalogue_names_its_source() -> None:
+    text = Path(catalogue.__file__).with_name("catalogue.yaml").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("  rows:")]
+    assert len(lines) == sum("rows" in entry for entry in entries().values()) > 20
+    assert [line for line in lines if not re.fullmatch(r"  rows: \d+  # \S.+", line)] == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def benchmarks(*, data_dir: str | Path | None = None, plugins: Sequence[str | Path] = ()) -> pd.DataFrame:
     """Every benchmark by name, plugins included: facts of its card, aliases, and whether its file is here.
 
-    `answers` is `yes`, `apart` (published in another file) or `withheld`.
+    `answers` is `yes`, `apart` (published in another file) or `withheld`. `rows` is empty where no public
+    text gives a number and the file was not read on this machine yet.
     """
     import pandas as pd
 
@@ -53,13 +54,18 @@ def _row(card: Card, aliases: Sequence[str], data_dir: Path | None) -> dict[str,
         "family": card.family + (" (circular)" if card.circular else ""),
         "languages": ", ".join(card.languages),
         "modality": "several images" if card.name.startswith(_SEVERAL_IMAGES) else "image",
-        "rows": _lines(here) if here and card.file.bundled else card.rows,
+        "rows": _rows(card, here),
         "answers": "yes" if card.answers else "apart" if card.answers_file else "withheld",
         "file": "here" if here else "absent",
         "also": ", ".join(aliases),
     }
 
 
-def _lines(file: Path) -> int:
-    """Rows of a small table of ours, whose cells have no line breaks."""
-    return sum(1 for _ in file.open("rb")) - 1
+def _rows(card: Card, here: Path | None) -> int | None:
+    from vlmbench.data.table import decoded_rows
+
+    if here and card.file.bundled:
+        # A small table of ours, whose cells have no line breaks.
+        with here.open("rb") as lines:
+            return sum(1 for _ in lines) - 1
+    return decoded_rows(card.file.md5) if card.rows is None else card.rows

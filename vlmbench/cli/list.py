@@ -5,7 +5,8 @@
     vlmbench list suites
     vlmbench list plugins --plugin mine.py
 
-The table of benchmarks shows whether the answers are public and whether the file is on this machine.
+The table of benchmarks shows how many rows there are, `?` where that is known only once the file is here,
+whether the answers are public and whether the file is on this machine.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import fitting_rows
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
-from vlmbench.cli._shared.tables import print_rows
+from vlmbench.cli._shared.tables import UNKNOWN, print_rows
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import UnknownName
+from vlmbench.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.registry import BenchmarkSource
@@ -62,6 +64,8 @@ def execute(args: argparse.Namespace) -> int:
         raise UnknownName(kind.removesuffix("s"), " ".join(words), known)
     prose, least = COLUMNS[kind]
     print_rows(rows, args.format, prose=prose, least=least)
+    if any(row.get("rows") == UNKNOWN for row in rows):
+        note(f"{UNKNOWN}: rows not known; `vlmbench data check NAME` counts those of a file that is here")
     return 0
 
 
@@ -70,7 +74,10 @@ def listed_benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
     from vlmbench.api.catalogue import benchmark_rows
 
     rows = benchmark_rows(args.data_dir, args.plugin)
-    return [{key: value for key, value in row.items() if key != "measures"} for row in rows]
+    shown = [{key: value for key, value in row.items() if key != "measures"} for row in rows]
+    if args.format == "table":
+        shown = [row | {"rows": UNKNOWN if row["rows"] is None else row["rows"]} for row in shown]
+    return shown
 
 
 def suite_rows(_args: argparse.Namespace) -> list[dict[str, Any]]:

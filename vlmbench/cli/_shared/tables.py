@@ -15,6 +15,8 @@ from vlmbench.cli._shared.console import one_line, print_json
 from vlmbench.screen import note
 
 FORMATS = ("table", "tsv", "json")
+UNKNOWN = "?"
+"""In a column of numbers: one that nobody knows."""
 _GAP = 2
 """Blanks between two columns."""
 _HANGING = 24
@@ -72,7 +74,7 @@ def table_lines(
             break
         names.remove(name)
         left_out.append(name)
-    numbers = {name for name in names if all(isinstance(row.get(name), int | float | None) for row in rows)}
+    numbers = {name for name in names if all(map(_is_number, (row.get(name) for row in rows)))}
     lines = list[str]()
     for place in range(len(rows) + 1):
         first, *others = (lines_of(cells[name][place], widths[name]) or [""] for name in names)
@@ -111,6 +113,10 @@ def _least(name: str, cells: Mapping[str, Sequence[str]], prose: Collection[str]
         return natural
     words = (width_of(word) for cell in cells[name] for word in cell.split())
     return max(*words, min(natural, _READABLE), 0)
+
+
+def _is_number(value: Any) -> bool:
+    return value == UNKNOWN or isinstance(value, int | float | None)
 
 
 def _aligned(text: str, width: int, *, right: bool) -> str:
