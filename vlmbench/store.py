@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -24,8 +24,10 @@ from vlmbench.answers.responses import apart
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import NoSuchRun, RunFolderError, SpecChanged
 from vlmbench.files.atomic import atomic_file
+from vlmbench.files.fields import WrongField, as_instance, wrong_field
 from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
+from vlmbench.files.regular import LONGEST, is_there, open_regular
 from vlmbench.files.set_aside import set_aside
 
 SCHEMA_VERSION = 1
@@ -92,7 +94,7 @@ class RunFolder:
         if self._fresh:  # only now: until here a missing file or a broken model could still stop us
             self._set_aside()
             self._fresh = False
-        before = read_run(self.path) if (self.path / RUN).exists() else None
+        before = read_run(self.path) if is_there(self.path / RUN) else None
         facts = json.loads(json.dumps(facts))
         if before is not None:
             refuse_changes(self.path, before, spec, facts)
@@ -122,7 +124,7 @@ class RunFolder:
         """Add one answer and hand it to the operating system before returning."""
         try:
             if self._log is None:
-                self._log = (self.path / RESPONSES).open("ab")
+                self._log = open_regular(self.path / RESPONSES, "ab")
             self._log.write(as_line(response_line(response)))
             self._log.flush()
         except OSError as error:
@@ -192,17 +194,17 @@ def disk_error(path: Path, error: OSError) -> RunFolderError:
 def read_run(path: Path) -> dict[str, Any]:
     """The run.json of a folder, checked for version and shape."""
     file = path / RUN
-    if not file.exists():
+    if not is_there(file):
         what = (
             "this is not a run folder: it has no run.json." if path.exists() else "there is no such folder."
         )
         raise NoSuchRun(what, file=path, fix="`vlmbench run` writes runs/NAME/BENCH.")
-    again = "Use `--fresh` to start this run again."
-    document = read_object(file, raises=RunFolderError, fix=again)
+    mend = _mend(path)
+    document = read_object(file, raises=RunFolderError, fix=mend, own=True)
     for key in ("schema_version", "facts", "spec", "sittings"):
         if key not in document:
             raise RunFolderError(
-                "cannot be read: this part of the file is missing.", file=file, key=key, fix=again
+                "cannot be read: this part of the file is missing.", file=file, key=key, fix=mend
             )
     version = document["schema_version"]
     if version != SCHEMA_VERSION:
@@ -211,7 +213,29 @@ def read_run(path: Path) -> dict[str, Any]:
             file=file,
             fix="Use the version that wrote it, `--fresh` to start again, or `--out DIR` for another place.",
         )
+    if (wrong := wrong_field(_RunDocument, document) or wrong_field(RunSpec, document["spec"])) is not None:
+        raise RunFolderError(f"it is damaged: {wrong}.", file=file, fix=mend)
+    if not all(isinstance(sitting, dict) for sitting in document["sittings"]):
+        raise RunFolderError("it is damaged: `sittings` is not a list of objects.", file=file, fix=mend)
     return document
+
+
+@dataclass(frozen=True)
+class _RunDocument:
+    """The types of a run.json's parts."""
+
+    spec: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    sittings: tuple[Mapping[str, Any], ...]
+
+
+def _mend(path: Path) -> str:
+    """What to do about a damaged run.json: nothing but it tells which questions the answers are to."""
+    return (
+        f"Correct it there, or put a copy of it back: the answers beside it are whole. Or rename {path}: the "
+        "same command then begins anew, and takes what the answer cache has. `--fresh` moves the answers to "
+        f"{path.name}.old-1, or the next free number, and asks every question again."
+    )
 
 
 def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
@@ -220,29 +244,30 @@ def read_responses(path: Path, *, mend: bool = False) -> dict[str, Response]:
     What a live run adds while this reads is left for the next reading.
     """
     file = path / RESPONSES
-    if not file.exists():
+    if not is_there(file):
         return {}
     found: dict[str, Response] = {}
     end = 0
-    with file.open("rb") as lines:
+    with open_regular(file, "r+b" if mend else "rb") as lines:
         size = os.fstat(lines.fileno()).st_size
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(LONGEST), b""), 1):
             if end + len(line) > size:
                 break
-            response = _parse(line) if line.endswith(b"\n") else None
-            if response is None:
+            try:
+                response = _parse(line)
+            except WrongField as wrong:
                 if end + len(line) < size and lines.read(1):
                     raise RunFolderError(
-                        "this line is not an answer; the file was edited or damaged.",
+                        f"this line is not an answer: {wrong}.",
                         file=file,
                         row=number,
                         fix="Remove the line: its question will be asked again.",
-                    )
+                    ) from None
                 break
             found[response.id] = response
             end += len(line)
-    if mend and end < file.stat().st_size:
-        os.truncate(file, end)
+        if mend and end < os.fstat(lines.fileno()).st_size:
+            lines.truncate(end)
     return found
 
 
@@ -254,12 +279,11 @@ def response_line(response: Response) -> dict[str, Any]:
     return line if response.thought is not None else {k: line[k] for k in line if k not in OF_THOUGHTS}
 
 
-def _parse(line: bytes) -> Response | None:
-    try:
-        # Lines of earlier versions have the thought in the text.
-        return apart(Response(**(line_object(line) or {})))
-    except (TypeError, AttributeError):
-        return None
+def _parse(line: bytes) -> Response:
+    if not line.endswith(b"\n") or (document := line_object(line, own=True)) is None:
+        raise WrongField("it is no JSON object")
+    # Lines of earlier versions have the thought in the text.
+    return apart(as_instance(Response, document))
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
@@ -308,7 +332,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 def _take_lock(path: Path) -> IO[str]:
     while True:
         try:
-            lock = (path / LOCK).open("a+", encoding="utf-8")
+            lock = open_regular(path / LOCK, "a+", encoding="utf-8")
         except OSError as error:
             raise disk_error(path, error) from error
         if not _locked_soon(lock):
@@ -353,9 +377,9 @@ def _is_file(opened: IO[str], path: Path) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether a process is working in this run folder. Any number may look at once."""
     file = path / LOCK
-    if not file.exists():
+    if not is_there(file):
         return False
-    with file.open("r+" if os.access(file, os.W_OK) else "r", encoding="utf-8") as lock:
+    with open_regular(file, "r+" if os.access(file, os.W_OK) else "r", encoding="utf-8") as lock:
         try:
             lock_file(lock, shared=True)
         except OSError:

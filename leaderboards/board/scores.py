@@ -17,6 +17,7 @@ from typing import Any
 from vlmbench.answers.circular import group_key
 from vlmbench.domain import RuleSet
 from vlmbench.errors import RunFolderError, UserError
+from vlmbench.files.regular import read_whole
 from vlmbench.finished import FinishedRun
 from vlmbench.leaderboards.compare.units import units_of
 
@@ -83,7 +84,7 @@ class ColumnScores:
     def _rows(self, run: FinishedRun) -> Sequence[_Row]:
         """Every row of the rule set, in file order."""
         file = run.folder / SCORES
-        data = file.read_bytes()
+        data = read_whole(file)
         lines = _lines_with(self._mark, data)
         found = list(map(self._known.get, lines))
         if None in found:

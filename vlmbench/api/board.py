@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -19,6 +18,7 @@ from vlmbench.api import html
 from vlmbench.api.run_result import RunResult
 from vlmbench.domain import Card, RuleSet
 from vlmbench.errors import NoSuchRun, RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.files.regular import is_there
 from vlmbench.files.set_aside import is_set_aside
 from vlmbench.plain_text import visible
 from vlmbench.registry import rule_set
@@ -230,7 +230,8 @@ def _open(folders: Mapping[str, Path], request: BoardRequest) -> tuple[dict[str,
     drawn = drawn_names(folders)
     for name, folder in sorted(folders.items()):
         try:
-            _refuse_pipes(folder)
+            for file in _READ:  # a pipe, for one, is refused before anything else is read
+                is_there(folder / file)
             runs[drawn[name]] = open_run(folder, data_dir=request.data_dir, plugins=request.plugins)
         except UserError as error:
             # A published page must not contain paths of this machine.
@@ -238,14 +239,6 @@ def _open(folders: Mapping[str, Path], request: BoardRequest) -> tuple[dict[str,
             shown = visible(without_folders(reason), 500)
             refused.append(Refused(folder=drawn[name], reason=shown))
     return with_public_names(runs), refused
-
-
-def _refuse_pipes(folder: Path) -> None:
-    """Raise RunFolderError for a pipe or a device: reading it might never end."""
-    for name in _READ:
-        with contextlib.suppress(OSError):
-            if not stat.S_ISREG((folder / name).stat().st_mode):
-                raise RunFolderError("this is not a regular file.", file=folder / name)
 
 
 def _cards(

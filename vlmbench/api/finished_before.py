@@ -92,7 +92,7 @@ def finished_before(
         return None
     if any(str(file) not in note["files"] for file in _named_files(request) or ()):  # seen from elsewhere
         return None
-    facts = (object_or_none(folder / RUN) or {}).get("facts", {})
+    facts = (object_or_none(folder / RUN, own=True) or {}).get("facts", {})
     try:
         table = open_data(benchmark, request.data, limit=request.limit, seed=request.seed).table
         if _as_json(table.lock) != facts.get("dataset"):
@@ -106,7 +106,7 @@ def finished_before(
             return None
     except UserError:  # the long way says the same, in its place
         return None
-    return object_or_none(folder / "results.json")
+    return object_or_none(folder / "results.json", own=True)
 
 
 def _asked(request: RunRequest, benchmark: Benchmark) -> str | None:

@@ -85,7 +85,7 @@ def _models_in(folder: Path) -> Iterator[str]:
 
 
 def _model_in(file: Path) -> str | None:
-    spec = (object_or_none(file) or {}).get("spec")
+    spec = (object_or_none(file, own=True) or {}).get("spec")
     model = spec.get("model") if isinstance(spec, dict) else None
     return model if isinstance(model, str) else None
 

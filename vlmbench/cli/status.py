@@ -23,9 +23,11 @@ from vlmbench.cli._shared.flags import add_format_argument
 from vlmbench.cli._shared.tables import FORMATS, print_rows
 from vlmbench.draws import first_draws
 from vlmbench.engine.batch_record import read_jobs
-from vlmbench.files.json_files import object_or_none
+from vlmbench.engine.status import RunStatus, read_status
+from vlmbench.errors import UserError
+from vlmbench.files.regular import is_there
 from vlmbench.progress import clock
-from vlmbench.store import RUN, STATUS, is_locked, read_responses, read_run
+from vlmbench.store import RUN, is_locked, read_responses, read_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,24 +97,24 @@ def _print_line(document: dict[str, Any]) -> None:
 
 def status_of(run: Path) -> dict[str, Any]:
     """The state of a run, from its folder."""
-    status = _status_file(run)
-    spec: Any = None
-    if not status or (run / RUN).exists():
+    kept = read_status(run)
+    spec: dict[str, Any] = {}
+    if kept is None or is_there(run / RUN):
         spec = read_run(run)["spec"]  # raises where this is not a run folder, or one of another version
-    draws = spec.get("samples") if isinstance(spec, dict) else None
+    status = kept or RunStatus()
     alive = is_locked(run)
-    responses = first_draws(read_responses(run), draws if isinstance(draws, int) else 1)
+    responses = first_draws(read_responses(run), spec.get("samples", 1))
     errors = Counter(r.error or "" for r in responses.values() if r.finish == "error")
     done = len(responses) - errors.total()
-    total = status.get("total") or _total_of_results(run)
-    rate = status.get("rows_per_second") if alive else None
-    left = max(total - status.get("done", 0), 0) / rate if rate and total else None
+    total = status.total or _total_of_results(run)
+    rate = status.rows_per_second if alive else None
+    left = max(total - status.done, 0) / rate if rate and total else None
     return {
         "run": str(run),
         "state": _state(status, alive),
         "alive": alive,
-        "process": status.get("process"),
-        "host": status.get("host"),
+        "process": status.process,
+        "host": status.host,
         "done": done,
         "total": total or None,
         "errors": errors.total(),
@@ -120,8 +122,8 @@ def status_of(run: Path) -> dict[str, Any]:
         "reasons": [{"error": e, "rows": n} for e, n in errors.most_common(SHOWN_ERRORS)],
         "rows_per_second": rate,
         "seconds_left": None if left is None else round(left, 1),
-        "last_sign": status.get("written"),
-        "workers": status.get("workers", []) if alive else [],
+        "last_sign": status.written,
+        "workers": list(status.workers) if alive else [],
     }
 
 
@@ -133,29 +135,26 @@ def _batch_jobs(run: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _status_file(run: Path) -> dict[str, Any]:
-    """The status as the run wrote it last; empty when the file is missing or damaged."""
-    return object_or_none(run / STATUS) or {}
-
-
 def _total_of_results(run: Path) -> int:
     """The number of rows from results.json, for runs without a status file."""
-    document = object_or_none(run / "results.json") or {}
+    from vlmbench.report.runs import read_results
+
     try:
-        return int(document["draws"]["asked"] if "draws" in document else document["headline"]["rows"])
-    except (ValueError, KeyError, TypeError):
+        document = read_results(run / "results.json")
+    except UserError:
         return 0
+    return int(document["draws"]["asked"] if "draws" in document else document["headline"]["rows"])
 
 
 _STAGES = ("loading", "answering", "scoring", "running", "finished", "stopped")
 
 
-def _state(status: dict[str, Any], alive: bool) -> str:
-    stage = str(status.get("stage", ""))
+def _state(status: RunStatus, alive: bool) -> str:
+    stage = status.stage
     if alive:
         return stage if stage in _STAGES[:3] else _STAGES[3]
-    if stage == "stopped" and status.get("reason"):
-        return f"stopped: {status['reason']}"
+    if stage == "stopped" and status.reason:
+        return f"stopped: {status.reason}"
     if stage in ("finished", "stopped", ""):
         return stage or "not running"
     return f"its process died while {stage}; the same command continues"

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from vlmbench.errors import RunFolderError
+from vlmbench.files.fields import WrongField, as_instance
 from vlmbench.files.json_files import read_object
+from vlmbench.files.regular import is_there
 from vlmbench.store import write_json
 
 BATCH = "batch.json"
@@ -41,22 +42,16 @@ class BatchJob:
 def read_jobs(folder: Path) -> list[BatchJob]:
     """The jobs of a run, in the order in which they were made; none where there is no such file."""
     file = folder / BATCH
-    if not file.exists():
+    if not is_there(file):
         return []
     fix = f"Delete {file} to have open questions asked anew; jobs under way are charged all the same."
-    document = read_object(file, raises=RunFolderError, fix=fix)
+    jobs = read_object(file, raises=RunFolderError, fix=fix, own=True).get("jobs")
+    if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+        raise RunFolderError("it is damaged: `jobs` is not a list of objects.", file=file, fix=fix)
     try:
-        return [_job(job) for job in document["jobs"]]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunFolderError("cannot be read: a job lacks something.", file=file, fix=fix) from None
-
-
-def _job(document: dict[str, Any]) -> BatchJob:
-    job = BatchJob(**{**document, "rows": tuple(document["rows"])})
-    texts = (job.key, job.path, job.state, *job.rows, *(() if job.id is None else (job.id,)))
-    if not all(isinstance(text, str) for text in texts) or not isinstance(job.done, int):
-        raise ValueError(job.key)
-    return job
+        return [as_instance(BatchJob, job) for job in jobs]
+    except WrongField as wrong:
+        raise RunFolderError(f"it is damaged: {wrong}.", file=file, fix=fix) from None
 
 
 def write_jobs(folder: Path, jobs: Iterable[BatchJob]) -> None:

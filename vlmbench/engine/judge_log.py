@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,10 @@ from typing import Any
 from vlmbench.answers.responses import apart
 from vlmbench.domain import Request, Response
 from vlmbench.errors import RunFolderError
+from vlmbench.files.fields import WrongField, as_instance
 from vlmbench.files.json_files import append_line, line_object
-from vlmbench.store import OF_THOUGHTS, disk_error, make_folder, response_line
+from vlmbench.files.regular import is_there, open_regular, read_whole
+from vlmbench.store import disk_error, make_folder, response_line
 
 JUDGE = "judge.jsonl"
 
@@ -70,16 +71,17 @@ class JudgeLog:
 
     def _read(self, path: Path) -> None:
         """Read what is there. A line that a crash cut off is dropped; any other damage is an error."""
-        data = path.read_bytes() if path.exists() else b""
+        data = read_whole(path) if is_there(path) else b""
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
-            os.truncate(path, whole)
+            with open_regular(path, "r+b") as log:
+                log.truncate(whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
             try:
-                key, response = _parse(line_object(line) or {})
-            except (KeyError, TypeError):
+                key, response = _parse(line_object(line, own=True) or {})
+            except WrongField as wrong:
                 raise RunFolderError(
-                    "this line is not a judge's reply; the file was edited or damaged.",
+                    f"this line is not a judge's reply: {wrong}.",
                     file=path,
                     row=number,
                     fix="Remove the line: its question will be asked again.",
@@ -94,9 +96,9 @@ def _line(response: Response) -> dict[str, Any]:
 
 
 def _parse(line: Mapping[str, Any]) -> tuple[str, Response]:
-    names = ("finish", "error", "prompt_tokens", "new_tokens", "seconds")
-    kept = {name: line[name] for name in names} | {name: line.get(name) for name in OF_THOUGHTS}
-    response = apart(Response(id=str(line["sample"]), text=line["reply"], **kept))
-    if not isinstance(response.text, str) or not isinstance(line["key"], str):
-        raise TypeError
-    return line["key"], response
+    about = {name: line.get(name) for name in ("key", "attempt", "judge", "prompt")}
+    if not isinstance(about["key"], str):
+        raise WrongField("it has no `key` that is a text")
+    names = {"sample": "id", "reply": "text"}
+    rest = {names.get(name, name): value for name, value in line.items() if name not in about}
+    return about["key"], apart(as_instance(Response, rest))

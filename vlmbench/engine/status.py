@@ -3,7 +3,7 @@
     status.json   stage, process, done, total, errors, rate, workers; put in place whole, once a second
 
 A thread of its own writes the file, so a run that waits for one long answer still shows that it lives, and a
-slow disk slows nothing down. A run never reads it back.
+slow disk slows nothing down. A run never reads it back; `read_status` is for those who watch.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from vlmbench.domain import Response
+from vlmbench.files.fields import as_instance, fitting, wrong_field
 from vlmbench.files.heartbeat import repeatedly, write_note
+from vlmbench.files.json_files import object_or_none
 from vlmbench.store import STATUS
 
 EVERY = 1.0
@@ -50,6 +53,56 @@ class SilentProgress:
         pass
 
     say = begin = advance = end = _ignore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """A worker, as the file lists it."""
+
+    worker: int
+    state: str
+    done: int
+    errors: int
+    in_hand: int
+    quiet_seconds: float
+    replaced: int
+    host: str | None = None
+    pid: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """The file as it is read back; what is damaged in it is left out."""
+
+    stage: str = ""
+    reason: str | None = None
+    process: int | None = None
+    host: str | None = None
+    written: float | None = None
+    total: int = 0
+    done: int = 0
+    rows_per_second: float | None = None
+    workers: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_status(folder: Path) -> RunStatus | None:
+    """How the run in this folder is doing; None where the file is missing or damaged."""
+    document = object_or_none(folder / STATUS, own=True)
+    if not document:
+        return None
+    workers = document.get("workers")
+    known = [one for one in workers if _is_worker(one)] if isinstance(workers, list) else []
+    return as_instance(RunStatus, {**fitting(RunStatus, document), "workers": known})
+
+
+def _is_worker(found: object) -> bool:
+    """Whether it has all that is shown of a worker."""
+    whole = isinstance(found, dict) and set(found) >= _SHOWN
+    return whole and wrong_field(WorkerStatus, found) is None  # type: ignore[arg-type]
+
+
+_SHOWN = frozenset(WorkerStatus.__slots__) - {"reason"}
 
 
 class StatusFile:

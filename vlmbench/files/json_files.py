@@ -2,7 +2,8 @@
 
 `read_object` is for files that must be whole. `object_or_none` is for notes that vlmbench writes for itself
 and can do without. `line_object` and `as_line` are for JSON Lines, where a killed process may leave half
-a line.
+a line. Those of a run folder, which a stranger may have made, are read with `own=True`: regular files only,
+of bounded length, with numbers that are numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import DataError, UserError
+from vlmbench.errors import DataError, RunFolderError, UserError
+from vlmbench.files.regular import open_regular, read_whole
+
+DEEPEST = 100
+"""Lists and objects inside each other; what walks through them later would not reach the end of more."""
+MOST_NODES = 1_000_000
+"""Values of a YAML file, each counted as often as an alias stands for it."""
+
+
+def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
+    """The value of a JSON text. ValueError also where it is nested too deeply, or, `finite`, has a NaN."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant if finite else None)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer if type(outer) is list else ())
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return value
+    raise ValueError(TOO_DEEP)
+
+
+TOO_DEEP = "lists or objects are nested too deeply"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def read_json(
@@ -22,19 +55,20 @@ def read_json(
     fix: str | None = None,
     encoding: str = "utf-8",
     half_characters: bool = False,
+    own: bool = False,
 ) -> Any:
     """The value in a JSON file, or `raises`. `half_characters` allows the surrogates that models write."""
     try:
-        return json.loads(file.read_text(encoding, "surrogatepass" if half_characters else "strict"))
+        content = read_whole(file) if own else file.read_bytes()
+        text = content.decode(encoding, "surrogatepass" if half_characters else "strict")
+        return parse_json(text, finite=own)
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}."
     except UnicodeDecodeError as error:
         what = f"cannot be read as JSON: byte {error.start} is not UTF-8."
     except json.JSONDecodeError as error:
         what = f"cannot be read as JSON: {error.msg}, line {error.lineno}, column {error.colno}."
-    except RecursionError:
-        what = "cannot be read as JSON: lists or objects are nested too deeply."
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # too deep, or a number of thousands of digits
         what = f"cannot be read as JSON: {error}."
     raise raises(what, file=file, fix=fix)
 
@@ -45,28 +79,29 @@ def read_object(
     raises: type[UserError] = DataError,
     fix: str | None = None,
     half_characters: bool = False,
+    own: bool = False,
 ) -> dict[str, Any]:
     """The same where the file must hold a JSON object."""
-    document = read_json(file, raises=raises, fix=fix, half_characters=half_characters)
+    document = read_json(file, raises=raises, fix=fix, half_characters=half_characters, own=own)
     if not isinstance(document, dict):
         raise raises(f"cannot be read as a JSON object: it holds {kind_of(document)}.", file=file, fix=fix)
     return document
 
 
-def object_or_none(file: Path) -> dict[str, Any] | None:
+def object_or_none(file: Path, *, own: bool = False) -> dict[str, Any] | None:
     """The JSON object in a file; None where the file is missing, cut off or holds something else."""
     try:
-        return line_object(file.read_bytes())
-    except OSError:
+        return line_object(read_whole(file) if own else file.read_bytes(), own=own)
+    except (OSError, RunFolderError):
         return None
 
 
-def line_object(line: bytes | str) -> dict[str, Any] | None:
+def line_object(line: bytes | str, *, own: bool = False) -> dict[str, Any] | None:
     """The JSON object on a line; None where it is cut off, damaged or something else."""
     try:
         text = line.decode("utf-8", "surrogatepass") if isinstance(line, bytes) else line
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = parse_json(text, finite=own)
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
@@ -78,7 +113,7 @@ def as_line(document: Mapping[str, Any]) -> bytes:
 
 def append_line(file: Path, document: Mapping[str, Any]) -> None:
     """Add one line to a file of JSON Lines; the file is closed again, so that the line is with the system."""
-    with file.open("ab") as lines:
+    with open_regular(file, "ab") as lines:
         lines.write(as_line(document))
 
 
@@ -93,14 +128,42 @@ def read_yaml(file: Path, *, raises: type[UserError] = UserError) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(file.read_text("utf-8"))
+        return parse_yaml(file.read_text("utf-8"))
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}."
     except (yaml.YAMLError, ValueError) as error:
         what = f"is not YAML: {_yaml_problem(error)}."
-    except RecursionError:
-        what = "cannot be read as YAML: lists or mappings are nested too deeply."
     raise raises(what, file=file)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text. YAMLError, or ValueError where it is too deep or its aliases too many."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+        _count_nodes(value, {}, ())
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    return value
+
+
+def _count_nodes(value: Any, known: dict[int, int], inside: tuple[int, ...]) -> int:
+    """How many values it has with all aliases written out; each part is counted once."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) in known:
+        return known[id(value)]
+    if id(value) in inside:
+        raise ValueError("an alias stands inside the part that it is for")
+    if len(inside) >= DEEPEST:
+        raise ValueError(TOO_DEEP)
+    inner = value.values() if isinstance(value, dict) else value
+    count = 1 + sum(_count_nodes(part, known, (*inside, id(value))) for part in inner)
+    if count > MOST_NODES:
+        raise ValueError(f"its aliases stand for more than {MOST_NODES:,} values")
+    known[id(value)] = count
+    return count
 
 
 def _yaml_problem(error: Exception) -> str:

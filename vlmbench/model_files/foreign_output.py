@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from pathlib import Path
 from typing import Any, TextIO
 
+from vlmbench.files.regular import open_regular
 from vlmbench.screen import are_libraries_shown, kept
 
 LIBRARIES = "libraries.log"
@@ -39,8 +40,8 @@ class AppendedLog(io.TextIOBase):
     def write(self, text: str, /) -> int:
         """Append the text."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a", encoding="utf-8", errors="replace") as stream:
-            return stream.write(text)
+        with open_regular(self.file, "a", encoding="utf-8", errors="replace") as stream:
+            return int(stream.write(text))
 
     def writable(self) -> bool:
         """It is."""
@@ -103,7 +104,7 @@ class LibraryLog:
             return self._file
         with self._file.open("rb") as log:
             log.seek(self._read)
-            with file.open("ab") as place:
+            with open_regular(file, "ab") as place:
                 place.write(log.read())
             self._read = log.tell()
         return file

@@ -8,13 +8,14 @@ After MMStar (arXiv 2403.20330), for any benchmark. The `--blind` run is in the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.errors import RunFolderError
-from vlmbench.files.json_files import object_or_none
+from vlmbench.domain import RuleSet
+from vlmbench.errors import RunFolderError, UserError
+from vlmbench.report.results import RESULTS
+from vlmbench.report.runs import read_results, read_scores
 
 BLIND = "-blind"
 GAIN = "gain.json"
@@ -29,6 +30,8 @@ def twins(folder: Path) -> tuple[Path, Path]:
 
 def gain_of(folder: Path, llm_base: Path | None = None) -> dict[str, Any] | None:
     """Gain, and leakage where `llm_base` is given; None unless both runs are complete and comparable."""
+    if not all((twin / RESULTS).exists() for twin in twins(folder)):
+        return None
     seeing, blind = map(_results, twins(folder))
     if seeing is None or blind is None or not _comparable(seeing, blind):
         return None
@@ -73,7 +76,11 @@ def _leakage(blind: float, seeing: Mapping[str, Any], llm_base: Path | None) -> 
 
 
 def _results(folder: Path) -> dict[str, Any] | None:
-    return object_or_none(folder / "results.json")
+    """A damaged one has no gain; whoever opens its run gets the reason."""
+    try:
+        return read_results(folder / RESULTS)
+    except UserError:
+        return None
 
 
 def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:
@@ -83,11 +90,11 @@ def _comparable(seeing: Mapping[str, Any], blind: Mapping[str, Any]) -> bool:
     return same and scored and blind["blind"] and not seeing["blind"]
 
 
-def _paired(folder: Path, rules: str) -> dict[str, float | None]:
+def _paired(folder: Path, rules: RuleSet) -> dict[str, float | None]:
     """The mean gain over the same rows: a paired difference varies less than either figure."""
     from vlmbench.stats import clustered_mean
 
-    seeing, blind = (_values(path / "scores.jsonl", rules) for path in twins(folder))
+    seeing, blind = (_values(path, rules) for path in twins(folder))
     pairs = [(value - blind[row][0], group) for row, (value, group) in seeing.items() if row in blind]
     if not pairs:
         return {}
@@ -95,11 +102,7 @@ def _paired(folder: Path, rules: str) -> dict[str, float | None]:
     return {"row gain": estimate.value, "row gain stderr": estimate.stderr}
 
 
-def _values(path: Path, rules: str) -> dict[str, tuple[float, str]]:
+def _values(folder: Path, rules: RuleSet) -> dict[str, tuple[float, str]]:
     """By row: its score and its group."""
-    lines = map(json.loads, path.read_text("utf-8").splitlines())
-    return {
-        line["id"]: (line["value"], line["group"])
-        for line in lines
-        if line["rules"] == rules and line["value"] is not None
-    }
+    scores = read_scores(folder)[rules]
+    return {score.id: (score.value, score.group) for score in scores if score.value is not None}

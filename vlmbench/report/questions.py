@@ -13,6 +13,7 @@ from vlmbench.data.sources.files import find_files, is_data, is_dataset
 from vlmbench.domain import Benchmark, ImageSource, Sample
 from vlmbench.errors import DataError, RunFolderError, UnknownName, UserError
 from vlmbench.files.json_files import line_object
+from vlmbench.files.regular import is_there, whole_lines_of
 from vlmbench.finished import Questions
 from vlmbench.report.results import AGAIN, PICTURES, PREDICTIONS
 
@@ -40,7 +41,7 @@ def read_questions(
     except UserError as error:
         missing = str(error)
     table = folder / PREDICTIONS
-    if not table.exists():
+    if not is_there(table):
         raise RunFolderError(f"the questions cannot be read: {missing}", file=folder)
     shown = _pictures(folder / PICTURES)
     samples = tuple(_from_table(table, asked))
@@ -65,11 +66,11 @@ def _kept_images(locked: Mapping[str, Any]) -> ImageSource | None:
 
 def _pictures(file: Path) -> Mapping[str, tuple[str, ...]] | None:
     """Picture digests by row; None for a run of a version that did not write pictures.jsonl."""
-    if not file.exists():
+    if not is_there(file):
         return None
     found: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        row: dict[str, Any] = line_object(line) or {}
+    for number, line in enumerate(whole_lines_of(file), 1):
+        row: dict[str, Any] = line_object(line, own=True) or {}
         index, digests = row.get("id"), row.get("pictures")
         if not isinstance(index, str) or not _are_texts(digests) or index in found:
             what = "this line does not give the pictures of a row; the file was edited or damaged."

@@ -11,15 +11,16 @@ pictures.jsonl.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from vlmbench.domain import RULE_SETS, RuleSet, Score
 from vlmbench.errors import NoSuchRun, RunFolderError
+from vlmbench.files.fields import WrongField, as_instance
 from vlmbench.files.json_files import line_object, read_json
+from vlmbench.files.regular import is_there, whole_lines_of
 from vlmbench.files.set_aside import is_set_aside
 from vlmbench.finished import FinishedRun, Questions, Scores
 from vlmbench.report.questions import read_questions
@@ -42,8 +43,8 @@ _KINDS = {
 
 def open_run(folder: Path, *, data_dir: Path | None = None, plugins: Sequence[Path] = ()) -> FinishedRun:
     """A finished run; a RunFolderError says why the folder is not one."""
-    about = _about(folder)
-    results = _results(folder / RESULTS)
+    about = read_run(folder)
+    results = read_results(folder / RESULTS)
     for key in ("benchmark", "model"):
         if about["spec"].get(key) != results[key]:
             raise RunFolderError(
@@ -86,34 +87,30 @@ def read_scores(folder: Path) -> Scores:
     file = folder / SCORES
     found: dict[RuleSet, dict[str, Score]] = {rules: {} for rules in RULE_SETS}
     for number, line in enumerate(_lines(file), 1):
-        score = _score(line)
-        rows = found.get(score.rules) if score else None  # type: ignore[call-overload]
-        if score is None or rows is None or score.id in rows:
-            what = "this line is not a score" if score is None or rows is None else "this row occurs twice"
-            raise RunFolderError(f"{what}; the file was edited or damaged.", file=file, row=number, fix=AGAIN)
+        try:
+            score = _score(line)
+        except WrongField as wrong:
+            raise RunFolderError(
+                f"this line is not a score: {wrong}.", file=file, row=number, fix=AGAIN
+            ) from None
+        rows = found[score.rules]  # type: ignore[index]
+        if score.id in rows:
+            raise RunFolderError(
+                "this row occurs twice; the file was edited or damaged.", file=file, row=number, fix=AGAIN
+            )
         rows[score.id] = score
     return {rules: tuple(rows.values()) for rules, rows in found.items()}
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    about = read_run(folder)
-    sittings = about["sittings"]
-    if not isinstance(sittings, list) or not all(isinstance(part, dict) for part in sittings):
-        raise _damaged(folder / RUN, "`sittings` is not a list of objects")
-    for key in ("spec", "facts"):
-        if not isinstance(about[key], dict):
-            raise _damaged(folder / RUN, f"`{key}` is not an object")
-    return about
-
-
-def _results(file: Path) -> dict[str, Any]:
-    if not file.exists():
+def read_results(file: Path) -> dict[str, Any]:
+    """A results.json that is valid against its schema."""
+    if not is_there(file):
         raise RunFolderError(
             "this run is not finished: it has no results.json.",
             file=file.parent,
             fix="The same `vlmbench run` finishes it.",
         )
-    document = read_json(file, raises=RunFolderError, fix=AGAIN, half_characters=True)
+    document = read_json(file, raises=RunFolderError, fix=AGAIN, half_characters=True, own=True)
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise RunFolderError(
@@ -186,24 +183,20 @@ def _damaged(file: Path, why: str) -> RunFolderError:
 
 def _lines(file: Path) -> Iterator[bytes]:
     try:
-        with file.open("rb") as lines:
-            yield from lines
+        yield from whole_lines_of(file)
     except FileNotFoundError:
         raise RunFolderError("the run has no scores.jsonl.", file=file.parent, fix=AGAIN) from None
     except OSError as error:
         raise _damaged(file, str(error)) from None
 
 
-def _score(line: bytes) -> Score | None:
-    document = line_object(line)
-    try:
-        score = Score(**(document or {}))
-    except TypeError:
-        return None
-    texts = all(isinstance(text, str) for text in (score.id, score.group, score.rules, score.reason))
-    number = score.value is None or (type(score.value) in (int, float) and math.isfinite(score.value))
-    found = score.extracted is None or isinstance(score.extracted, str)
-    return score if texts and number and found and score.rules in get_args(RuleSet) else None
+def _score(line: bytes) -> Score:
+    if (document := line_object(line, own=True)) is None:
+        raise WrongField("it is no JSON object")
+    score = as_instance(Score, document)
+    if score.rules not in RULE_SETS:
+        raise WrongField(f"`rules` is `{score.rules:.40}`, not one of {', '.join(RULE_SETS)}")
+    return score
 
 
 def _questions(

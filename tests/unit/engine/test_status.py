@@ -114,7 +114,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "file").write_text("")
     wrong = {tmp_path: "not a run folder", tmp_path / "file": "not a run folder"}
     for path, reason in {**wrong, tmp_path / "missing": "there is no such folder"}.items():
-        assert main(["status", str(path)]) == 1
+        assert main(["status", str(path)]) == 2
         assert reason in (said := capsys.readouterr().err)
         assert "--fresh" not in said
 

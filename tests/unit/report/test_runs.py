@@ -134,7 +134,7 @@ def test_results_that_cannot_be_trusted_are_refused_by_name(
         (
             "run.json",
             b'{"schema_version": 1, "spec": 1, "facts": {}, "sittings": []}',
-            "`spec` is not an object",
+            "`spec` is a whole number, not an object",
         ),
         ("run.json", b'{"schema_version": 1, "spec": {}, "facts": {}, "sittings": 3}', "`sittings`"),
     ],

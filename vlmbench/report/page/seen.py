@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.files.json_files import line_object
+from vlmbench.files.regular import is_there, whole_lines_of
 
 Seen = tuple[int | None, ...]
 """Width and height of the file, then of what the model saw, tiles and tokens."""
@@ -31,13 +32,11 @@ class SeenRecord:
 
 def read_seen(file: Path) -> SeenRecord:
     """The record of a run; without lines where there is no such file. A damaged line is left out."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
+    if not is_there(file):
         return SeenRecord({})
     found: dict[tuple[str, bool], Seen] = {}
-    for line in lines:
-        about: dict[str, Any] = line_object(line) or {}
+    for line in whole_lines_of(file):
+        about: dict[str, Any] = line_object(line, own=True) or {}
         if (seen := _seen(about)) is not None:
             found[str(about.get("picture")), about.get("beside_others") is True] = seen
     return SeenRecord(found)

@@ -166,7 +166,7 @@ def test_a_pipe_where_a_file_should_be_is_refused_and_not_waited_for(tmp_path: P
     (bad / name).unlink()
     os.mkfifo(bad / name)
     (refused,) = build(tmp_path / "runs", tmp_path / "out")["refused"]
-    assert refused == {"folder": "bad", "reason": f"{name}: this is not a regular file."}
+    assert refused == {"folder": "bad", "reason": f"{name}: this is a pipe, not a regular file."}
 
 
 def test_two_models_of_one_name_are_told_apart_by_their_files(tmp_path: Path) -> None:
@@ -278,9 +278,9 @@ def test_quoted_figures_are_never_among_the_measured(tmp_path: Path) -> None:
 def test_a_folder_without_runs_is_the_users_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path / "o")]) == 1
+    assert main(["leaderboard", "build", "--runs", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
     assert "no run folder in it" in capsys.readouterr().err
-    assert main(["leaderboard", "build", "--runs", str(tmp_path / "no"), "--out", str(tmp_path / "o")]) == 1
+    assert main(["leaderboard", "build", "--runs", str(tmp_path / "no"), "--out", str(tmp_path / "o")]) == 2
     assert "no such folder" in capsys.readouterr().err
 
 
