@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import PredictionsError
+from vlmbench.files.zip_parts import DAMAGED_ZIP
 from vlmbench.plain_text import visible
 from vlmbench.predictions.authors import first_keys, records_of
 from vlmbench.predictions.files import parse, read_json
@@ -38,7 +39,9 @@ from vlmbench.predictions.nouns import (
     whole,
 )
 
-MOST_MEMBER = 256 * 1024 * 1024
+MOST_MEMBER = 32 * 1024 * 1024
+_MOST_KEPT = 200_000_000
+"""Characters of answers, questions and ids; the rest of a member, pictures for the most part, is dropped."""
 MOST_TOGETHER = 8 * 1024 * 1024 * 1024
 """Bytes that are unpacked, of one member and of all."""
 
@@ -182,7 +185,13 @@ def _archive(value: Any) -> bool:
 def _read_archive(path: Path, _value: Any) -> Iterator[StoredAnswer]:
     try:
         with zipfile.ZipFile(path) as archive:
-            yield from _inspect_answers(path, _members(path, archive))
+            kept = 0
+            for answer in _inspect_answers(path, _members(path, archive)):
+                kept += sum(len(t) for t in (answer.text, answer.question, *answer.ids.values()) if t)
+                if kept > _MOST_KEPT:
+                    what = f"its answers and questions have more than {_MOST_KEPT:,} characters."
+                    raise PredictionsError(what, file=path)
+                yield answer
     except zipfile.BadZipFile:
         raise PredictionsError(
             "this is not a zip file, or it was cut off while it was copied.", file=path
@@ -190,7 +199,7 @@ def _read_archive(path: Path, _value: Any) -> Iterator[StoredAnswer]:
     except NotImplementedError:  # how zipfile refuses a compression that it lacks
         what = "its members are compressed in a way that this Python cannot read."
         raise PredictionsError(what, file=path, fix=_UNPACK) from None
-    except (EOFError, RuntimeError, zlib.error, OverflowError, UnicodeError, struct.error) as error:
+    except (*DAMAGED_ZIP, UnicodeError) as error:
         raise PredictionsError(f"it is damaged: {visible(str(error))}.", file=path) from None
 
 

@@ -28,14 +28,14 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
+
+from vlmbench.files.zip_parts import DAMAGED_ZIP, ZipParts
 
 MOST_CHARACTERS = 32_767
 """What a cell holds, counted as Excel counts: characters outside the basic plane are two."""
@@ -49,6 +49,14 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]+)")
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
 _MOST_COLUMNS = 16_384
+_MOST_UNPACKED = 200_000_000
+_MOST_CELLS = 4_000_000
+"""Rows and empty cells before a filled one count too."""
+_MOST_IN_ONE = 4_000_000
+"""Bytes of XML in one row, or in one shared text: it is in memory as a tree, at up to 20 times its size."""
+_MOST_IN_PART = 4_000_000
+"""Bytes of a part that is read as one tree: the list of sheets, the styles."""
+_LONGEST_FORMAT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +79,20 @@ def read_sheet(path: Path) -> Sheet:
             raise ValueError("it is encrypted with a password, or an old xls file")
     try:
         with zipfile.ZipFile(path) as archive:
-            return _Reader(archive).first_sheet()
+            return _Reader(ZipParts(archive, _MOST_UNPACKED)).first_sheet()
     except zipfile.BadZipFile:
         raise ValueError("this is not an xlsx file, or it was cut off while it was copied") from None
     except KeyError as error:
         raise ValueError(f"a part of it is missing: {error.args[0]}") from None
     except ET.ParseError as error:
         raise ValueError(f"its XML is broken: {error}") from None
-    except (EOFError, RuntimeError, zlib.error, IndexError, OverflowError) as error:
+    except (*DAMAGED_ZIP, LookupError) as error:  # also an encoding that Python lacks
         raise ValueError(f"it is damaged: {error}") from None
 
 
 class _Reader:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
+    def __init__(self, parts: ZipParts) -> None:
+        self.parts = parts
         self.workbook = self._xml("xl/workbook.xml")
         self.targets = {
             relation.attrib["Id"]: relation.attrib for relation in self._xml("xl/_rels/workbook.xml.rels")
@@ -97,53 +105,81 @@ class _Reader:
         sheets = [e for e in self.workbook.iter() if _tag(e) == "sheet"]
         if not sheets:
             raise ValueError("it has no sheet")
-        relation = next(v for k, v in sheets[0].attrib.items() if k.endswith("}id"))
-        with self.archive.open(_part(self.targets[relation]["Target"])) as file:
-            rows = [row for row in self._rows(file) if row[1]]
+        relation = next((v for k, v in sheets[0].attrib.items() if k.endswith("}id")), "")
+        rows = [row for row in self._rows(_part(self.targets[relation]["Target"])) if row[1]]
         names = [sheet.attrib["name"] for sheet in sheets]
         return Sheet(names[0], tuple(names[1:]), rows, self.formulas)
 
     def _xml(self, part: str) -> Element:
-        return ET.fromstring(self.archive.read(part))  # noqa: S314 - expat limits entities
+        parser = ET.XMLParser()  # noqa: S314 - expat limits entities
+        size = 0
+        for chunk in self.parts.chunks(part):
+            size += len(chunk)
+            if size > _MOST_IN_PART:
+                raise ValueError(f"{part} has more than {_MOST_IN_PART // 1000**2} MB")
+            parser.feed(chunk)
+        return parser.close()
 
-    def _related(self, kind: str) -> Element | None:
-        for relation in self.targets.values():
-            if relation["Type"].endswith(f"/{kind}"):
-                return self._xml(_part(relation["Target"]))
-        return None
+    def _elements(self, part: str, tag: str) -> Iterator[Element]:
+        """Every element of this name, one in memory at a time."""
+        parser = ET.XMLPullParser(("end",))
+        size = 0
+        for chunk in self.parts.chunks(part):
+            parser.feed(chunk)
+            size += len(chunk)
+            for _, element in parser.read_events():
+                if isinstance(element, Element) and _tag(element) == tag:
+                    yield element
+                    element.clear()
+                    size = 0
+            if size > _MOST_IN_ONE:
+                raise ValueError(f"one {tag!r} of {part} has more than {_MOST_IN_ONE // 1000**2} MB")
+        parser.close()
+
+    def _related(self, kind: str) -> str | None:
+        """The part of this kind that the workbook names."""
+        named = (r for r in self.targets.values() if r["Type"].endswith(f"/{kind}"))
+        found = next(named, None)
+        return None if found is None else _part(found["Target"])
 
     def _shared(self) -> list[str]:
-        table = self._related("sharedStrings")
-        return [] if table is None else [_text(item) for item in table]
+        table: list[str] = []
+        part = self._related("sharedStrings")
+        for item in () if part is None else self._elements(part, "si"):
+            table.append(_text(item))
+            _refuse_over(len(table))
+        return table
 
     def _date_styles(self) -> set[int]:
         """The cell styles that show a number as a date."""
         from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
-        sheet = self._related("styles")
-        if sheet is None:
+        part = self._related("styles")
+        if part is None:
             return set()
+        sheet = self._xml(part)
         formats = dict(BUILTIN_FORMATS)
         formats |= {
             int(e.attrib["numFmtId"]): e.attrib["formatCode"] for e in sheet.iter() if _tag(e) == "numFmt"
         }
+        dates = {n for n, code in formats.items() if is_date_format(code[:_LONGEST_FORMAT])}
         styles = (style for group in sheet if _tag(group) == "cellXfs" for style in group)
-        shown = [formats.get(int(style.get("numFmtId", 0)), "General") for style in styles]
-        return {n for n, code in enumerate(shown) if is_date_format(code)}
+        return {n for n, style in enumerate(styles) if int(style.get("numFmtId", 0)) in dates}
 
-    def _rows(self, file: IO[bytes]) -> Iterator[tuple[int, list[str | None]]]:
-        number = 0
-        for _, element in ET.iterparse(file):  # noqa: S314
-            if _tag(element) != "row":
-                continue
-            number = int(element.get("r", number + 1))
+    def _rows(self, part: str) -> Iterator[tuple[int, list[str | None]]]:
+        number = count = 0
+        for element in self._elements(part, "row"):
+            before, number = number, int(element.get("r", number + 1))
+            if number <= before:
+                raise ValueError(f"it is damaged: row {number} is out of order")
             cells: list[str | None] = []
             for cell in element:
                 column = _column(cell, len(cells))
                 cells += [None] * (column + 1 - len(cells))
                 cells[column] = self._value(cell, number, column)
+            count += 1 + len(cells)
+            _refuse_over(count)
             yield number, cells
-            element.clear()
 
     def _value(self, cell: Element, row: int, column: int) -> str | None:
         parts = {_tag(part): part for part in cell}
@@ -157,12 +193,17 @@ class _Reader:
         if value is None:
             return None
         if kind == "s":
-            return self.shared[int(value)]
+            return self.shared[int(value) if value.isdecimal() else len(self.shared)]
         if kind == "b":
             return "True" if value == "1" else "False"
         if kind == "n":
             return _date(value) if int(cell.get("s", 0)) in self.dates else _number(value)
         return unescape(value)
+
+
+def _refuse_over(cells: int) -> None:
+    if cells > _MOST_CELLS:
+        raise ValueError(f"it has more than {_MOST_CELLS:,} cells")
 
 
 def _tag(element: Element) -> str:
