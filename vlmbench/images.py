@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 178_956_970
-"""More than this is taken for a decompression bomb; it is half a gigabyte as RGB."""
+"""More than this is taken for a decompression bomb."""
+MAX_DECODED = 800_000_000
+"""Bytes that decoding may take: the file's own pixels and, where they differ, four bytes a pixel as RGB."""
 
 GREY = (128, 128, 128)
 CLIP_MEAN = (122, 116, 104)
@@ -38,14 +40,16 @@ def open_picture(data: bytes) -> Image:
         with _no_half_pictures():
             image.load()
             return _to_rgb(image)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"the picture is cut off or damaged ({error}).") from error
+    # A damaged file can fail anywhere in Pillow's decoders, with any error.
+    except Exception as error:
+        raise _damaged(error) from error
 
 
 def picture_size(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height, from the header alone."""
     found = _jpeg_size(data)
-    return found if found and found[0] * found[1] <= MAX_PIXELS else _open(data).size
+    # Eight bytes a pixel, as of CMYK, are the most that a JPEG takes.
+    return found if found and found[0] * found[1] <= MAX_DECODED // 8 else _open(data).size
 
 
 def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
@@ -109,20 +113,38 @@ def _open(data: bytes | memoryview) -> Image:
 
     try:
         with warnings.catch_warnings():
-            # Pillow warns from half of the limit on.
-            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
+            # Pillow warns from half of its limit on, and of odd notes beside the pixels.
+            warnings.simplefilter("ignore")
             image = Pillow.open(io.BytesIO(data))
     except Pillow.DecompressionBombError as error:
         raise _too_large(_first_number(str(error))) from None
     except UnidentifiedImageError:
         raise DataError(f"these {len(data)} bytes are not a picture in any known format.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"the picture is cut off or damaged ({error}).") from error
+    except Exception as error:
+        raise _damaged(error) from error
+    if image.format == "EPS":
+        raise DataError("the picture is EPS, a program for Ghostscript, which vlmbench does not run.")
     # Pillow's own check can be switched off by any library that dislikes it.
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(width * height)
+    taken = width * height * _bytes_per_pixel(image.mode)
+    if taken > MAX_DECODED:
+        what = f"the picture takes {taken:,} bytes to decode ({width} × {height}, {image.mode})"
+        raise DataError(f"{what}; at most {MAX_DECODED:,} are taken.")
     return image
+
+
+def _bytes_per_pixel(mode: str) -> int:
+    """Memory while a picture of this mode becomes RGB, of which Pillow stores four bytes a pixel."""
+    if mode.startswith("I"):
+        return 16  # with NumPy's copies
+    return {"RGB": 4, "1": 5, "L": 5, "P": 5}.get(mode, 8)
+
+
+def _damaged(error: Exception) -> DataError:
+    why = " ".join(str(error).split())[:200] or type(error).__name__
+    return DataError(f"the picture is cut off or damaged ({why}).")
 
 
 def _too_large(pixels: int) -> DataError:
@@ -135,6 +157,8 @@ def _first_number(text: str) -> int:
 
 
 def _to_rgb(image: Image) -> Image:
+    if image.mode == "RGB":
+        return image  # `convert` would copy it
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     # Without this key a palette picture with transparency converts as it should, and without a warning.

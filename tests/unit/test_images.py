@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import random
 import struct
 import zlib
 
@@ -85,7 +87,7 @@ def test_exif_orientation_is_left_alone() -> None:
     assert open_picture(saved(RGB, "JPEG", exif=exif)).size == RGB.size
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "QOI", "AVIF", "DDS", "SGI"])
 @pytest.mark.parametrize("kept", [0.3, 0.9])
 def test_a_cut_off_picture_is_refused(form: str, kept: float) -> None:
     data = saved(RGB, form)
@@ -153,4 +155,39 @@ def test_a_jpeg_too_large_to_decode_is_refused_by_its_header() -> None:
     at = data.index(b"\xff\xc0")
     data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     with pytest.raises(DataError, match="pixels"):
+        picture_size(bytes(data))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["AVIF", "BLP", "DDS", "ICNS", "ICO", "IM", "QOI", "SPIDER", "TIFF", "XBM"])
+def test_a_damaged_picture_of_any_format_is_read_or_refused(form: str) -> None:
+    source = {"BLP": RGB.quantize(16), "XBM": RGB.convert("1"), "SPIDER": RGB.convert("F")}.get(form, RGB)
+    data, draw = saved(source, form), random.Random(0)
+    for _ in range(150):
+        damaged = bytearray(data[: draw.choice([len(data), draw.randrange(len(data))])])
+        for _ in range(draw.randrange(4) if damaged else 0):
+            damaged[draw.randrange(min(len(damaged), 200))] = draw.choice([0, 127, 128, 255])
+        with contextlib.suppress(DataError):
+            open_picture(bytes(damaged))
+
+
+def test_a_dds_without_a_pixel_format_is_refused() -> None:
+    data = bytearray(saved(RGB, "DDS"))
+    data[80:84] = bytes(4)
+    with pytest.raises(DataError, match="Unknown pixel format"):
+        open_picture(bytes(data))
+
+
+def test_eps_is_refused_because_it_is_a_program() -> None:
+    with pytest.raises(DataError, match="Ghostscript"):
+        picture_size(saved(RGB, "EPS"))
+
+
+@pytest.mark.parametrize(("mode", "side"), [("L", 13_000), ("RGBA", 10_001), ("I;16", 7_100)])
+def test_what_takes_too_much_memory_to_decode_is_refused_before_it_is_decoded(mode: str, side: int) -> None:
+    kind, bits = {"L": (0, 8), "RGBA": (6, 8), "I;16": (0, 16)}[mode]
+    data = bytearray(png_header(side, side))
+    data[24:26] = bytes([bits, kind])
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(DataError, match=f"bytes to decode .{side} × {side}, {mode}.; at most 800,000,000"):
         picture_size(bytes(data))

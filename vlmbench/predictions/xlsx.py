@@ -31,6 +31,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -122,13 +123,13 @@ class _Reader:
 
     def _elements(self, part: str, tag: str) -> Iterator[Element]:
         """Every element of this name, one in memory at a time."""
-        parser = ET.XMLPullParser(("end",))
+        parser: Any = ET.XMLPullParser(("end",))  # typeshed's events are of every kind
         size = 0
         for chunk in self.parts.chunks(part):
             parser.feed(chunk)
             size += len(chunk)
             for _, element in parser.read_events():
-                if isinstance(element, Element) and _tag(element) == tag:
+                if _tag(element) == tag:
                     yield element
                     element.clear()
                     size = 0
