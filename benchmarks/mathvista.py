@@ -159,6 +159,10 @@ def record(name: str, rows: Sequence[Scored]) -> dict[str, object]:
     }
 
 
+def _read_judgment(sample: Sample, judgment: str) -> Verdict:
+    return read_mathvista(sample.cells, judgment)
+
+
 BENCHMARKS = (
     MathVista(
         Card(
@@ -181,7 +185,7 @@ BENCHMARKS = (
         original=FromJudgments(
             read_as_authors,
             figures_as_authors,
-            judged=lambda sample, judgment: read_mathvista(sample.cells, judgment),
+            judged=_read_judgment,
         ),
         headline=ACCURACY,
     ),

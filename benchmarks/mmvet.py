@@ -163,6 +163,14 @@ def _deviation(values: Sequence[float]) -> float:
     return float(np.std(values))
 
 
+def _awaits_judge(_sample: Sample, _answer: str) -> Verdict:
+    return Verdict(None, None, AWAITS_JUDGE)
+
+
+def _read_grades(_sample: Sample, grades: str) -> Verdict:
+    return read_mmvet(grades)
+
+
 BENCHMARKS = (
     MMVet(
         Card(
@@ -181,11 +189,11 @@ BENCHMARKS = (
             '"category": "ocr,math", "image": "/9j/4A…"}',
         ),
         original=FromJudgments(
-            lambda _sample, _answer: Verdict(None, None, AWAITS_JUDGE),
+            _awaits_judge,
             figures_as_authors,
             "total",
             "points",
-            judged=lambda _sample, grades: read_mmvet(grades),
+            judged=_read_grades,
         ),
         headline="mean grade",
     ),

@@ -14,8 +14,10 @@ import pytest
 from chat_server import chat_server
 
 import vlmbench
+from vlmbench.api.finished_before import by_name
 from vlmbench.cli.main import main
 from vlmbench.models.loading import demo_folder
+from vlmbench.registry import Registry
 
 SHAPES = ("Shapes_DEV_EN", "Shapes_DEV_CN")
 MEASURED = """
@@ -63,6 +65,20 @@ def test_a_finished_run_loads_nothing(tmp_path: Path, model: Path, said: Said) -
     # The table is there as after the run, and the folder is untouched.
     assert done.stdout.startswith("Shapes_DEV_EN · ")
     assert files == {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+
+
+def test_every_benchmark_is_the_same_text_in_each_process() -> None:
+    """The functions that score it stand in it by name: an address would send each run of it the long way."""
+    registry = Registry()
+    texts = {name: repr(by_name(registry.benchmark(name))) for name in registry.benchmarks}
+    assert [name for name, text in texts.items() if " at 0x" in text] == []
+    assert texts["POPE"] != texts["MME"]
+
+
+def test_a_function_that_is_no_part_of_a_module_keeps_its_address() -> None:
+    assert by_name(by_name) == "vlmbench.api.finished_before.by_name"
+    inner = lambda: None  # noqa: E731
+    assert by_name([inner]) == [inner]
 
 
 def test_a_changed_checkpoint_does_not_pass_as_finished(tmp_path: Path, model: Path, said: Said) -> None:

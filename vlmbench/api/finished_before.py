@@ -15,12 +15,14 @@ import hashlib
 import importlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache
+from dataclasses import fields, is_dataclass, replace
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.api.benchmark_data import open_data
@@ -123,8 +125,27 @@ def _asked(request: RunRequest, benchmark: Benchmark) -> str | None:
         request, name=name_in(request), out=None, fresh=False, several=False, command=None, wait=True
     )
     # Of values all through. What has an address in it is never equal, and takes the long way.
-    text = repr((plain, kind.__module__, benchmark, _code(), _versions()))
+    text = repr((plain, kind.__module__, by_name(benchmark), _code(), _versions()))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def by_name(value: Any) -> Any:
+    """As it is, with functions of our modules by name: equal in every process, and `_code` has their text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value).__qualname__, [
+            by_name(getattr(value, one.name)) for one in fields(value) if one.repr
+        ]
+    if isinstance(value, Mapping):
+        return [(by_name(key), by_name(item)) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [by_name(item) for item in value]
+    if isinstance(value, partial):
+        return [by_name(part) for part in (value.func, value.args, value.keywords)]
+    if isinstance(value, FunctionType):
+        module, name = value.__module__, value.__name__
+        if module.startswith("vlmbench.") and getattr(sys.modules.get(module), name, None) is value:
+            return f"{module}.{name}"
+    return value
 
 
 @cache
