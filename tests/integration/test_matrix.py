@@ -12,6 +12,7 @@ import yaml
 
 from vlmbench.cli.main import main
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 EN, TEST = "Shapes_DEV_EN", "Shapes_DEV_CN"
 
 
@@ -57,6 +58,7 @@ def test_several_models_end_in_one_table(capsys: pytest.CaptureFixture[str]) -> 
     assert run("--model", "echo:A", "echo:B", "--bench", EN, TEST, "--limit", "8") == 0
     shown = capsys.readouterr()
     assert shown.err.count("loaded echo") == 2
+    assert f"4 of 4, echo:B, {TEST}: " in shown.err
     rows = [line.split() for line in shown.out.splitlines() if line.startswith("echo:")]
     assert [row[0] for row in rows] == ["echo:A", "echo:B"]
     assert "partial: 4 of 4 runs" in shown.out
@@ -82,6 +84,7 @@ def test_a_model_that_does_not_load_leaves_the_others_their_figures(
     shown = capsys.readouterr()
     assert shown.err.count("there is no such file or folder") == 1
     assert "failed ?" in shown.out
+    assert "all, 2 benchmarks: failed: " in shown.out
     assert [cell["value"] is None for cell in summary()] == [True, True, False, False]
     errors = [case.find("error") for (name, _), case in cases().items() if name != "echo:B"]
     words = "there is no such file or folder"
@@ -102,6 +105,24 @@ def test_a_finished_pair_loads_nothing_and_a_new_one_loads_its_model_once(
     second = capsys.readouterr().err
     assert "loaded demo" not in second
     assert second.count("already finished") == 4
+
+
+def test_what_every_model_lacks_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("MME.tsv").write_text(
+        "index\tquestion\tanswer\tcategory\timage_path\timage\n"
+        + "".join(f"{n}\tUp?\t{answer}\tcolor\t1.png\t{PIXEL}\n" for n, answer in enumerate(("Yes", "No"))),
+        "utf-8",
+    )
+    Path("HallusionBench.tsv").write_text(f"index\tquestion\tanswer\timage\n0\tUp?\tYes\t{PIXEL}\n", "utf-8")
+    bench = ["MME", "HallusionBench"]
+    assert matrix(bench=bench, limit=2, **{"data-dir": ".", "accept-local-data": True}) == 1
+    shown = capsys.readouterr().out
+    assert shown.count("no value for perception") == 1
+    assert shown.count("six parts") == 1
+    assert "HallusionBench, 2 models: failed: " in shown
+    Path("MME.tsv").write_text(Path("MME.tsv").read_text("utf-8").replace("Up?", "Down?"), "utf-8")
+    assert matrix(bench=["MME"], limit=2, **{"data-dir": ".", "accept-local-data": True}) == 1
+    assert "MME, 2 models: failed: this run folder holds answers" in capsys.readouterr().out
 
 
 def test_rows_without_an_answer_make_it_incomplete(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlmbench.api.gates import check_gates, read_gates, with_gates
@@ -179,6 +179,7 @@ def run_all(entries: Sequence[Entry]) -> list[MatrixCell]:
     found: dict[int, list[MatrixCell]] = {}
     libraries = LibraryLog.of_command("run")
     places = {id(entry): place for place, entry in enumerate(entries)}
+    turns, count = itertools.count(1), sum(len(entry.benchmarks) for entry in entries)
     alike: dict[str, list[Entry]] = {}
     for entry in entries:
         alike.setdefault(repr(entry.request.model), []).append(entry)
@@ -186,7 +187,7 @@ def run_all(entries: Sequence[Entry]) -> list[MatrixCell]:
         slot = ModelSlot(libraries)
         try:
             for entry in group:
-                found[places[id(entry)]] = _run_entry(entry, slot)
+                found[places[id(entry)]] = _run_entry(entry, slot, turns, count)
         finally:
             with libraries.diverted():
                 release_models(slot.models)
@@ -194,8 +195,8 @@ def run_all(entries: Sequence[Entry]) -> list[MatrixCell]:
     return list(itertools.chain.from_iterable(found[place] for place in sorted(found)))
 
 
-def _run_entry(entry: Entry, slot: ModelSlot) -> list[MatrixCell]:
-    """Its benchmarks, one after another."""
+def _run_entry(entry: Entry, slot: ModelSlot, turns: Iterator[int], count: int) -> list[MatrixCell]:
+    """Its benchmarks, one after another, each with its place among all `count` runs of the command."""
     progress = AnswerProgress()
     slot.refused = None  # another setting may be what the model takes
     request = entry.request
@@ -207,7 +208,7 @@ def _run_entry(entry: Entry, slot: ModelSlot) -> list[MatrixCell]:
             raise
         slot.refused = error
     cells = []
-    for place, benchmark in enumerate(entry.benchmarks, 1):
-        progress.turn(entry.label(benchmark.card.name), place, len(entry.benchmarks))
+    for benchmark in entry.benchmarks:
+        progress.turn(entry.label(benchmark.card.name), next(turns), count)
         cells.append(run_one(entry, request, benchmark, slot, progress))
     return cells

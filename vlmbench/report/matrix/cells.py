@@ -79,6 +79,8 @@ class MatrixCell:
         if self.document is None:
             return f"failed: {self.failure}"
         marks = [mark for mark in ("partial", "blind") if self.document[mark]]
+        if self.score == "not scored":
+            marks.append(f"no value for {self.document['headline']['name']}")
         if not self.complete:
             left = self.document["rows"]["asked"] - self.document["rows"]["answered"]
             marks.append(f"incomplete ({left} without an answer)" if left else "incomplete")
@@ -116,13 +118,29 @@ class MatrixSummary:
 
     @property
     def notes(self) -> list[str]:
-        """A line for all runs that were asked for less than everything, and one for each that lacks rows."""
+        """A line for what all runs were asked less than, and one for each reason why others lack rows."""
         asked = Counter(cell.state for cell in self.cells if cell.complete and cell.state != "complete")
         alike = [f"{state}: {n} of {len(self.cells)} runs" for state, n in asked.items()]
-        missing = [cell for cell in self.cells if not cell.complete]
-        return alike + [f"{cell.name}, {cell.benchmark}: {cell.state}" for cell in missing]
+        missing: dict[str, list[MatrixCell]] = {}
+        for cell in self.cells:
+            if not cell.complete:
+                missing.setdefault(cell.state.replace(f"{cell.folder}: ", ""), []).append(cell)
+        return alike + [f"{_runs(cells)}: {state}" for state, cells in missing.items()]
 
     @property
     def gates(self) -> list[tuple[MatrixCell, GateResult]]:
         """Every gate with its cell."""
         return [(cell, gate) for cell in self.cells for gate in cell.gates]
+
+
+def _runs(cells: Sequence[MatrixCell]) -> str:
+    """Runs that lack rows for the same reason, in few words: each by name, or what they have in common."""
+    names = list(dict.fromkeys(cell.name for cell in cells))
+    benchmarks = list(dict.fromkeys(cell.benchmark for cell in cells))
+    if len(cells) == 1:
+        return f"{names[0]}, {benchmarks[0]}"
+    if len(benchmarks) == 1:
+        return f"{benchmarks[0]}, {len(cells)} models"
+    if len(names) == 1:
+        return f"{names[0]}, {len(cells)} benchmarks"
+    return f"{len(cells)} runs, {names[0]}, {benchmarks[0]} first"
