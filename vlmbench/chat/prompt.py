@@ -17,6 +17,7 @@ from vlmbench.errors import ModelError, UserError
 from vlmbench.images import open_picture, pad_to_square
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.model_files.template_budget import written
 from vlmbench.models.hf.render import Renderer
 from vlmbench.templates import IMAGE, Template, chat_template
 
@@ -41,9 +42,7 @@ class Prompter:
         """The whole prompt, from the first token to where the next answer begins."""
         with quiet():
             try:
-                text = self.processor.apply_chat_template(
-                    self._messages(conversation), add_generation_prompt=True, tokenize=False
-                )
+                text = written(self.processor, self._messages(conversation))
             # A template is a program of the folder's author, and says no in its own way.
             except Exception as error:
                 raise UserError(
@@ -55,7 +54,7 @@ class Prompter:
                     ),
                 ) from error
         self._check_pictures(conversation, text)
-        return str(text)
+        return text
 
     def inputs(self, conversation: Conversation) -> Any:
         """Token ids and pixels, one row."""

@@ -12,6 +12,7 @@ from vlmbench.answers.thinking import opening_of
 from vlmbench.domain import ImageRef, Request
 from vlmbench.errors import ModelError
 from vlmbench.model_files.silence import first_line, quiet
+from vlmbench.model_files.template_budget import written
 from vlmbench.models.thinking_switch import ThinkingSwitch, template_values
 
 _TOKEN_NAMES = ("image_token", "video_token", "audio_token")
@@ -77,16 +78,14 @@ class Renderer:
         if system is not None:
             turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
         with quiet():
-            text = self._processor.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=False, **self._values
-            )
+            text = written(self._processor, turns, **self._values)
         if system is not None and system.strip() not in text:
             raise ModelError(
                 "the chat template leaves the system prompt of this prompt style out.",
                 file=self._file,
                 fix="Use another style: `vlmbench list styles`.",
             )
-        return str(text)
+        return text
 
     def _with_values(self, values: Mapping[str, Any]) -> str:
         """A prompt of a question, with these values of the chat template."""
