@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import TracebackType
 from typing import NoReturn
 
 
@@ -10,10 +11,20 @@ def main() -> None:
     """Run the command line and exit with its code."""
     from vlmbench.cli.main import main as run
 
+    sys.excepthook = _show_mistake
     code = run(sys.argv[1:])
     if code == 130:
         _leave(code)
     sys.exit(code)
+
+
+def _show_mistake(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of a mistake of ours; its message may quote a stranger's file."""
+    import traceback
+
+    from vlmbench.screen import print_line
+
+    print_line("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"))
 
 
 def _leave(code: int) -> NoReturn:

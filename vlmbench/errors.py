@@ -22,6 +22,15 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+SCREEN = 2000
+"""Characters of the longest error; a stranger's file may hold a name of any length."""
+
+
+def within_screen(text: str) -> str:
+    """The text without its middle where it is too long: where it is wrong, and what mends it, stay."""
+    end = SCREEN // 4
+    return text if len(text) <= SCREEN else f"{text[: SCREEN - end - 3]} … {text[-end:]}"
+
 
 class VlmbenchError(Exception):
     """Root of everything raised on purpose."""
@@ -58,7 +67,7 @@ class UserError(VlmbenchError):
         """The whole message as one paragraph."""
         where = self.where()
         message = f"{where}: {self.what}" if where else self.what
-        return f"{message} {self.fix}" if self.fix else message
+        return within_screen(f"{message} {self.fix}" if self.fix else message)
 
 
 class UsageError(UserError):

@@ -59,8 +59,11 @@ def markdown(text: str, most: int = 200) -> str:
     return _MARKS.sub(r"\\\1", shown)
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What moves the cursor, recolours, rings, or turns the direction of what follows; not newline and tab."""
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What moves the cursor, recolours, rings, turns the direction of what follows, or ends a line where that is
+not seen; and halves of pairs, as which the bytes of a file's name come. Not newline and tab."""
 
 
 def printable(text: str) -> str:
@@ -68,7 +71,13 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
-def json_line(document: Any, encoding: str) -> str:
-    """The document on one line, as this encoding and a terminal may have it; JSON in any case."""
-    text = json.dumps(document, ensure_ascii=not encoding.lower().replace("_", "-").startswith("utf"))
+def one_line(text: str) -> str:
+    """The same on one line: newlines and tabs are spelled out too."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def json_text(document: Any, encoding: str, indent: int | None = None) -> str:
+    """The document, by default on one line, as this encoding and a terminal may have it; JSON in any case."""
+    ascii_only = not encoding.lower().replace("_", "-").startswith("utf")
+    text = json.dumps(document, ensure_ascii=ascii_only, indent=indent, allow_nan=False)
     return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

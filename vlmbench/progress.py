@@ -165,7 +165,7 @@ class TerminalBar:
     def say(self, text: str) -> None:
         """Print above the bar."""
         with line_removed():
-            self._console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
+            self._console.print(text, style="dim", soft_wrap=True)
 
     def draw(self, what: str, text: str, done: float, total: float | None, *, ended: bool) -> None:
         """Start it, or move it: rich draws ten times a second."""
@@ -256,9 +256,9 @@ def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
         return None if quiet else NotebookBar()
     if quiet or not is_live():
         return None
-    from rich.console import Console
+    from vlmbench.plain_console import PlainConsole
 
-    return TerminalBar(Console(file=cast("IO[str]", Screen())))
+    return TerminalBar(PlainConsole(file=cast("IO[str]", Screen())))
 
 
 def _html_bar(what: str, text: str, share: float | None) -> str:

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import TextIO
 
 from vlmbench.chinese import translated
+from vlmbench.errors import within_screen
 from vlmbench.plain_text import printable
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
@@ -111,7 +112,7 @@ def doing(what: str) -> Iterator[None]:
     if is_silent():
         yield
         return
-    _under_way.append(translated(what))
+    _under_way.append(within_screen(translated(what)))
     if is_live():
         _draw()
     else:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from vlmbench.cli._shared.console import complain
+from vlmbench.plain_console import PlainConsole
 from vlmbench.progress import Progress, TerminalBar
 from vlmbench.screen import silence
 
@@ -29,7 +29,7 @@ def test_within_silence_nothing_is_written_and_else_no_control(capfd: pytest.Cap
 
 
 def test_a_bar_on_a_terminal_ends_with_its_last_figures() -> None:
-    screen = Console(record=True, width=120, force_terminal=True, file=io.StringIO())
+    screen = PlainConsole(record=True, width=120, force_terminal=True, file=io.StringIO())
     bar = TerminalBar(screen)
     bar.draw("reading", "1/2 rows", 1, 2, ended=False)
     bar.say("[red]a line[/red]")

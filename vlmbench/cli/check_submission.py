@@ -53,14 +53,14 @@ def print_findings(findings: Sequence[Finding], *, most: int = 20) -> int:
     for finding in sorted(findings, key=lambda f: f.level != "error")[:most]:
         row = translated(f" (row {finding.row})") if finding.row is not None else ""
         colour = "red" if finding.level == "error" else "yellow"
-        console.print(f"[{colour}]{translated(finding.level)}[/{colour}]", end=" ")
+        console.print(translated(finding.level), style=colour, end=" ")
         what = f"{translated(finding.what)}{row} {translated(finding.fix or '')}"
-        console.print(what.rstrip(), markup=False)
+        console.print(what.rstrip())
     if len(findings) > most:
         console.print(f"… and {len(findings) - most} more")
     if errors:
         console.print(f"not ready: {errors} errors, {len(findings) - errors} warnings")
         return 1
     warnings = f", {len(findings)} warnings" if findings else ""
-    console.print(f"[green]ready to submit[/green]{warnings}")
+    console.print(f"[green]ready to submit[/green]{warnings}", markup=True)
     return 0

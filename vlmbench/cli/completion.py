@@ -13,6 +13,8 @@ import argparse
 from importlib.resources import files
 from pathlib import Path
 
+from vlmbench.output import write
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the script."""
-    print(script_of(args.shell), end="")
+    write(script_of(args.shell).removesuffix("\n"))
     return 0
 
 

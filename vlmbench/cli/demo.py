@@ -103,13 +103,14 @@ def _step(title: str, command: list[str]) -> int:
     from vlmbench.cli.main import main
 
     console = stdout()
-    console.print(f"\n[bold]{title}[/bold]")
-    console.print(f"$ vlmbench {' '.join(command)}\n", style="dim", markup=False, soft_wrap=True)
+    console.print()
+    console.print(title, style="bold")
+    console.print(f"$ vlmbench {' '.join(command)}\n", style="dim", soft_wrap=True)
     console.file.flush()
     return main(command)
 
 
 def _say_end(out: Path) -> None:
     console = stdout()
-    console.print(f"\nThe trained model: {out / 'trained' / 'model'}", markup=False, soft_wrap=True)
-    console.print(f"The page: {out / 'leaderboard' / 'index.html'}", markup=False, soft_wrap=True)
+    console.print(f"\nThe trained model: {out / 'trained' / 'model'}", soft_wrap=True)
+    console.print(f"The page: {out / 'leaderboard' / 'index.html'}", soft_wrap=True)

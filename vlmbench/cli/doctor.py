@@ -179,14 +179,14 @@ def print_comparison(comparison: BackendComparison) -> None:
         count = count if stage.compared else "not available on both sides"
         apart = f", at most {stage.largest:.2g} apart" if stage.largest and not stage.differing else ""
         name = padded(translated(STAGES[stage.name]), 18)
-        console.print(f"{name} {translated(count)}{translated(apart)}", markup=False, soft_wrap=True)
+        console.print(f"{name} {translated(count)}{translated(apart)}", soft_wrap=True)
     first = comparison.first
     if first is None:
-        console.print("[green]no difference[/green]")
+        console.print("no difference", style="green")
         return
     console.print(f"\nthe first difference is in the {STAGES[first.name]}:", style="bold")
     for item, how in first.differing[:3]:
-        console.print(f"  {item}: {how}", markup=False, soft_wrap=True)
+        console.print(f"  {item}: {how}", soft_wrap=True)
     if len(first.differing) > 3:
         console.print(f"  … and {len(first.differing) - 3} more")
 
@@ -209,13 +209,11 @@ def print_checks(found: list[Check]) -> None:
     width = max(width_of(translated(check.name)) for check in found)
     for check in found:
         colour = _COLOURS[check.state]
-        console.print(f"[{colour}]{padded(translated(check.state), 9)}[/{colour}]", end="")
+        console.print(padded(translated(check.state), 9), style=colour, end="")
         found_here = translated(check.found)
-        console.print(f"{padded(translated(check.name), width)}  {found_here}", markup=False, soft_wrap=True)
+        console.print(f"{padded(translated(check.name), width)}  {found_here}", soft_wrap=True)
         if check.fix:
-            console.print(
-                " " * (11 + width) + translated(check.fix), style="dim", markup=False, soft_wrap=True
-            )
+            console.print(" " * (11 + width) + translated(check.fix), style="dim", soft_wrap=True)
     missing = sum(check.state == "missing" for check in found)
     many = f"{missing} required items are missing" if missing else "no required items are missing"
     console.print(f"\n{'1 required item is missing' if missing == 1 else many}")

@@ -111,7 +111,7 @@ def export_sheet(
         out = args.out or args.run / SUBMISSION
         write_mmbench_result(out, samples, texts)
     findings = check_submission(out, samples)
-    stdout().print(f"wrote {out}", markup=False)
+    stdout().print(f"wrote {out}")
     return print_findings(findings)
 
 
@@ -135,11 +135,13 @@ def export_by_id(
     answers = dict(zip((s.id for s in samples), texts, strict=True))
     document = submission(samples, answers, rules)
     write_json(out, document)
-    stdout().print(f"wrote {out}", markup=False)
+    stdout().print(f"wrote {out}")
     empty = sum(not text for text in texts)
     unparsed = sum(answer is False for answer in document.values())
     if len(document) < len(samples):
-        stdout().print(f"[red]error[/red] {len(samples) - len(document)} ids occur more than once")
+        stdout().print(
+            f"[red]error[/red] {len(samples) - len(document)} ids occur more than once", markup=True
+        )
         return 1
     if empty or unparsed:
         stdout().print(f"warning: {empty} answers are empty, {unparsed} name no option")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from vlmbench.cli._shared.parser import VerbParser, check_options
 from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
+from vlmbench.output import arriving, give_up, write
+from vlmbench.plain_text import visible
 from vlmbench.screen import libraries_shown, silence
 
 VERBS: dict[str, str] = {
@@ -70,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] == ["completion"] and argv[2:3] == ["--words"]:  # at each Tab: nothing else is looked at
         from vlmbench.cli._shared.completing import completions
 
-        print("\n".join(completions(argv[3:])))
+        write("\n".join(completions(argv[3:])))
         return 0
     try:
         words, language = split_language(argv)
@@ -83,10 +85,22 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
-        return _dispatch(argv)
+        code = _dispatch(argv)
+        with arriving():
+            sys.stdout.flush()
+        return code
     except UserError as error:
         complain(explained(error))
         return error.exit_code
+    except BrokenPipeError:
+        # The reader of the pipe (`| head`) is gone: leave the interpreter nothing to flush.
+        give_up()
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        complain(f"the file system takes no name as long as this one: {visible(str(error.filename))}")
+        return UsageError.exit_code
     except KeyboardInterrupt:
         if argv[:1] == ["train"]:
             same = "the same command" if "--resume" in argv else "the same command with --resume"
@@ -94,20 +108,16 @@ def _run(argv: list[str]) -> int:
         else:
             complain("stopped. Every answer so far is kept; the same command continues.")
         return 130
-    except BrokenPipeError:
-        # The reader of the pipe (`| head`) is gone: leave the interpreter nothing to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _dispatch(argv: list[str]) -> int:
     if (version := namesake()) is not None:
         complain(f"`vlmbench` {version}, another project, is installed beside this one. {NAMESAKE_FIX}")
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(_overview())
+        write(_overview())
         return 0 if argv else 2
     if argv[0] in ("-V", "--version"):
-        print(f"vlmbench {__version__}")
+        write(f"vlmbench {__version__}")
         return 0
     verb = argv[0]
     if (line := line_here(argv)) is not None:

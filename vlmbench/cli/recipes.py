@@ -13,13 +13,13 @@ NAME is a shipped recipe or a YAML file of your own; see docs/recipes.md.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.cli._shared.console import print_json
 from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.output import write
 from vlmbench.plain_text import visible
 from vlmbench.screen import note
 
@@ -93,7 +93,7 @@ def show(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(plain(chain))
     else:
-        sys.stdout.write(written(chain))
+        write(written(chain).removesuffix("\n"))
     return 0
 
 
@@ -133,7 +133,7 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror}).", file=path) from None
-    print(path)
+    write(str(path))
     note(f"vlmbench: change it, then `vlmbench train {path} --plan`")
 
 

@@ -24,6 +24,7 @@ from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
+from vlmbench.output import write
 from vlmbench.screen import doing
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def execute(args: argparse.Namespace) -> int:
         print_json(written)
     else:
         for page_ in written:
-            print(f"{page_['page']}  {page_['bytes'] / 1e6:.1f} MB")
+            write(f"{page_['page']}  {page_['bytes'] / 1e6:.1f} MB")
     return 0
 
 

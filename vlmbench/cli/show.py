@@ -217,9 +217,8 @@ def _print_prompt(console: Console, document: dict[str, Any]) -> None:
         console.print(Text(f"\n{in_words(document['columns'])}\n"))
         for sample in document["samples"]:
             console.print(Group(Text(_in_brief(sample))))
-    console.print(
-        Panel(Text(str(document["prompt"])), title=f"prompt, style {document['style']}", expand=False)
-    )
+    title = Text(translated(f"prompt, style {document['style']}"))
+    console.print(Panel(Text(str(document["prompt"])), title=title, expand=False))
     console.print(Text(_beside(document)))
 
 

@@ -26,6 +26,7 @@ from vlmbench.engine.batch_record import read_jobs
 from vlmbench.engine.status import RunStatus, read_status
 from vlmbench.errors import UserError
 from vlmbench.files.regular import is_there
+from vlmbench.output import write
 from vlmbench.progress import clock
 from vlmbench.store import RUN, is_locked, read_responses, read_run
 
@@ -92,7 +93,7 @@ def _print_tabbed(document: dict[str, Any]) -> None:
 
 def _print_line(document: dict[str, Any]) -> None:
     words = ((translated(name), translated(text)) for name, text in _lines(document)[1:])
-    print(", ".join(f"{name} {text}".strip() for name, text in words))
+    write(", ".join(f"{name} {text}".strip() for name, text in words))
 
 
 def status_of(run: Path) -> dict[str, Any]:

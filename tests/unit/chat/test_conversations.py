@@ -19,7 +19,7 @@ from vlmbench.chat.pictures import preview
 from vlmbench.chat.session import EchoTalker
 from vlmbench.domain import Decoding
 from vlmbench.errors import UserError
-from vlmbench.plain_text import json_line, printable
+from vlmbench.plain_text import json_text, printable
 
 SHOWN = Picture(name="bus.png", data=picture(40, 30), size=(40, 30))
 OTHER = Picture(name="tree.png", data=picture(30, 40, 1), size=(30, 40))
@@ -143,10 +143,10 @@ def test_a_model_cannot_move_the_cursor_or_turn_the_text_around() -> None:
 def test_a_line_of_json_is_json_in_any_encoding_and_moves_no_cursor() -> None:
     document = {"answer": "颜色 🚌 \x9b2J \u202e\n"}
     for encoding in ("utf-8", "ascii"):
-        line = json_line(document, encoding)
+        line = json_text(document, encoding)
         assert json.loads(line) == document
         assert line.encode(encoding).decode(encoding) == printable(line)
-    assert "颜色" in json_line(document, "UTF-8")
+    assert "颜色" in json_text(document, "UTF-8")
 
 
 def test_a_saved_conversation_is_text_in_any_viewer(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.cli._shared.parser import options
+from vlmbench.output import write
 from vlmbench.screen import note
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def print_result(dst: Path, proof: str | None) -> int:
     """The folder on stdout, what the check found on stderr; returns the exit code."""
     if proof:
         note(proof)
-    print(dst)
+    write(str(dst))
     return 0
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from vlmbench.chinese import translated
+from vlmbench.plain_console import PlainConsole
 
 
-class ChineseConsole(Console):
+class ChineseConsole(PlainConsole):
     """Cells of tables, and single words, stay as they are: a file may be called like a word of ours."""
 
     def print(self, *objects: Any, **options: Any) -> None:

@@ -10,7 +10,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.chinese import in_chinese, translated
-from vlmbench.plain_text import printable
+from vlmbench.errors import within_screen
+from vlmbench.output import write
+from vlmbench.plain_text import json_text, printable
 from vlmbench.screen import line_removed, stream
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def complain(text: str) -> None:
     colour = stream().isatty() and not os.environ.get("NO_COLOR")
     head = "\033[1;31mvlmbench:\033[0m" if colour else "vlmbench:"
     with line_removed():
-        print(f"{head} {printable(translated(text))}", file=stream())
+        print(f"{head} {printable(within_screen(translated(text)))}", file=stream())
 
 
 def stdout() -> Console:
@@ -39,24 +41,20 @@ def stdout() -> Console:
     if in_chinese():
         from vlmbench.cli._shared.chinese_console import ChineseConsole
 
-        return ChineseConsole(highlight=False, soft_wrap=False, width=width)
-    from rich.console import Console
+        return ChineseConsole(soft_wrap=False, width=width)
+    from vlmbench.plain_console import PlainConsole
 
-    return Console(highlight=False, soft_wrap=False, width=width)
+    return PlainConsole(soft_wrap=False, width=width)
 
 
 def print_line(text: str) -> None:
     """A line of plain text that is never wrapped: paths and commands can be copied whole."""
-    stdout().print(text, markup=False, soft_wrap=True)
+    stdout().print(text, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
     """A JSON document on stdout; characters that its encoding lacks are escaped."""
-    import json
-
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    write(json_text(document, sys.stdout.encoding or "utf-8", indent=2))
 
 
 def fitting_rows(
@@ -74,11 +72,6 @@ def fitting_rows(
 
     wanted = [word.lower() for word in words]
     return [row for row in rows if all(stands(word, row) for word in wanted)]
-
-
-def one_line(text: str) -> str:
-    """Text of unknown origin on one line: what could steer a terminal is written out as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def complain_of_unscored(document: Mapping[str, Any], rows: str) -> None:

@@ -13,6 +13,7 @@ from vlmbench.chinese import translated
 from vlmbench.chinese.width import filled, lines_of
 from vlmbench.cli._shared.xtuner_words import flag_here
 from vlmbench.errors import UnknownName, UsageError
+from vlmbench.output import write
 
 GENERAL = "general"
 """The title of what every verb has; it comes last."""
@@ -164,7 +165,7 @@ class _Help(argparse.Action):
     ) -> NoReturn:
         every = self.option_strings[-1] == "--help-all"
         page = parser.format_help(every=every) if isinstance(parser, VerbParser) else parser.format_help()
-        print(page, end="")
+        write(page.removesuffix("\n"))
         parser.exit()
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from vlmbench.chinese import translated
 from vlmbench.chinese.width import lines_of, width_of
-from vlmbench.cli._shared.console import one_line, print_json
+from vlmbench.cli._shared.console import print_json
+from vlmbench.output import write
+from vlmbench.plain_text import one_line
 from vlmbench.screen import note
 
 FORMATS = ("table", "tsv", "json")
@@ -45,8 +47,8 @@ def print_rows(
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         lines, left_out = table_lines(rows, width, prose=prose, least=least)
-        head = _bold(lines[0]) if sys.stdout.isatty() else lines[0]
-        _write("\n".join([head, *lines[1:]]))
+        write(lines[0], bold=_has_bold())
+        write("\n".join(lines[1:]))
         if left_out:
             named = ", ".join(map(translated, left_out))
             note(f"left out at this width: {named}; `--format tsv` has every column")
@@ -55,7 +57,7 @@ def print_rows(
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Names and values, tab separated."""
     for name, value in facts.items():
-        _write(f"{_cell(name)}\t{_cell(value)}")
+        write(f"{_cell(name)}\t{_cell(value)}")
 
 
 def table_lines(
@@ -125,9 +127,9 @@ def _aligned(text: str, width: int, *, right: bool) -> str:
 
 
 def _print_tabbed(rows: Rows) -> None:
-    _write("\t".join(rows[0]))
+    write("\t".join(rows[0]))
     for row in rows:
-        _write("\t".join(_cell(value) for value in row.values()))
+        write("\t".join(_cell(value) for value in row.values()))
 
 
 def _cell(value: Any) -> str:
@@ -141,11 +143,5 @@ def _shown(value: Any, is_prose: bool) -> str:
     return translated(_cell(value)) if is_prose else _cell(value)
 
 
-def _bold(line: str) -> str:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return line if plain else f"\033[1m{line}\033[0m"
-
-
-def _write(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+def _has_bold() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

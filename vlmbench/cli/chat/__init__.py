@@ -31,6 +31,8 @@ from vlmbench.cli._shared.models import (
 from vlmbench.decoding import Decoding, changed, in_english
 from vlmbench.errors import UsageError
 from vlmbench.models.decoding_limits import check_decoding
+from vlmbench.output import write
+from vlmbench.screen import print_line
 
 if TYPE_CHECKING:
     from vlmbench.chat import Talker
@@ -143,11 +145,11 @@ def _web(args: argparse.Namespace) -> None:
     names = " + ".join(talker.name for talker in talkers)
 
     def say(url: str, public: str | None) -> None:
-        print(url, flush=True)
-        print(translated(f"{names} · Ctrl-C ends it"), file=sys.stderr, flush=True)
+        write(url)
+        sys.stdout.flush()
+        print_line(translated(f"{names} · Ctrl-C ends it"))
         if public:
-            open_to = translated(f"open to anybody who has the link: {public}")
-            print(open_to, file=sys.stderr, flush=True)
+            print_line(translated(f"open to anybody who has the link: {public}"))
 
     # On this machine only, whatever the environment variables of Gradio say.
     serve(

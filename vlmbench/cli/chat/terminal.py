@@ -17,7 +17,8 @@ from vlmbench.chat.pictures import read_picture
 from vlmbench.chinese import explained, translated
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
-from vlmbench.plain_text import json_line, printable
+from vlmbench.output import write
+from vlmbench.plain_text import json_text, printable
 from vlmbench.screen import is_silent
 
 if TYPE_CHECKING:
@@ -187,11 +188,12 @@ class QuestionReader:
             try:
                 return _valid(input(prompt))
             except EOFError:
-                print()
+                write("")
                 return None
         if self._is_typed:
             # The answers go elsewhere; the prompt is not one.
-            print(prompt, end="", file=sys.stderr, flush=True)
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
         line = sys.stdin.readline() if sys.stdin else ""
         return _valid(line.rstrip("\r\n")) if line else None
 
@@ -215,11 +217,11 @@ class Screen:
     """Where the chat is shown: on a terminal, in a pipe, or as lines of JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
-        from rich.console import Console
+        from vlmbench.plain_console import PlainConsole
 
         self._as_json = as_json
-        self._notes = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._answers = Console(highlight=False)
+        self._notes = PlainConsole(stderr=True, soft_wrap=True)
+        self._answers = PlainConsole()
         self._shown = ""
         self._dims = self._answers.is_terminal and not os.environ.get("NO_COLOR")
 
@@ -227,7 +229,7 @@ class Screen:
         """One quiet line beside the conversation."""
         if is_silent():
             return
-        self._notes.print(printable(translated(text)), style="dim", markup=False)
+        self._notes.print(translated(text), style="dim")
 
     def complain(self, error: UserError) -> None:
         """Print what is wrong with this turn."""
@@ -282,7 +284,7 @@ class Screen:
 
     def record(self, document: dict[str, object]) -> None:
         """One line of JSON."""
-        sys.stdout.write(json_line(document, sys.stdout.encoding or "utf-8") + "\n")
+        write(json_text(document, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
 
     def _write(self, *texts: str) -> None:

@@ -6,16 +6,17 @@ Learned ids stand in brackets, green on a terminal; a picture is the one id -200
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.console import one_line, stdout
+from vlmbench.cli._shared.console import stdout
 from vlmbench.cli._shared.flags import positive
 from vlmbench.cli.data.training import source_named
 from vlmbench.errors import UsageError
+from vlmbench.output import write
+from vlmbench.plain_text import json_text, one_line
 from vlmbench.templates import template
 
 if TYPE_CHECKING:
@@ -112,12 +113,15 @@ def _in_order(
 
 def _print_json(records: Iterator[dict[str, Any]]) -> None:
     """A JSON list with one record a line, so that any number of records takes little memory."""
-    first = True
-    print("[", end="")
+    write("[")
+    last = ""
     for record in records:
-        print("\n" if first else ",\n", json.dumps(record), sep="", end="")
-        first = False
-    print("\n]")
+        if last:
+            write(f"{last},")
+        last = json_text(record, "ascii")
+    if last:
+        write(last)
+    write("]")
 
 
 def _shown(record: dict[str, Any], tokenizer: PieceTokenizer) -> Text:

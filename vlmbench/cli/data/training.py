@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.cli._shared.console import one_line, print_line
+from vlmbench.cli._shared.console import print_line
 from vlmbench.errors import DataError
+from vlmbench.plain_text import one_line
 from vlmbench.progress import Progress
 
 if TYPE_CHECKING:

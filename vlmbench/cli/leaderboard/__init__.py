@@ -112,8 +112,6 @@ def _summary(board: Board, files: Mapping[str, int]) -> dict[str, Any]:
 def _print(board: Board, files: Mapping[str, int]) -> None:
     console = stdout()
     counts = f"{len(board.entries)} models, {len(board.columns)} columns, rules {board.rules}"
-    console.print(
-        f"{counts}; {len(board.apart)} runs listed apart, {len(board.refused)} folders refused", markup=False
-    )
+    console.print(f"{counts}; {len(board.apart)} runs listed apart, {len(board.refused)} folders refused")
     for name, size in files.items():
-        console.print(f"{name}  {size:,} bytes", markup=False)
+        console.print(f"{name}  {size:,} bytes")

@@ -10,6 +10,7 @@ from vlmbench.api.run_names import RUNS
 from vlmbench.cli._shared.ci import write_markdown
 from vlmbench.cli._shared.console import INCOMPLETE, complain, print_json, stdout
 from vlmbench.cli._shared.tables import print_rows
+from vlmbench.output import write
 from vlmbench.plain_text import visible
 from vlmbench.report.matrix.cells import MatrixCell, MatrixSummary
 from vlmbench.report.tables import figure_text
@@ -29,7 +30,7 @@ def print_all(args: argparse.Namespace, cells: Sequence[MatrixCell], *, matrix: 
     elif args.format == "json":
         print_json(documents[0] if len(cells) == 1 and documents else documents)
     elif len(cells) > 1:
-        print()
+        write("")
         print_rows([_row(cell) for cell in cells], prose=("figure", "state"), least=("95 %", "n"))
 
 
@@ -40,7 +41,7 @@ def _print_matrix(args: argparse.Namespace, summary: MatrixSummary) -> None:
     if args.format == "json":
         print_json(summary_document(summary))
     else:
-        print()
+        write("")
         print_summary(summary, console=stdout())
 
 

@@ -13,7 +13,6 @@ environment: NPROC_PER_NODE, NNODES, NODE_RANK, ADDR, PORT; under Slurm, its var
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -35,7 +34,8 @@ from vlmbench.cli._shared.models import (
     add_thinking_argument,
 )
 from vlmbench.cli._shared.parser import options
-from vlmbench.screen import doing, note
+from vlmbench.output import write
+from vlmbench.screen import doing, note, print_line
 
 if TYPE_CHECKING:
     from vlmbench.trainers.pipeline import TrainingRequest
@@ -192,13 +192,13 @@ def _print_models(args: argparse.Namespace, name: str, models: Mapping[str, Path
         print_json({"name": name, "models": folders})
         return
     last = list(models.values())[-1]
-    print(last)
+    write(str(last))
     note(f"vlmbench: evaluate it with `vlmbench run --model {last} --bench …`")
 
 
 def _say(line: str) -> None:
     """Print the figures of evaluations, with `--quiet` too."""
-    print(translated(line), file=sys.stderr, flush=True)
+    print_line(translated(line))
 
 
 def plan(args: argparse.Namespace, request: TrainingRequest, chain: Chain) -> int:

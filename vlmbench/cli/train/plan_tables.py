@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.chinese import translated
 from vlmbench.chinese.width import padded, width_of
-from vlmbench.cli._shared.console import one_line, print_line, stdout
+from vlmbench.cli._shared.console import print_line, stdout
+from vlmbench.output import write
+from vlmbench.plain_text import one_line
 
 if TYPE_CHECKING:
     from vlmbench.trainers.plan.plan import StagePlan
@@ -62,14 +64,14 @@ def print_plan(plan: StagePlan, *, tabbed: bool = False) -> None:
     console = stdout()
     console.print(Text(plan.recipe.name, style="bold"), soft_wrap=True)
     if plan.recipe.about:
-        console.print(translated(plan.recipe.about), markup=False, soft_wrap=True)
+        console.print(translated(plan.recipe.about), soft_wrap=True)
     if tabbed:
         _print_columns(plan)
     else:
         _print_pages(plan)
     for note in plan.notes:
         # A note may quote a file of unknown origin.
-        console.print(one_line(f"note: {note}"), markup=False, soft_wrap=True)
+        console.print(one_line(f"note: {note}"), soft_wrap=True)
     console.print()
 
 
@@ -200,7 +202,7 @@ def _width(rows: Rows) -> int:
 
 def _tabbed(head: tuple[str, ...], rows: Rows) -> None:
     lines = [head, *rows] if any(head) else rows
-    print("\n" + "\n".join("\t".join(line) for line in lines))
+    write("\n" + "\n".join("\t".join(map(one_line, line)) for line in lines))
 
 
 def _lines(head: str, lines: list[str]) -> None:
