@@ -184,9 +184,11 @@ def test_name_and_default_style(tiny_model: TinyModel) -> None:
     }
 
 
-def test_loading_and_answering_say_nothing(tiny_model: TinyModel, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_says_where_and_answering_nothing(
+    tiny_model: TinyModel, capfd: pytest.CaptureFixture[str]
+) -> None:
     answers(load_hf(str(tiny_model("qwen2_5_vl")), device="cpu"), questions())
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "loading qwen2_5_vl on cpu, float32…\n")
 
 
 def test_an_older_llava_folder_says_no_patch_size_and_works(tiny_model: TinyModel, tmp_path: Path) -> None:

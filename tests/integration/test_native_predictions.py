@@ -44,21 +44,22 @@ class Score:
         assert main(command) == 1
         out, err = self.capsys.readouterr()
         assert not out
-        assert len(err.strip().splitlines()) == 1
-        return err.strip()
+        *doing, error = err.strip().splitlines()
+        assert all(line.startswith("scoring ") for line in doing)
+        return error
 
     def json(self, bench: str, data: str, predictions: str, *more: str, code: int = 0) -> dict[str, Any]:
         command = ["score", "--bench", bench, "--data", data, "--predictions", predictions, *more]
         assert main([*command, "--format", "json"]) == code
         out, err = self.capsys.readouterr()
-        assert not err
+        assert [line.split()[0] for line in err.splitlines()] == ["scoring"]
         document: dict[str, Any] = json.loads(out)
         jsonschema.validate(document, results_schema())
         return document
 
     def line(self, bench: str, data: str, predictions: str) -> str:
         main(["score", "--bench", bench, "--data", data, "--predictions", predictions])
-        return self.capsys.readouterr().err
+        return self.capsys.readouterr().err.partition("\n")[2]
 
 
 @pytest.fixture

@@ -80,6 +80,6 @@ def test_a_style_that_no_server_can_be_asked_in_leaves_no_run_behind(
 ) -> None:
     style = tmp_path / "mine.yaml"
     style.write_text("extends: llava\nopening: I choose\n")
-    assert run(tmp_path / "run", f"openai:demo@{server.url}", "--prompt", str(style)) == 1
+    assert run(tmp_path / "run", f"openai:demo@{server.url}", "--prompt", str(style)) == 2
     assert "begins an answer anew" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 INSTALLS = re.compile(r"\bpip install ((?:-\S+ |constraints\.txt )*)[\"'\\`]*([^\s\"'`\\|,;)]+)")
-OTHERS = {"torch", "flash-attn", "wandb", "httpx", "mlflow"}
+OTHERS = {"torch", "flash-attn", "wandb", "httpx", "mlflow", "mkdocs-material", "jieba"}
 """What is installed beside this project and is in none of its lists."""
 
 

@@ -70,7 +70,8 @@ def execute(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     """Recipes and annotation files are training data, every other name is a benchmark."""
     for name in args.names:
-        if name.lower().endswith((".json", ".jsonl", ".tar")) and not Path(name).expanduser().is_file():
+        missing = training.is_file(name) and not Path(name).expanduser().is_file()
+        if missing and not args.fix:  # pictures can be mended before their annotation file is here
             raise NoSuchData("there is no such file.", file=name)
     to_train = [name for name in args.names if training.is_file(name) or training.is_recipe(name)]
     benchmarks = [_benchmark(args, name) for name in args.names if name not in to_train]

@@ -83,7 +83,7 @@ def test_a_copied_configuration_is_imported_trained_from_and_told_apart(
         assert part in shown.err
     assert not Path("executed").exists()
     assert read_recipe(f"{file.stem}.yaml").schedule.batch == 1
-    assert main(["recipes", "import", file.name]) == 1
+    assert main(["recipes", "import", file.name]) == 2
     assert "this file exists" in capsys.readouterr().err
 
 
