@@ -120,6 +120,16 @@ def test_what_every_model_lacks_is_one_line(capsys: pytest.CaptureFixture[str]) 
     assert shown.count("no value for perception") == 1
     assert shown.count("six parts") == 1
     assert "HallusionBench, 2 models: failed: " in shown
+    assert (
+        matrix(
+            bench=bench[:1],
+            limit=2,
+            gates={"MME": {"min": 1}},
+            **{"data-dir": ".", "accept-local-data": True},
+        )
+        == 1
+    )
+    assert capsys.readouterr().out.endswith("at least 1: no figure: no value for perception\n")
     Path("MME.tsv").write_text(Path("MME.tsv").read_text("utf-8").replace("Up?", "Down?"), "utf-8")
     assert matrix(bench=["MME"], limit=2, **{"data-dir": ".", "accept-local-data": True}) == 1
     assert "MME, 2 models: failed: this run folder holds answers" in capsys.readouterr().out

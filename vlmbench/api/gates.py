@@ -126,7 +126,8 @@ def with_gates(
 def _least(gate: Gate, cell: MatrixCell) -> GateResult:
     headline = (cell.document or {}).get("headline")
     if headline is None or headline["value"] is None:
-        return GateResult(gate=gate.words, state="undecided", reason=f"no figure: {cell.state}, {cell.score}")
+        why = cell.score if cell.score == "withheld" else cell.state
+        return GateResult(gate=gate.words, state="undecided", reason=f"no figure: {why}")
     shown = headline["value"] * (100 if headline["unit"] == "fraction" else 1)
     # Rounded as the tables print it: 59.96 passes a gate at 60.
     passed = gate.least is not None and round(shown, 1) >= gate.least
