@@ -27,6 +27,7 @@ from vlmbench.model_files.weights import (
 
 # Answers end here, whether or not the folder's generation_config.json says so; early ones did not.
 _STOPS: dict[Family, str] = {"internlm": "<eoa>", "internlm2": "<|im_end|>", "phi3": "<|end|>"}
+_COPY = "Copy it from the model's source."
 _REMOTE_CODE = ("auto_map", "custom_pipelines")
 _EXPECTED = (
     "Give the folder of a causal language model that transformers has (Llama, Qwen2, Mistral, …), "
@@ -61,12 +62,11 @@ def language_of(config: Mapping[str, Any], weights: Weights, folder: Path) -> La
     )
     full |= {"model_type": kind, "architectures": [_causal_class(str(kind), folder)]}
     fitting = _fitting(without_buffers(weights), full, folder)
-    file = folder / "generation_config.json"
     return LanguageModel(
         config=full,
         weights=fitting,
         tokenizer=_loaded_tokenizer(AutoTokenizer, folder, config=auto.for_model(kind)),
-        generation=read_json(file) if file.is_file() else {},
+        generation=_generation_settings(folder),
     )
 
 
@@ -191,21 +191,35 @@ def _open_tokenizer(folder: Path, family: Family | None) -> Any:
 def _loaded_tokenizer(kind: Any, folder: Path, **settings: Any) -> Any:
     try:
         with quiet():
-            return kind.from_pretrained(folder, trust_remote_code=False, **settings)
+            tokenizer = kind.from_pretrained(folder, trust_remote_code=False, **settings)
+            tokenizer("a")  # some settings are wrong only in use
+            return tokenizer
     except Exception as error:  # tokenizers raises bare Exception for a broken file
         raise ModelError(
             f"the tokenizer cannot be loaded ({first_line(error)}).",
-            file=folder,
+            file=_broken_tokenizer_file(folder),
             fix="Copy the tokenizer's files from the model's source.",
         ) from None
+
+
+def _broken_tokenizer_file(folder: Path) -> Path:
+    """tokenizer.json where it is what fails by itself, else tokenizer_config.json; else the folder."""
+    from tokenizers import Tokenizer
+
+    whole, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    try:
+        if whole.is_file():
+            Tokenizer.from_file(str(whole))
+    except Exception:  # the library raises this class itself
+        return whole
+    return settings if settings.is_file() else folder
 
 
 def _generation(
     folder: Path, config: Mapping[str, Any], family: Family | None, tokenizer: Any
 ) -> dict[str, Any]:
     """generation_config.json, with every id that ends an answer."""
-    file = folder / "generation_config.json"
-    settings = read_json(file) if file.is_file() else {}
+    settings = _generation_settings(folder)
     if family is None:
         return settings
     ids = {name: config[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
@@ -214,6 +228,27 @@ def _generation(
     ends = list(stored) if isinstance(stored, list) else [stored]
     stop = tokenizer.get_added_vocab().get(_STOPS[family])
     settings["eos_token_id"] = ends if stop is None or stop in ends else [*ends, stop]
+    return settings
+
+
+def _generation_settings(folder: Path) -> dict[str, Any]:
+    """generation_config.json, empty where there is none; refused where transformers cannot take it."""
+    from transformers import GenerationConfig
+
+    file = folder / "generation_config.json"
+    settings = read_json(file) if file.is_file() else {}
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        stored = settings.get(name)
+        ids = stored if isinstance(stored, list) and stored else [stored]
+        if not all(number is None or type(number) is int for number in ids):
+            raise ModelError("this is not the number of a token.", file=file, key=name, fix=_COPY)
+    try:
+        with quiet():
+            GenerationConfig.from_dict(dict(settings))
+    except Exception as error:  # a setting can be wrong in as many ways as there are settings
+        raise ModelError(
+            f"the settings cannot be read ({first_line(error)}).", file=file, fix=_COPY
+        ) from None
     return settings
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlmbench.checkpoints.assemble import vision_config
+from vlmbench.checkpoints.assemble import image_processor_of, vision_config
 from vlmbench.checkpoints.fit import Shapes, check_weights, refuse_quantised, shapes_of
 from vlmbench.checkpoints.llava import VisionTower
 from vlmbench.errors import ModelError
 from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.picture_values import check_picture_values
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.model_files.weights import (
     SHARD_SIZE,
@@ -96,14 +97,33 @@ def _tower_shapes(config: Mapping[str, Any], where: Path) -> Shapes:
 def picture_settings(folder: Path) -> dict[str, Any]:
     """How pictures are prepared: from preprocessor_config.json or, newer, processor_config.json."""
     old, new = folder / "preprocessor_config.json", folder / "processor_config.json"
-    if old.is_file():
-        return read_json(old)
-    settings = read_json(new).get("image_processor") if new.is_file() else None
+    file = old if old.is_file() else new
+    settings = read_json(file) if file.is_file() else None
+    if file == new and settings is not None:
+        settings = settings.get("image_processor")
     if not isinstance(settings, dict):
         raise ModelError(
             "the image processor's description is missing.", file=old, fix="Copy it from the model's source."
         )
+    check_picture_values(settings, file)
+    _try_settings(settings, file)
     return settings
+
+
+def _try_settings(settings: Mapping[str, Any], file: Path) -> None:
+    """Prepare a small picture: transformers refuses wrong settings only there, with any error."""
+    from PIL import Image
+
+    vision = VisionTower(config={"model_type": "clip_vision_model"}, weights={}, processor=settings)
+    try:
+        with quiet():
+            image_processor_of(vision)(images=Image.new("RGB", (8, 8)), return_tensors="np")
+    except Exception as error:
+        raise ModelError(
+            f"pictures cannot be prepared with these settings ({first_line(error)}).",
+            file=file,
+            fix="Copy it from the model's source.",
+        ) from None
 
 
 def _complete(config: Mapping[str, Any], where: Path) -> dict[str, Any]:

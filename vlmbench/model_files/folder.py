@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from vlmbench.data.hub.modelscope_models import model_snapshot
@@ -17,6 +17,7 @@ from vlmbench.errors import ModelError, NoSuchModel
 from vlmbench.files.json_files import read_object
 from vlmbench.model_files.download_progress import bars_shown_by
 from vlmbench.model_files.silence import first_line
+from vlmbench.plain_text import visible
 from vlmbench.progress import Progress
 
 TOKENIZER_FILES = (
@@ -40,6 +41,8 @@ _WEIGHTS = (
 _DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
 _HUB_ID = re.compile(r"ms:[\w.-]+/[\w.-]+|[\w.-]+(/[\w.-]+)?")
 """OWNER/NAME; a few old models have no owner. `ms:`: on ModelScope."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes; the format allows no more."""
 _DUPLICATES = ("consolidated*", "original/*", "onnx/*", "*.gguf", "openvino/*")
 
 
@@ -159,6 +162,8 @@ def _shards(index: Path) -> list[Path]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ModelError("the index names no weights.", file=index, key="weight_map", fix="Copy it again.")
+    for name in names.values():
+        _check_shard_name(name, index)
     shards = [index.parent / name for name in sorted(set(names.values()))]
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
@@ -168,6 +173,19 @@ def _shards(index: Path) -> list[Path]:
             fix="Copy or download it again.",
         )
     return shards
+
+
+def _check_shard_name(name: Any, index: Path) -> None:
+    """A shard lies in the index's folder; it may be a link out of it there, as the hub's cache has them."""
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ModelError("a shard's name is not a text.", file=index, key="weight_map", fix="Copy it again.")
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise ModelError(
+            f"`{visible(name, 80)}` is outside the model's folder, so it is not read.",
+            file=index,
+            key="weight_map",
+            fix="Copy the file into the folder and name it there.",
+        )
 
 
 def check_safetensors(file: Path) -> None:
@@ -180,9 +198,9 @@ def check_safetensors(file: Path) -> None:
         if size < 8 or length > size - 8:
             raise _cut_off(file, size, "its header is incomplete")
         try:
-            header = json.loads(stream.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            header = json.loads(stream.read(length) if length <= _LONGEST_HEADER else b"")
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
             raise ModelError(
                 "this is not a safetensors file.", file=file, fix="Copy or download it again."
             ) from None

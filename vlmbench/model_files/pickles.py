@@ -8,10 +8,12 @@ nothing and does nothing. A file that asks for anything else is refused.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
+from vlmbench.files.zip_parts import DAMAGED_ZIP
 from vlmbench.model_files.folder import check_not_pointer
 from vlmbench.model_files.silence import first_line
 
@@ -54,6 +56,8 @@ def load_pickle(file: Path) -> Any:
     check_not_pointer(file)
     # Only files of torch before 1.6 cannot be mapped.
     mapped = _is_zip(file)
+    if mapped:
+        _refuse_packed(file)
     try:
         with safe_globals([(InertObject, name) for name in _NOTES]):
             return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
@@ -78,6 +82,22 @@ def _is_zip(file: Path) -> bool:
             return stream.read(4) == b"PK\x03\x04"
     except OSError as error:
         raise ModelError(f"this file cannot be read ({error.strerror}).", file=file) from None
+
+
+def _refuse_packed(file: Path) -> None:
+    """torch stores tensors as they are; what unpacks to more than the file holds was made to fill memory."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, *DAMAGED_ZIP, NotImplementedError, ValueError):
+        return  # torch's own reader names what is damaged
+    packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+    if packed or sum(part.file_size for part in parts) > file.stat().st_size:
+        raise ModelError(
+            "its parts are compressed or overlap, which torch never writes; nothing of it was unpacked.",
+            file=file,
+            fix="Ask its author for safetensors.",
+        )
 
 
 def _refused(error: Exception, file: Path) -> ModelError:

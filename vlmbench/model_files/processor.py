@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import ModelError
-from vlmbench.model_files.folder import read_json
+from vlmbench.model_files.folder import PROCESSOR_FILES, read_json
+from vlmbench.model_files.picture_values import check_picture_values
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.templates import chat_template
 from vlmbench.templates import template as template_named
@@ -29,6 +30,8 @@ def load_processor(
 
     `template` names a chat template to use instead of the folder's own.
     """
+    for file in (folder / name for name in PROCESSOR_FILES if (folder / name).is_file()):
+        check_picture_values(read_json(file), file)
     try:
         with quiet():
             processor = _load(folder, config, trust_remote_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,50 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
             open_weights(tmp_path / name)
     with pytest.raises(ModelError, match="missing"):
         open_weights(tmp_path / "nowhere.bin")
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/hostname", "a/../../b.bin", 3, [], ""])
+def test_a_shard_outside_the_folder_is_refused(tmp_path: Path, name: Any) -> None:
+    save_file(TENSORS, tmp_path / "outside.safetensors")
+    index = sharded(tmp_path / "folder", "safetensors") / "model.safetensors.index.json"
+    document = json.loads(index.read_text("utf-8"))
+    document["weight_map"]["layers.0.weight"] = name
+    index.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(ModelError, match=r"index.json, `weight_map`: .*(outside the model's folder|no)"):
+        open_weights(index.parent)
+
+
+def test_a_shard_may_be_a_link_out_of_the_folder_as_in_the_hubs_cache(tmp_path: Path) -> None:
+    folder = sharded(tmp_path / "folder", "safetensors")
+    for shard in folder.glob("*.safetensors"):
+        shard.rename(tmp_path / f"blob-{shard.name}")
+        shard.symlink_to(tmp_path / f"blob-{shard.name}")
+    assert same(loaded(open_weights(folder)))
+
+
+@pytest.mark.parametrize("ends", ['"x"', "[]", "null", "1e999"])
+def test_a_safetensors_header_of_other_types_is_refused(tmp_path: Path, ends: str) -> None:
+    head = f'{{"a": {{"dtype": "F32", "shape": [1], "data_offsets": [0, {ends}]}}}}'.encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(ModelError, match=r"a.safetensors: (this is not a safetensors file|the file)"):
+        open_weights(file)
+
+
+def test_a_header_longer_than_the_format_allows_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    file.write_bytes((4_000_000_000).to_bytes(8, "little"))
+    os.truncate(file, 5_000_000_000)  # sparse
+    with pytest.raises(ModelError, match="this is not a safetensors file"):
+        open_weights(file)
+
+
+def test_a_pth_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    file, bomb = tmp_path / "a.pth", tmp_path / "bomb.pth"
+    torch.save(TENSORS, file)
+    with zipfile.ZipFile(file) as sound, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in sound.infolist():
+            content = bytes(2_000_000) if part.filename.endswith("data.pkl") else sound.read(part)
+            archive.writestr(part.filename, content)
+    with pytest.raises(ModelError, match=r"bomb.pth: its parts are compressed or overlap"):
+        open_weights(bomb)
