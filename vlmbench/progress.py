@@ -16,7 +16,7 @@ import warnings
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from vlmbench.chinese import translated
+from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
 from vlmbench.screen import Screen, cover, is_live, is_silent, line_removed, print_line
 
@@ -87,7 +87,7 @@ class Progress:
             self._draw(self._bar)
         elif total:
             before = translated(f", {_count(done)} of them done before") if done else ""
-            self._write(f"{self._what}: {_count(total)} {self._unit}{before}")
+            self._write(f"{self._what}{_colon()}{_count(total)} {self._unit}{before}")
 
     def start_clock(self) -> None:
         """What took time since `begin` was preparation, and does not count into the rate."""
@@ -126,7 +126,7 @@ class Progress:
 
     def _print(self, *, ended: bool = False) -> None:
         self._printed = time.monotonic()
-        self._write(f"{self._what}: {self._text(ended=ended)}")
+        self._write(f"{self._what}{_colon()}{self._text(ended=ended)}")
 
     def _text(self, *, ended: bool = False) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)
@@ -142,7 +142,15 @@ class Progress:
             parts.append(translated(f"in {clock(seconds)}"))
         elif rate > 0 and self._total:
             parts.append(translated(f"{clock((self._total - self._done) / rate)} left"))
-        return ", ".join([*parts, translated(self._figures)] if self._figures else parts)
+        return _comma().join([*parts, translated(self._figures)] if self._figures else parts)
+
+
+def _colon() -> str:
+    return "：" if in_chinese() else ": "
+
+
+def _comma() -> str:
+    return "，" if in_chinese() else ", "
 
 
 class _Bar(Protocol):
@@ -235,7 +243,7 @@ class NotebookBar:
         self._drawn = now
         # An unknown total has no length until the end.
         share = done / total if total else 1.0 if ended else None
-        bundle = {"text/plain": f"{what}: {text}", "text/html": _html_bar(what, text, share)}
+        bundle = {"text/plain": f"{what}{_colon()}{text}", "text/html": _html_bar(what, text, share)}
         if self._output is None:
             self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

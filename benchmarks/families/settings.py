@@ -72,7 +72,11 @@ def settings_of(document: Any, file: Path) -> Settings:
     from vlmbench.data.sources.column_map import KEYS, read_map
 
     if not isinstance(document, dict):
-        raise UserError(f"must be a mapping with some of {', '.join((*SCORING, *KEYS))}.", file=file)
+        raise UserError(
+            f"must be a mapping with some of {', '.join((*SCORING, *KEYS))}.",
+            file=file,
+            fix="A line is `KEY: VALUE`, with a colon of ASCII and a blank behind it.",
+        )
     found = {str(key): value for key, value in document.items()}
     for key in found:
         if key not in (*SCORING, *KEYS):

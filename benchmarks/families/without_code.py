@@ -130,11 +130,12 @@ def _refuse_slips(data: BareData, settings: Settings) -> None:
     """
     from vlmbench.data.column_names import DECISIVE, did_you_mean, missing_columns, missing_options
 
-    wanted = [name for name in DECISIVE if name != "image" or not data.pictures]
+    pictures = data.pictures or "image" in data.columns or "image_path" in data.columns
+    wanted = [name for name in DECISIVE if "image" not in name or not pictures]
     columns, options = missing_columns(data.columns, wanted), missing_options(data.columns)
     if not columns and not options:
         return
-    lines = [f"`{'images' if name == 'image' else name}: {column}`" for name, column in columns.items()]
+    lines = [f"`{'images' if 'image' in name else name}: {column}`" for name, column in columns.items()]
     if options:
         letters = {c: c for c in data.columns if len(c) == 1 and "A" <= c <= "Z"} | options
         lines.append(f"`options: [{', '.join(letters[letter] for letter in sorted(letters))}]`")

@@ -88,8 +88,8 @@ LABELS = _words(
     "add_argument_group options Progress Check translated UnknownName _table label note"
 )
 """Keywords, and calls, whose texts may be a single word."""
-LABELLED = frozenset(("_lines", "_course", "_memory", "_STAGES"))
-"""Functions whose tuples begin with a label, and tables of labels."""
+LABELLED = frozenset(("_lines", "_course", "_memory", "_STAGES", "CARD"))
+"""Functions whose tuples begin with a label, and lists of labels."""
 COUNTS = frozenset(("_count", "_many", "counted", "many"))
 _EITHER = ({"s", ""}, {"es", ""}, {"is", "are"}, {"has", "have"}, {"it", "they"}, {"its", "their"})
 _EITHER += ({"was", "were"}, {"this", "these"}, {"y", "ies"}, {"it", "them"}, {"does", "do"}, {"a ", ""})

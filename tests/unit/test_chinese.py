@@ -119,6 +119,29 @@ def test_the_language_is_that_of_the_locale(
     assert in_chinese() is is_chinese
 
 
+@pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize(
+    ("english", "wanted"),
+    [
+        (
+            "the header lacks `question`; it has index, qestion, answer, category.",
+            "表头缺少 `question`；现有 index、qestion、answer、category。",
+        ),
+        ("is not YAML: line 2, column 1: expected a node.", "不是 YAML：第 2 行第 1 列：expected a node。"),
+        ("left out: 2 questions of the file that X does not ask", "未采用：文件中有 2 题不在 X 的提问之列"),
+        ("unscored: 1 question, see s: 1 (no option named (A, B))", None),
+        ("read a.jsonl as table (jsonl): 4 answers, `prediction`, matched by index", None),
+    ],
+)
+def test_sentences_that_hold_lists_or_other_sentences_are_chinese_to_their_end(
+    english: str, wanted: str | None
+) -> None:
+    if wanted is None:
+        assert not re.search(r"unscored|question|answers|matched|read ", translated(english))
+    else:
+        assert translated(english) == wanted
+
+
 def test_a_language_holds_for_a_while() -> None:
     with spoken_by("zh"):
         assert in_chinese()

@@ -18,7 +18,7 @@ _SMALL = frozenset(
     ("in", "of", "and", "with", "at", "to", "on", "by", "for", "from", "is", "are", "as", "or")
 )
 """Words that stand in any text: alone they are no sign of a message."""
-_SIMPLE = re.compile(r"\S*|[\d`/(].*", re.DOTALL)
+_SIMPLE = re.compile(r"(?:\S*[^\s,])?|[\d`/(].*", re.DOTALL)
 """What fills the gaps of a template with hardly a word of its own."""
 _BRACES = {"{{": "{", "}}": "}"}
 

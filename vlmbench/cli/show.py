@@ -42,7 +42,23 @@ if TYPE_CHECKING:
 
     from vlmbench.data.table import Table
 
-HIDDEN = ("record", "file", "circular", "answers", "answers_file", "judge")
+CARD = (
+    "name",
+    "measures",
+    "family",
+    "languages",
+    "licence",
+    "source",
+    "paper",
+    "splits",
+    "rows",
+    "groups",
+    "original",
+    "quoted",
+)
+"""Facts of the card that are shown wherever it has them."""
+SENTENCES = ("measures", "licence", "source", "original", "quoted")
+"""Those that are sentences."""
 FLAGS = {
     ("circular", True): "in every rotation of the options",
     ("answers", False): "withheld: the run ends in a submission file",
@@ -185,18 +201,22 @@ def _print(document: dict[str, Any]) -> None:
     card = Table(box=None, show_header=False, pad_edge=False)
     card.add_column(style="bold")
     card.add_column(overflow="fold")
-    for key, value in document["card"].items():
-        if key not in HIDDEN and value not in ("", None, ()):
-            card.add_row(key, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
+    for key in CARD:
+        value = document["card"][key]
+        if value not in ("", None, ()):
+            text = ", ".join(value) if isinstance(value, tuple) else str(value)
+            card.add_row(translated(key), Text(translated(text) if key in SENTENCES else text))
     published = document["card"]["answers_file"]
     for (key, value), what in FLAGS.items():
         if document["card"][key] == value:
             apart = f"{translated(APART)} {published['name']}" if key == "answers" and published else ""
-            card.add_row(key, apart or translated(what))
+            card.add_row(translated(key), apart or translated(what))
     file = document["card"]["file"]
-    card.add_row("file", Text(f"{file['name']}  {file['url'] or ''}"))
+    card.add_row(translated("file"), Text(f"{file['name']}  {file['url'] or ''}"))
     if file["dataset"] not in ("", file["name"]):
-        card.add_row("dataset", Text(f"{file['dataset']}  {translated(DATASET) if file['url'] else ''}"))
+        card.add_row(
+            translated("dataset"), Text(f"{file['dataset']}  {translated(DATASET) if file['url'] else ''}")
+        )
     if "origin" in document:
         card.add_row(translated("read from"), Text(document["origin"]))
     console.print(card)

@@ -13,10 +13,10 @@ from string import ascii_uppercase
 
 from vlmbench.plain_text import visible
 
-DECISIVE = ("question", "answer", "image")
+DECISIVE = ("question", "answer", "image", "image_path")
 """Without one of these, or without an option, the model would be asked or scored otherwise."""
 TEXTS = ("index", "hint", "category", "l2-category", "split")
-_KNOWN = frozenset({*DECISIVE, *TEXTS, "image_path", "comment", *ascii_uppercase})
+_KNOWN = frozenset({*DECISIVE, *TEXTS, "comment", *ascii_uppercase})
 _OPTION = re.compile(r"(?:(?:option|choice|opt)s?[ _-]?)?\(?([a-z])[).:]?", re.IGNORECASE)
 
 

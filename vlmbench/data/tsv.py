@@ -23,10 +23,10 @@ MAX_ROW = 256 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_FILES = {
-    b"\xff\xfe": "it is UTF-16, not UTF-8",
-    b"\xfe\xff": "it is UTF-16, not UTF-8",
-    b"PK\x03\x04": "it is a zip or xlsx file, not a TSV",
-    b"\x1f\x8b": "it is compressed with gzip",
+    b"\xff\xfe": "it is UTF-16, not UTF-8.",
+    b"\xfe\xff": "it is UTF-16, not UTF-8.",
+    b"PK\x03\x04": "it is a zip or xlsx file, not a TSV.",
+    b"\x1f\x8b": "it is compressed with gzip.",
 }
 
 
@@ -230,11 +230,14 @@ def _refuse_other_files(path: Path, first_line: bytes) -> None:
     check_download(first_line[:FIRST_BYTES], path)
     for magic, what in _OTHER_FILES.items():
         if first_line.startswith(magic):
-            raise DataError(f"{what}.", file=path, fix="A benchmark file is tab-separated text in UTF-8.")
+            raise DataError(what, file=path, fix="A benchmark file is tab-separated text in UTF-8.")
 
 
 def _not_text(what: str, path: Path) -> DataError:
-    fix = "Save the file as UTF-8 text; if it was downloaded, download it again."
+    fix = (
+        "Save the file as UTF-8 text; of a GBK file, `iconv -f GBK -t UTF-8 FILE > NEW` makes one. "
+        "If it was downloaded, download it again."
+    )
     return DataError(f"{what}, so the file is damaged or in another encoding.", file=path, fix=fix)
 
 

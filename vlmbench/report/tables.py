@@ -97,8 +97,8 @@ def warnings(document: Mapping[str, Any], rows: str) -> Iterator[str]:
         limit = f" (--limit {document['limit']})" if document["limit"] is not None else ""
         yield f"partial: only some of the questions were asked{limit}"
     if left_out := document.get("left_out"):
-        of = f"of the file that {document['benchmark']} does not ask"
-        yield f"left out: {_count(left_out, 'question')} {of}"
+        asked = document["benchmark"]
+        yield f"left out: {_count(left_out, 'question')} of the file that {asked} does not ask"
     if document["blind"]:
         yield "blind: every picture was grey"
     if document.get("needs_judge"):
@@ -119,7 +119,8 @@ def unscored_line(document: Mapping[str, Any], rows: str) -> str | None:
     unscored = document.get("unscored", {"count": 0})
     if not unscored["count"] or document.get("needs_judge"):
         return None
-    return f"unscored: {_count(unscored['count'], 'question')}, see {rows}: {_named(unscored)}"
+    reason = visible(next(iter(unscored["reasons"])), _REASON)
+    return f"unscored: {_count(unscored['count'], 'question')}, see {rows}: {_named(unscored)} ({reason})"
 
 
 class _ResultsTables:
@@ -239,7 +240,9 @@ class _ResultsTables:
         by_rules = self.document["by_rules"]
         unscored = {rules: result.get("unscored", {}).get("count", 0) for rules, result in by_rules.items()}
         counted = any(unscored.values())
-        table = self._table("rule set", "score", *["95 %"] * intervals, "unparsed", *["unscored"] * counted)
+        table = self._table(
+            "rule set", "score", *["95 %"] * intervals, "unparsed", *[translated("unscored")] * counted
+        )
         for rules, result in by_rules.items():
             figure = result["headline"]
             if figure["name"] in NO_RULE.values() and rules != self.document["rules"]:
@@ -322,11 +325,10 @@ def _all_glyphs() -> Iterator[str]:
 
 
 def _named(unscored: Mapping[str, Any]) -> str:
-    """The first questions without a value, and the most frequent reason."""
+    """The first questions without a value."""
     first, left = unscored["first"][:_NAMED], unscored["count"] - len(unscored["first"][:_NAMED])
-    reason = next(iter(unscored["reasons"]))
     more = f" and {left} more" if left > 0 else ""
-    return f"{', '.join(visible(name, NAME) for name in first)}{more} ({visible(reason, _REASON)})"
+    return f"{', '.join(visible(name, NAME) for name in first)}{more}"
 
 
 def _can_write(text: str, encoding: str) -> bool:

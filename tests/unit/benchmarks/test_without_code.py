@@ -63,6 +63,7 @@ def test_the_columns_show_the_family(tmp_path: Path, table: str, family: str) ->
             "index\tquestion\tanser",
             "no column `answer`; did you mean `anser`.*write `answer: anser` into mine.yaml",
         ),
+        ("index\tquestion\timage_pth\tanswer", "`image_path`; did you mean `image_pth`.*`images: image_pth`"),
         ("index\tquestion\tImage\tanswer", "no column `image`; did you mean `Image`.*`images: Image`"),
         (
             "index\tquestion\ta\tb\tanswer",

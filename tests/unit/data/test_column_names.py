@@ -12,6 +12,7 @@ from vlmbench.data.column_names import is_near, missing_columns, missing_options
     [
         ("answer", "anser anwser awnser answr answers Answer answer_1"),
         ("image", "imgae Image images image_1 image2 imag"),
+        ("image_path", "image_pth imagepath image_paths"),
         ("question", "qestion questions QUESTION quesiton"),
         ("category", "catgory categories"),
         ("l2-category", "l2_category l2category L2-Category"),

@@ -160,4 +160,4 @@ def test_a_nameless_column_is_named_as_pandas_does(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
-    assert "there is no such file" in complaint(tmp_path / "absent.tsv")
+    assert "no such file" in complaint(tmp_path / "absent.tsv")

@@ -21,6 +21,7 @@ from typing import Any
 from vlmbench.api.benchmark_data import where_answers_are
 from vlmbench.api.runs import AnswerProgress
 from vlmbench.api.score import ScoreRequest, name_of, score_predictions
+from vlmbench.chinese import in_chinese, translated
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
 from vlmbench.cli._shared.console import INCOMPLETE, complain, complain_of_unscored, print_json, stdout
 from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing
@@ -122,7 +123,7 @@ def _note(args: argparse.Namespace) -> Callable[[str], None]:
     """One line on stderr names the format that was recognised, where tables are printed."""
     if args.format == "json" or args.quiet:
         return lambda _line: None
-    return lambda line: complain(f"{visible(line, 2000)}.")
+    return lambda line: complain(translated(visible(line, 2000)) + ("。" if in_chinese() else "."))
 
 
 def group_lines(benchmark: Benchmark, run: Run) -> Iterable[Mapping[str, Any]]:
