@@ -226,6 +226,13 @@ class _Walk:
                 ast.JoinedStr([*_gap("n"), ast.Constant(f" {node.args[1].value}"), *_gap("'s'", "s")]),
                 False,
             )
+        if name == "counted" and len(node.args) == 3:
+            yield from (
+                (ast.JoinedStr([*_gap("n"), ast.Constant(f" {word.value}")]), False)
+                for word in node.args[1:]
+                if isinstance(word, ast.Constant)
+            )
+            return
         words = name in LABELS
         for part in node.args:
             yield self.constants.get(getattr(part, "id", ""), part) if words else part, words

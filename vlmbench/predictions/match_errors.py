@@ -56,9 +56,15 @@ class Reworded:
 def unknown(case: Case, strange: Sequence[StoredAnswer]) -> PredictionsError:
     """Answers to what the benchmark does not ask."""
     total, name = len(case.answers.answers), case.card.name
-    words = ("index is", "indexes are") if strange[0].ids else ("question is", "questions are")
+    number = len(strange)
+    by_index = strange[0].ids
+    count = (
+        counted(number, "index is", "indexes are")
+        if by_index
+        else counted(number, "question is", "questions are")
+    )
     what = (
-        f"{counted(len(strange), *words)} not in the benchmark, of {total}: {listed(map(_name, strange))}. "
+        f"{count} not in the benchmark, of {total}: {listed(map(_name, strange))}. "
         f"{name} has {len(case.samples)} questions, such as {listed(s.id for s in case.samples[:3])}."
     )
     other = _other_benchmark(case, strange)
