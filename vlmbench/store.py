@@ -23,7 +23,7 @@ from typing import IO, Any
 from vlmbench.answers.responses import apart
 from vlmbench.domain import Response, RunSpec
 from vlmbench.errors import NoSuchRun, RunFolderError, SpecChanged
-from vlmbench.files.atomic import atomic_file
+from vlmbench.files.atomic import atomic_file, sweep_files
 from vlmbench.files.fields import WrongField, as_instance, wrong_field
 from vlmbench.files.json_files import as_line, line_object, read_object
 from vlmbench.files.locks import lock_file
@@ -61,6 +61,7 @@ class RunFolder:
         self._say = say
         self._made = make_folder(path)
         self._lock = _take_lock(path)
+        sweep_files(path)
         self._log: IO[bytes] | None = None
         self._fresh = fresh
 

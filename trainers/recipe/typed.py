@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vlmbench.errors import UnknownName, UsageError, UserError
+from vlmbench.files.json_files import parse_yaml
 
 T = TypeVar("T")
 PLACE = "--set"
@@ -243,6 +244,6 @@ def _parsed(hint: Any, text: str, key: str) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except (yaml.YAMLError, ValueError):
         raise UserError(f"`{text}` cannot be read as a value.", file=PLACE, key=key) from None

@@ -30,6 +30,8 @@ from vlmbench.answers.responses import apart
 from vlmbench.data.disk import home_folder
 from vlmbench.domain import Decoding, ImageRef, Model, Request, Response
 from vlmbench.errors import UserError
+from vlmbench.files.fields import as_instance
+from vlmbench.files.json_files import line_object
 
 FILE = "answers.sqlite"
 SWITCH = "VLMBENCH_CACHE"
@@ -48,6 +50,12 @@ CREATE TABLE IF NOT EXISTS answers (
     written INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+
+
+def _kept(row: str, text: str) -> Response:
+    """A response as it was kept; a ValueError where it is damaged."""
+    kept = line_object(text, own=True)
+    return apart(as_instance(Response, {**(kept or {}), "id": row}))
 
 
 class AnswerCache:
@@ -80,9 +88,9 @@ class AnswerCache:
                     "SELECT response FROM answers WHERE key = ?", (self._key(request),)
                 ).fetchone()
                 # Another version may have written fields that this one lacks: it is asked again.
-                with suppress(TypeError, ValueError):
+                with suppress(ValueError):
                     if row is not None:
-                        found[request.id] = apart(Response(id=request.id, **json.loads(row[0])))
+                        found[request.id] = _kept(request.id, row[0])
         except sqlite3.Error as error:
             self._give_up(error)
         return found

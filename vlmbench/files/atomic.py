@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +17,8 @@ from pathlib import Path
 from vlmbench.errors import UsageError, UserError
 from vlmbench.files.locks import lock_file
 
+_LEFT = re.compile(r"\..+\.(\d+)-\d+")
+"""The name of a file that is being written by that process."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -26,6 +30,7 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
+        aside.unlink(missing_ok=True)  # a link that somebody put there would be written through
         yield aside
         if durable:
             _sync(aside)
@@ -33,6 +38,28 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def sweep_files(folder: Path) -> None:
+    """Remove what `atomic_file` of killed processes left in a folder; call it with the folder's lock held."""
+    for left in folder.glob(".*-*"):
+        name = _LEFT.fullmatch(left.name)
+        if name and not _lives(int(name[1])):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of this machine has that number; on Windows, where asking would end it, always."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager

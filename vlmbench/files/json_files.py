@@ -18,7 +18,7 @@ from vlmbench.files.regular import open_regular, read_whole
 
 DEEPEST = 100
 """Lists and objects inside each other; what walks through them later would not reach the end of more."""
-MOST_NODES = 1_000_000
+MOST_NODES = 100_000
 """Values of a YAML file, each counted as often as an alias stands for it."""
 
 
@@ -140,11 +140,18 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML text. YAMLError, or ValueError where it is too deep or its aliases too many."""
     import yaml
 
-    try:
-        value = yaml.safe_load(text)
-        _count_nodes(value, {}, ())
-    except RecursionError:
-        raise ValueError(TOO_DEEP) from None
+    depth = 0
+    event: Any
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):  # loading takes minutes for what is deep enough
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(TOO_DEEP)
+    return bounded(yaml.safe_load(text))
+
+
+def bounded(value: Any) -> Any:
+    """The value that YAML gave; ValueError where it is too deep or its aliases stand for too much."""
+    _count_nodes(value, {}, ())
     return value
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UnknownName, UsageError
+from vlmbench.files.json_files import parse_json, parse_yaml
 
 EngineArgs = Mapping[str, Any]
 """Settings by the engine's names, values as JSON has them."""
@@ -102,13 +103,13 @@ def typed_engine_args(items: Iterable[str]) -> dict[str, Any]:
 
 def _typed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         pass
     import yaml
 
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
         json.dumps(value)
     except (yaml.YAMLError, TypeError, ValueError):  # a date, for one, is text
         return text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.errors import UsageError, UserError
+from vlmbench.files.json_files import parse_yaml
 from vlmbench.files.python_values import Symbol, python_values
 from vlmbench.templates import TEMPLATES
 
@@ -66,7 +67,7 @@ def own_recipe(text: str) -> RecipeFacts:
     import yaml
 
     try:
-        written = yaml.safe_load(text)  # JSON is YAML
+        written = parse_yaml(text)  # JSON is YAML
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     if not isinstance(written, dict):

@@ -15,6 +15,7 @@ from typing import Any
 
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.errors import DataError, UnknownName
+from vlmbench.files.json_files import parse_yaml
 from vlmbench.plain_text import visible
 
 READABLE = ("parquet", "arrow", "json", "csv", "imagefolder", "webdataset")
@@ -47,7 +48,7 @@ def read_card(texts: Mapping[str, str]) -> dict[str, Any]:
             end = lines.index("---", 1) if lines[:1] == ["---"] and "---" in lines[1:] else 0
             text = "\n".join(lines[1:end])
         try:
-            document = yaml.safe_load(text)
+            document = parse_yaml(text)
         except (yaml.YAMLError, ValueError) as error:
             raise DataError("the dataset's card is not YAML.", file=name) from error
         found |= document if isinstance(document, dict) else {}
