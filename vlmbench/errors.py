@@ -100,11 +100,14 @@ class UnknownName(UserError):
 
 def _nearest(name: str, known: Iterable[str], cutoff: float) -> list[str]:
     """The names most like this one; first those that hold it whole, the shortest first."""
-    by_lower = {known_name.lower(): known_name for known_name in known}
-    word = name.lower()
+    by_lower: dict[str, list[str]] = {}
+    for known_name in known:
+        by_lower.setdefault(known_name.lower().replace("-", "_"), []).append(known_name)
+    word = name.lower().replace("-", "_")
     holding = [other for other in by_lower if len(word) > 2 and word in other]
     similar = difflib.get_close_matches(word, list(by_lower), n=_NEAREST, cutoff=cutoff)
-    return [by_lower[other] for other in dict.fromkeys([*sorted(holding, key=len), *similar])][:_NEAREST]
+    near = dict.fromkeys([*sorted(holding, key=len), *similar])
+    return [known_name for other in near for known_name in by_lower[other]][:_NEAREST]
 
 
 class DataError(UserError):

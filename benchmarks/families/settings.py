@@ -44,7 +44,8 @@ class Settings:
     prompt: str = ""
     metric: str = ""
     splits: tuple[str, ...] = ()
-    circular: bool = False
+    circular: bool | None = None
+    """None: what the rows show."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What the columns are, as it stands in the YAML."""
 

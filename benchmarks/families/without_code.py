@@ -7,7 +7,7 @@
                 prompt: what the prompt adds to each question
                 metric: how an answer is compared (see METRICS)
                 splits: [test]         only these are asked
-                circular: true         the file holds every rotation, numbered as in MMBench
+                circular: true         the file holds every rotation, numbered as in MMBench (seen by itself)
                 question, options, answer, images, …: what the columns are
 
 Without the YAML: columns A and B make it multiple choice, answers that are all Yes or No make it
@@ -17,10 +17,11 @@ yes/no, anything else is short answers. Answers that are letters without options
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vlmbench.answers.circular import are_rotations
 from vlmbench.domain import Benchmark, Card, DataFile, Decoding, Request, Row, Sample
 from vlmbench.errors import DataError, NoSuchData, UserError
 from vlmbench.prompts import SHORT, prompt_style
@@ -112,6 +113,8 @@ def benchmark_of_object(given: object, mapping: Mapping[str, Any] | Path | None 
 def _benchmark(data: BareData, settings: Settings) -> Benchmark:
     _refuse_slips(data, settings)
     family = settings.family or family_seen(data, settings)
+    if family == "multiple-choice" and settings.circular is None:
+        settings = replace(settings, circular=are_rotations(data.rows()))
     card = card_of(data, family, settings)
     prompt, splits = settings.prompt, card.splits
     if family == "multiple-choice":
@@ -204,7 +207,7 @@ def card_of(data: BareData, family: str, settings: Settings) -> Card:
         languages=(),
         source=data.file.name,
         splits=settings.splits,
-        circular=settings.circular,
+        circular=bool(settings.circular),
         answers="answer" in data.columns,
         quoted="circular accuracy over questions" if settings.circular else "accuracy over rows",
     )

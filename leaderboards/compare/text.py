@@ -72,8 +72,10 @@ def verdict(comparison: Comparison, first: str = "the first run", second: str = 
     """The verdict in one sentence."""
     if comparison.verdict == "cannot be told apart":
         text = f"{first} and {second} cannot be told apart on these {size(comparison)}."
+    elif comparison.verdict == "better":
+        text = f"{second} is better than {first}."
     else:
-        text = f"{second} is {comparison.verdict} than {first}."
+        text = f"{second} is worse than {first}."
     return text[0].upper() + text[1:]
 
 
@@ -98,19 +100,23 @@ def by_row(comparison: Comparison) -> str:
     found = comparison.by_row
     if found is None:
         return ""
-    scores = " and ".join(score(comparison.unit_fraction, value) for value in (found.first, found.second))
-    draws = "questions" if comparison.measure is None else "clusters"
-    where = f"{found.rows} rows in {found.difference.n} {draws}"
-    return f"Row by row: {scores}, {_tested(comparison.unit_fraction, found.difference)}; {where}."
+    first, second = (score(comparison.unit_fraction, value) for value in (found.first, found.second))
+    draws = found.difference.n
+    in_clusters = f"{found.rows} rows in {draws} clusters"
+    where = f"{found.rows} rows in {draws} questions" if comparison.measure is None else in_clusters
+    return (
+        f"Row by row: {first} and {second}, {_tested(comparison.unit_fraction, found.difference)}; {where}."
+    )
 
 
 def _tested(fraction: bool, difference: Difference, of: str = "") -> str:
-    text = f"{change(fraction, difference.value)} points{of}"
-    if difference.ci95 is not None:
-        text += f" (95 %: {interval(fraction, difference)})"
+    points = f"{change(fraction, difference.value)} points{of}"
     if difference.p is None:
-        return f"{text}; a single cluster, so there is no test"
-    return f"{text}, p {chance(difference.p)} by {difference.test}"
+        return f"{points}; a single cluster, so there is no test"
+    p = chance(difference.p)
+    if difference.ci95 is None:
+        return f"{points}, p {p} by {difference.test}"
+    return f"{points} (95 %: {interval(fraction, difference)}), p {p} by {difference.test}"
 
 
 def reach(comparison: Comparison) -> str:

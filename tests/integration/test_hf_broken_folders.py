@@ -62,6 +62,15 @@ def test_a_missing_file_is_named(llava: Path, file: str, told: str) -> None:
     assert told in error.what
 
 
+def test_the_models_in_a_folder_that_is_none_are_named(llava: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    llava.rename(work / "checkpoint-500")
+    error = complaint(work)
+    assert "may be: checkpoint-500" in error.what
+    assert error.fix == f"Name one of them: {work / 'checkpoint-500'}."
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\xff"])
 def test_a_configuration_that_is_no_json_is_named(llava: Path, content: str) -> None:
     (llava / "config.json").write_bytes(content.encode("latin-1"))
@@ -219,6 +228,8 @@ def test_a_missing_package_is_a_user_error(tiny_model: TinyModel, monkeypatch: p
 def test_devices_and_dtypes_that_are_not_there(llava: Path) -> None:
     with pytest.raises(UnknownName, match="cuda"):
         load_hf(str(llava), device="kuda")
+    with pytest.raises(UserError, match="a GPU's name is `cuda:1`, not `gpu:1`"):
+        load_hf(str(llava), device="gpu:1")
     with pytest.raises(UnknownName, match="bfloat16"):
         load_hf(str(llava), device="cpu", dtype="bfloat61")
     with pytest.raises(ModelError, match="cuda:77"):

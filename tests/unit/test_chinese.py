@@ -13,6 +13,7 @@ from messages import ROOT, folders, messages
 
 from vlmbench.chinese import explained, in_chinese, spoken_by, translated
 from vlmbench.chinese.catalogue import Catalogue, catalogue, literals_of, words_of
+from vlmbench.chinese.texts import chinese_of
 from vlmbench.chinese.width import filled, width_of
 from vlmbench.errors import UserError
 
@@ -176,3 +177,24 @@ def test_lines_are_as_wide_as_the_screen() -> None:
     assert "".join(line.strip() for line in lines) == text
     assert not [line for line in lines if line.strip()[0] in "，。）"]
     assert filled("plain words", 8) == "plain\nwords"
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("B is better than A.", "B 优于 A。"),
+        (
+            "+12.2 points (95 %: +6.1 … +18.1), p < 0.001 by McNemar exact",
+            "+12.2 个百分点（95 %：+6.1 … +18.1），p < 0.001，McNemar 精确检验",
+        ),
+        (
+            "Row by row: 73.2 % and 81.3 %, +8.0 points (95 %: +3.1 … +13.0), p 0.002 by clustered t; "
+            "609 rows in 180 questions.",
+            "逐行：73.2 % 与 81.3 %，+8.0 个百分点（95 %：+3.1 … +13.0），p 0.002，聚类 t 检验；"
+            "609 行，180 题。",
+        ),
+        ("loaded A on cpu, float32 in 0.1 s", "已加载 A（cpu，float32），用时 0.1 秒"),
+    ],
+)
+def test_the_sentences_of_a_comparison_are_whole_in_chinese(english: str, chinese: str) -> None:
+    assert chinese_of(english) == chinese

@@ -101,6 +101,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(registry: Registry) -> Non
         registry.benchmark("ScienceQA_TETS")
 
 
+@pytest.mark.parametrize("typed", ["MMBench-DEV-EN", "MMBench_DEV"])
+def test_of_names_that_differ_only_in_case_both_are_offered(registry: Registry, typed: str) -> None:
+    with pytest.raises(UnknownName, match="MMBench_DEV_EN or MMBench_dev_en"):
+        registry.benchmark(typed)
+
+
 @pytest.mark.slow
 def test_list_takes_less_than_half_a_second() -> None:
     def seconds() -> float:

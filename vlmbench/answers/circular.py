@@ -14,10 +14,10 @@ group wrong; otherwise a group with a failed row is not scored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vlmbench.domain import RuleSet, Sample, Score
+from vlmbench.domain import Row, RuleSet, Sample, Score
 
 ROTATION = 1_000_000
 """Distance between the indexes of two rotations of one question."""
@@ -53,6 +53,21 @@ def key_of(sample: Sample, rules: RuleSet) -> str:
 def is_base(sample: Sample) -> bool:
     """Whether this is the unrotated row of its group."""
     return _same(sample.id, sample.group)
+
+
+def are_rotations(rows: Iterable[Row]) -> bool:
+    """Whether the numbers are those of rotations, which have the same question and the same options."""
+    shown: dict[str, tuple[str, list[str]]] = {}
+    several = False
+    for row in rows:
+        if _integer(row.index) is None:
+            return False
+        asked = row.cells.get("question", "").strip(), sorted(text.strip() for text in row.choices.values())
+        key = group_key(row.index)
+        several = several or key in shown
+        if shown.setdefault(key, asked) != asked:
+            return False
+    return several
 
 
 def score_groups(samples: Sequence[Sample], scores: Sequence[Score], rules: RuleSet) -> list[GroupScore]:

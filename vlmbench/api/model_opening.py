@@ -128,8 +128,10 @@ def open_model(options: ModelOptions, progress: RunProgress) -> Model:
     if reach is not None:  # a server that does not answer fails here, once, and not for every benchmark
         with doing(f"connecting to {model.name}"):
             reach(progress.say)
-    placed = "".join(f" {where}" for where in [getattr(model, "placed", "")] if where)
-    progress.say(f"loaded {model.name}{placed} in {time.perf_counter() - started:.1f} s")
+    seconds = f"{time.perf_counter() - started:.1f}"
+    place = getattr(model, "placed", "")
+    said = f"loaded {model.name} {place} in {seconds} s" if place else f"loaded {model.name} in {seconds} s"
+    progress.say(said)
     if threads := getattr(model, "threads", None):
         progress.say(str(threads))
     if settings := getattr(model, "picture_settings", None):

@@ -24,7 +24,8 @@ _BRACES = {"{{": "{", "}}": "}"}
 
 
 def _signs(literal: str) -> int:
-    return sum(word not in _SMALL for word in _WORD.findall(literal)) + literal.count("`")
+    words = sum(word not in _SMALL for word in _WORD.findall(literal))
+    return words + literal.count("`") + 2 * literal.count("95 %")
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if file.is_file():
         return read_json(file)
+    inside = sorted(found.parent.name for found in folder.glob("*/config.json"))[:5]
+    if inside and not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"this folder is no model itself; these folders in it may be: {', '.join(inside)}.",
+            file=folder,
+            fix=f"Name one of them: {folder / inside[-1]}.",
+        )
     raise ModelError(
         "config.json is missing, so this is neither a Hugging Face model folder nor one of xtuner.",
         file=file,

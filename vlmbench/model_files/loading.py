@@ -22,6 +22,9 @@ def choose_device(wanted: str) -> str:
 
     if wanted == "auto":
         return next((kind for kind in ("cuda", "xpu", "mps") if _available(kind)), "cpu")
+    if wanted.startswith("gpu"):
+        ours = wanted.replace("gpu", "cuda")
+        raise ModelUsageError(f"a GPU's name is `{ours}`, not `{wanted}`.", key="--device")
     try:
         device = torch.device(wanted)
     except RuntimeError:

@@ -187,3 +187,28 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_without_questions(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`question`"):
         bare(tmp_path, "index\tanswer\n1\tA\n")
+
+
+TURNED = (
+    "index\tquestion\tA\tB\tanswer\n1\tWhich?\tcat\tdog\tB\n2\tWhat?\tcow\tpig\tA\n"
+    "1000001\tWhich?\tdog\tcat\tA\n1000002\tWhat?\tpig\tcow\tB\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "yaml", "circular"),
+    [
+        (TURNED, None, True),
+        (TURNED, "circular: false", False),
+        (TURNED.replace("\tdog\tcat", "\tdog\tfox"), None, False),
+        (TURNED.replace("1000001\tWhich", "1000001\tWhy"), None, False),
+        (TURNED.replace("1000001", "3").replace("1000002", "1000004"), None, False),
+        (CHOICE, None, False),
+    ],
+)
+def test_rotations_numbered_as_in_mmbench_count_as_one_question(
+    tmp_path: Path, table: str, yaml: str | None, circular: bool
+) -> None:
+    card = bare(tmp_path, table, yaml).card
+    assert card.circular is circular
+    assert card.quoted.startswith("circular" if circular else "accuracy")

@@ -33,6 +33,8 @@ TYPED = [
         "chat internlm/x --visual-encoder o/clip --llava ./it --prompt-template internlm2_chat --image a.png",
         "chat --model ./it --llm internlm/x --vision o/clip --template internlm2_chat --image a.png",
     ),
+    ("xtuner list-cfg -p llava", "recipes list llava"),
+    ("xtuner train mine.py --work-dir w", "train mine.py --work-dir w"),
     ("log-dataset mine.yaml", "data tokens FILE.json --template NAME --tokenizer DIR"),
 ]
 
@@ -62,7 +64,7 @@ def test_every_line_is_one_that_this_command_line_has(words: str) -> None:
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_flag_of_theirs_says_what_to_write(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "demo_lora", flag, "x"]) == 2
+    assert main(["run", flag, "x"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"vlmbench: `{flag}` is a flag of xtuner's. {FLAGS[flag]}"
 

@@ -122,7 +122,7 @@ def described(one: Lacking, into: Path) -> Iterable[str]:
         came = f", {in_bytes(one.came)} of it here" if one.came else ""
         yield f"  {one.benchmark}  {in_bytes(one.size)}{came}, from {one.source}"
     if one.trouble:
-        also = f"; else from {one.file.dataset}" if is_hub_reference(one.file.dataset) else ""
+        also = f" Else it comes from {one.file.dataset}." if is_hub_reference(one.file.dataset) else ""
         yield f"    {one.trouble}{also if not one.as_dataset else ''}"
     yield f"    licence: {one.licence or f'see {one.page}'}"
 

@@ -40,6 +40,8 @@ FLAGS = {
     "--save-format": "Write `--to huggingface`, `official` or `xtuner`.",
     "--launcher": "Leave it out: `--nproc N` starts processes; Slurm and torchrun are recognised.",
     "--adapter": "Write `--model ADAPTER --llm BASE`.",
+    "--data-path": "Write `--bench FILE.tsv`; of a published file `--bench NAME --data-dir FOLDER`.",
+    "--work-dir": "Write `--out DIR`.",
 }
 """What stands in place of a flag."""
 
@@ -50,6 +52,8 @@ _PART = re.compile(r"\[([^\]]*)\]")
 
 def line_here(argv: Sequence[str]) -> str | None:
     """The command line that does here what this one does in xtuner; None for one that is not xtuner's."""
+    if argv[:1] == ["xtuner"]:
+        return line_here(argv[1:]) or (shlex.join(["vlmbench", *argv[1:]]) if argv[1:] else "vlmbench --help")
     if "--to" in argv:  # ours, of a folder that has the name of one of their commands
         return None
     for words in (" ".join(argv[:2]), *argv[:1]):
