@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -357,6 +358,17 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
     with chat_server("A") as server, pytest.raises(ModelError) as refused:
         ask(server)
     assert KEY not in str(refused.value)
+
+
+def test_a_key_in_an_answer_is_kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    hidden = b64encode(KEY.encode()).decode()
+    body = completion(f"B {hidden}", reasoning_content=f"It is {KEY[::-1]}.")
+    with chat_server(lambda _b, _n: Fault(body=body)) as server:
+        answer = ask(server)["1"]
+    assert answer.text == "B …"
+    assert hidden not in repr(answer)
+    assert KEY[::-1] not in repr(answer)
 
 
 @pytest.mark.parametrize("url", [f"http://me:{KEY}@host/v1", f"http://host/v1?key={KEY}"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
@@ -82,7 +83,7 @@ def serve(
             css=CSS,
             footer_links=[],
             # A page on a server of Gradio's takes its scripts from there.
-            app_kwargs={} if share else {"middleware": [guard()]},
+            app_kwargs={} if share else {"middleware": [guard(host)]},
         )
     except OSError:
         raise UserError("this port is taken.", key="--port", fix="Choose another.") from None
@@ -90,19 +91,31 @@ def serve(
     threading.Event().wait()
 
 
-def guard() -> Any:
-    """Middleware that sends the policy along with every answer."""
+def guard(host: str | None) -> Any:
+    """Middleware that sends the policy along with every answer, and answers no page of another host's name.
+
+    A stranger's page may let its own name stand for this machine's loopback, and read what is served there.
+    """
     from starlette.middleware import Middleware
 
-    return Middleware(_Guard)
+    served = host or os.environ.get("GRADIO_SERVER_NAME", "") or _LOOPBACK[0]
+    return Middleware(_Guard, own=_LOOPBACK if served in _LOOPBACK else ())
 
 
 _Message = MutableMapping[str, Any]
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 class _Guard:
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
-        self._app = app
+    def __init__(self, app: Callable[..., Awaitable[None]], own: Sequence[str]) -> None:
+        """`own`: the names by which it may be asked; empty: any."""
+        self._app, self._own = app, own
+
+    def _is_stranger(self, scope: _Message) -> bool:
+        if not self._own or scope["type"] != "http":
+            return False
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        return not all(re.sub(r":\d+$", "", host).lower() in self._own for host in hosts)
 
     async def __call__(
         self,
@@ -119,4 +132,8 @@ class _Guard:
                 ]
             await send(message)
 
+        if self._is_stranger(scope):
+            await with_policy({"type": "http.response.start", "status": 421, "headers": []})
+            await send({"type": "http.response.body", "body": b"This page is served by another name."})
+            return
         await self._app(scope, receive, with_policy)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from threading import Event
+from typing import Any
 
 import pytest
 
 from vlmbench.chat import Picture
 from vlmbench.chat.session import ContextFull, EchoTalker
-from vlmbench.chat.web import POLICY, require_gradio
+from vlmbench.chat.web import POLICY, guard, require_gradio
 from vlmbench.chat.web_answers import ChatColumn, answers
 from vlmbench.chat.web_page import _settings_of
 from vlmbench.cli.main import main
@@ -83,3 +84,29 @@ def test_a_round_number_on_a_slider_is_a_temperature_all_the_same() -> None:
 def test_the_policy_names_no_other_host() -> None:
     assert "http" not in POLICY
     assert "*" not in POLICY
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "status"),
+    [
+        (None, "127.0.0.1:7860", 200),
+        ("localhost", "LOCALHOST:7860", 200),
+        (None, "[::1]:7860", 200),
+        (None, "evil.example:7860", 421),
+        (None, "127.0.0.1.evil.example", 421),
+        ("0.0.0.0", "my-machine:7860", 200),
+    ],
+)
+def test_a_page_of_another_name_reads_nothing(host: str | None, asked: str, status: int) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    def page(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("page")
+
+    app = Starlette(routes=[Route("/", page)], middleware=[guard(host)])
+    answer = TestClient(app).get("/", headers={"Host": asked})
+    assert (answer.status_code, answer.text == "page") == (status, status == 200)
+    assert answer.headers["content-security-policy"] == POLICY

@@ -25,6 +25,7 @@ from vlmbench.files.reply_body import ACCEPTED, Excess, whole_reply
 from vlmbench.models.servers.concurrency import Concurrency
 from vlmbench.models.servers.pace import Pace
 from vlmbench.models.servers.rate_headers import asked_wait
+from vlmbench.models.servers.secret import Secret
 from vlmbench.models.servers.wire import (
     NoText,
     Reply,
@@ -134,6 +135,7 @@ class ChatClient:
         self._wire, connections = wire, self._concurrency.most
         self._variable = key if key and os.environ.get(key, "").strip() else wire.key
         self._key = key_from_environment(self._variable)
+        self.secret = Secret(self._key)
         # A proxy of the environment cannot reach this machine's own loopback.
         trust = httpx.URL(url).host not in _LOOPBACK
         try:
@@ -244,7 +246,7 @@ class ChatClient:
         if response.status_code != 200:
             raise self._refusal(response, path, response.status_code, body)
         try:
-            document = response.json()
+            document = self.secret.out_of(response.json())
         except (ValueError, RecursionError):
             raise _Passing("the reply is not JSON") from None
         if (error_sent := error_in(document)) is not None:
@@ -307,10 +309,7 @@ class ChatClient:
 
     def shown(self, words: str) -> str:
         """Harmless for a terminal, without our key, and only then short: half a key is not known for one."""
-        return visible(self._safe(words), LONGEST_WORDS)
-
-    def _safe(self, text: str) -> str:
-        return text.replace(self._key, "…") if self._key else text
+        return visible(self.secret.out_of_words(words), LONGEST_WORDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class BatchClient(ChatClient):
 
         async def attempt(_number: int) -> dict[str, Any]:
             async with self._opened(method, path, _content(document, file, form, name)) as response:
-                return _object((await whole_reply(response, MOST_OF_REPLY)).content)
+                return self._object((await whole_reply(response, MOST_OF_REPLY)).content)
 
         return await self._patiently(attempt)
 
@@ -82,20 +82,19 @@ class BatchClient(ChatClient):
         except httpx.HTTPError as error:
             raise self._broken(error) from None
 
+    def _object(self, content: bytes) -> dict[str, Any]:
+        try:
+            found = self.secret.out_of(json.loads(content))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise httpx.DecodingError("the reply is no JSON object")
+        return found
+
     def _refused(self, response: httpx.Response, path: str) -> Exception:
         if response.status_code in _MISSING:
             return Missing(f"the server answers {response.status_code}: {self.shown(response.text)}")
         return self._refusal(response, path, response.status_code)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise httpx.DecodingError("the reply is no JSON object")
-    return found
 
 
 def _content(

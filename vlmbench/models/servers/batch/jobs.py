@@ -241,8 +241,10 @@ class BatchJobs:
             try:
                 if (sent := error_in(outcome.reply)) is not None:
                     raise NoText(words_in(sent))
-                return response_of(request_id, self._model.wire.read(outcome.reply))
-            except (NoText, ValueError) as found:
+                return response_of(
+                    request_id, self._model.wire.read(self._client.secret.out_of(outcome.reply))
+                )
+            except (NoText, ValueError, RecursionError) as found:
                 error = str(found)
         return Response(id=request_id, text="", finish="error", error=self._client.shown(error))
 
