@@ -37,6 +37,11 @@ def hostile_server(said: Said) -> Iterator[str]:
                 if gone.is_set():
                     return
                 connection.sendall(piece)
+            # Closed with bytes unread, TCP would reset the connection, and the reply might be lost.
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(2)
+            while connection.recv(1 << 20):
+                pass
 
     def serve() -> None:
         with contextlib.suppress(OSError):
