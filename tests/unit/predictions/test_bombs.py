@@ -17,12 +17,13 @@ SHEET, RELATIONS = "xl/worksheets/sheet1.xml", "xl/_rels/workbook.xml.rels"
 SHARED = '<Relationship Id="s" Type="…/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
 LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 MEASURED = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from vlmbench.errors import PredictionsError
 from vlmbench.predictions import read_answers
 import openpyxl.styles.numbers
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+# Not ru_maxrss: a process begins with its parent's.
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 for path in sys.argv[1:]:
     before = peak()
     try:
@@ -48,21 +49,21 @@ def workbook(path: Path, **parts: bytes) -> Path:
 
 
 def test_a_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
-    far = b"".join(b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>' % (n, n) for n in range(1, 400))
+    far = b"".join(b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>' % (n, n) for n in range(1, 2400))
     bombs = {
         "more than 4,000,000 cells": workbook(
             tmp_path / "far.xlsx", sheet=b"<a><sheetData>" + far + b"</sheetData></a>"
         ),
-        "one 'row' of": workbook(tmp_path / "row.xlsx", sheet=b"<a><row>" + b"<c/>" * 1_100_000),
+        "one 'row' of": workbook(tmp_path / "row.xlsx", sheet=b"<a><row>" + b"<c/>" * 10_000_000),
         "one 'si' of": workbook(tmp_path / "text.xlsx", shared=b"<sst><si><t>" + b"x" * 9_000_000),
         "styles.xml has more than": workbook(tmp_path / "styles.xlsx", styles=b"<s>" + b"<x/>" * 1_200_000),
     }
-    assert all(path.stat().st_size < 40_000 for path in bombs.values())
+    assert all(path.stat().st_size < 100_000 for path in bombs.values())
     run = [sys.executable, "-c", MEASURED, *map(str, bombs.values())]
     lines = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
     for (words, _), line in zip(bombs.items(), lines, strict=True):
         assert words in line
-        assert int(line.split()[0]) < 500, line
+        assert int(line.split()[0]) < 200, line
 
 
 def test_what_unpacks_to_too_much_in_all_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
