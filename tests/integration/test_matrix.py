@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -233,6 +235,14 @@ def test_the_page_of_a_job_gets_the_summary(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
     assert matrix() == 0
     assert Path("step.md").read_text("utf-8") == "before\n" + Path("out.md").read_text("utf-8")
+
+
+def test_a_full_stdout_costs_no_file() -> None:
+    words = ["--model", "echo:A", "echo:B", "--bench", EN, "--limit", "2", "--junit", "out.xml"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "vlmbench", "run", *words], stdout=full, check=False)
+    assert done.returncode == 1
+    assert len(cases()) == len(summary()) == 2
 
 
 def test_hostile_names_stay_text() -> None:

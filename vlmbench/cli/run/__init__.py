@@ -158,8 +158,8 @@ def execute(args: argparse.Namespace) -> int:
     cells = run_all(entries)
     cells = with_gates(cells, gates, args.data_dir, args.plugin) if gates else cells
     matrix = len(entries) > 1 or bool(gates)
+    write_all(args, cells, matrix=matrix)  # first: stdout may be full, or a pipe that nobody reads
     print_all(args, cells, matrix=matrix)
-    write_all(args, cells, matrix=matrix)
     return exit_code(cells)
 
 
