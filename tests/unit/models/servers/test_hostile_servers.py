@@ -117,7 +117,7 @@ def test_what_is_fetched_elsewhere_ends_the_same_way(name: str) -> None:
 
 def test_a_circle_of_redirects_ends() -> None:
     with (
-        hostile_server(reply(status="302 There", Location="/v1")) as url,
+        hostile_server(reply(status="302 There", Location="/v1", Connection="close")) as url,
         pytest.raises(httpx.TooManyRedirects),
     ):
         fetched(url, most=1000, seconds=5, redirects=3)
