@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
-from vlmbench.screen import Screen, cover, is_live, is_silent, line_removed, print_line
+from vlmbench.screen import UserStderr, cover, is_live, is_silent, line_removed, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -266,7 +266,7 @@ def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
         return None
     from vlmbench.plain_console import PlainConsole
 
-    return TerminalBar(PlainConsole(file=cast("IO[str]", Screen())))
+    return TerminalBar(PlainConsole(file=cast("IO[str]", UserStderr())))
 
 
 def _html_bar(what: str, text: str, share: float | None) -> str:

@@ -81,7 +81,7 @@ def kept(screen: TextIO) -> Iterator[None]:
         _kept.remove(screen)
 
 
-class Screen(io.TextIOBase):
+class UserStderr(io.TextIOBase):
     """The user's stderr as a file, also for who keeps it while `sys.stderr` leads into a log."""
 
     def write(self, text: str, /) -> int:

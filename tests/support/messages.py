@@ -36,7 +36,6 @@ SISTERS = ("benchmarks", "leaderboards", "trainers")
 
 EXCLUDED = {
     "vlmbench/html_page.py": "HTML",
-    "vlmbench/prompts": "texts that models are asked with",
     "vlmbench/templates": "chat templates",
     "vlmbench/shapes": "questions of a benchmark",
     "vlmbench/inspect_tasks.py": "shown by inspect, in English",
@@ -58,6 +57,7 @@ NOT_MESSAGES = {
     "_PROMPT _CHOICE_EN _BLINK _YES_NO choice_prompt blink_prompt yes_no_prompt judge_request": "to a judge",
     "QUESTION _QUESTION QUESTIONS PROMPT PREFIX _SUFFIXES REFER IDENTIFY _question": "to a model",
     "LETTER_ENGLISH SHORT_ENGLISH SELECT DESCRIBE_ENGLISH TALLY_ENGLISH WHICH_ENGLISH": "to a model",
+    "SHORT option": "to a model",
     "FAILED_CALL REFUSALS OTHER _DRAWN _NO_REPLY": "texts in files of other tools",
     "CCBENCH_NAMES RECOGNITION FORMULAS REPORTED": "categories, as the benchmarks have them",
     "_RECORD": "a row of a benchmark",

@@ -29,7 +29,7 @@ def _signs(literal: str) -> int:
 
 
 @dataclass(frozen=True)
-class Template:
+class MessageTemplate:
     """Literal words with gaps between them, and the Chinese."""
 
     literals: tuple[str, ...]
@@ -78,10 +78,10 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMessage:
     """The Chinese of a message."""
 
-    template: Template
+    template: MessageTemplate
     gaps: tuple[str, ...]
 
     def filled(self, own: Callable[[str], str]) -> str:
@@ -105,28 +105,28 @@ class Catalogue:
         """Texts without gaps."""
         templates = [t for english, chinese in words.items() for t in self._read(english, chinese)]
         frequent = Counter(word for template in templates for word in set(template.words()))
-        self._by_word: defaultdict[str, list[Template]] = defaultdict(list)
+        self._by_word: defaultdict[str, list[MessageTemplate]] = defaultdict(list)
         for template in templates:
             self._by_word[min(template.words(), key=lambda w: frequent[w], default="")].append(template)
 
-    def _read(self, english: str, chinese: str) -> Iterable[Template]:
+    def _read(self, english: str, chinese: str) -> Iterable[MessageTemplate]:
         for literals in literals_of(english):
             if len(literals) == 1:
                 self.whole[literals[0]] = _unescaped(chinese)
             else:
-                yield Template(literals, chinese)
+                yield MessageTemplate(literals, chinese)
 
-    def find(self, text: str) -> Found | None:
+    def find(self, text: str) -> FoundMessage | None:
         """The template that this text fills, whole; of several the one with most literal characters."""
         if (chinese := self.whole.get(text)) is not None:
-            return Found(Template((text,), chinese.replace("{", "{{").replace("}", "}}")), ())
+            return FoundMessage(MessageTemplate((text,), chinese.replace("{", "{{").replace("}", "}}")), ())
         words = {"", *_WORD.findall(text)}
         near = (template for word in words for template in self._by_word.get(word, ()))
         fitting = [(t.weight, gaps, t) for t in near if (gaps := t.gaps(text)) is not None]
         if not fitting:
             return None
         _, gaps, template = max(fitting, key=lambda one: (one[0], -len(one[1])))
-        return Found(template, gaps)
+        return FoundMessage(template, gaps)
 
 
 def literals_of(english: str) -> list[tuple[str, ...]]:

@@ -20,7 +20,7 @@ SECONDS = 2.0
 _FIX = "Copy the template from the model's source; this one may be made to do harm."
 
 
-class Budget:
+class TemplateBudget:
     """What one rendering has left."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Budget:
         self.left -= size
 
 
-BUDGET: ContextVar[Budget | None] = ContextVar("BUDGET", default=None)
+BUDGET: ContextVar[TemplateBudget | None] = ContextVar("BUDGET", default=None)
 
 
 def written(processor: Any, turns: Any, **values: Any) -> str:
@@ -61,7 +61,7 @@ def written(processor: Any, turns: Any, **values: Any) -> str:
         module.ImmutableSandboxedEnvironment = BoundedSandbox
         for kept in (module._compile_jinja_template, module._cached_compile_jinja_template):
             getattr(kept, "cache_clear", lambda: None)()
-    before = BUDGET.set(Budget())
+    before = BUDGET.set(TemplateBudget())
     try:
         return str(processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **values))
     finally:

@@ -161,7 +161,7 @@ class _Filters(dict[str, Any]):
         super().__setitem__(name, _watched(name, do))
 
 
-class _Formatter(SandboxedFormatter):
+class _BoundedFormatter(SandboxedFormatter):
     def convert_field(self, value: Any, conversion: Any) -> Any:
         return super().convert_field(_spent(value), conversion)
 
@@ -277,7 +277,7 @@ class BoundedSandbox(ImmutableSandboxedEnvironment):
         """Our own formatting in place of `str.format`."""
         if super().wrap_str_format(value) is None:
             return None
-        text, formatter = str(value.__self__), _Formatter(self)
+        text, formatter = str(value.__self__), _BoundedFormatter(self)
         from_map = value.__name__ == "format_map"
 
         def formatted(*args: Any, **named: Any) -> str:

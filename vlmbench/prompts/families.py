@@ -31,9 +31,16 @@ class ChosenStyle:
 
     def __str__(self) -> str:
         """One line for the start of a run."""
-        style = f"prompt style {self.name} ({prompt_style(self.name).title})"
-        why = f", for {self.because}" if self.known else f": no family is known for {self.because}"
-        return f"{style}{why}; --prompt STYLE chooses another (vlmbench list styles)"
+        name, title = self.name, prompt_style(self.name).title
+        if not self.known:
+            return (
+                f"prompt style {name} ({title}): no family is known for {self.because}; "
+                "--prompt STYLE chooses another (vlmbench list styles)"
+            )
+        return (
+            f"prompt style {name} ({title}), for {self.because}; "
+            "--prompt STYLE chooses another (vlmbench list styles)"
+        )
 
 
 def style_of_type(model_type: str) -> ChosenStyle:

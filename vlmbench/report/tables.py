@@ -265,7 +265,9 @@ class _ResultsTables:
                 table.add_row(Text(translated(level), "italic"))
             for figure in group:
                 cells = [str(figure["n"]), self.value(figure), *[self.interval(figure)] * intervals]
-                name = self.clean(visible(figure["name"], NAME))
+                # Names of categories are the benchmark's own.
+                own = figure["name"] if level else translated(figure["name"])
+                name = self.clean(visible(own, NAME))
                 table.add_row(Text(name), *cells, *[Text(self.bar(figure))] * bars)
         return table
 

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 _MISSING = (404, 405, 410, 501)
 
 
-class Missing(NoReply):
+class GoneAtServer(NoReply):
     """There is nothing at this path, or nothing any more."""
 
 
@@ -93,7 +93,7 @@ class BatchClient(ChatClient):
 
     def _refused(self, response: httpx.Response, path: str) -> Exception:
         if response.status_code in _MISSING:
-            return Missing(f"the server answers {response.status_code}: {self.shown(response.text)}")
+            return GoneAtServer(f"the server answers {response.status_code}: {self.shown(response.text)}")
         return self._refusal(response, path, response.status_code)
 
 

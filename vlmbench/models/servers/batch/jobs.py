@@ -23,7 +23,7 @@ from typing import IO, Any, TypeVar
 
 from vlmbench.domain import ImageSource, Model, Request, Response
 from vlmbench.errors import DataError, ModelError, ModelUsageError
-from vlmbench.models.servers.batch.client import BatchClient, Missing
+from vlmbench.models.servers.batch.client import BatchClient, GoneAtServer
 from vlmbench.models.servers.batch.interface import BatchInterface, JobState, JobTicket, RowOutcome, words_in
 from vlmbench.models.servers.client import NoReply
 from vlmbench.models.servers.model import ServedModel, response_of
@@ -227,7 +227,7 @@ class BatchJobs:
                 async def fetch(client: BatchClient, path: str = path, file: IO[bytes] = file) -> bool:
                     try:
                         await client.download(path, file)
-                    except Missing:
+                    except GoneAtServer:
                         file.truncate(0)
                     return True
 
