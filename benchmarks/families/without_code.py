@@ -16,6 +16,7 @@ yes/no, anything else is short answers. Answers that are letters without options
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,7 +115,8 @@ def _benchmark(data: BareData, settings: Settings) -> Benchmark:
     _refuse_slips(data, settings)
     family = settings.family or family_seen(data, settings)
     if family == "multiple-choice" and settings.circular is None:
-        settings = replace(settings, circular=are_rotations(data.rows()))
+        with contextlib.suppress(DataError):  # a damaged file ends its own run, not those beside it
+            settings = replace(settings, circular=are_rotations(data.rows()))
     card = card_of(data, family, settings)
     prompt, splits = settings.prompt, card.splits
     if family == "multiple-choice":

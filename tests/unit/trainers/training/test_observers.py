@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from small_trainings import small, write_records
 
+from vlmbench.plain_console import PlainConsole
 from vlmbench.progress import TerminalBar
 from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
@@ -57,7 +57,7 @@ def test_in_a_pipe_each_step_is_a_line_until_metrics_are_logged_and_then_each_lo
 
 def test_on_a_terminal_a_bar_stands_under_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = TrainingProgress()
-    screen = Console(record=True, width=160, force_terminal=True, file=io.StringIO())
+    screen = PlainConsole(record=True, width=160, force_terminal=True, file=io.StringIO())
     monkeypatch.setattr(shown._progress, "_bar", TerminalBar(screen))
     shown.begin("mine", 10, 0)
     shown.say("  What?  [red]a bus[/red]")

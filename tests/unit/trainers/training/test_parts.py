@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,8 +228,10 @@ def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tm
 
 
 def test_figures_that_find_no_room_are_told_with_the_file_and_the_way_on(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path, after=0)
-    (tmp_path / METRICS).mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+    metrics = Metrics(work, after=0)
+    shutil.rmtree(work)
     with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write how .*; then --resume continues"):
         metrics.add(
             StepMetrics(
