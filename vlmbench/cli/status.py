@@ -28,6 +28,7 @@ from vlmbench.errors import UserError
 from vlmbench.files.regular import is_there
 from vlmbench.output import write
 from vlmbench.progress import clock
+from vlmbench.screen import is_live
 from vlmbench.store import RUN, is_locked, read_responses, read_run
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def execute(args: argparse.Namespace) -> int:
         show(status_of(args.run))
         return 0
     try:
-        if args.format == "table" and sys.stdout.isatty():
+        if args.format == "table" and sys.stdout.isatty() and is_live():
             _watch_on_terminal(args.run)
         else:
             _watch_in_pipe(args.run, show if args.format != "table" else _print_line)
