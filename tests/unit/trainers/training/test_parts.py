@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -228,11 +227,9 @@ def test_metrics_beyond_the_checkpoint_are_cut_off_and_half_a_line_is_no_line(tm
 
 
 def test_figures_that_find_no_room_are_told_with_the_file_and_the_way_on(tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
-    metrics = Metrics(work, after=0)
-    shutil.rmtree(work)
-    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write how .*; then --resume continues"):
+    metrics = Metrics(tmp_path, after=0)
+    (tmp_path / METRICS).mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: this is a folder, not a regular file\. Remove it"):
         metrics.add(
             StepMetrics(
                 step=1, epoch=0.1, loss=1.0, grad_norm=None, learning_rate={}, rows=1, rows_per_second=1.0,
