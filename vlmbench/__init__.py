@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vlmbench.api.catalogue import MultipleChoice, ShortAnswer, YesNo, benchmarks
     from vlmbench.api.comparison import ComparisonResult, compare
     from vlmbench.api.conversion import convert
-    from vlmbench.api.evaluate import evaluate
+    from vlmbench.api.run.evaluate import evaluate
     from vlmbench.api.run_result import RunResult, load_run
     from vlmbench.api.score import score
     from vlmbench.api.training import TrainingResult, train
@@ -98,7 +98,7 @@ _WHERE = {
     "api.callback": ("VlmbenchCallback",),
     "api.comparison": ("ComparisonResult", "compare"),
     "api.conversion": ("convert",),
-    "api.evaluate": ("evaluate",),
+    "api.run.evaluate": ("evaluate",),
     "api.run_result": ("RunResult", "load_run"),
     "api.score": ("score",),
     "api.training": ("TrainingResult", "train"),

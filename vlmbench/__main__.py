@@ -22,7 +22,7 @@ def _show_mistake(kind: type[BaseException], error: BaseException, trace: Traceb
     """The traceback of a mistake of ours; its message may quote a stranger's file."""
     import traceback
 
-    from vlmbench.screen import print_line
+    from vlmbench.terminal.screen import print_line
 
     print_line("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vlmbench.api.benchmark_data import DataOptions, open_data
+from vlmbench.api.run.benchmark_data import DataOptions, open_data
 from vlmbench.api.score import score
 from vlmbench.errors import DataError
 from vlmbench.registry import load_benchmark

@@ -14,7 +14,7 @@ import pytest
 from chat_server import chat_server
 
 import vlmbench
-from vlmbench.api.finished_before import by_name
+from vlmbench.api.run.finished_before import by_name
 from vlmbench.cli.main import main
 from vlmbench.models.loading import demo_folder
 from vlmbench.registry import Registry
@@ -76,7 +76,7 @@ def test_every_benchmark_is_the_same_text_in_each_process() -> None:
 
 
 def test_a_function_that_is_no_part_of_a_module_keeps_its_address() -> None:
-    assert by_name(by_name) == "vlmbench.api.finished_before.by_name"
+    assert by_name(by_name) == "vlmbench.api.run.finished_before.by_name"
     inner = lambda: None  # noqa: E731
     assert by_name([inner]) == [inner]
 

@@ -12,7 +12,7 @@ import pytest
 from chat_server import QUICK, Behaviour, ChatServer, Fault, chat_server, completion, first
 from tiny_models import picture
 
-from vlmbench.api import judge as judge_module
+from vlmbench.api.run import judge as judge_module
 from vlmbench.cli.main import main
 from vlmbench.report.results import results_schema
 

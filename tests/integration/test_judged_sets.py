@@ -13,7 +13,7 @@ import pytest
 from chat_server import Behaviour, Fault, chat_server, question_of
 from tiny_models import picture
 
-from vlmbench.api import judge
+from vlmbench.api.run import judge
 from vlmbench.cli.main import main
 from vlmbench.report.runs import first_problem
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.api.run_names import folder_below_runs, run_name
+from vlmbench.api.run.names import folder_below_runs, run_name
 from vlmbench.cli.main import main
 
 BENCH = "Shapes_DEV_EN"

@@ -15,8 +15,8 @@ import pytest
 from chat_server import QUICK, Behaviour, Fault, chat_server, completion
 from repository import ROOT
 
-from vlmbench.api.judge import KEY
-from vlmbench.api.judge import _load as load_judge
+from vlmbench.api.run.judge import KEY
+from vlmbench.api.run.judge import _load as load_judge
 from vlmbench.cli.main import main
 from vlmbench.domain import Decoding, Request
 from vlmbench.models.servers.model import load_server

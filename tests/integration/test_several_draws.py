@@ -22,7 +22,7 @@ GROUPS, DRAWS = 6, 8
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight draws of every row: right in the first ones of a row, as many as its index says."""
-    from vlmbench.api.benchmark_data import DataOptions, open_data
+    from vlmbench.api.run.benchmark_data import DataOptions, open_data
     from vlmbench.registry import load_benchmark
 
     benchmark = load_benchmark("Shapes_DEV_EN")

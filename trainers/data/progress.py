@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 from vlmbench.trainers.recipe.model import Recipe
 
 from .job import Saved, Tracker, TrainingJob

@@ -23,7 +23,7 @@ from typing import Any
 
 from vlmbench.cores import cores
 from vlmbench.errors import UserError
-from vlmbench.screen import note
+from vlmbench.terminal.screen import note
 from vlmbench.trainers.recipe.model import Recipe
 from vlmbench.trainers.topology import Topology, slurm_process
 

@@ -16,10 +16,10 @@ from vlmbench.files.json_files import append_line
 from vlmbench.images import pad_to_square
 from vlmbench.model_files.processor import mean_colour
 from vlmbench.plain_text import visible
-from vlmbench.progress import Progress
 from vlmbench.shapes import picture
 from vlmbench.shapes.scene import random_scene
 from vlmbench.templates import IMAGE, Turn
+from vlmbench.terminal.progress import Progress
 from vlmbench.trainers.data.batches import expand
 from vlmbench.trainers.data.dataset import TrainingPictures, style_of
 from vlmbench.trainers.data.encoding import Encoder

@@ -8,7 +8,7 @@ from typing import Any
 from vlmbench.errors import UserError
 from vlmbench.files.atomic import new_folder
 from vlmbench.model_files.threads import choose_threads
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 from vlmbench.trainers.devices import check_deepspeed_file, rank_settings
 from vlmbench.trainers.fingerprints import contents, identity
 from vlmbench.trainers.plan.steps import recipe_notes

@@ -19,17 +19,17 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from vlmbench.api.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_data
-from vlmbench.api.decoding import AnyDecoding, decoding_choice
-from vlmbench.api.model_opening import ModelOptions
-from vlmbench.api.runs import RunRequest, run_benchmark
+from vlmbench.api.run.benchmark_data import AnyBenchmark, DataOptions, benchmarks_of, open_data
+from vlmbench.api.run.decoding import AnyDecoding, decoding_choice
+from vlmbench.api.run.model_opening import ModelOptions
+from vlmbench.api.run.runs import RunRequest, run_benchmark
 from vlmbench.domain import Benchmark, Model, Run
 from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import SilentProgress
 from vlmbench.errors import SpecChanged, UsageError, UserError
 from vlmbench.models.given import model_of
 from vlmbench.models.hf.borrowed import random_states_kept
-from vlmbench.screen import silence
+from vlmbench.terminal.screen import silence
 
 _log = logging.getLogger("vlmbench")
 

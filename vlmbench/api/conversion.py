@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import UnknownName
-from vlmbench.screen import silence
+from vlmbench.terminal.screen import silence
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.convert import Target

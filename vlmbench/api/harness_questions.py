@@ -39,7 +39,7 @@ class HarnessQuestions:
         limit: int | None = None,
         data_dir: str | None = None,
     ) -> None:
-        from vlmbench.api.benchmark_data import DataOptions, open_data
+        from vlmbench.api.run.benchmark_data import DataOptions, open_data
         from vlmbench.engine.asking import make_plan
         from vlmbench.evaluation import read_samples
 

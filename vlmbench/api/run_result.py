@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from vlmbench.api.runs import RunRequest
+    from vlmbench.api.run.runs import RunRequest
 
 PAGE = "report.html"
 _MOST_FIGURES = 30
@@ -245,7 +245,7 @@ def result_of(run: Run, benchmark: Benchmark, images: ImageSource, folder: Path 
 
 def kept_result(request: RunRequest, benchmark: Benchmark, folder: Path) -> RunResult:
     """The result of a run that is finished in its folder; questions and pictures come from the data."""
-    from vlmbench.api.benchmark_data import open_data
+    from vlmbench.api.run.benchmark_data import open_data
     from vlmbench.engine.asking import choose_groups
     from vlmbench.evaluation import read_samples
     from vlmbench.report.runs import open_run

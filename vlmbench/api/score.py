@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmbench.answers.responses import apart, settled
-from vlmbench.api.benchmark_data import (
+from vlmbench.api.run.benchmark_data import (
     AnyBenchmark,
     AnyMap,
     DataOptions,
@@ -21,16 +21,16 @@ from vlmbench.api.benchmark_data import (
     open_data,
     optional_path,
 )
-from vlmbench.api.judge import JudgeOptions, open_judge
+from vlmbench.api.run.judge import JudgeOptions, open_judge
+from vlmbench.api.run.runs import AnswerProgress
 from vlmbench.api.run_result import RunResult, result_of
-from vlmbench.api.runs import AnswerProgress
 from vlmbench.domain import Benchmark, Card, Response, Row, RuleSet, Run, RunSpec, Sample
 from vlmbench.draws import draw_ids
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import DataError, UsageError
 from vlmbench.plain_text import visible
 from vlmbench.registry import rule_set
-from vlmbench.screen import silence
+from vlmbench.terminal.screen import silence
 
 if TYPE_CHECKING:
     import pandas as pd

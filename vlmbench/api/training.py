@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmbench.errors import UsageError, UserError
-from vlmbench.screen import note, silence
+from vlmbench.terminal.screen import note, silence
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun
@@ -120,7 +120,7 @@ def check_resume(resume: str | None) -> None:
 
 
 def _harness() -> Harness:
-    from vlmbench.api.run_names import folder_below_runs
+    from vlmbench.api.run.names import folder_below_runs
     from vlmbench.trainers.pipeline import Harness
 
     return Harness(
@@ -142,7 +142,7 @@ def _how(given: Mapping[str, Any]) -> HowAsked:
 
 def _check_how(how: HowAsked) -> None:
     """Refuse what `vlmbench run` would refuse of these flags, before it is started."""
-    from vlmbench.api.decoding import DecodingChoice, typed_settings
+    from vlmbench.api.run.decoding import DecodingChoice, typed_settings
     from vlmbench.model_files.picture_options import PictureOptions
     from vlmbench.models.thinking_switch import read_switch
 
@@ -159,7 +159,7 @@ def _benchmarks(names: Sequence[str]) -> list[str]:
 
     A DataError where a file is not here: the training would come to its end and have no figure.
     """
-    from vlmbench.api.benchmark_data import check_data_is_here
+    from vlmbench.api.run.benchmark_data import check_data_is_here
     from vlmbench.registry import Registry
     from vlmbench.suites import expand
 

@@ -15,7 +15,7 @@ from vlmbench.model_files.loading import check_report
 from vlmbench.model_files.silence import first_line, quiet
 from vlmbench.models.loading import SERVED, where
 from vlmbench.prompts import default_style, prompt_style
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint

@@ -21,7 +21,7 @@ from vlmbench.checkpoints.vision import open_vision, write_tower
 from vlmbench.checkpoints.wording import no_template
 from vlmbench.files.atomic import new_folder, refuse_existing
 from vlmbench.model_files.weights import SHARD_SIZE, Weights, cast, main_dtype
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 Target = Literal["huggingface", "official", "xtuner", "gguf"]
 TARGETS: tuple[Target, ...] = get_args(Target)

@@ -21,7 +21,7 @@ from vlmbench.cli._shared.checkpoints import (
 )
 from vlmbench.cli._shared.flags import seed, whole
 from vlmbench.cli._shared.libraries import libraries_apart
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

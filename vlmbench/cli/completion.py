@@ -13,7 +13,7 @@ import argparse
 from importlib.resources import files
 from pathlib import Path
 
-from vlmbench.output import write
+from vlmbench.terminal.output import write
 
 SHELLS = ("bash", "zsh", "fish")
 

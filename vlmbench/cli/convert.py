@@ -22,7 +22,7 @@ from vlmbench.cli._shared.checkpoints import (
     print_result,
 )
 from vlmbench.cli._shared.libraries import libraries_apart
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 TARGETS = ("huggingface", "official", "xtuner", "gguf")
 

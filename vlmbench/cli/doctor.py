@@ -25,7 +25,7 @@ from vlmbench.cli._shared.models import add_model_arguments, parts_of
 from vlmbench.cli._shared.tables import print_rows
 from vlmbench.errors import UsageError
 from vlmbench.models.loading import SERVED
-from vlmbench.screen import doing, note
+from vlmbench.terminal.screen import doing, note
 
 if TYPE_CHECKING:
     from vlmbench.doctor.checks import Check

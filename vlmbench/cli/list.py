@@ -19,7 +19,7 @@ from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argumen
 from vlmbench.cli._shared.tables import UNKNOWN, print_rows
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import UnknownName
-from vlmbench.screen import note
+from vlmbench.terminal.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.registry import BenchmarkSource

@@ -20,9 +20,9 @@ from vlmbench.cli._shared.parser import VerbParser, check_options
 from vlmbench.cli._shared.xtuner_words import line_here
 from vlmbench.errors import UnknownName, UsageError, UserError, VlmbenchError
 from vlmbench.installation import NAMESAKE_FIX, __version__, namesake
-from vlmbench.output import arriving, give_up, write
 from vlmbench.plain_text import visible
-from vlmbench.screen import libraries_shown, silence
+from vlmbench.terminal.output import arriving, give_up, write
+from vlmbench.terminal.screen import libraries_shown, silence
 
 VERBS: dict[str, str] = {
     "run": "evaluate a model on benchmarks; the same command resumes",

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import print_json
 from vlmbench.cli._shared.flags import add_format_argument, add_set_argument
 from vlmbench.errors import UnknownName, UsageError, UserError
-from vlmbench.output import write
 from vlmbench.plain_text import visible
-from vlmbench.screen import note
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.trainers.recipe.model import LanguagePart, ModelParts, VisionPart

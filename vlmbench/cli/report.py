@@ -24,8 +24,8 @@ from vlmbench.cli._shared.console import complain, print_json
 from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argument, add_plugin_argument
 from vlmbench.domain import RULE_SETS, RuleSet
 from vlmbench.errors import RunFolderError, UnknownName, UsageError, UserError
-from vlmbench.output import write
-from vlmbench.screen import doing
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun

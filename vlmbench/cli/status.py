@@ -26,10 +26,10 @@ from vlmbench.engine.batch_record import read_jobs
 from vlmbench.engine.status import RunStatus, read_status
 from vlmbench.errors import UserError
 from vlmbench.files.regular import is_there
-from vlmbench.output import write
-from vlmbench.progress import clock
-from vlmbench.screen import is_live
 from vlmbench.store import RUN, is_locked, read_responses, read_run
+from vlmbench.terminal.output import write
+from vlmbench.terminal.progress import clock
+from vlmbench.terminal.screen import is_live
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

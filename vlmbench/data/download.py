@@ -18,7 +18,7 @@ from vlmbench.domain import DataFile
 from vlmbench.errors import DataError
 from vlmbench.files.locks import exclusive
 from vlmbench.files.reply_body import Excess, body_pieces
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 if TYPE_CHECKING:
     import httpx

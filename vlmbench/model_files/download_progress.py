@@ -6,7 +6,7 @@ import io
 import threading
 from typing import Any
 
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 
 def bars_shown_by(progress: Progress) -> Any:

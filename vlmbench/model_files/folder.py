@@ -18,7 +18,7 @@ from vlmbench.files.json_files import read_object
 from vlmbench.model_files.download_progress import bars_shown_by
 from vlmbench.model_files.silence import first_line
 from vlmbench.plain_text import visible
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",

@@ -2,7 +2,7 @@
 
 log = LibraryLog.of_command("run")
 with log.diverted():
-    ...                                     our lines still reach the screen, by vlmbench.screen
+    ...                                     our lines still reach the screen, by vlmbench.terminal.screen
 file = log.moved_to(folder / LIBRARIES)     None where nothing was written
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vlmbench.files.regular import open_regular
-from vlmbench.screen import are_libraries_shown, kept
+from vlmbench.terminal.screen import are_libraries_shown, kept
 
 LIBRARIES = "libraries.log"
 """In the folder of a run or a training."""

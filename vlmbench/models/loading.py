@@ -26,7 +26,7 @@ from vlmbench.errors import ModelError, NoSuchModel, UnknownName, UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, flag_of
 from vlmbench.models.engine_args import EngineArgs, check_engine_args
 from vlmbench.models.thinking_switch import ThinkingSwitch, no_thinking, read_switch
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.models.hf.any_layout import Parts
@@ -91,10 +91,23 @@ def load_model(
             detail=pictures.detail,
             key=key,
         )
-    options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
-    options |= {"trust_remote_code": trust_remote_code, "thinking": switch, "pictures": pictures}
-    options |= {"engine_args": engine_args or {}}
-    by_vllm = kind.lower() == "vllm"
+    options: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+        "trust_remote_code": trust_remote_code,
+        "thinking": switch,
+        "pictures": pictures,
+        "engine_args": engine_args or {},
+    }
+    return _load_here(spec, parts, options, tensor_parallel)
+
+
+def _load_here(
+    spec: str, parts: Mapping[str, str | None], options: Mapping[str, Any], tensor_parallel: int
+) -> Model:
+    """A model that computes in this process, by transformers or by vLLM."""
+    by_vllm = spec.partition(":")[0].lower() == "vllm"
     if tensor_parallel > 1 and not by_vllm:
         raise UsageError("only vLLM divides one model among devices.", fix=f"Write --model vllm:{spec}.")
     path = where(spec.partition(":")[2] if by_vllm else spec)

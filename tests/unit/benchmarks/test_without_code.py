@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vlmbench.api.benchmark_data import DataOptions, open_data
+from vlmbench.api.run.benchmark_data import DataOptions, open_data
 from vlmbench.benchmarks.families.without_code import benchmark_of
 from vlmbench.domain import Benchmark, ImageRef, Response, Row
 from vlmbench.errors import DataError, UnknownName, UserError

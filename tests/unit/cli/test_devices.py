@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlmbench.api.model_opening import ModelOptions, requested_devices
+from vlmbench.api.run.model_opening import ModelOptions, requested_devices
 from vlmbench.engine.cluster.ray_cluster import Devices, devices_of, visible
 from vlmbench.errors import UsageError
 

@@ -14,8 +14,8 @@ import pytest
 from vlmbench.cli._shared.libraries import libraries_apart, libraries_in
 from vlmbench.data.disk import home_folder
 from vlmbench.model_files.foreign_output import LibraryLog, foreign_output
-from vlmbench.progress import Progress
-from vlmbench.screen import doing, libraries_shown
+from vlmbench.terminal.progress import Progress
+from vlmbench.terminal.screen import doing, libraries_shown
 
 
 def test_what_other_packages_say_is_in_the_file_and_not_on_the_screen(

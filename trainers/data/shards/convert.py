@@ -24,7 +24,7 @@ from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file, atomic_folder
 from vlmbench.files.locks import exclusive
 from vlmbench.plain_text import visible
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 from vlmbench.trainers.data.records import CONVERTED, as_record
 from vlmbench.trainers.data.shards.layouts import Place, conversation, pictures_in, recognise
 from vlmbench.trainers.data.shards.pictures import PictureNames, picture_values

@@ -18,7 +18,7 @@ from vlmbench.data.hub.files import RangesIgnored
 from vlmbench.files.atomic import atomic_file, atomic_folder
 from vlmbench.files.locks import exclusive
 from vlmbench.plain_text import visible
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 from vlmbench.trainers.data.shards.convert import FIX, RECORDS, VERSION, filed
 from vlmbench.trainers.data.shards.readers import text_spans
 from vlmbench.trainers.data.shards.shard_list import hub_dataset, set_name, shards_of

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlmbench.api import benchmark_data
-from vlmbench.api.benchmark_data import DataOptions
+from vlmbench.api.run import benchmark_data
+from vlmbench.api.run.benchmark_data import DataOptions
 from vlmbench.cli._shared.parser import options
 from vlmbench.domain import Benchmark
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.data.sources.limited.split import Choose

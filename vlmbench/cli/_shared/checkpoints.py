@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.cli._shared.parser import options
-from vlmbench.output import write
-from vlmbench.screen import note
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.convert import WriteOptions

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlmbench.chinese import translated
-from vlmbench.plain_console import PlainConsole
+from vlmbench.terminal.console import PlainConsole
 
 
 class ChineseConsole(PlainConsole):

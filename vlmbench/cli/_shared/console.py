@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.errors import within_screen
-from vlmbench.output import write
 from vlmbench.plain_text import json_text, printable
-from vlmbench.screen import line_removed, stream
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import line_removed, stream
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def stdout() -> Console:
         from vlmbench.cli._shared.chinese_console import ChineseConsole
 
         return ChineseConsole(soft_wrap=False, width=width)
-    from vlmbench.plain_console import PlainConsole
+    from vlmbench.terminal.console import PlainConsole
 
     return PlainConsole(soft_wrap=False, width=width)
 

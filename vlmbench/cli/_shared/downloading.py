@@ -20,7 +20,7 @@ from vlmbench.data.disk import free_bytes, in_bytes
 from vlmbench.domain import Benchmark
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import printable
-from vlmbench.screen import note
+from vlmbench.terminal.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.data.fetch.lacking import Lacking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vlmbench.api.judge import KEY, JudgeOptions
+from vlmbench.api.run.judge import KEY, JudgeOptions
 from vlmbench.cli._shared.console import complain
 from vlmbench.cli._shared.flags import positive, price
 from vlmbench.cli._shared.parser import options

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vlmbench.model_files.foreign_output import LIBRARIES, LibraryLog
-from vlmbench.screen import note
+from vlmbench.terminal.screen import note
 
 
 @contextmanager

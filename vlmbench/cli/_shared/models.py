@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from vlmbench.api.conversion import recipe_file
-from vlmbench.api.decoding import BASES, DecodingChoice, typed_settings
-from vlmbench.api.model_opening import ModelOptions
+from vlmbench.api.run.decoding import BASES, DecodingChoice, typed_settings
+from vlmbench.api.run.model_opening import ModelOptions
 from vlmbench.cli._shared.flags import positive, price
 from vlmbench.cli._shared.parser import options
 from vlmbench.decoding import SETTINGS

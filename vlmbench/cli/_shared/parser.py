@@ -13,7 +13,7 @@ from vlmbench.chinese import translated
 from vlmbench.chinese.width import filled, lines_of
 from vlmbench.cli._shared.xtuner_words import flag_here
 from vlmbench.errors import UnknownName, UsageError
-from vlmbench.output import write
+from vlmbench.terminal.output import write
 
 GENERAL = "general"
 """The title of what every verb has; it comes last."""

@@ -12,9 +12,9 @@ from typing import Any
 from vlmbench.chinese import translated
 from vlmbench.chinese.width import lines_of, width_of
 from vlmbench.cli._shared.console import print_json
-from vlmbench.output import write
 from vlmbench.plain_text import one_line
-from vlmbench.screen import note
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import note
 
 FORMATS = ("table", "tsv", "json")
 UNKNOWN = "?"

@@ -31,8 +31,8 @@ from vlmbench.cli._shared.models import (
 from vlmbench.decoding import Decoding, changed, in_english
 from vlmbench.errors import UsageError
 from vlmbench.models.decoding_limits import check_decoding
-from vlmbench.output import write
-from vlmbench.screen import print_line
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import print_line
 
 if TYPE_CHECKING:
     from vlmbench.chat import Talker

@@ -17,9 +17,9 @@ from vlmbench.chat.pictures import read_picture
 from vlmbench.chinese import explained, translated
 from vlmbench.cli._shared.console import complain
 from vlmbench.errors import UnknownName, UserError
-from vlmbench.output import write
 from vlmbench.plain_text import json_text, printable
-from vlmbench.screen import is_silent
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import is_silent
 
 if TYPE_CHECKING:
     from vlmbench.chat import Exchange, PartialAnswer, Picture
@@ -217,7 +217,7 @@ class Screen:
     """Where the chat is shown: on a terminal, in a pipe, or as lines of JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
-        from vlmbench.plain_console import PlainConsole
+        from vlmbench.terminal.console import PlainConsole
 
         self._as_json = as_json
         self._notes = PlainConsole(stderr=True, soft_wrap=True)

@@ -32,7 +32,7 @@ from vlmbench.cli._shared.tables import print_rows
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import NoSuchRun, RunFolderError, UsageError, UserError
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun

@@ -16,7 +16,7 @@ from vlmbench.data.hub.reference import is_hub_reference
 from vlmbench.data.locate import HUB
 from vlmbench.domain import Benchmark, DataFile
 from vlmbench.plain_text import printable
-from vlmbench.screen import note
+from vlmbench.terminal.screen import note
 
 if TYPE_CHECKING:
     from vlmbench.data.fetch.lacking import Lacking

@@ -15,9 +15,9 @@ from vlmbench.cli._shared.console import stdout
 from vlmbench.cli._shared.flags import positive
 from vlmbench.cli.data.training import source_named
 from vlmbench.errors import UsageError
-from vlmbench.output import write
 from vlmbench.plain_text import json_text, one_line
 from vlmbench.templates import template
+from vlmbench.terminal.output import write
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.cli._shared.console import print_line
 from vlmbench.errors import DataError
 from vlmbench.plain_text import one_line
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from vlmbench.trainers.data.checking import Checked, Pair

@@ -22,7 +22,7 @@ from vlmbench.cli._shared.flags import add_data_dir_argument, add_format_argumen
 from vlmbench.cli._shared.tables import print_rows
 from vlmbench.domain import RULE_SETS
 from vlmbench.plain_text import visible
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.finished import FinishedRun

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vlmbench.api.gates import check_gates, read_gates, with_gates
-from vlmbench.api.model_opening import release_models
-from vlmbench.api.runs import AnswerProgress, with_jobs_sent
+from vlmbench.api.run.model_opening import release_models
+from vlmbench.api.run.runs import AnswerProgress, with_jobs_sent
 from vlmbench.cli._shared.benchmarks import add_answers_argument
 from vlmbench.cli._shared.config_file import mapping_in_file
 from vlmbench.cli._shared.downloading import add_download_argument, fetch_missing

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vlmbench.api.benchmark_data import where_answers_are
-from vlmbench.api.finished_before import finished_before
-from vlmbench.api.runs import CompletedRun, RunRequest, opened, run_benchmark, run_folder
+from vlmbench.api.run.benchmark_data import where_answers_are
+from vlmbench.api.run.finished_before import finished_before
+from vlmbench.api.run.runs import CompletedRun, RunRequest, opened, run_benchmark, run_folder
 from vlmbench.cli._shared.console import complain, complain_of_unscored, stdout
 from vlmbench.cli._shared.judge import complain_of_judging
 from vlmbench.cli._shared.libraries import libraries_in

@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from vlmbench.api.run_names import RUNS
+from vlmbench.api.run.names import RUNS
 from vlmbench.cli._shared.ci import write_markdown
 from vlmbench.cli._shared.console import INCOMPLETE, complain, print_json, stdout
 from vlmbench.cli._shared.tables import print_rows
-from vlmbench.output import write
 from vlmbench.plain_text import visible
 from vlmbench.report.matrix.cells import MatrixCell, MatrixSummary
 from vlmbench.report.tables import figure_text
+from vlmbench.terminal.output import write
 
 FAILED, GATE_FAILED = 1, 3
 SHORTENED = 100

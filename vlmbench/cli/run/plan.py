@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlmbench.api.run_names import checked_name, names_apart, run_name
-from vlmbench.api.runs import RunRequest, check_samples, name_in
+from vlmbench.api.run.names import checked_name, names_apart, run_name
+from vlmbench.api.run.runs import RunRequest, check_samples, name_in
 from vlmbench.cli._shared.benchmarks import data_of, find_benchmarks
 from vlmbench.cli._shared.config_file import typed_options
 from vlmbench.cli._shared.judge import judge_of

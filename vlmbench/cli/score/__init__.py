@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmbench.api.benchmark_data import where_answers_are
-from vlmbench.api.runs import AnswerProgress
+from vlmbench.api.run.benchmark_data import where_answers_are
+from vlmbench.api.run.runs import AnswerProgress
 from vlmbench.api.score import ScoreRequest, name_of, score_predictions
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.cli._shared.benchmarks import add_answers_argument, data_of, find_benchmark
@@ -40,7 +40,7 @@ from vlmbench.cli._shared.tables import print_rows
 from vlmbench.domain import Benchmark, Run
 from vlmbench.errors import UsageError
 from vlmbench.plain_text import visible
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,8 +34,8 @@ from vlmbench.cli._shared.models import (
     add_thinking_argument,
 )
 from vlmbench.cli._shared.parser import options
-from vlmbench.output import write
-from vlmbench.screen import doing, note, print_line
+from vlmbench.terminal.output import write
+from vlmbench.terminal.screen import doing, note, print_line
 
 if TYPE_CHECKING:
     from vlmbench.trainers.pipeline import TrainingRequest

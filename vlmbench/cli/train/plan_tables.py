@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.chinese import translated
 from vlmbench.chinese.width import padded, width_of
 from vlmbench.cli._shared.console import print_line, stdout
-from vlmbench.output import write
 from vlmbench.plain_text import one_line
+from vlmbench.terminal.output import write
 
 if TYPE_CHECKING:
     from vlmbench.trainers.plan.plan import StagePlan

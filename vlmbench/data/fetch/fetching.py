@@ -17,7 +17,7 @@ from vlmbench.data.hub.reference import is_hub_reference, parse_hub_reference
 from vlmbench.data.locate import HUB, require_file
 from vlmbench.data.opening import open_data_file
 from vlmbench.errors import UserError
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

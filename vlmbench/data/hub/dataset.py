@@ -26,7 +26,7 @@ from vlmbench.data.mirrors import VARIABLE, mirrors
 from vlmbench.errors import DataError
 from vlmbench.files.atomic import atomic_file
 from vlmbench.files.json_files import object_or_none
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 _VERSION = 2
 """Raise it when the rules of `layout` change; what was found under older ones is looked for again."""

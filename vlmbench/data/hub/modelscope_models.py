@@ -18,7 +18,7 @@ from vlmbench.data.hub.modelscope import ModelScope
 from vlmbench.data.hub.reference import HubReference
 from vlmbench.errors import DataError, ModelError
 from vlmbench.files.atomic import atomic_file
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 _FIX = "Let VLMBENCH_HOME name a folder on a larger disk."
 

@@ -35,7 +35,7 @@ from vlmbench.data.sources.records import FileRecords, Records
 from vlmbench.data.sources.tar_records import TarRecords
 from vlmbench.data.table import Cache, Table, find_cache, open_cache
 from vlmbench.errors import DataError
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 OBJECT = "object:"
 """Begins the name of a dataset that was an object of a process; the key of its cache follows."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.errors import UsageError, UserError
 from vlmbench.installation import __version__
 from vlmbench.model_files.folder import check_before_download, local_folder
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from vlmbench.checkpoints.formats.parts import OpenedCheckpoint

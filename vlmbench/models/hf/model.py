@@ -41,7 +41,7 @@ from vlmbench.models.hf.render import Renderer
 from vlmbench.models.hf.thoughts import AnswerDecoder
 from vlmbench.models.thinking_switch import ThinkingSwitch, switch_facts
 from vlmbench.prompts import ChosenStyle, style_of_type
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 WINDOW = 512
 """Requests read at a time with `--batch-size auto`."""

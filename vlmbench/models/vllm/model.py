@@ -48,7 +48,7 @@ from vlmbench.models.vllm.engine import (
     vllm_device,
 )
 from vlmbench.prompts import ChosenStyle, style_of_type
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 _RENAMED = ("clip_vision_model", "siglip_vision_model")
 """Towers whose weights transformers 5 saves under other names than it published them."""

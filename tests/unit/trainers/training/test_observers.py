@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from small_trainings import small, write_records
 
-from vlmbench.plain_console import PlainConsole
-from vlmbench.progress import TerminalBar
+from vlmbench.terminal.console import PlainConsole
+from vlmbench.terminal.progress import TerminalBar
 from vlmbench.trainers.recipe.model import Data, Source
 from vlmbench.trainers.training import train
 from vlmbench.trainers.training.guard import Skipped, StoppedElsewhere
@@ -31,7 +31,7 @@ def test_in_a_pipe_each_step_is_a_line_until_metrics_are_logged_and_then_each_lo
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("vlmbench.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("vlmbench.terminal.progress.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("vlmbench.trainers.training.observers.memory", lambda *, cpu: 2**30)
     shown = TrainingProgress()
     shown.begin("mine", 100, 2)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmbench.errors import UserError
-from vlmbench.progress import clock
+from vlmbench.terminal.progress import clock
 from vlmbench.trainers.devices import check_deepspeed_file, deepspeed_settings, rank_settings
 from vlmbench.trainers.fingerprints import identity
 from vlmbench.trainers.recipe.loading import read_recipe

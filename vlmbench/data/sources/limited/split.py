@@ -25,7 +25,7 @@ from vlmbench.data.sources.pictures import UNREAD
 from vlmbench.data.sources.records import DatasetRow
 from vlmbench.data.table import Table
 from vlmbench.errors import DataError
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 
 Choose = Callable[[Table], "Collection[int] | None"]
 """Takes the outline; gives the numbers of the rows whose pictures are needed, from 1, or None for all."""

@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmbench.answers.usage import Price
-from vlmbench.api.benchmark_data import DataOptions, open_data
-from vlmbench.api.decoding import DecodingChoice, chosen_decoding, decoding_note
-from vlmbench.api.judge import JudgeOptions, open_judge
-from vlmbench.api.model_opening import ModelOptions, open_model
-from vlmbench.api.picture_record import write_picture_tokens
-from vlmbench.api.run_names import folder_below_runs, run_name, short_names
+from vlmbench.api.run.benchmark_data import DataOptions, open_data
+from vlmbench.api.run.decoding import DecodingChoice, chosen_decoding, decoding_note
+from vlmbench.api.run.judge import JudgeOptions, open_judge
+from vlmbench.api.run.model_opening import ModelOptions, open_model
+from vlmbench.api.run.names import folder_below_runs, run_name, short_names
+from vlmbench.api.run.picture_record import write_picture_tokens
 from vlmbench.domain import Benchmark, Card, Model, Response, RuleSet, Run, RunSpec
 from vlmbench.draws import only_one_answer
 from vlmbench.engine.status import RunProgress
 from vlmbench.errors import UserError
 from vlmbench.models.decoding_limits import DECODES_ITSELF
-from vlmbench.progress import Progress
-from vlmbench.screen import doing
+from vlmbench.terminal.progress import Progress
+from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
     from vlmbench.data.table import Table
@@ -84,7 +84,7 @@ def run_benchmark(
     request: RunRequest, benchmark: Benchmark, models: dict[str, Model], progress: RunProgress
 ) -> CompletedRun:
     """Open the data, evaluate, write the files. `models` keeps the loaded model for the next benchmark."""
-    from vlmbench.api.finished_before import remember
+    from vlmbench.api.run.finished_before import remember
     from vlmbench.engine.answer_cache import open_answer_cache
     from vlmbench.engine.status import StatusFile
     from vlmbench.evaluation import evaluate

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from vlmbench.output import arriving
 from vlmbench.plain_text import printable
+from vlmbench.terminal.output import arriving
 
 
 class PlainConsole(Console):

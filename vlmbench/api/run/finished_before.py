@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from vlmbench.api.benchmark_data import open_data
+from vlmbench.api.run.benchmark_data import open_data
 from vlmbench.data.disk import file_digest, home_folder
 from vlmbench.domain import Benchmark, Model, Run
 from vlmbench.errors import UserError
@@ -35,7 +35,7 @@ from vlmbench.models.loading import SERVED, where
 from vlmbench.store import PICTURE_TOKENS, RESPONSES, RUN, is_locked
 
 if TYPE_CHECKING:
-    from vlmbench.api.runs import RunRequest
+    from vlmbench.api.run.runs import RunRequest
 
 VERSIONS = ("torch", "transformers", "tokenizers", "pillow", "numpy", "pyarrow", "vllm")
 """Packages that decide an answer or how it is scored."""
@@ -113,7 +113,7 @@ def finished_before(
 
 def _asked(request: RunRequest, benchmark: Benchmark) -> str | None:
     """One digest of all that is known before any file is opened; None where somebody else's code decides."""
-    from vlmbench.api.runs import name_in
+    from vlmbench.api.run.runs import name_in
 
     judge = request.judge.model
     kind, rotated = type(benchmark), type(getattr(benchmark, "plain", benchmark))

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from vlmbench.chinese import in_chinese, translated
 from vlmbench.plain_text import printable
-from vlmbench.screen import UserStderr, cover, is_live, is_silent, line_removed, print_line
+from vlmbench.terminal.screen import UserStderr, cover, is_live, is_silent, line_removed, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -264,7 +264,7 @@ def _bar_of_stderr(*, quiet: bool) -> _Bar | None:
         return None if quiet else NotebookBar()
     if quiet or not is_live():
         return None
-    from vlmbench.plain_console import PlainConsole
+    from vlmbench.terminal.console import PlainConsole
 
     return TerminalBar(PlainConsole(file=cast("IO[str]", UserStderr())))
 

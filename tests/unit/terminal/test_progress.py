@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from vlmbench.cli._shared.console import complain
-from vlmbench.plain_console import PlainConsole
-from vlmbench.progress import Progress, TerminalBar
-from vlmbench.screen import silence
+from vlmbench.terminal.console import PlainConsole
+from vlmbench.terminal.progress import Progress, TerminalBar
+from vlmbench.terminal.screen import silence
 
 
 def test_within_silence_nothing_is_written_and_else_no_control(capfd: pytest.CaptureFixture[str]) -> None:
@@ -41,14 +41,14 @@ def test_a_bar_on_a_terminal_ends_with_its_last_figures() -> None:
 
 CELLS = (
     """
-from vlmbench.progress import Progress
-from vlmbench.screen import silence
+from vlmbench.terminal.progress import Progress
+from vlmbench.terminal.screen import silence
 with silence():
     Progress("silent", "rows").update(1)
 import tqdm.auto
 """,
     """
-from vlmbench.progress import Progress
+from vlmbench.terminal.progress import Progress
 with Progress("reading <b>", "rows", total=1000) as progress:
     for row in range(1000):
         progress.update(row + 1, "2 broken")

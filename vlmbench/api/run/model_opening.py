@@ -18,7 +18,7 @@ from vlmbench.errors import UsageError
 from vlmbench.model_files.picture_options import AS_PUBLISHED, PictureOptions, picture_line
 from vlmbench.models.engine_args import check_engine_args
 from vlmbench.models.loading import SERVED
-from vlmbench.screen import doing
+from vlmbench.terminal.screen import doing
 
 SHARDED = ("vllm",)
 """Backends that can spread one replica over several accelerators."""

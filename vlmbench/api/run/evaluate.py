@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 from vlmbench.answers.usage import Price
-from vlmbench.api.benchmark_data import (
+from vlmbench.api.run.benchmark_data import (
     AnyBenchmark,
     AnyMap,
     DataOptions,
@@ -19,19 +19,19 @@ from vlmbench.api.benchmark_data import (
     optional_path,
     require_data,
 )
-from vlmbench.api.decoding import AnyDecoding, decoding_choice
-from vlmbench.api.finished_before import finished_before
-from vlmbench.api.judge import JudgeOptions
-from vlmbench.api.model_opening import ModelOptions, close_models
-from vlmbench.api.run_names import checked_name
+from vlmbench.api.run.decoding import AnyDecoding, decoding_choice
+from vlmbench.api.run.finished_before import finished_before
+from vlmbench.api.run.judge import JudgeOptions
+from vlmbench.api.run.model_opening import ModelOptions, close_models
+from vlmbench.api.run.names import checked_name
+from vlmbench.api.run.runs import AnswerProgress, RunRequest, run_benchmark, run_folder, with_jobs_sent
+from vlmbench.api.run.runs import opened as model_of_run
 from vlmbench.api.run_result import RunResult, kept_result, result_of
-from vlmbench.api.runs import AnswerProgress, RunRequest, run_benchmark, run_folder, with_jobs_sent
-from vlmbench.api.runs import opened as model_of_run
 from vlmbench.domain import Benchmark, Model, RuleSet
 from vlmbench.errors import UnknownName, UsageError
 from vlmbench.model_files.picture_options import PictureOptions
 from vlmbench.models.thinking_switch import no_thinking, read_switch
-from vlmbench.screen import silence
+from vlmbench.terminal.screen import silence
 
 AnyModel: TypeAlias = str | Path | Model | tuple[Any, Any] | Callable[[list[dict[str, Any]], list[Any]], str]
 """A name or path as on the command line; an object of the Model protocol; a loaded transformers model with
