@@ -1,1 +1,1 @@
-"""What the user sees: the screen (stderr), the output (stdout), consoles that no text steers, and progress."""
+"""What the user sees: screen (stderr), output (stdout), consoles that no text steers, and progress."""
