@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -243,6 +244,17 @@ def test_a_full_stdout_costs_no_file() -> None:
         done = subprocess.run([sys.executable, "-m", "vlmbench", "run", *words], stdout=full, check=False)
     assert done.returncode == 1
     assert len(cases()) == len(summary()) == 2
+
+
+def test_a_failed_gate_is_3_although_nobody_reads_the_table() -> None:
+    gated = {"model": ["echo:B"], "bench": [EN], "limit": 2, "gates": {EN: {"min": 99}}}
+    Path("gate.yaml").write_text(yaml.safe_dump(gated), "utf-8")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "vlmbench", "run", "--config", "gate.yaml"]
+    done = subprocess.run(command, stdout=write_end, check=False)
+    os.close(write_end)
+    assert done.returncode == 3
 
 
 def test_hostile_names_stay_text() -> None:

@@ -23,6 +23,10 @@ class PlainConsole(Console):
         with arriving():
             super().print(*objects, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, where rich would end the process with exit code 1."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The cells, before rich cuts them to the width."""
         return map(_cleaned, super().render(renderable, options))

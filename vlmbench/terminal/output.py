@@ -31,6 +31,16 @@ def arriving() -> Iterator[None]:
         raise UserError(f"the output cannot be written to stdout ({error.strerror}).") from error
 
 
+@contextlib.contextmanager
+def read_or_not() -> Iterator[None]:
+    """Within, a pipe whose reader is gone is no error: what follows decides the exit code, as a gate does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up()
+
+
 def give_up() -> None:
     """Leave the interpreter nothing that it would flush, and fail at, when it ends."""
     with contextlib.suppress(OSError, ValueError):

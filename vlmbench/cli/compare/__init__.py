@@ -32,6 +32,7 @@ from vlmbench.cli._shared.tables import print_rows
 from vlmbench.cli.report import COMPARED, targets, write_page
 from vlmbench.domain import RULE_SETS
 from vlmbench.errors import NoSuchRun, RunFolderError, UsageError, UserError
+from vlmbench.terminal.output import read_or_not
 from vlmbench.terminal.screen import doing
 
 if TYPE_CHECKING:
@@ -108,12 +109,13 @@ def execute(args: argparse.Namespace) -> int:
     against_base = [c for c in comparisons if c.first.name == base]
     regressed = regressions(against_base, args.gate)
     _write(args, comparisons, refused, regressed)
-    if args.format == "json":
-        print_json(comparison_document(comparisons, refused, regressed, args.gate))
-    elif args.format == "tsv":
-        print_rows([_tabbed(comparison) for comparison in comparisons], "tsv")
-    else:
-        print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
+    with read_or_not():
+        if args.format == "json":
+            print_json(comparison_document(comparisons, refused, regressed, args.gate))
+        elif args.format == "tsv":
+            print_rows([_tabbed(comparison) for comparison in comparisons], "tsv")
+        else:
+            print_comparisons(comparisons, refused, console=stdout(), flips=args.flips)
     for refusal in refused:
         complain(f"{refusal.benchmark}: {refusal.reason}")
     for comparison in regressed if gated else ():

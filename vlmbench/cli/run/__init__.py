@@ -50,6 +50,7 @@ from vlmbench.cli.run.plan import Entry, planned
 from vlmbench.errors import UserError
 from vlmbench.model_files.foreign_output import LibraryLog
 from vlmbench.report.matrix.cells import MatrixCell
+from vlmbench.terminal.output import read_or_not
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +160,8 @@ def execute(args: argparse.Namespace) -> int:
     cells = with_gates(cells, gates, args.data_dir, args.plugin) if gates else cells
     matrix = len(entries) > 1 or bool(gates)
     write_all(args, cells, matrix=matrix)  # first: stdout may be full, or a pipe that nobody reads
-    print_all(args, cells, matrix=matrix)
+    with read_or_not():
+        print_all(args, cells, matrix=matrix)
     return exit_code(cells)
 
 

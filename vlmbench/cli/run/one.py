@@ -23,6 +23,7 @@ from vlmbench.errors import ModelError, UnknownName, UsageError, UserError
 from vlmbench.files.json_files import read_object
 from vlmbench.model_files.foreign_output import LibraryLog
 from vlmbench.report.matrix.cells import MatrixCell
+from vlmbench.terminal.output import read_or_not
 
 
 @dataclass(slots=True)
@@ -133,7 +134,8 @@ def present(
 
     rows = str(folder / "scores.jsonl")
     if args.format == "table":
-        results_table(document, console=stdout(), rows=rows)
+        with read_or_not():
+            results_table(document, console=stdout(), rows=rows)
     else:
         complain_of_unscored(document, rows)
     if document["withheld"] and card.answers:
